@@ -1,0 +1,66 @@
+"""What can go wrong, by kind: each kind has its exit code, each message says what, the value seen, and the cure.
+
+Codes: 1 unexpected (a bug), 2 usage, 3 data unusable, 4 weights missing or wrong, 5 optional package missing.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SynvidEvalError(Exception):
+    """Base of all errors this package raises on purpose.
+
+    Args:
+        message: what was wrong and the value seen, one line.
+        hint: the likely cause or the cure, one line; may be empty.
+    """
+
+    code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = one_line(message)
+        self.hint = one_line(hint)
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class UsageError(SynvidEvalError):
+    """Unknown command, option, metric, preset or knob; a value out of range; a contradiction."""
+
+    code = 2
+
+
+class DataError(SynvidEvalError):
+    """Missing location, no video, too many skipped files, an unreadable table."""
+
+    code = 3
+
+
+class WeightsError(SynvidEvalError):
+    """Network weights are missing, damaged or of another network."""
+
+    code = 4
+
+
+class MissingPackageError(SynvidEvalError):
+    """An optional package is not installed; the message names the extra that brings it."""
+
+    code = 5
+
+
+def one_line(text: object) -> str:
+    """`text` without control characters or line breaks, so that a hostile file name stays one line of text."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint naming the known name closest to `name` (or all of them when none is close)."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    if close:
+        return f"Did you mean {close[0]!r}? Known: {', '.join(names)}."
+    return f"Known: {', '.join(names) or 'none'}."

@@ -1,0 +1,8 @@
+"""Pixels → rows: one module a feature. A feature is found by its name (`features.registry`)."""
+
+from synvid_eval.features.base import ClipResult, Feature, Look, View
+from synvid_eval.registry import Registry
+
+registry: Registry[Feature] = Registry("synvid_eval.features", Feature, "feature")  # type: ignore[type-abstract]
+
+__all__ = ["ClipResult", "Feature", "Look", "View", "registry"]

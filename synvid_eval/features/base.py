@@ -1,0 +1,78 @@
+"""What a feature is: one clip → a small summary and named states, by way of per-frame views.
+
+A feature says which frames it looks at (the spread-over frames, or runs of consecutive ones) and how one frame is
+reduced (its *view*, a frozen dataclass that is called with the RGB frame). Views are taken while the clip is decoded,
+once a frame, and shared by all features that name the same view: the full frame is never kept.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synvid_eval import knobs
+from synvid_eval.states import State
+
+View = Callable[[NDArray[np.uint8]], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a feature sees of one clip: which frames were looked at, and its view of each.
+
+    frames: the looked-at frame indices, ascending. runs: stride → the indices of a run of consecutive frames at that
+    stride, only for strides the clip is long enough for. views: frame index → this feature's view of that frame.
+    """
+
+    clip: str
+    seed: int
+    frames: tuple[int, ...]
+    runs: Mapping[int, tuple[int, ...]]
+    views: Mapping[int, NDArray[Any]]
+
+    def looked_at(self) -> list[NDArray[Any]]:
+        """The views of the looked-at frames, in order."""
+        return [self.views[i] for i in self.frames]
+
+    def run(self, stride: int) -> list[NDArray[Any]]:
+        """The views of the run at that stride, in order."""
+        return [self.views[i] for i in self.runs[stride]]
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """What a feature makes of one clip: a few numbers to keep per clip, and states to fold.
+
+    A state that the clip cannot give to (too short, no usable frame) is left out of `states`.
+    """
+
+    summary: Mapping[str, float] = field(default_factory=dict)
+    states: Mapping[str, State] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Feature(ABC):
+    """Base of all features: a frozen dataclass whose fields are its knobs.
+
+    `revision` is raised whenever the same pixels give other numbers: it is part of the signature and of cache keys.
+    """
+
+    name: ClassVar[str]
+    looks_at: ClassVar[Literal["frames", "runs"]]
+    revision: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        knobs.check(self)
+
+    @abstractmethod
+    def view(self) -> View:
+        """The per-frame reduction: a hashable callable, RGB frame uint8 [H, W, 3] → array."""
+
+    @abstractmethod
+    def measure(self, look: Look) -> ClipResult:
+        """The clip's summary and states."""

@@ -1,0 +1,89 @@
+"""Knobs: the fields of a frozen dataclass (metric, feature, sampler), declared once with their meaning and range.
+
+Help, validation, the signature of a number and `--set NAME.KNOB=VALUE` all read the same declaration.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from synvid_eval.errors import UsageError, nearest
+
+T = TypeVar("T")
+
+
+def knob(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[Any, ...] | None = None,
+    unit: str = "",
+) -> Any:
+    """A dataclass field with its meaning, allowed range [low, high] or choices, and unit."""
+    meta = {"help": help, "low": low, "high": high, "choices": choices, "unit": unit}
+    return dataclasses.field(default=default, metadata=meta)
+
+
+def check(instance: Any) -> None:
+    """Validates every knob of a dataclass instance against its declaration; UsageError names knob, value, range."""
+    for field in dataclasses.fields(instance):
+        value = getattr(instance, field.name)
+        low, high, choices = (field.metadata.get(k) for k in ("low", "high", "choices"))
+        label = f"{getattr(instance, 'name', type(instance).__name__)}.{field.name}"
+        if choices is not None and value not in choices:
+            raise UsageError(f"{label}={value} is not possible.", f"One of: {', '.join(map(str, choices))}.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{label}={value} is not a finite number.")
+        numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if numeric and ((low is not None and value < low) or (high is not None and value > high)):
+            below = "−∞" if low is None else f"{low:g}"
+            above = "∞" if high is None else f"{high:g}"
+            raise UsageError(f"{label}={value} is out of range.", f"Allowed: {below} to {above}.")
+
+
+def names(kind: Any) -> list[str]:
+    """The knob names of a dataclass or instance, in declaration order."""
+    return [f.name for f in dataclasses.fields(kind)]
+
+
+def values(instance: Any) -> dict[str, Any]:
+    """Knob name → value of a dataclass instance, in declaration order."""
+    return {f.name: getattr(instance, f.name) for f in dataclasses.fields(instance)}
+
+
+def parse(kind: Any, name: str, text: str) -> Any:
+    """`text` as the type of knob `name` of dataclass `kind` (int, float, bool, str or a union of them)."""
+    hint = typing.get_type_hints(kind)[name]
+    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    options = typing.get_args(hint) if union else (hint,)
+    lowered = text.strip().lower()
+    if bool in options and lowered in ("true", "false", "yes", "no", "on", "off"):
+        return lowered in ("true", "yes", "on")
+    for number in (int, float):
+        if number in options:
+            try:
+                return number(text)
+            except ValueError:
+                continue
+    if str in options:
+        return text.strip()
+    wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options)
+    raise UsageError(f"{getattr(kind, 'name', kind.__name__)}.{name}={text} cannot be read.", f"It takes {wanted}.")
+
+
+def replace(instance: T, assignments: Mapping[str, str]) -> T:
+    """A copy of a dataclass instance with knobs set from text, validated; UsageError names an unknown knob."""
+    parsed = {}
+    for name, text in assignments.items():
+        if name not in names(instance):
+            label = getattr(instance, "name", type(instance).__name__)
+            raise UsageError(f"{label} has no knob {name!r}.", nearest(name, names(instance)))
+        parsed[name] = parse(type(instance), name, text)
+    return dataclasses.replace(instance, **parsed)  # type: ignore[type-var]
