@@ -1,4 +1,5 @@
-"""What can go wrong, by kind: each kind has its exit code, each message says what, the value seen, and the cure.
+"""What can go wrong, by kind: each kind has its exit code, each message says what, the value seen, and the
+cure.
 
 Codes: 1 unexpected (a bug), 2 usage, 3 data unusable, 4 weights missing or wrong, 5 optional package missing.
 """
@@ -53,7 +54,7 @@ class MissingPackageError(SynvidEvalError):
 
 
 def one_line(text: object) -> str:
-    """`text` without control characters or line breaks, so that a hostile file name stays one line of text."""
+    """`text` without control characters or line breaks, so that a hostile name stays one line of text."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 

@@ -1,4 +1,5 @@
-"""Knobs: the fields of a frozen dataclass (metric, feature, sampler), declared once with their meaning and range.
+"""Knobs: the fields of a frozen dataclass (metric, feature, sampler), declared once with their meaning and
+range.
 
 Help, validation, the signature of a number and `--set NAME.KNOB=VALUE` all read the same declaration.
 """
@@ -32,7 +33,9 @@ def knob(
 
 
 def check(instance: Any) -> None:
-    """Validates every knob of a dataclass instance against its declaration; UsageError names knob, value, range."""
+    """Validates every knob of a dataclass instance against its declaration; UsageError names knob, value,
+    range.
+    """
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)
         low, high, choices = (field.metadata.get(k) for k in ("low", "high", "choices"))
@@ -75,11 +78,13 @@ def parse(kind: Any, name: str, text: str) -> Any:
     if str in options:
         return text.strip()
     wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options)
-    raise UsageError(f"{getattr(kind, 'name', kind.__name__)}.{name}={text} cannot be read.", f"It takes {wanted}.")
+    raise UsageError(
+        f"{getattr(kind, 'name', kind.__name__)}.{name}={text} cannot be read.", f"It takes {wanted}."
+    )
 
 
 def replace(instance: T, assignments: Mapping[str, str]) -> T:
-    """A copy of a dataclass instance with knobs set from text, validated; UsageError names an unknown knob."""
+    """A copy of a dataclass instance with knobs set from text, checked; UsageError names an unknown knob."""
     parsed = {}
     for name, text in assignments.items():
         if name not in names(instance):

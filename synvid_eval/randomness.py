@@ -1,8 +1,8 @@
 """Randomness by address: every draw is a function of (domain, parts…), never of what was drawn before it.
 
-A 64-bit key is the blake2b hash of a domain word and its parts; a stream of numbers is SplitMix64 counted up from
-that key (Steele, Lea, Flood 2014). Both are integer arithmetic, so the same on every machine, in any order, in any
-process, with any NumPy version.
+A 64-bit key is the blake2b hash of a domain word and its parts; a stream of numbers is SplitMix64 counted up
+from that key (Steele, Lea, Flood 2014). Both are integer arithmetic, so the same on every machine, in any
+order, in any process, with any NumPy version.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 def address(domain: str, *parts: str | int) -> int:
     """The 64-bit key of a domain word and its parts (8 bytes of blake2b, big-endian), in [0, 2**64)."""
     text = "\0".join([domain, *map(str, parts)])
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big")
+    return int.from_bytes(
+        hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big"
+    )
 
 
 def stream(key: int, count: int, start: int = 0) -> NDArray[np.uint64]:
@@ -34,7 +36,9 @@ def stream(key: int, count: int, start: int = 0) -> NDArray[np.uint64]:
 
 
 def below(values: NDArray[np.uint64], bound: int) -> NDArray[np.int64]:
-    """Maps uint64 draws to integers in [0, bound) by multiply-shift of their upper 32 bits; 1 ≤ bound < 2**31."""
+    """Maps uint64 draws to integers in [0, bound) by multiply-shift of their upper 32 bits; 1 ≤ bound <
+    2**31.
+    """
     return (((values >> np.uint64(32)) * np.uint64(bound)) >> np.uint64(32)).astype(np.int64)
 
 

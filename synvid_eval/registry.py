@@ -1,4 +1,5 @@
-"""Finds plug-ins: every module of a room that defines one, and those that other packages declare as entry points.
+"""Finds plug-ins: every module of a room that defines one, and those that other packages declare as entry
+points.
 
 A plug-in is one file: putting it into the room is all that is needed. Another package declares
 `[project.entry-points."synvid_eval.metrics"]` (or `.features`) with `name = "module:Class"`.
@@ -17,6 +18,10 @@ from synvid_eval.errors import UsageError, nearest
 T = TypeVar("T")
 
 
+def _name(member: Any) -> str:
+    return str(member.name)
+
+
 class Registry(Generic[T]):
     """The plug-ins of one room by name. `base` is the abstract class they derive from."""
 
@@ -26,18 +31,18 @@ class Registry(Generic[T]):
 
     def _load(self) -> dict[str, type[T]]:
         if self._found is None:
-            found: dict[str, type[T]] = {}
+            found: dict[str, Any] = {}
             room = importlib.import_module(self._package)
             for info in pkgutil.iter_modules(room.__path__):
                 module = importlib.import_module(f"{self._package}.{info.name}")
                 for _, member in inspect.getmembers(module, inspect.isclass):
                     if member.__module__ == module.__name__ and self._is_plugin(member):
-                        found[member.name] = member
+                        found[_name(member)] = member
             for point in importlib.metadata.entry_points(group=self._package):
                 member = point.load()
                 if not self._is_plugin(member):
                     raise TypeError(f"entry point {point.value} is no {self._base.__name__}")
-                found[member.name] = member
+                found[point.name] = member
             self._found = dict(sorted(found.items()))
         return self._found
 
@@ -57,5 +62,5 @@ class Registry(Generic[T]):
 
     def register(self, plugin: type[T]) -> type[T]:
         """Adds a class for this process (usable as a decorator)."""
-        self._load()[plugin.name] = plugin  # type: ignore[attr-defined]
+        self._load()[_name(plugin)] = plugin
         return plugin

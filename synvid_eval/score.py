@@ -1,7 +1,7 @@
 """Score and Comparison: plain data, JSON in and out (`synvid-eval/comparison/1`).
 
-A score carries its recipe: unit, direction, n on both sides, interval, and a signature made from the dataclass fields
-of what computed it. A number that cannot be had is NaN with a reason, and `null` in JSON.
+A score carries its recipe: unit, direction, n on both sides, interval, and a signature made from the
+dataclass fields of what computed it. A number that cannot be had is NaN with a reason, and `null` in JSON.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import pandas
 
 SCHEMA = "synvid-eval/comparison/1"
+_SCORE_KEYS = (
+    *("candidate", "metric", "value", "corrected", "interval", "level", "unit", "better", "n"),
+    *("reason", "interval_reason", "signature", "detail"),
+)
 LEVEL = 0.95
 
 
@@ -39,9 +43,9 @@ class SetFacts:
 class Score:
     """One number about one candidate.
 
-    value: the candidate's own number for properties, the distance for distances; NaN with a `reason` where it cannot
-    be had. corrected: the jackknife-corrected value (distances, richness). interval: at `level`, belongs to
-    `corrected` where that is given, else to `value`. n: clips of both sides. detail: flat extras.
+    value: the candidate's own number for properties, the distance for distances; NaN with a `reason` where it
+    cannot be had. corrected: the jackknife-corrected value (distances, richness). interval: at `level`,
+    belongs to `corrected` where that is given, else to `value`. n: clips of both sides. detail: flat extras.
     """
 
     candidate: str
@@ -61,7 +65,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Candidates measured against one reference: scores (the same bytes for equal runs) and facts of the run."""
+    """Candidates measured against one reference: scores (the same bytes for equal runs), run facts."""
 
     reference: SetFacts
     candidates: list[SetFacts]
@@ -94,7 +98,9 @@ class Comparison:
         }
 
     def to_frame(self) -> pandas.DataFrame:
-        """One row a score: candidate, metric, value, corrected, low, high, level, unit, better, n, reasons, signature."""
+        """One row a score: candidate, metric, value, corrected, low, high, level, unit, better, n, reasons,
+        signature.
+        """
         import pandas
 
         return pandas.DataFrame([row(s) for s in self.scores])
@@ -124,9 +130,8 @@ def row(score: Score) -> dict[str, Any]:
 
 
 def _score_out(score: Score) -> dict[str, Any]:
-    order = ("candidate metric value corrected interval level unit better n reason interval_reason signature detail")
     data = asdict(score)
-    return {key: plain(data[key]) for key in order.split()}
+    return {key: plain(data[key]) for key in _SCORE_KEYS}
 
 
 def plain(value: Any) -> Any:
@@ -151,17 +156,22 @@ _SIDE_KEYS = {"name": str, "location": str, "fingerprint": str, "clips": int, "f
 
 
 def read_comparison(text: str, where: str = "comparison") -> tuple[Comparison, list[str]]:
-    """A comparison from JSON text, also one written by another tool, with warnings about keys that were ignored.
+    """A comparison from JSON text, also one written by another tool, with warnings about keys that were
+    ignored.
 
     `run` and `detail` may be empty. Raises DataError naming what is missing or of the wrong type.
     """
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise DataError(f"{where} is no JSON: {error}.", "Give a file that `compare --json F` wrote.") from None
+        raise DataError(
+            f"{where} is no JSON: {error}.", "Give a file that `compare --json F` wrote."
+        ) from None
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         seen = data.get("schema") if isinstance(data, dict) else type(data).__name__
-        raise DataError(f"{where} has schema {seen!r}, not {SCHEMA!r}.", "Give a file that `compare --json F` wrote.")
+        raise DataError(
+            f"{where} has schema {seen!r}, not {SCHEMA!r}.", "Give a file that `compare --json F` wrote."
+        )
     warnings = _extra(data, ("schema", "reference", "candidates", "scores", "run", "media"), where)
     reference = _read_side(_need(data, "reference", dict, where), f"{where}: reference", warnings)
     candidates = [
@@ -169,12 +179,15 @@ def read_comparison(text: str, where: str = "comparison") -> tuple[Comparison, l
         for i, c in enumerate(_need(data, "candidates", list, where))
     ]
     scores = [
-        _read_score(s, f"{where}: scores[{i}]", warnings) for i, s in enumerate(_need(data, "scores", list, where))
+        _read_score(s, f"{where}: scores[{i}]", warnings)
+        for i, s in enumerate(_need(data, "scores", list, where))
     ]
     known = {c.name for c in candidates}
     for score in scores:
         if score.candidate not in known:
-            raise DataError(f"{where}: a score names candidate {score.candidate!r}, which is not among the candidates.")
+            raise DataError(
+                f"{where}: a score names candidate {score.candidate!r}, which is not among the candidates."
+            )
     return Comparison(reference, candidates, scores, data.get("run") or {}), warnings
 
 
@@ -194,21 +207,24 @@ def _read_side(data: Any, where: str, warnings: list[str]) -> SetFacts:
         raise DataError(f"{where} is no object.")
     warnings += _extra(data, list(_SIDE_KEYS), where)
     skipped = [{k: str(v) for k, v in s.items()} for s in data.get("skipped") or [] if isinstance(s, dict)]
-    return SetFacts(**{k: _need(data, k, t, where) for k, t in _SIDE_KEYS.items() if k != "skipped"}, skipped=skipped)
+    return SetFacts(
+        **{k: _need(data, k, t, where) for k, t in _SIDE_KEYS.items() if k != "skipped"}, skipped=skipped
+    )
 
 
 def _read_score(data: Any, where: str, warnings: list[str]) -> Score:
     if not isinstance(data, dict):
         raise DataError(f"{where} is no object.")
-    known = "candidate metric value corrected interval level unit better n reason interval_reason signature detail"
-    warnings += _extra(data, known.split(), where)
+    warnings += _extra(data, _SCORE_KEYS, where)
     better = _need(data, "better", str, where)
     if better not in ("lower", "higher", "match"):
         raise DataError(f"{where}: 'better' is {better!r}.", "One of: lower, higher, match.")
     n = _need(data, "n", dict, where)
     interval = data.get("interval")
     if interval is not None and not (
-        isinstance(interval, list) and len(interval) == 2 and all(isinstance(v, (int, float)) for v in interval)
+        isinstance(interval, list)
+        and len(interval) == 2
+        and all(isinstance(v, (int, float)) for v in interval)
     ):
         raise DataError(f"{where}: 'interval' is neither null nor [low, high].")
     value = data.get("value")

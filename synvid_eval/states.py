@@ -1,7 +1,9 @@
-"""States: what a measurement folds. Each has a zero and a `+`, keeps its inputs unchanged, and goes to arrays and back.
+"""States: what a measurement folds. Each has a zero and a `+`, keeps its inputs unchanged, and goes to arrays
+and back.
 
-A set is measured clip by clip; clips are folded in a fixed order into shards, shards into 20 blocks, and a `Side` is
-the 20 blocks of one set for one feature. Metrics see a `Side`: all blocks, all but one (jackknife), or a half of them.
+A set is measured clip by clip; clips are folded in a fixed order into shards, shards into 20 blocks, and a
+`Side` is the 20 blocks of one set for one feature. Metrics see a `Side`: all blocks, all but one (jackknife),
+or a half of them.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ Arrays: TypeAlias = dict[str, NDArray[np.generic]]
 class Moments:
     """Weight n, mean [d] and scatter [d, d] (sum of outer products of deviations) of rows, float64.
 
-    Merged by Chan's rule (Chan, Golub, LeVeque 1979), centred throughout: no raw second moments, so nothing cancels.
-    Few rows are kept as rows until their moments are smaller than they are (a saved state then stays small); they
-    are folded one part after the other, so the result is the same bits whether or not a state was saved in between.
+    Merged by Chan's rule (Chan, Golub, LeVeque 1979), centred throughout: no raw second moments, so nothing
+    cancels. Few rows are kept as rows until their moments are smaller than they are (a saved state then stays
+    small); they are folded one part after the other, so the result is the same bits whether or not a state
+    was saved in between.
     """
 
     __slots__ = ("_folded", "_rows", "dim")
@@ -143,7 +146,7 @@ class Moments:
             out._folded = (float(arrays["n"][0]), np.array(arrays["mean"], np.float64), scatter)
         if "rows" in arrays:
             rows = np.asarray(arrays["rows"])
-            out._rows = tuple(np.split(rows, np.cumsum(arrays["parts"].astype(np.int64))[:-1]))  # type: ignore[arg-type]
+            out._rows = tuple(np.split(rows, np.cumsum(arrays["parts"].astype(np.int64))[:-1]))
         return out
 
 
@@ -239,7 +242,9 @@ class Side:
     def only(self, indices: Iterable[int]) -> Side:
         """The side with the given blocks only (in block order), the others empty."""
         keep = set(indices)
-        return Side(tuple(b if i in keep else Fold() for i, b in enumerate(self.blocks)), self.measured, self.sources)
+        return Side(
+            tuple(b if i in keep else Fold() for i, b in enumerate(self.blocks)), self.measured, self.sources
+        )
 
     def without(self, index: int) -> Side:
         """The side with one block left out."""

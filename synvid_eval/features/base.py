@@ -1,8 +1,9 @@
 """What a feature is: one clip → a small summary and named states, by way of per-frame views.
 
-A feature says which frames it looks at (the spread-over frames, or runs of consecutive ones) and how one frame is
-reduced (its *view*, a frozen dataclass that is called with the RGB frame). Views are taken while the clip is decoded,
-once a frame, and shared by all features that name the same view: the full frame is never kept.
+A feature says which frames it looks at (the spread-over frames, or runs of consecutive ones) and how one
+frame is reduced (its *view*, a frozen dataclass that is called with the RGB frame). Views are taken while the
+clip is decoded, once a frame, and shared by all features that name the same view: the full frame is never
+kept.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ View = Callable[[NDArray[np.uint8]], NDArray[Any]]
 class Look:
     """What a feature sees of one clip: which frames were looked at, and its view of each.
 
-    frames: the looked-at frame indices, ascending. runs: stride → the indices of a run of consecutive frames at that
-    stride, only for strides the clip is long enough for. views: frame index → this feature's view of that frame.
+    frames: the looked-at frame indices, ascending. runs: stride → the indices of a run of consecutive frames
+    at that stride, only for strides the clip is long enough for. views: frame index → this feature's view of
+    that frame.
     """
 
     clip: str
@@ -59,7 +61,8 @@ class ClipResult:
 class Feature(ABC):
     """Base of all features: a frozen dataclass whose fields are its knobs.
 
-    `revision` is raised whenever the same pixels give other numbers: it is part of the signature and of cache keys.
+    `revision` is raised whenever the same pixels give other numbers: it is part of the signature and of cache
+    keys.
     """
 
     name: ClassVar[str]

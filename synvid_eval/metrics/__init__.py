@@ -1,4 +1,6 @@
-"""States → numbers: one module a metric (numpy and scipy only). A metric is found by its name (`metrics.registry`)."""
+"""States → numbers: one module a metric (numpy and scipy only). A metric is found by its name
+(`metrics.registry`).
+"""
 
 from synvid_eval.metrics.base import Detail, Metric, Unscored
 from synvid_eval.registry import Registry

@@ -1,7 +1,7 @@
 """What a metric is: states of one or two sets → a number, with what it needs to be read.
 
-Three kinds. A *property* is a number of the candidate (spectrum, motion). A *distance* compares two sets and is
-biased upward by O(1/n) (color, tubelet). A *richness* is a number of the candidate that depends on n
+Three kinds. A *property* is a number of the candidate (spectrum, motion). A *distance* compares two sets and
+is biased upward by O(1/n) (color, tubelet). A *richness* is a number of the candidate that depends on n
 (effective_rank). The kind decides which intervals a score carries (see `synvid_eval.intervals`).
 """
 
@@ -44,12 +44,16 @@ class Metric(ABC):
         """Name of the feature's state that carries the value (and whose clips are n)."""
 
     def settle(self, sides: Sequence[Side]) -> Self:
-        """This metric with knobs that depend on the sides decided (the stride common to all); Unscored if none."""
+        """This metric with knobs that depend on the sides decided (the stride common to all); Unscored if
+        none.
+        """
         return self
 
     @abstractmethod
     def value(self, candidate: Side, reference: Side) -> float:
-        """The number. Properties and richness look at `candidate` only. Raises Unscored where it cannot be had."""
+        """The number. Properties and richness look at `candidate` only. Raises Unscored where it cannot be
+        had.
+        """
 
     def detail(self, candidate: Side, reference: Side) -> Detail:
         """Flat extras: numbers, strings or lists of numbers (NaN for what cannot be had)."""
@@ -60,11 +64,14 @@ class Metric(ABC):
         return ""
 
     def of_rows(self, candidate: ArrayLike, reference: ArrayLike | None = None) -> float:
-        """The number straight from arrays of rows [n, d] (what the feature gives to `state`), without any set.
+        """The number straight from arrays of rows [n, d] (what the feature gives to `state`), without any
+        set.
 
         For properties and richness `reference` may be left out.
         """
-        sides = [_side(self.state, rows) for rows in (candidate, candidate if reference is None else reference)]
+        sides = [
+            _side(self.state, rows) for rows in (candidate, candidate if reference is None else reference)
+        ]
         return self.value(*sides)
 
 

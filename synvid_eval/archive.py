@@ -1,0 +1,76 @@
+"""Named arrays and JSON in one blob: safetensors with a checksum. What the cache, `.measured` files and
+workers speak.
+
+No pickle: a damaged or hostile blob is an error, never code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors import numpy as tensors
+
+from synvid_eval.states import Arrays
+
+
+class Damaged(Exception):
+    """A blob is cut short, altered, or none of ours."""
+
+
+def _checksum(arrays: Mapping[str, NDArray[np.generic]], text: str) -> str:
+    digest = hashlib.blake2b(text.encode(), digest_size=16)
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"\0{name}\0{array.dtype.str}\0{array.shape}\0".encode())
+        digest.update(np.ascontiguousarray(array).data if array.size else b"")
+    return digest.hexdigest()
+
+
+def pack(arrays: Mapping[str, NDArray[np.generic]], meta: Mapping[str, Any]) -> bytes:
+    """The blob of named arrays (any numeric dtype and shape) and JSON-ready `meta`."""
+    ready = {name: np.ascontiguousarray(a).reshape(np.shape(a)) for name, a in arrays.items()}
+    text = json.dumps(meta, ensure_ascii=True, sort_keys=True)
+    blob: bytes = tensors.save(ready, {"json": text, "checksum": _checksum(ready, text)})
+    return blob
+
+
+def unpack(blob: bytes) -> tuple[Arrays, dict[str, Any]]:
+    """The arrays and meta of a blob; raises Damaged unless every byte is as it was written."""
+    try:
+        arrays = tensors.load(blob)
+        size = int.from_bytes(blob[:8], "little")
+        header = json.loads(blob[8 : 8 + size])["__metadata__"]
+        text = header["json"]
+        if header["checksum"] != _checksum(arrays, text):
+            raise Damaged("checksum differs")
+        return arrays, json.loads(text)
+    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+        raise Damaged(str(error) or type(error).__name__) from None
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a file aside (a temporary name in the same folder) and renames it: never half a file under
+    `path`.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise

@@ -1,0 +1,177 @@
+"""The cache: measured shards by what made them, and an index of content hashes. Damage is noticed and redone.
+
+An entry's name is the hash of everything that decides its bytes (clips with content hashes, seed, sampler,
+feature, decoder), so it is never wrong, only missing. Writes go aside and are renamed: a killed run leaves
+nothing half done, and several processes may share a cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from synvid_eval import archive
+from synvid_eval.errors import DataError
+from synvid_eval.states import Arrays
+
+# A file changed less than this ago may change again within the clock's grain, so its hash is not kept.
+_SETTLED_NS = 2_000_000_000
+
+
+def default_root() -> Path:
+    """`SYNVID_EVAL_CACHE`, else the user's cache folder of this platform."""
+    if given := os.environ.get("SYNVID_EVAL_CACHE"):
+        return Path(given).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("synvid-eval"))
+
+
+def _ignore(_: str) -> None:
+    return None
+
+
+@dataclass
+class Cache:
+    """A cache folder, or none (`root=None`: nothing is kept). `say` is told once when the folder cannot be
+    used.
+    """
+
+    root: Path | None
+    say: Callable[[str], None] = _ignore
+    hits: int = 0
+    damaged: int = 0
+    _told: set[str] = field(default_factory=set)
+
+    def _failed(self, doing: str, error: OSError) -> None:
+        if doing not in self._told:
+            self._told.add(doing)
+            reason = error.strerror or str(error)
+            self.say(
+                f"the cache {self.root} cannot be {doing} ({reason}): running without; "
+                "--cache DIR gives another"
+            )
+
+    def _entry(self, key: str) -> Path | None:
+        return None if self.root is None else self.root / "shards" / key[:2] / f"{key}.safetensors"
+
+    def get(self, key: str) -> tuple[Arrays, dict[str, Any]] | None:
+        """The entry of that key; None where it is missing or damaged (a damaged one is told of and will be
+        redone).
+        """
+        path = self._entry(key)
+        if path is None:
+            return None
+        try:
+            entry = archive.unpack(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if not isinstance(error, NotADirectoryError):
+                self._failed("read", error)
+            return None
+        except archive.Damaged as error:
+            self.damaged += 1
+            self.say(f"cache entry {path.name} is damaged ({error}): measured again")
+            return None
+        self.hits += 1
+        return entry
+
+    def put(self, key: str, arrays: Arrays, meta: dict[str, Any]) -> None:
+        """Keeps an entry; a cache that cannot be written is told of once and passed over."""
+        if (path := self._entry(key)) is not None:
+            self._write(path, archive.pack(arrays, meta))
+
+    def _write(self, path: Path, data: bytes) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            archive.write_bytes(path, data)
+        except OSError as error:
+            self._failed("written", error)
+
+    def content_hashes(self, paths: Iterable[str], place: str, workers: int = 2) -> dict[str, str]:
+        """Path → blake2b-128 of the file's bytes ("" where it cannot be read), reading only files that
+        changed.
+
+        `place` names the index (one a set). A file counts as unchanged by its (path, size, mtime_ns, inode).
+        """
+        index = self._index_path(place)
+        known: dict[str, list[Any]] = _read_index(index)
+        stamps: dict[str, list[int]] = {}
+        hashes: dict[str, str] = {}
+        unknown = []
+        for path in paths:
+            try:
+                facts = os.stat(path)
+            except OSError:
+                hashes[path] = ""
+                continue
+            stamp = [facts.st_size, facts.st_mtime_ns, facts.st_ino]
+            stamps[path] = stamp
+            entry = known.get(path)
+            if entry and entry[:3] == stamp:
+                hashes[path] = entry[3]
+            else:
+                unknown.append(path)
+        if unknown:
+            with ThreadPoolExecutor(max(1, workers)) as pool:
+                hashes.update(zip(unknown, pool.map(file_hash, unknown), strict=True))
+        settled = time.time_ns() - _SETTLED_NS
+        fresh = {p: [*s, hashes[p]] for p, s in stamps.items() if hashes[p] and s[1] < settled}
+        if index is not None and fresh != known:
+            self._write(index, json.dumps(fresh).encode())
+        return hashes
+
+    def _index_path(self, place: str) -> Path | None:
+        if self.root is None:
+            return None
+        name = hashlib.blake2b(place.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
+        return self.root / "index" / f"{name}.json"
+
+    def info(self) -> dict[str, Any]:
+        """Where the cache lies, entries and bytes it holds; DataError where the folder cannot be read."""
+        if self.root is None:
+            return {"root": None, "entries": 0, "bytes": 0, "indices": 0}
+        try:
+            shards = [p.stat().st_size for p in (self.root / "shards").glob("*/*.safetensors")]
+            indices = [p.stat().st_size for p in (self.root / "index").glob("*.json")]
+        except OSError as error:
+            raise DataError(
+                f"The cache {self.root} cannot be read: {error.strerror}.", "--cache DIR gives another."
+            ) from None
+        return {
+            "root": str(self.root),
+            "entries": len(shards),
+            "indices": len(indices),
+            "bytes": sum(shards) + sum(indices),
+        }
+
+
+def _read_index(path: Path | None) -> dict[str, list[Any]]:
+    if path is None:
+        return {}
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(data, dict):
+        return {}
+    return {k: v for k, v in data.items() if isinstance(v, list) and len(v) == 4 and isinstance(v[3], str)}
+
+
+def file_hash(path: str) -> str:
+    """blake2b-128 of a regular file's bytes, hex; "" where it cannot be read or is no regular file."""
+    try:
+        if not os.path.isfile(path):
+            return ""
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,132 @@
+"""The `synvid-eval` command: parse, call, print. The only place that prints, exits or reads argv.
+
+Sub-commands are imported when they are named, and import what they need when they run, so that `--help` is
+instant.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+import synvid_eval
+from synvid_eval.errors import SynvidEvalError, nearest, one_line
+
+COMMANDS = {
+    "compare": "Measure sets of videos and compare each with a reference: the main job.",
+    "demo": "Run the main job on sets drawn here, in about a minute; needs no data and no network.",
+    "measure": "Measure one set and save it; compare takes the saved file in its place.",
+    "report": "Make the HTML page of a comparison again from its JSON.",
+    "list": "List metrics, features, layouts or presets.",
+    "cache": "Say where measurements are kept and how much space they take.",
+}
+
+
+class Commands(click.Group):
+    """A group whose commands are found by name in this package and loaded only when run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All command names, in the order a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name; a usage error names the nearest one."""
+        if cmd_name not in COMMANDS:
+            ctx.fail(f"No command is called {cmd_name!r}. {nearest(cmd_name, COMMANDS)}")
+        command: click.Command = importlib.import_module(f"synvid_eval.cli.{cmd_name}_command").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes names and one line each, without importing any command."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 ok, 1 bug, 2 usage, 3 data unusable, 4 weights missing, 5 package missing, "
+    "130 interrupted.",
+)
+@click.version_option(synvid_eval.__version__, prog_name="synvid-eval")
+def group() -> None:
+    """Make synthetic videos, measure them against real ones, see which generator is worth pre-training on.
+
+    \b
+    Examples:
+      synvid-eval demo
+      synvid-eval compare synth/ ucf101/ --html report.html
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line and exits with its code."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # odd file names must not break the output
+    sys.exit(run(args))
+
+
+def run(args: list[str]) -> int:
+    """Runs the command line; the exit code. Errors are one line on stderr, with `--json -` also JSON on
+    stdout.
+    """
+    verbose = any(a == "-v" for a in args)
+    try:
+        group.main(args, prog_name="synvid-eval", standalone_mode=False)
+        sys.stdout.flush()
+        return 0
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our output has gone: nothing left to say
+        return 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return 2
+    except click.ClickException as error:
+        ctx = getattr(error, "ctx", None)
+        hint = f"See {ctx.command_path} --help." if ctx else ""
+        return _fail(args, 2, one_line(error.format_message()), hint)
+    except SynvidEvalError as error:
+        if verbose:
+            traceback.print_exc()
+        return _fail(args, error.code, error.message, error.hint)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail(
+            args, 130, "Interrupted.", "What was measured is kept: the same command goes on from there."
+        )
+    except OSError as error:
+        if verbose:
+            traceback.print_exc()
+        where = f" {error.filename}" if error.filename else ""
+        return _fail(
+            args,
+            1,
+            f"The system refused:{where}: {error.strerror or error}.",
+            "Is the disk full or read-only?",
+        )
+    except Exception as error:
+        if verbose:
+            click.echo(getattr(error, "traceback", "") or traceback.format_exc(), err=True)
+        hint = "This is a bug, of synvid-eval or of a plug-in; -v shows the traceback."
+        return _fail(args, 1, f"{type(error).__name__}: {one_line(error)}", hint)
+
+
+def _fail(args: list[str], code: int, message: str, hint: str) -> int:
+    if _json_to_stdout(args):
+        document: dict[str, Any] = {"error": {"code": code, "message": message, "hint": hint}}
+        click.echo(json.dumps(document))
+    click.echo(f"synvid-eval: {message}{' ' + hint if hint else ''}", err=True)
+    return code
+
+
+def _json_to_stdout(args: list[str]) -> bool:
+    pairs = zip(args, [*args[1:], ""], strict=True)
+    return any((a == "--json" and b == "-") or a == "--json=-" for a, b in pairs)

@@ -1,0 +1,74 @@
+"""`synvid-eval list metrics|features|layouts|presets`."""
+
+from __future__ import annotations
+
+import click
+
+from synvid_eval.cli import common
+
+WHAT = ("metrics", "features", "layouts", "presets")
+
+
+@click.command(name="list")
+@click.argument("what", type=click.Choice(WHAT))
+@common.outputs("json")
+def command(what: str, json: str | None) -> None:
+    """List what is installed: metrics, features, layouts or presets.
+
+    \b
+    Examples:
+      synvid-eval list metrics
+      synvid-eval list presets --json -
+    """
+    from synvid_eval.score import dump_json
+
+    common.check_outputs(json=json)
+    rows = {"metrics": _metrics, "features": _features, "layouts": _layouts, "presets": _presets}[what]()
+    if json:
+        common.write_text(dump_json({what: rows}), json)
+    if json != "-":
+        for line in _table(rows):
+            click.echo(line)
+
+
+def _metrics() -> list[dict[str, str]]:
+    from synvid_eval.comparison import list_metrics
+
+    return list_metrics()
+
+
+def _features() -> list[dict[str, str]]:
+    import importlib
+
+    from synvid_eval.features import registry
+
+    kinds = [registry.get(n) for n in registry.names()]
+    essays = [(importlib.import_module(k.__module__).__doc__ or "").strip().split("\n")[0] for k in kinds]
+    return [{"name": k.name, "looks_at": k.looks_at, "about": e} for k, e in zip(kinds, essays, strict=True)]
+
+
+def _layouts() -> list[dict[str, str]]:
+    from synvid_eval.video.layouts import LAYOUTS
+
+    measured = {
+        "name": "measured",
+        "about": "a .measured file, as `measure` writes it (recognized by its suffix)",
+    }
+    return [*({"name": n, "about": a} for n, a in LAYOUTS.items()), measured]
+
+
+def _presets() -> list[dict[str, str]]:
+    from synvid_eval.generators import presets
+
+    found = [presets.get(n) for n in presets.names()]
+    return [{"name": p.name, "generator": p.generator, "extends": p.extends, "about": p.note} for p in found]
+
+
+def _table(rows: list[dict[str, str]]) -> list[str]:
+    keys = list(rows[0])
+    widths = {k: max(len(k), *(len(r[k]) for r in rows)) for k in keys[:-1]}
+    lines = []
+    for values in ({k: k for k in keys}, *rows):
+        cells = [values[k].ljust(widths[k]) if k in widths else " ".join(values[k].split()) for k in keys]
+        lines.append("  ".join(cells).rstrip())
+    return lines

@@ -1,0 +1,62 @@
+"""`synvid-eval measure SET --out F.measured`: one set, measured alone and saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from synvid_eval.cli import common
+
+
+@click.command(name="measure")
+@click.argument("set_", metavar="SET")
+@click.option("--out", required=True, metavar="F.measured", help="The file to write.")
+@common.measuring
+@common.talking
+def command(
+    set_: str,
+    out: str,
+    metrics: str | None,
+    settings: tuple[str, ...],
+    frames: int | None,
+    clips: int | None,
+    layout: str,
+    fps: float | None,
+    quiet: bool,
+    verbose: bool,
+    **running: Any,
+) -> None:
+    """Measure one SET and save the result; compare takes the file wherever it takes a SET.
+
+    A measured file holds statistics, no pixels: measure a private or distant set where it lies and carry the
+    file.
+
+    \b
+    Examples:
+      synvid-eval measure ucf101/ --out ucf101.measured
+      synvid-eval compare synth/ ucf101.measured
+    """
+    from dataclasses import replace
+
+    from synvid_eval.comparison import build_recipe, open_all
+    from synvid_eval.errors import UsageError
+    from synvid_eval.measurement import Measurement, Measurer
+
+    if not out.endswith(".measured"):
+        raise UsageError(f"--out {out} does not end in .measured.", f"Give --out {out}.measured.")
+    common.check_outputs(out=out)
+    made = build_recipe(common.name_list(metrics), settings, frames)
+    with common.Terminal(quiet, verbose) as progress:
+        options = common.build_options(progress=progress, verbose=verbose, **running)
+        options = replace(options, sampler=made.sampler)
+        (videos,) = open_all([set_], clips=clips, layout=layout, fps=fps, seed=options.seed)
+        if isinstance(videos, Measurement):
+            raise UsageError(f"{set_} is measured already.", "Give the set that it was made of.")
+        progress.say(f"{videos.name}: {videos.layout}: {videos.said}")
+        with Measurer(made.features, options) as measurer:
+            measured = measurer.measure(videos)
+    measured.save(out)
+    facts = measured.facts
+    skipped = f", {len(facts.skipped)} skipped" if facts.skipped else ""
+    click.echo(f"{facts.name}: {facts.clips:,} clips, {facts.frames:,} frames{skipped}: {out}")

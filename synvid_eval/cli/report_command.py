@@ -1,0 +1,42 @@
+"""`synvid-eval report FILE.json --html F`: the page again, from its data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from synvid_eval.cli import common
+
+
+@click.command(name="report")
+@click.argument("file", metavar="FILE.json")
+@common.outputs("html")
+@common.talking
+def command(file: str, html: str | None, quiet: bool, verbose: bool) -> None:
+    """Make the HTML page of a comparison from the JSON that compare wrote: the same bytes as compare --html.
+
+    \b
+    Example:
+      synvid-eval report scores.json --html report.html
+    """
+    from synvid_eval.errors import DataError, UsageError
+    from synvid_eval.report.page import page
+    from synvid_eval.score import read_comparison
+
+    if html is None:
+        raise UsageError("report has nothing to write.", "Give --html F.")
+    common.check_outputs(html=html)
+    try:
+        text = Path(file).read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        raise DataError(
+            f"{file} cannot be read: {error.strerror}.", "Give a file that compare --json F wrote."
+        ) from None
+    comparison, warnings = read_comparison(text, file)
+    progress = common.Terminal(quiet, verbose)
+    for warning in warnings:
+        progress.say(warning)
+    common.write_text(page(comparison), html)
+    if html != "-":
+        progress.say(f"written: {html}")

@@ -1,0 +1,333 @@
+"""Comparing measured sets: each set is measured alone, then every metric scores every candidate against the
+reference.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+import synvid_eval
+from synvid_eval import features as feature_room
+from synvid_eval import knobs
+from synvid_eval import metrics as metric_room
+from synvid_eval.errors import DataError, UsageError, nearest
+from synvid_eval.features.base import Feature
+from synvid_eval.measurement import Measurement, Measurer, Options, read_measured
+from synvid_eval.metrics.base import Metric, Unscored
+from synvid_eval.score import Comparison, Score, long_signature, recipe, short_signature
+from synvid_eval.scoring import score_pair, unscored
+from synvid_eval.sets import name_sets, open_set, split_name
+from synvid_eval.video.sampling import Sampler
+from synvid_eval.video.videoset import VideoSet
+
+Location: TypeAlias = "str | os.PathLike[str] | NDArray[np.uint8] | VideoSet | Measurement"
+
+DEFAULT_METRICS = ("color", "spectrum", "motion", "tubelet", "effective_rank")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is computed: configured metrics, the features they need, the sampler, and which knobs differ from
+    default.
+    """
+
+    metrics: tuple[Metric, ...]
+    features: tuple[Feature, ...]
+    sampler: Sampler
+    changed: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def list_metrics() -> list[dict[str, str]]:
+    """Name, kind, unit, direction, feature and first sentence of each installed metric."""
+    out = []
+    for name in metric_room.registry.names():
+        metric = metric_room.registry.get(name)
+        essay = (importlib.import_module(metric.__module__).__doc__ or metric.__doc__ or "").strip()
+        out.append(
+            {
+                "name": name,
+                "kind": metric.kind,
+                "unit": metric.unit,
+                "better": metric.better,
+                "feature": metric.feature,
+                "about": essay.split("\n")[0],
+            }
+        )
+    return out
+
+
+def build_recipe(
+    metrics: Iterable[str] | None = None, settings: Sequence[str] = (), frames: int | None = None
+) -> Recipe:
+    """The recipe of metric names and `NAME.KNOB=VALUE` settings.
+
+    NAME is a metric (the knob is looked for in the metric, then in its feature), a feature, or `sampler`.
+    Raises UsageError for unknown names and knobs, values that cannot be read or are out of range, and
+    settings of something that is not used.
+    """
+    names = list(dict.fromkeys(DEFAULT_METRICS if metrics is None else metrics))
+    if not names:
+        raise UsageError("No metric is asked for.", nearest("", metric_room.registry.names()))
+    kinds = {n: metric_room.registry.get(n) for n in names}
+    needed = sorted({k.feature for k in kinds.values()})
+    features = {f: feature_room.registry.get(f) for f in needed}
+    of_metric: dict[str, dict[str, str]] = {n: {} for n in names}
+    of_feature: dict[str, dict[str, str]] = {f: {} for f in needed}
+    of_sampler: dict[str, str] = {}
+    for text in settings:
+        name, knob, value = _split_setting(text)
+        if name in kinds and knob in knobs.names(kinds[name]):
+            target = of_metric[name]
+        elif name in kinds and knob in knobs.names(features[kinds[name].feature]):
+            target = of_feature[kinds[name].feature]
+        elif name in features and knob in knobs.names(features[name]):
+            target = of_feature[name]
+        elif name == "sampler":
+            target = of_sampler
+        elif name in kinds or name in features:
+            known = {*knobs.names(features[kinds[name].feature] if name in kinds else features[name])}
+            known |= set(knobs.names(kinds[name])) if name in kinds else set()
+            raise UsageError(f"{name} has no knob {knob!r}.", nearest(knob, known))
+        else:
+            everything = {*metric_room.registry.names(), *feature_room.registry.names(), "sampler"}
+            if name in everything:
+                raise UsageError(
+                    f"--set {text}: {name} is not among what is measured.", f"Measured: {', '.join(names)}."
+                )
+            raise UsageError(f"--set {text}: nothing is called {name!r}.", nearest(name, everything))
+        if target.get(knob, value) != value:
+            raise UsageError(
+                f"--set gives {name}.{knob} two values, {target[knob]} and {value}.", "Give it once."
+            )
+        target[knob] = value
+    if frames is not None:
+        if of_sampler.get("frames", str(frames)) != str(frames):
+            raise UsageError(
+                f"--frames {frames} contradicts --set sampler.frames={of_sampler['frames']}.", "Give one."
+            )
+        of_sampler["frames"] = str(frames)
+    changed = {}
+    for name, kind in kinds.items():
+        changed[name] = {**of_metric[name], **of_feature[kind.feature], **of_sampler}
+    return Recipe(
+        tuple(knobs.replace(kinds[n](), of_metric[n]) for n in names),
+        tuple(knobs.replace(features[f](), of_feature[f]) for f in needed),
+        knobs.replace(Sampler(), of_sampler),
+        changed,
+    )
+
+
+def _split_setting(text: str) -> tuple[str, str, str]:
+    left, sign, value = text.partition("=")
+    name, dot, knob = left.rpartition(".")
+    if not (sign and dot and name and knob):
+        raise UsageError(
+            f"--set {text} cannot be read.", "It is NAME.KNOB=VALUE, such as spectrum.window=none."
+        )
+    return name, knob, value
+
+
+def compare(
+    candidates: Location | Sequence[Location],
+    reference: Location,
+    *,
+    metrics: Iterable[str] | None = None,
+    settings: Sequence[str] = (),
+    frames: int | None = None,
+    clips: int | None = None,
+    layout: str = "auto",
+    fps: float | None = None,
+    command: str = "",
+    options: Options | None = None,
+) -> Comparison:
+    """Measures candidates and reference, each alone, and scores each candidate against the reference.
+
+    Args:
+        candidates: one or more sets: `[name=]location` (folder, array file, `preset:…`, `.measured` file),
+        arrays
+            uint8 [N, T, H, W, 3], VideoSets or Measurements.
+        reference: the set they are compared with.
+        metrics: names (default: the five that need no weights).
+        settings: `NAME.KNOB=VALUE`, any field of a metric, feature or the sampler.
+        frames: frames looked at a clip (default 16).
+        clips: at most that many clips a set, drawn by hash of their ids.
+        layout, fps: see `open_set`.
+        command: what to write down as the command that made it.
+        options: seed, workers, cache, what may be skipped, progress; its sampler is replaced by the recipe's.
+
+    Returns:
+        A Comparison; `.to_frame()` is one row a score.
+
+    Raises:
+        UsageError (unknown names, contradictions) before any work, DataError where data are unusable.
+    """
+    from dataclasses import replace
+
+    started = time.monotonic()
+    made = build_recipe(metrics, settings, frames)
+    chosen = replace(options or Options(), sampler=made.sampler)
+    several = isinstance(candidates, Sequence) and not isinstance(candidates, (str, os.PathLike))
+    places = [*cast("Sequence[Location]", candidates if several else [candidates]), reference]
+    if len(places) < 2:
+        raise UsageError("There is no candidate to compare.", "Give one or more sets and then the reference.")
+    opened = open_all(places, clips=clips, layout=layout, fps=fps, seed=chosen.seed)
+    progress = chosen.progress
+    for one in opened:
+        if isinstance(one, VideoSet):
+            progress.say(f"{one.name}: {one.layout}: {one.said}")
+    with Measurer(made.features, chosen) as measurer:
+        measured = [measurer.measure(s) if isinstance(s, VideoSet) else s for s in opened]
+    return compare_measured(measured[:-1], measured[-1], made, chosen, command=command, started=started)
+
+
+def open_all(
+    places: Sequence[Location],
+    *,
+    clips: int | None = None,
+    layout: str = "auto",
+    fps: float | None = None,
+    seed: int = 0,
+) -> list[VideoSet | Measurement]:
+    """Opens locations (listing only, nothing is decoded), with different names; reads `.measured` files."""
+    texts = [os.fspath(p) for p in places if isinstance(p, (str, os.PathLike))]
+    named = iter(name_sets(texts))
+    out: list[VideoSet | Measurement] = []
+    for number, place in enumerate(places):
+        if isinstance(place, (VideoSet, Measurement)):
+            out.append(place)
+        elif isinstance(place, np.ndarray):
+            out.append(open_set(place, name=f"array{number}", fps=fps, clips=clips))
+        else:
+            name, location = next(named)
+            if location.endswith(".measured") and not os.path.isdir(location):
+                if clips is not None:
+                    raise UsageError(
+                        f"--clips {clips} cannot draw from {location}.", "Measure the set with --clips."
+                    )
+                out.append(read_measured(location, name))
+            else:
+                out.append(open_set(location, name=name, layout=layout, fps=fps, clips=clips, seed=seed))
+    names = [o.name if isinstance(o, VideoSet) else o.facts.name for o in out]
+    if len(set(names)) < len(names):
+        raise UsageError(f"Two sets have one name: {', '.join(names)}.", "Give names: name=location.")
+    return out
+
+
+def is_measured(text: str) -> bool:
+    """Whether a SET argument is a `.measured` file."""
+    location = split_name(text)[1]
+    return location.endswith(".measured") and not os.path.isdir(location)
+
+
+def compare_measured(
+    candidates: Sequence[Measurement],
+    reference: Measurement,
+    made: Recipe,
+    options: Options,
+    *,
+    command: str = "",
+    started: float | None = None,
+) -> Comparison:
+    """Scores measured candidates against a measured reference. DataError where their recipes differ."""
+    everyone = [*candidates, reference]
+    _check_recipes(everyone, made)
+    scores: dict[tuple[str, str], Score] = {}
+    signatures: dict[str, str] = {}
+    with threadpool_limits(1):  # the same bits whatever the number of threads
+        for metric in made.metrics:
+            sides = [m.sides[metric.feature] for m in everyone]
+            reason = ""
+            try:
+                settled = metric.settle(sides)
+            except Unscored as error:
+                settled, reason = metric, str(error)
+            signatures[metric.name], short = _signature(settled, made, everyone)
+            for candidate, side in zip(candidates, sides, strict=False):
+                names = (candidate.facts.name, reference.facts.name)
+                if reason:
+                    score = unscored(settled, side, sides[-1], candidate.facts.name, short, reason)
+                else:
+                    score = score_pair(settled, side, sides[-1], names, short)
+                scores[candidate.facts.name, metric.name] = score
+    run = {
+        "command": command,
+        "seed": reference.seed,
+        "sampler": knobs.values(reference.sampler),
+        "signatures": signatures,
+        "sets": [{**m.about, "name": m.facts.name} for m in everyone],
+        "versions": versions(),
+        "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
+        "seconds": None if started is None else round(time.monotonic() - started, 3),
+    }
+    order = [scores[c.facts.name, m.name] for c in candidates for m in made.metrics]
+    return Comparison(reference.facts, [c.facts for c in candidates], order, run)
+
+
+def _check_recipes(everyone: Sequence[Measurement], made: Recipe) -> None:
+    first = everyone[-1]
+    for one in everyone:
+        who = one.facts.name
+        for feature in made.features:
+            if feature.name not in one.features:
+                raise DataError(
+                    f"{who} was measured without feature {feature.name!r}.",
+                    "Measure it again with the same --metrics.",
+                )
+            if one.features[feature.name] != feature:
+                raise DataError(
+                    f"{who} was measured with {one.features[feature.name]}, asked is {feature}.",
+                    "Measure it again with the same --set.",
+                )
+        for what, own, other in (("sampler", one.sampler, first.sampler), ("seed", one.seed, first.seed)):
+            if own != other:
+                raise DataError(
+                    f"{who} was measured with {what} {own}, {first.facts.name} with {other}.",
+                    "Measure both in the same way.",
+                )
+        if one.sampler != made.sampler:
+            raise DataError(
+                f"{who} was measured with {one.sampler}, asked is {made.sampler}.",
+                "Give the same --frames and --set.",
+            )
+
+
+def _signature(metric: Metric, made: Recipe, everyone: Sequence[Measurement]) -> tuple[str, str]:
+    """Long and short form: built from the dataclass fields of metric, feature and sampler, the seed and the
+    version.
+    """
+    feature = next(f for f in made.features if f.name == metric.feature)
+    parts: dict[str, Any] = {
+        **recipe(metric, "metric"),
+        **recipe(feature, "feature"),
+        **recipe(made.sampler, "sampler"),
+    }
+    parts["seed"] = everyone[-1].seed
+    parts["version"] = synvid_eval.__version__
+    long = long_signature(parts)
+    changed: dict[str, Any] = dict(made.changed.get(metric.name, {}))
+    if "stride" in knobs.names(metric):
+        changed["stride"] = getattr(metric, "stride")  # noqa: B009
+    changed["n"] = made.sampler.frames
+    changed["v"] = synvid_eval.__version__
+    return long, short_signature(metric.name, changed, long)
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package, Python and the libraries that decide numbers."""
+    out = {"synvid-eval": synvid_eval.__version__, "python": platform.python_version()}
+    for name in ("numpy", "scipy", "av", "opencv-python-headless", "numba", "scikit-image", "pillow"):
+        try:
+            out[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            out[name] = "missing"
+    return out

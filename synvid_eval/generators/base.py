@@ -1,0 +1,141 @@
+"""What a generator is: (seed, preset, clip index) → any frames of that clip, the same whenever and wherever
+drawn.
+
+A generator is a frozen dataclass whose fields are its knobs. It keeps nothing between calls: every random
+number is addressed by (seed, preset's name, clip index, what it is for), so clip 31,415 alone has the bytes
+of clip 31,415 of a full run, and frame 60 alone those of frame 60 of the whole clip. Two presets with equal
+knobs but other names are independent draws; one preset with a knob changed keeps everything that the knob
+does not touch.
+
+A range knob is text, `low:high` (`speed=1.2:3.0`); one number stands for a constant (`speed=2`). Ranges are
+kept as exact fractions, since a float on the way to integer parameters would be one more thing that machines
+can differ in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synvid_eval import knobs, randomness
+from synvid_eval.errors import UsageError
+
+Frame = NDArray[np.uint8]
+
+_NUMBER = re.compile(r"[+-]?(\d{1,12}(\.\d{0,12})?|\.\d{1,12})")
+
+
+@dataclass(frozen=True)
+class Generator(ABC):
+    """Base of all generators.
+
+    `revision` is raised whenever the same address gives other pixels: it is part of signatures and cache
+    keys. `exact` says that the frames have the same bytes on any machine (integer arithmetic only); otherwise
+    they are the same on one machine and library version and agree elsewhere within the tolerance stated in
+    the module.
+    """
+
+    name: ClassVar[str]
+    revision: ClassVar[int] = 1
+    exact: ClassVar[bool]
+
+    fps: float = knobs.knob(
+        25.0,
+        "rate at which the frames are meant to be shown (25: paper); motion of shapes is set per frame",
+        low=1,
+        high=240,
+        unit="frames/s",
+    )
+
+    def __post_init__(self) -> None:
+        knobs.check(self)
+
+    @property
+    @abstractmethod
+    def frame_size(self) -> tuple[int, int]:
+        """Height and width of the frames [px]."""
+
+    @abstractmethod
+    def clip_length(self, seed: int, preset: str, index: int) -> int:
+        """Number of frames of clip `index` (≥ 0), without drawing it; `length` is the knob it is drawn
+        from.
+        """
+
+    @abstractmethod
+    def draw(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
+        """The chosen frames of clip `index`, in the order asked, without drawing the others.
+
+        Args:
+            seed: any integer.
+            preset: the name that addresses the draw (a preset's name).
+            index: clip index, ≥ 0.
+            frames: frame indices, each in [0, length); any order, repeats allowed.
+
+        Returns:
+            an iterator of uint8 [H, W, 3] RGB, each a fresh array; lazy, so that a long clip is never held
+            whole.
+
+        Raises:
+            UsageError: negative clip index or frame index outside the clip (when called, not when iterated).
+        """
+
+    def source(self, index: int) -> str | None:
+        """What clip `index` was made from, where clips share sources (a photograph); None: independent draws.
+
+        Clips of one source are no independent draws: intervals then take the sources for the unit, not the
+        clips.
+        """
+        return None
+
+    def check_frames(self, length: int, index: int, frames: Sequence[int]) -> None:
+        """UsageError unless `index` ≥ 0 and every frame is in [0, length)."""
+        if index < 0:
+            raise UsageError(f"{self.name}: clip index {index} is negative.", "Clips are numbered from 0.")
+        for frame in frames:
+            if not 0 <= frame < length:
+                raise UsageError(
+                    f"{self.name}: clip {index} has no frame {frame}.", f"It has frames 0 to {length - 1}."
+                )
+
+
+def interval(instance: Generator, knob: str, *, whole: bool = False) -> tuple[Fraction, Fraction]:
+    """A range knob's exact ends, low ≤ high, within the knob's declared [low, high].
+
+    Args:
+        instance: a generator; `knob`: the name of one of its text knobs, `low:high` or one number.
+        whole: only whole numbers are taken.
+
+    Raises:
+        UsageError: no number, more than two, reversed ends, out of the declared range, not whole.
+    """
+    label, text = f"{instance.name}.{knob}", str(getattr(instance, knob))
+    field = next(f for f in dataclasses.fields(instance) if f.name == knob)
+    parts = [part.strip() for part in text.split(":")]
+    if len(parts) > 2 or not all(_NUMBER.fullmatch(part) for part in parts):
+        raise UsageError(
+            f"{label}={text[:60]} is no range.", f"It takes low:high or one number, as in {field.default}."
+        )
+    low, high = Fraction(parts[0]), Fraction(parts[-1])
+    if low > high:
+        raise UsageError(f"{label}={text} runs backwards.", f"Did you mean {parts[1]}:{parts[0]}?")
+    if whole and (low.denominator != 1 or high.denominator != 1):
+        raise UsageError(f"{label}={text} must hold whole numbers.", f"As in {field.default}.")
+    least, most = field.metadata["low"], field.metadata["high"]
+    if (least is not None and low < least) or (most is not None and high > most):
+        raise UsageError(f"{label}={text} is out of range.", f"Allowed: {least:g} to {most:g}.")
+    return low, high
+
+
+def draw_length(instance: Generator, seed: int, preset: str, index: int) -> int:
+    """A clip's length: uniform over the whole numbers of the `length` range knob, both ends included."""
+    low, high = interval(instance, "length", whole=True)
+    key = randomness.address(f"synvid_eval.generators.{instance.name}", seed, preset, index, "length")
+    return int(low) + int(randomness.below(randomness.stream(key, 1), int(high - low) + 1)[0])

@@ -1,0 +1,598 @@
+"""Measuring a set: plan shards, take what the cache holds, decode the rest once, fold in a fixed order.
+
+A set is measured alone: nothing of a reference enters. The result is the same bits for any number of workers,
+any order in which clips finish, a cold or a warm cache, and a run that was killed and started again, because
+clips are folded in the order of their ids within a shard, shards in their order within one of 20 blocks.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synvid_eval import archive, knobs
+from synvid_eval import features as room
+from synvid_eval.cache import Cache, default_root
+from synvid_eval.errors import DataError, UsageError
+from synvid_eval.execute import HERE, Failure, Processes, Reply, Serial, Task
+from synvid_eval.features.base import Feature
+from synvid_eval.randomness import address
+from synvid_eval.score import SetFacts
+from synvid_eval.sets import open_set, preset_recipe
+from synvid_eval.states import BLOCKS, KINDS, SUB_SHARDS, Arrays, Fold, Side, fold
+from synvid_eval.video.decode import ClipRef
+from synvid_eval.video.layouts import frame_files
+from synvid_eval.video.sampling import Sampler
+from synvid_eval.video.videoset import VideoSet
+from synvid_eval.worker import Worker, clip_task, setup_task
+
+SCHEMA = "synvid-eval/measured/1"
+ENTRY = 1
+
+
+class Progress(Protocol):
+    """What a measurement tells while it runs."""
+
+    def begin(self, name: str, clips: int) -> None:
+        """A set of that many clips begins."""
+
+    def advance(self, clips: int, cached: bool) -> None:
+        """That many clips are done (from the cache, or measured)."""
+
+    def say(self, text: str) -> None:
+        """A sentence for the user."""
+
+
+class Quiet:
+    """Progress that tells nothing."""
+
+    def begin(self, name: str, clips: int) -> None:
+        """Tells nothing."""
+
+    def advance(self, clips: int, cached: bool) -> None:
+        """Tells nothing."""
+
+    def say(self, text: str) -> None:
+        """Tells nothing."""
+
+
+@dataclass(frozen=True)
+class ClipRecord:
+    """What is known of one measured clip beside its features. size: [height, width] of the last frame."""
+
+    id: str
+    content: str
+    total: int
+    looked: int
+    fps: float | None
+    size: tuple[int, int]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A measured set: its facts, recipe, and for each feature the folded states in 20 blocks and per-clip
+    summaries.
+
+    summaries: feature → key → float64 [clips] in the order of `clips` (NaN where a clip has none).
+    """
+
+    facts: SetFacts
+    sampler: Sampler
+    seed: int
+    features: dict[str, Feature]
+    sides: dict[str, Side]
+    clips: tuple[ClipRecord, ...]
+    summaries: dict[str, dict[str, NDArray[np.float64]]]
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def recipe(self) -> dict[str, Any]:
+        """Sampler, seed and features with knobs: two measurements are comparable where these agree."""
+        return {
+            "sampler": {"revision": Sampler.revision, **knobs.values(self.sampler)},
+            "seed": self.seed,
+            "features": {n: {"revision": f.revision, **knobs.values(f)} for n, f in self.features.items()},
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes a `.measured` file (written aside, then renamed)."""
+        arrays: Arrays = {}
+        folds: dict[str, Any] = {}
+        for name, side in self.sides.items():
+            folds[name] = []
+            for index, block in enumerate(side.blocks):
+                arrays.update(_fold_arrays(block, f"{name}/{index}"))
+                folds[name].append(_fold_meta(block))
+            for key, column in self.summaries[name].items():
+                arrays[f"summaries/{name}/{key}"] = column
+        meta = {
+            "schema": SCHEMA,
+            "facts": self.facts.__dict__,
+            "recipe": self.recipe(),
+            "folds": folds,
+            "sources": any(s.sources for s in self.sides.values()),
+            "clips": [
+                [c.id, c.content, c.total, c.looked, c.fps, list(c.size), list(c.notes)] for c in self.clips
+            ],
+            "about": self.about,
+        }
+        archive.write_bytes(Path(path), archive.pack(arrays, meta))
+
+
+def _fold_arrays(block: Fold, prefix: str) -> Arrays:
+    return {f"{prefix}/{n}/{k}": a for n, s in block.states.items() for k, a in s.to_arrays().items()}
+
+
+def _fold_meta(block: Fold) -> dict[str, Any]:
+    return {
+        n: [next(k for k, c in KINDS.items() if type(s) is c), block.clips[n]]
+        for n, s in block.states.items()
+    }
+
+
+def _fold_from(arrays: Arrays, meta: Mapping[str, Any], prefix: str) -> Fold:
+    states = {}
+    for name, (kind, _) in meta.items():
+        start = f"{prefix}/{name}/"
+        states[name] = KINDS[kind].from_arrays(
+            {k[len(start) :]: a for k, a in arrays.items() if k.startswith(start)}
+        )
+    return Fold(states, {name: clips for name, (_, clips) in meta.items()})
+
+
+def read_measured(path: str | os.PathLike[str], name: str | None = None) -> Measurement:
+    """A `.measured` file as it was saved, under another name if one is given.
+
+    Raises DataError where it is missing, damaged, or of a feature that this version does not know.
+    """
+    where = os.fspath(path)
+    try:
+        arrays, meta = archive.unpack(Path(where).read_bytes())
+    except OSError as error:
+        raise DataError(f"{where} cannot be read: {error.strerror}.", "Check the path.") from None
+    except archive.Damaged as error:
+        raise DataError(
+            f"{where} is damaged or no .measured file ({error}).", "Measure the set again."
+        ) from None
+    if meta.get("schema") != SCHEMA:
+        raise DataError(
+            f"{where} has schema {meta.get('schema')!r}, not {SCHEMA!r}.", "Measure the set again."
+        )
+    recipe = meta["recipe"]
+    features: dict[str, Feature] = {}
+    for key, values in recipe["features"].items():
+        revision = values.pop("revision")
+        try:
+            feature = room.registry.get(key)
+        except UsageError:
+            raise DataError(f"{where} has feature {key!r}, unknown here.", "Install what made it.") from None
+        if feature.revision != revision:
+            raise DataError(
+                f"{where} has revision {revision} of feature {key!r}, here it is {feature.revision}.",
+                "Measure the set again.",
+            )
+        features[key] = feature(**values)
+    recipe["sampler"].pop("revision")
+    groups: dict[tuple[str, int], Arrays] = defaultdict(dict)
+    for full, array in arrays.items():
+        head, index, rest = full.split("/", 2)
+        if head != "summaries":
+            groups[head, int(index)][f"x/{rest}"] = array
+    clips = tuple(
+        ClipRecord(c[0], c[1], c[2], c[3], c[4], (c[5][0], c[5][1]), tuple(c[6])) for c in meta["clips"]
+    )
+    sides, summaries = {}, {}
+    for key, metas in meta["folds"].items():
+        blocks = tuple(_fold_from(groups[key, i], m, "x") for i, m in enumerate(metas))
+        sides[key] = Side(blocks, len(clips), meta["sources"])
+        start = f"summaries/{key}/"
+        summaries[key] = {
+            k[len(start) :]: a.astype(np.float64) for k, a in arrays.items() if k.startswith(start)
+        }
+    facts = SetFacts(**meta["facts"])
+    if name is not None:
+        facts = replace(facts, name=name)
+    sampler = Sampler(**recipe["sampler"])
+    return Measurement(facts, sampler, recipe["seed"], features, sides, clips, summaries, meta["about"])
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Clips that are folded together, in the order of their ids."""
+
+    block: int
+    clips: tuple[ClipRef, ...]
+
+
+def plan_shards(videos: VideoSet) -> list[Shard]:
+    """The set's shards in order: 20 blocks by hash of the clip id, up to 16 sub-shards each; empty ones left
+    out.
+
+    Where clips come from sources, a block is a source (or, above 20 sources, a hash of the source).
+    """
+    blocks: dict[str, int] = {}
+    if videos.sources:
+        origins = sorted(set(videos.sources.values()))
+        few = len(origins) <= BLOCKS
+        blocks = {s: i if few else address("block", s) % BLOCKS for i, s in enumerate(origins)}
+    groups: dict[tuple[int, int], list[ClipRef]] = defaultdict(list)
+    for clip in sorted(videos.clips, key=lambda c: c.id):
+        number = address("block", clip.id)
+        block = blocks[videos.sources[clip.id]] if videos.sources else number % BLOCKS
+        groups[block, number // BLOCKS % SUB_SHARDS].append(clip)
+    return [Shard(block, tuple(groups[block, sub])) for block, sub in sorted(groups)]
+
+
+@functools.cache
+def decoder_versions() -> dict[str, str]:
+    """Versions of the libraries that turn files into pixels and pixels into numbers (part of every cache
+    key).
+    """
+    names = ("av", "pillow", "opencv-python-headless", "numpy", "scipy", "numba")
+    out = {}
+    for name in names:
+        try:
+            out[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            out[name] = "?"
+    return out
+
+
+def _content_hashes(videos: VideoSet, cache: Cache, workers: int) -> dict[str, str]:
+    """Clip id → hash of what decides its pixels; "" where the file cannot be read."""
+    if videos.array is not None:
+        whole = videos.array
+        return {
+            c.id: hashlib.blake2b(np.ascontiguousarray(whole[c.index]).tobytes(), digest_size=16).hexdigest()
+            for c in videos.clips
+        }
+    parts: dict[str, list[str]] = {}
+    for clip in videos.clips:
+        if clip.kind == "preset":
+            continue
+        try:
+            files = frame_files(Path(clip.path)) if clip.kind == "frames" else [Path(clip.path)]
+        except OSError:
+            files = []
+        parts[clip.id] = [os.path.abspath(f) for f in files]
+    paths = dict.fromkeys(p for files in parts.values() for p in files)
+    hashes = cache.content_hashes(paths, os.path.abspath(videos.location), workers) if paths else {}
+    out = {}
+    for clip in videos.clips:
+        if clip.kind == "preset":
+            text = preset_recipe(clip)
+        elif clip.kind == "frames":
+            text = json.dumps([[os.path.basename(p), hashes[p]] for p in parts[clip.id]])
+        elif clip.kind == "array":
+            text = f"{hashes[parts[clip.id][0]]} {clip.index}"
+        else:
+            out[clip.id] = hashes[parts[clip.id][0]]
+            continue
+        out[clip.id] = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    return out
+
+
+def entry_key(shard: Shard, hashes: Mapping[str, str], feature: Feature, sampler: Sampler, seed: int) -> str:
+    """The cache key of one shard's states of one feature: a hash of everything that decides them."""
+    facts = {
+        "entry": ENTRY,
+        "clips": [[c.id, c.kind, c.fps, hashes[c.id]] for c in shard.clips],
+        "seed": seed,
+        "sampler": [Sampler.revision, knobs.values(sampler)],
+        "feature": [feature.name, feature.revision, knobs.values(feature)],
+        "decoder": decoder_versions(),
+    }
+    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+@dataclass
+class _Entry:
+    """One shard's states of one feature: what the cache keeps."""
+
+    fold: Fold
+    clips: list[dict[str, Any]]
+    skipped: list[dict[str, str]]
+
+    def pack(self) -> tuple[Arrays, dict[str, Any]]:
+        meta = {"clips": self.clips, "skipped": self.skipped, "fold": _fold_meta(self.fold)}
+        return _fold_arrays(self.fold, "x"), meta
+
+    @classmethod
+    def unpack(cls, arrays: Arrays, meta: dict[str, Any]) -> _Entry:
+        return cls(_fold_from(arrays, meta["fold"], "x"), meta["clips"], meta["skipped"])
+
+
+def parse_share(text: str) -> Callable[[int], float]:
+    """`--max-skipped` as a function of the number found: "5%" is a share, "12" a count.
+
+    Raises UsageError for anything else.
+    """
+    body = text.strip()
+    try:
+        if body.endswith("%"):
+            share = float(body[:-1]) / 100
+            if 0 <= share <= 1:
+                return lambda found: share * found
+        elif body.isdigit():
+            count = int(body)
+            return lambda found: float(count)
+    except ValueError:
+        pass
+    raise UsageError(
+        f"--max-skipped {text} cannot be read.", "Give a share such as 5%, or a number of videos such as 12."
+    )
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a measurement is run; nothing here changes a number except `seed`, `sampler` and skipped."""
+
+    sampler: Sampler = field(default_factory=Sampler)
+    seed: int = 0
+    workers: int = 0
+    cache: Cache = field(default_factory=lambda: Cache(default_root()))
+    max_skipped: str = "5%"
+    decode_timeout: float = 60.0
+    progress: Progress = field(default_factory=Quiet)
+    loud: bool = False
+
+    def worker_count(self) -> int:
+        """The number of worker processes: `workers`, or the processors this process may use where it is 0."""
+        if self.workers:
+            return self.workers
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Measurer:
+    """Measures sets one after the other with the same features and worker processes; closed at the end."""
+
+    def __init__(self, features: Sequence[Feature], options: Options) -> None:
+        self.features = {f.name: f for f in sorted(features, key=lambda f: f.name)}
+        self.options = options
+        setup = setup_task(list(self.features.values()), options.sampler, options.seed, options.loud)
+        self._pool = Processes(
+            "synvid_eval.worker", options.worker_count(), setup, options.decode_timeout, options.loud
+        )
+
+    def __enter__(self) -> Measurer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.close()
+
+    def measure(self, videos: VideoSet) -> Measurement:
+        """The measurement of one set.
+
+        Raises DataError as soon as it is certain that more than `max_skipped` of the found videos are
+        skipped.
+        """
+        return _Run(self, videos, self._executor(videos)).result()
+
+    def _executor(self, videos: VideoSet) -> Processes | Serial:
+        if videos.array is None:
+            return self._pool
+        # a set in memory cannot hang or crash a decoder, so it needs no other process
+        own = Worker(list(self.features.values()), self.options.sampler, self.options.seed, videos.array)
+        return Serial(own.measure)
+
+
+class _Run:
+    """One set being measured: loads or measures shard after shard and folds them."""
+
+    def __init__(self, measurer: Measurer, videos: VideoSet, executor: Processes | Serial) -> None:
+        self._features, self._options = measurer.features, measurer.options
+        self._videos, self._executor = videos, executor
+        self._limit = parse_share(self._options.max_skipped)(videos.found)
+        self._shards = plan_shards(videos)
+        self._skipped = [{"id": i, "reason": r} for i, r in videos.skipped]
+        self._loaded: dict[int, dict[str, _Entry]] = {}
+        self._blocks: dict[str, list[Fold]] = {n: [Fold()] * BLOCKS for n in self._features}
+        self._records: list[dict[str, Any]] = []
+        self._rows: dict[str, list[dict[str, float]]] = {n: [] for n in self._features}
+
+    def result(self) -> Measurement:
+        progress, videos = self._options.progress, self._videos
+        progress.begin(videos.name, len(videos.clips))
+        for note in videos.notes:
+            progress.say(note)
+        self._check_skipped()
+        self._hashes = _content_hashes(videos, self._options.cache, self._options.worker_count())
+        answers: list[Reply | Failure] = []
+        for task, reply in self._executor.map(self._tasks()):
+            index = task["shard"]
+            if HERE not in task:
+                progress.advance(1, cached=False)
+                answers.append(reply)
+                if len(answers) < len(self._shards[index].clips):
+                    continue
+            else:
+                progress.advance(len(self._shards[index].clips), cached=True)
+            self._finish(index, answers)
+            answers = []
+        return self._measurement()
+
+    def _tasks(self) -> Iterator[Task]:
+        cache = self._options.cache
+        for index, shard in enumerate(self._shards):
+            entries: dict[str, _Entry] = {}
+            for name, feature in self._features.items():
+                key = entry_key(shard, self._hashes, feature, self._options.sampler, self._options.seed)
+                if (found := cache.get(key)) is not None:
+                    entries[name] = _Entry.unpack(*found)
+            self._loaded[index] = entries
+            missing = [n for n in self._features if n not in entries]
+            if not missing:
+                yield {HERE: True, "shard": index}
+                continue
+            for clip in shard.clips:
+                yield {**clip_task(clip, missing), "shard": index}
+
+    def _finish(self, index: int, answers: list[Reply | Failure]) -> None:
+        shard, entries = self._shards[index], self._loaded.pop(index)
+        missing = [n for n in self._features if n not in entries]
+        if missing:
+            entries.update(self._measured(shard, missing, answers))
+        first = next(iter(entries.values()))
+        if any([c["id"] for c in e.clips] != [c["id"] for c in first.clips] for e in entries.values()):
+            raise DataError(
+                f"{self._videos.name}: one of {[c.id for c in shard.clips]} could be read before, not now.",
+                "Files or machine changed under the run: run it again, with --cache none if it stays.",
+            )
+        self._skipped += first.skipped
+        self._records += [{k: v for k, v in c.items() if k != "summary"} for c in first.clips]
+        for name, entry in entries.items():
+            self._blocks[name][shard.block] = self._blocks[name][shard.block] + entry.fold
+            self._rows[name] += [c["summary"] for c in entry.clips]
+        self._check_skipped()
+
+    def _measured(self, shard: Shard, names: list[str], answers: list[Reply | Failure]) -> dict[str, _Entry]:
+        entries = {n: _Entry(Fold(), [], []) for n in names}
+        lasting = True
+        folds: dict[str, list[Fold]] = {n: [] for n in names}
+        for clip, answer in zip(shard.clips, answers, strict=True):
+            reason = answer.reason if isinstance(answer, Failure) else answer[1].get("skipped")
+            lasting = lasting and not isinstance(answer, Failure)
+            if isinstance(answer, Failure) or reason is not None:
+                for entry in entries.values():
+                    entry.skipped.append({"id": clip.id, "reason": str(reason)})
+                continue
+            arrays, record = answer
+            groups: dict[str, Arrays] = defaultdict(dict)
+            for full, array in arrays.items():
+                name, rest = full.split("/", 1)
+                groups[name][f"x/{rest}"] = array
+            facts = {k: record[k] for k in ("total", "looked", "fps", "size", "notes")}
+            for name, entry in entries.items():
+                of = record["features"][name]
+                folds[name].append(
+                    _fold_from(groups[name], {s: (k, 1) for s, k in of["states"].items()}, "x")
+                )
+                summary = {k: _number(v) for k, v in of["summary"].items()}
+                entry.clips.append(
+                    {"id": clip.id, "content": self._hashes[clip.id], **facts, "summary": summary}
+                )
+        for name, entry in entries.items():
+            entry.fold = fold(folds[name])
+            if lasting:
+                key = entry_key(
+                    shard, self._hashes, self._features[name], self._options.sampler, self._options.seed
+                )
+                self._options.cache.put(key, *entry.pack())
+        return entries
+
+    def _check_skipped(self) -> None:
+        count, found = len(self._skipped), self._videos.found
+        if count <= self._limit and count < found:
+            return
+        listed = "; ".join(f"{s['id']}: {s['reason']}" for s in self._skipped[:10])
+        more = f"; and {count - 10} more" if count > 10 else ""
+        if count >= found:
+            raise DataError(f"{self._videos.name}: none of {found} videos can be measured: {listed}{more}.")
+        raise DataError(
+            f"{self._videos.name}: {count} of {found} videos skipped, more than --max-skipped "
+            f"{self._options.max_skipped} allows: {listed}{more}.",
+            "Mend or remove them, or allow more: --max-skipped 100%.",
+        )
+
+    def _measurement(self) -> Measurement:
+        videos, options = self._videos, self._options
+        clips = tuple(
+            ClipRecord(
+                r["id"], r["content"], r["total"], r["looked"], r["fps"], tuple(r["size"]), tuple(r["notes"])
+            )
+            for r in self._records
+        )
+        digest = hashlib.blake2b(digest_size=8)
+        for clip in sorted(clips, key=lambda c: c.id):
+            digest.update(f"{clip.id}\0{clip.content}\0".encode("utf-8", "surrogateescape"))
+        facts = SetFacts(
+            videos.name,
+            videos.location,
+            digest.hexdigest(),
+            len(clips),
+            sum(c.looked for c in clips),
+            sorted(self._skipped, key=lambda s: s["id"]),
+        )
+        sides = {n: Side(tuple(b), len(clips), bool(videos.sources)) for n, b in self._blocks.items()}
+        notes = [f"{c.id}: {n}" for c in clips for n in c.notes]
+        rates = sorted({round(c.fps, 3) for c in clips if c.fps})
+        about = {
+            **videos.facts(),
+            "fps": rates if len(rates) <= 8 else [rates[0], rates[-1]],
+            "notes": [
+                *videos.notes,
+                *notes[:20],
+                *([f"and {len(notes) - 20} more clips"] if len(notes) > 20 else []),
+            ],
+        }
+        summaries = {n: _columns(rows) for n, rows in self._rows.items()}
+        return Measurement(
+            facts, options.sampler, options.seed, self._features, sides, clips, summaries, about
+        )
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _columns(rows: list[dict[str, float]]) -> dict[str, NDArray[np.float64]]:
+    keys = sorted({k for r in rows for k in r})
+    return {k: np.array([np.nan if r.get(k) is None else r[k] for r in rows], np.float64) for k in keys}
+
+
+def measure(
+    location: str | os.PathLike[str] | NDArray[np.uint8] | VideoSet,
+    *,
+    features: Iterable[str | Feature] | None = None,
+    name: str | None = None,
+    layout: str = "auto",
+    fps: float | None = None,
+    clips: int | None = None,
+    options: Options | None = None,
+) -> Measurement:
+    """Measures one set, alone.
+
+    Args:
+        location: see `synvid_eval.open_set`; or an opened VideoSet.
+        features: names or configured features (default: all that are installed).
+        name, layout, fps, clips: see `synvid_eval.open_set`.
+        options: sampler, seed, workers, cache and so on.
+
+    Returns:
+        A Measurement: `save(path)` writes it, `synvid_eval.compare` takes it.
+
+    Raises:
+        DataError: nothing there, no video, or too many of them skipped. UsageError: an unknown name.
+    """
+    chosen = options or Options()
+    if isinstance(location, VideoSet):
+        videos = location
+    else:
+        videos = open_set(location, name=name, layout=layout, fps=fps, clips=clips, seed=chosen.seed)
+    wanted = room.registry.names() if features is None else features
+    ready = [room.registry.get(f)() if isinstance(f, str) else f for f in wanted]
+    with Measurer(ready, chosen) as measurer:
+        return measurer.measure(videos)
+
+
+__all__ = [
+    "ClipRecord",
+    "Measurement",
+    "Measurer",
+    "Options",
+    "Progress",
+    "Quiet",
+    "measure",
+    "read_measured",
+]

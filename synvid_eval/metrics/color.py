@@ -1,0 +1,121 @@
+"""Color: how far apart the color distributions of two sets are, each as one Gaussian in L*a*b*.
+
+Purpose. The simplest thing a synthetic video can get wrong, and the cheapest to fix: its palette.
+
+Conventions. All pixels of the looked-at frames at native size, in CIE L*a*b* (D65, sRGB); their mean μ [3]
+and covariance Σ [3, 3] (ddof 0), every frame weighing the same. Σ + ridge·I with ridge = 0.01, the
+quantisation variance of 8-bit RGB in L*a*b*: it is part of the definition, so that gray sets (no a*, no b*)
+stay finite. Then the symmetric Kullback-Leibler divergence KL(p‖q) + KL(q‖p) of the two Gaussians (the sum,
+not its half), in closed form:
+
+    ½ [ tr(Σ_q⁻¹Σ_p) + tr(Σ_p⁻¹Σ_q) − 2d + δᵀ(Σ_p⁻¹ + Σ_q⁻¹)δ ],   δ = μ_p − μ_q
+
+whose log-determinants cancel. The first three terms are computed as tr(Δ Σ_q⁻¹ Δ Σ_p⁻¹), Δ = Σ_p − Σ_q, a sum
+of squares: nothing cancels, and equal sets give 0 exactly.
+
+Range and direction. 0 to ∞ nats, lower is closer, symmetric in its arguments.
+
+Source. Baradad et al. 2021 (Learning to See by Looking at Noise) and its video successor model color as one
+3-D Gaussian a set and take the symmetric KL; the closed form is Kullback's (1959).
+
+Pitfalls. One Gaussian knows nothing of two-colored sets. A nearly gray set makes the divergence huge (the
+ridge decides its size), so values beyond about 10 rank sets but do not measure them. Biased upward by
+O(1/clips): see `corrected`. `covariance` in the detail is row-major, 9 numbers, *without* the ridge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+
+from synvid_eval.knobs import knob
+from synvid_eval.metrics.base import Detail, Metric, Unscored
+from synvid_eval.metrics.needed import needed
+from synvid_eval.states import Moments, Side
+
+INTERVAL_CLIPS = 60
+
+
+@dataclass(frozen=True)
+class Color(Metric):
+    """Symmetric KL divergence of the two sets' Gaussians in L*a*b*, in nats."""
+
+    name: ClassVar[str] = "color"
+    feature: ClassVar[str] = "lab"
+    kind: ClassVar[Literal["property", "distance", "richness"]] = "distance"
+    better: ClassVar[Literal["lower", "higher", "match"]] = "lower"
+    unit: ClassVar[str] = "nats"
+
+    ridge: float = knob(
+        0.01,
+        "added to the diagonal of both covariances: the quantisation variance of 8-bit RGB",
+        low=0.0,
+        high=1e4,
+        unit="L*a*b* units²",
+    )
+
+    @property
+    def state(self) -> str:
+        """ "lab": moments of L*, a*, b*, weight 1 a frame."""
+        return "lab"
+
+    def value(self, candidate: Side, reference: Side) -> float:
+        """KL(p‖q) + KL(q‖p) in nats, ≥ 0; a side needs one frame (and Σ + ridge·I positive definite)."""
+        p, q = _moments(candidate, "the candidate"), _moments(reference, "the reference")
+        return symmetric_kl(p.mean, self._covariance(p), q.mean, self._covariance(q))
+
+    def _covariance(self, moments: Moments) -> NDArray[np.float64]:
+        return moments.covariance(0) + self.ridge * np.eye(moments.dim)
+
+    def detail(self, candidate: Side, reference: Side) -> Detail:
+        """Means [3] and covariances [9, row-major, without the ridge] of the sides that have frames."""
+        out: Detail = {}
+        for prefix, side in (("", candidate), ("reference_", reference)):
+            moments = side.moments(self.state)
+            if moments is not None and moments.n > 0:
+                out[f"{prefix}mean"] = moments.mean.tolist()
+                out[f"{prefix}covariance"] = moments.covariance(0).ravel().tolist()
+        return out
+
+    def interval_gate(self, side: Side) -> str:
+        """From 60 clips on."""
+        clips = side.clips(self.state)
+        return (
+            "" if clips >= INTERVAL_CLIPS else f"has {clips} clips and color needs at least {INTERVAL_CLIPS}"
+        )
+
+
+def _moments(side: Side, who: str) -> Moments:
+    return needed("color", side, "lab", 1, "frames", who)
+
+
+def symmetric_kl(
+    mean_p: NDArray[np.float64],
+    covariance_p: NDArray[np.float64],
+    mean_q: NDArray[np.float64],
+    covariance_q: NDArray[np.float64],
+) -> float:
+    """KL(p‖q) + KL(q‖p) of two Gaussians with means [d] and covariances [d, d], in nats.
+
+    Raises Unscored where a covariance is singular to rounding (possible only with `ridge=0`).
+    """
+    root_p, root_q = _cholesky(covariance_p), _cholesky(covariance_q)
+    inner = solve_triangular(root_q, covariance_p - covariance_q, lower=True)
+    spread = solve_triangular(root_p, inner.T, lower=True)
+    gap = mean_p - mean_q
+    shift = [solve_triangular(root, gap, lower=True) for root in (root_p, root_q)]
+    return 0.5 * float((spread * spread).sum() + shift[0] @ shift[0] + shift[1] @ shift[1])
+
+
+def _cholesky(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    values = np.linalg.eigvalsh(covariance)
+    if values[0] <= len(values) * np.finfo(np.float64).eps * values[-1]:
+        raise Unscored(
+            "A color covariance is singular, so its divergence is infinite; a ridge above 0 keeps it finite."
+        )
+    root: NDArray[np.float64] = np.linalg.cholesky(covariance)
+    return root

@@ -1,0 +1,82 @@
+"""Effective rank: in how many directions the shapes of a set vary, as exp of an entropy.
+
+Purpose. Richness of shape: a set of ever the same form has few directions of variation, natural video many.
+
+Conventions. Rows are HOG descriptors of frames (128 values, see the feature `hog`). With λ the eigenvalues of
+their covariance and p = λ/Σλ, the value is exp(−Σ p ln p). The divisor of the covariance cancels, and so does
+the size of the features. Frames without gradient have no descriptor and are left out: `dropped_candidate`,
+`dropped_reference` are their shares.
+
+Range and direction. 1 (one direction) to the number of dimensions (128; all alike); higher is richer.
+`reference` is the reference's own value, `difference` the candidate's minus it.
+
+Source. Roy & Vetterli 2007, The effective rank (of covariance eigenvalues here, as theirs of singular
+values).
+
+Pitfalls. The plug-in value grows with the number of clips: compare sets of equal size, or `corrected`. Its
+interval is not trusted below 3 clips a dimension (at 120 clips of d = 128 it covers 68 % instead of 95 %).
+Noise is rich, too: more is not more natural. Identical rows vary in no direction: that is a reason, not a
+rank of 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synvid_eval.metrics.base import Detail, Metric, Unscored
+from synvid_eval.metrics.needed import needed
+from synvid_eval.states import Side
+
+INTERVAL_CLIPS_PER_DIMENSION = 3
+
+
+@dataclass(frozen=True)
+class EffectiveRank(Metric):
+    """exp of the entropy of the normalised covariance eigenvalues of HOG rows, in dimensions."""
+
+    name: ClassVar[str] = "effective_rank"
+    feature: ClassVar[str] = "hog"
+    kind: ClassVar[Literal["property", "distance", "richness"]] = "richness"
+    better: ClassVar[Literal["lower", "higher", "match"]] = "higher"
+    unit: ClassVar[str] = "dimensions"
+
+    @property
+    def state(self) -> str:
+        """ "hog": moments of 128-d rows."""
+        return "hog"
+
+    def value(self, candidate: Side, reference: Side) -> float:
+        """The candidate's effective rank, 1 to d; two rows that differ are needed."""
+        moments = needed("effective_rank", candidate, self.state, 2, "frames with a gradient")
+        values: NDArray[np.float64] = np.linalg.eigvalsh(moments.covariance(1))
+        if values[-1] <= 0:
+            raise Unscored(
+                f"effective_rank needs rows that differ; all {moments.n:g} of this set are the same."
+            )
+        return effective_rank(values)
+
+    def detail(self, candidate: Side, reference: Side) -> Detail:
+        """Shares of frames without gradient, which are left out."""
+        out: Detail = {}
+        for key, side in (("dropped_candidate", candidate), ("dropped_reference", reference)):
+            counts = side.counts("frames")
+            if counts is not None and counts[0] > 0:
+                out[key] = float(counts[1] / counts[0])
+        return out
+
+    def interval_gate(self, side: Side) -> str:
+        """From three clips a dimension on."""
+        clips, moments = side.clips(self.state), side.moments(self.state)
+        least = INTERVAL_CLIPS_PER_DIMENSION * (moments.dim if moments else 1)
+        return "" if clips >= least else f"has {clips} clips and effective_rank needs at least {least}"
+
+
+def effective_rank(eigenvalues: NDArray[np.float64]) -> float:
+    """exp of the entropy of eigenvalues [d] normalised to sum 1; what rounding left below 0 counts as 0."""
+    positive = eigenvalues[eigenvalues > 0]
+    share = positive / positive.sum()
+    return float(np.exp(-(share * np.log(share)).sum()))

@@ -1,0 +1,61 @@
+"""Motion: the temporal decorrelation D, how much of a clip's variation happens from one frame to the next.
+
+Purpose. Tells still pictures from videos and slow ones from fast ones, without optical flow.
+
+Conventions. A run of 16 frames at one stride, centered square crop at 128×128, Rec. 601 gray;
+
+    D = Σ (x_{t+1} − x_t)² / (2 [Σ (x_t − x̄)² + (T−1)·N·σ²])
+
+over the T times and N pixels of a clip, x̄ each pixel's mean over the clip, σ = 2 grey levels (the feature's
+knob `noise`). Half the von Neumann ratio with a noise floor, without which a codec's residue makes an encoded
+still look more dynamic than any video. The value is the mean over clips.
+
+Range and direction. 0 for static clips; near 1 − ρ for AR(1) pixels of correlation ρ (above it at T = 16: ρ
+.95 gives .21); 1 for white flicker, up to 2 for alternation. Dimensionless ("D"). A *match* is wanted:
+`reference`, `difference`. `static_share` is the share of frame pairs that differ by less than the noise
+floor, `frame_difference` the mean absolute difference of successive frames in grey levels.
+
+Source. von Neumann 1941 (ratio of the mean square successive difference to the variance); noise floor ours.
+
+Pitfalls. D depends on the stride and frame rate: all sets of a comparison are scored at one stride, the
+largest they share, which stands in `stride` and in the signature. A moving camera and a moving object count
+alike. Cuts raise D.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from synvid_eval.metrics.base import Detail
+from synvid_eval.metrics.needed import needed
+from synvid_eval.metrics.strides import StridedMetric
+from synvid_eval.states import Side
+
+# Columns of the feature's states, means over clips.
+DECORRELATION, STATIC_SHARE, FRAME_DIFFERENCE = range(3)
+
+
+@dataclass(frozen=True)
+class Motion(StridedMetric):
+    """Mean temporal decorrelation D."""
+
+    name: ClassVar[str] = "motion"
+    feature: ClassVar[str] = "motion"
+    kind: ClassVar[Literal["property", "distance", "richness"]] = "property"
+    better: ClassVar[Literal["lower", "higher", "match"]] = "match"
+    unit: ClassVar[str] = "D"
+
+    def value(self, candidate: Side, reference: Side) -> float:
+        """Mean D over the candidate's clips, 0 to about 2; one clip long enough is needed."""
+        noun = f"clips long enough for stride {self.stride}"
+        return float(needed("motion", candidate, self.state, 1, noun).mean[DECORRELATION])
+
+    def detail(self, candidate: Side, reference: Side) -> Detail:
+        """Share of static frame pairs, mean absolute frame difference (grey levels), stride, clips left out."""
+        out = self.stride_detail(candidate, reference)
+        moments = candidate.moments(self.state)
+        if moments is not None and moments.n > 0:
+            out["static_share"] = float(moments.mean[STATIC_SHARE])
+            out["frame_difference"] = float(moments.mean[FRAME_DIFFERENCE])
+        return out

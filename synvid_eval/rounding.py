@@ -1,0 +1,128 @@
+"""How a number is written for people: rounded to what its interval bears, never in the JSON.
+
+The rule: the last digit kept is the first significant digit of the interval's half width, or its second where
+the first is a 1 (so that rounding moves nothing by more than a quarter of the half width). A number without
+an interval has three significant digits. Plain digits between 1e-3 and 1e6, `1.23e-7` beyond.
+
+Used by the terminal's table, the verdict and the pages alike, so that all three print the same digits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from synvid_eval.score import Score
+
+MISSING = "–"
+_SIGNIFICANT = 3
+_ARROWS = {"lower": "↓", "higher": "↑", "match": "≈"}
+_ARROW_WORDS = {"lower": "lower is nearer", "higher": "higher is richer", "match": "a match is nearer"}
+
+
+def typographic(number: str) -> str:
+    """A formatted number with a minus sign in place of the hyphen, for pages."""
+    return number.replace("-", "−")
+
+
+def finite(value: Any) -> float | None:
+    """`value` as a finite float, or None for anything else (null, NaN, ±inf, text, a truth value)."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def finite_pair(value: Any) -> tuple[float, float] | None:
+    """`value` as (low, high), both finite and in order, or None."""
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        return None
+    low, high = finite(value[0]), finite(value[1])
+    return None if low is None or high is None or low > high else (low, high)
+
+
+def last_digit(interval: tuple[float, float] | None) -> int | None:
+    """The power of ten of the last digit that `interval` bears; None without one or for one of no width."""
+    if interval is None:
+        return None
+    half = interval[1] / 2 - interval[0] / 2
+    if not (half > 0 and math.isfinite(half)):
+        return None
+    leading, exponent = f"{half:.1e}".split("e")
+    return int(exponent) - (1 if float(leading) < 2 else 0)
+
+
+def format_number(value: float | None, last: int | None = None) -> str:
+    """`value` down to the digit 10**last (three significant digits without it), at least one digit of it
+    shown.
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value == 0:
+        return "0" if last is None else f"{0:.{min(12, max(0, -last))}f}"
+    exponent = _exponent(value)
+    last = exponent - _SIGNIFICANT + 1 if last is None else max(min(last, exponent), exponent - 8)
+    if not -3 <= exponent < 6:
+        digits, power = f"{value:.{exponent - last}e}".split("e")
+        return f"{digits}e{int(power)}"
+    return f"{round(value, -last):.{max(0, -last)}f}"
+
+
+def _exponent(value: float) -> int:
+    """The power of ten of the first significant digit, after rounding to three of them."""
+    return int(f"{value:.{_SIGNIFICANT - 1}e}".split("e")[1])
+
+
+def format_bounds(interval: tuple[float, float] | None) -> str:
+    """`[low, high]`, rounded to what it bears, or an empty string."""
+    if interval is None:
+        return ""
+    last = last_digit(interval)
+    return f"[{_bound(interval[0], last)}, {_bound(interval[1], last)}]"
+
+
+def _bound(value: float, last: int | None) -> str:
+    # Unlike a value, a bound may round to nothing: [0.00, 0.09], not [0.0002, 0.09].
+    if last is None:
+        return format_number(value)
+    rounded = round(value, -last)
+    return format_number(rounded + 0.0, last if rounded == 0 else min(last, _exponent(rounded)))
+
+
+def score_interval(score: Score) -> tuple[float, float] | None:
+    """The score's interval, or None where it has none or one that is no pair of finite numbers."""
+    return finite_pair(score.interval)
+
+
+def format_value(score: Score) -> str:
+    """The score's `value`, rounded to what its interval bears; an en dash where it could not be had."""
+    return format_number(finite(score.value), last_digit(score_interval(score)))
+
+
+def format_corrected(score: Score) -> str:
+    """The score's `corrected` value in the same digits; an empty string where there is none."""
+    corrected = finite(score.corrected)
+    return "" if corrected is None else format_number(corrected, last_digit(score_interval(score)))
+
+
+def format_interval(score: Score) -> str:
+    """The score's interval as `[low, high]`; an empty string where there is none."""
+    return format_bounds(score_interval(score))
+
+
+def arrow(better: str) -> str:
+    """↓ where lower is nearer, ↑ where higher is richer, ≈ where a match with the reference is nearer."""
+    return _ARROWS.get(better, "")
+
+
+def arrow_words(better: str) -> str:
+    """The arrow in words, for readers who cannot see it."""
+    return _ARROW_WORDS.get(better, "")
+
+
+def with_unit(number: str, unit: str) -> str:
+    """`number unit`, without a trailing blank where the unit is empty."""
+    return f"{number} {unit}".strip()

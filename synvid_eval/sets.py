@@ -1,0 +1,296 @@
+"""Sets: `[name=]location` → VideoSet. The schemes that a location may have are registered here, and nowhere
+else.
+
+A location is a folder, a `.npy`/`.npz` file, a `preset:NAME?…` URI, or (see `synvid_eval.measurement`) a
+`.measured` file. Readers for each kind of clip are found here too, so that a worker process can open any of
+them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synvid_eval.errors import DataError, UsageError, nearest
+from synvid_eval.video import arrays, decode, layouts
+from synvid_eval.video.decode import ClipRef, Frame, Reader
+from synvid_eval.video.videoset import VideoSet
+
+if TYPE_CHECKING:
+    from synvid_eval.generators.base import Generator
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+def split_name(text: str) -> tuple[str | None, str]:
+    """`[name=]location` → (name or None, location).
+
+    The part before the first `=` is a name only if it is made of letters, digits, `_.-` and the whole is no
+    path.
+    """
+    before, sign, after = text.partition("=")
+    if sign and after and _NAME.fullmatch(before) and not os.path.lexists(text):
+        return before, after
+    return None, text
+
+
+def default_name(location: str) -> str:
+    """The last path component without its suffix (a folder's whole name), or the preset's name."""
+    if scheme := _scheme(location):
+        return location.removeprefix(scheme + ":").partition("?")[0] or location
+    path = Path(os.path.abspath(location))
+    return layouts.clip_id(path.name if path.is_dir() or not path.stem else path.stem) or "/"
+
+
+def name_sets(texts: Sequence[str]) -> list[tuple[str, str]]:
+    """(name, location) of each SET argument, all names different.
+
+    Equal default names get their parents in front, the same location twice `#2`; two equal given names are a
+    UsageError.
+    """
+    split = [split_name(t) for t in texts]
+    given = Counter(n for n, _ in split if n is not None)
+    for name, times in given.items():
+        if times > 1:
+            raise UsageError(
+                f"The name {name!r} is given to {times} sets.", "Give each set a name of its own."
+            )
+    names = [n if n is not None else default_name(loc) for n, loc in split]
+    for depth in range(1, 64):
+        twice = {n for n, times in Counter(names).items() if times > 1}
+        if not twice:
+            break
+        longer = list(names)
+        for i, (own, location) in enumerate(split):
+            if own is None and names[i] in twice and not _scheme(location):
+                parents = Path(os.path.abspath(location)).parts[:-1][-depth:]
+                longer[i] = layouts.clip_id(
+                    "/".join([*(p.strip("/") for p in parents), default_name(location)])
+                ).lstrip("/")
+        if longer == names:
+            break
+        names = longer
+    seen: Counter[str] = Counter()
+    taken = set(names)
+    for i, name in enumerate(names):
+        seen[name] += 1
+        if seen[name] > 1 or (split[i][0] is None and name in given):
+            count = max(seen[name], 2)
+            while f"{name}#{count}" in taken:
+                count += 1
+            names[i] = f"{name}#{count}"
+            taken.add(names[i])
+    return list(zip(names, (loc for _, loc in split), strict=True))
+
+
+def _scheme(location: str) -> str | None:
+    scheme = location.partition(":")[0]
+    return scheme if scheme in SCHEMES and ":" in location and not os.path.lexists(location) else None
+
+
+def open_set(
+    location: str | os.PathLike[str] | NDArray[np.uint8],
+    *,
+    name: str | None = None,
+    layout: str = "auto",
+    fps: float | None = None,
+    clips: int | None = None,
+    seed: int = 0,
+) -> VideoSet:
+    """Finds the clips of a location; opens none of them.
+
+    Args:
+        location: a folder, `.npy` or `.npz` file, `preset:NAME?n=…&seed=…&size=…&length=…`, or an array of
+        clips
+            uint8 [N, T, H, W, 3].
+        name: what the set is called (default: see `default_name`).
+        layout: "auto" or a name of `layouts.LAYOUTS`.
+        fps: frame rate [1/s] of frame folders and arrays (default 25).
+        clips: at most that many clips, drawn by hash of their ids.
+        seed: seed of a preset that names none.
+
+    Raises:
+        DataError: nothing is there, or no video in it. UsageError: unknown layout, preset or knob.
+    """
+    if fps is not None and not 0 < fps < 1e6:
+        raise UsageError(f"--fps {fps:g} is no frame rate.", "Give frames per second, such as 25.")
+    if clips is not None and clips < 1:
+        raise UsageError(f"--clips {clips} is no number of clips.", "Give 1 or more.")
+    if isinstance(location, np.ndarray):
+        found = _memory(location, name or "array", fps)
+    else:
+        text = os.fspath(location)
+        if scheme := _scheme(text):
+            found = SCHEMES[scheme](text, seed)
+        elif (
+            (before := text.partition(":")[0])
+            and re.match(r"^[a-z][a-z0-9+]+:", text)
+            and not os.path.lexists(text)
+        ):
+            raise UsageError(f"No scheme is called {before!r} (in {text}).", nearest(before, SCHEMES))
+        else:
+            found = _path(text, layout, fps)
+        found = replace(found, name=name or default_name(text))
+    if not found.clips and not found.skipped:
+        raise DataError(f"0 videos in {found.location}.", "Check the location.")
+    found = replace(found, clips=tuple(sorted(found.clips, key=lambda c: c.id)))
+    return found.draw(clips) if clips is not None else found
+
+
+def _path(location: str, layout: str, fps: float | None) -> VideoSet:
+    if layout not in ("auto", *layouts.LAYOUTS):
+        raise UsageError(f"No layout is called {layout!r}.", nearest(layout, ["auto", *layouts.LAYOUTS]))
+    path = Path(location)
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:
+        raise DataError(f"{location} cannot be opened: {error.strerror}.", "Check the path.") from None
+    if is_folder:
+        listing = layouts.read_folder(path, layout, fps)
+    elif is_file:
+        listing = _file(path, layout, fps)
+    else:
+        raise DataError(f"{location} does not exist.", _close_by(path))
+    notes: tuple[str, ...] = ()
+    if listing.layout in ("npy", "npz") and (loaded := arrays.open_array(path).loaded):
+        notes = (f"{location} is compressed: {loaded / 2**20:.1f} MiB are loaded into memory a process",)
+    return VideoSet("", location, listing.layout, listing.said, listing.clips, listing.skipped, notes=notes)
+
+
+def _close_by(path: Path) -> str:
+    import difflib
+
+    try:
+        names = [e.name for e in os.scandir(path.parent if os.fspath(path.parent) else ".")]
+    except OSError:
+        return f"Its folder {path.parent} does not exist either."
+    close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
+    return f"Did you mean {path.parent / close[0]}?" if close else "Check the path."
+
+
+def _file(path: Path, layout: str, fps: float | None) -> layouts.Listing:
+    suffix = path.suffix.lower()
+    if suffix not in (".npy", ".npz"):
+        what = "one video" if suffix in layouts.VIDEO_SUFFIXES else "no set"
+        raise DataError(
+            f"{path} is {what}.", "A set is a folder of videos, a .npy or .npz of clips, or a .measured file."
+        )
+    if layout not in ("auto", suffix[1:]):
+        raise DataError(f"{path} is a {suffix} file, not layout {layout}.", "Leave --layout away.")
+    if suffix == ".npz":
+        keys = arrays.npz_keys(path)
+        if "frames" not in keys and {"mu", "sigma"} <= set(keys):
+            raise DataError(
+                f"{path} holds `mu` and `sigma` (feature statistics, no pixels).",
+                "Give the videos they were made of.",
+            )
+    frames = arrays.open_array(path).frames
+    stem, rate = layouts.clip_id(path.stem), 25.0 if fps is None else fps
+    count = 1 if frames.ndim == 4 else len(frames)
+    digits = range(count) if frames.ndim == 5 else [-1]
+    clips = tuple(ClipRef(f"{stem}[{max(i, 0)}]", "array", os.fspath(path), i, fps=rate) for i in digits)
+    shape = "×".join(map(str, frames.shape[-4:]))
+    said = f"{count:,} clip{'' if count == 1 else 's'} of {shape} in one array, at {rate:g} frames/s"
+    return layouts.Listing(suffix[1:], said, clips)
+
+
+def _memory(array: NDArray[np.uint8], name: str, fps: float | None) -> VideoSet:
+    if array.dtype != np.uint8 or array.ndim != 5 or array.shape[-1] != 3 or 0 in array.shape:
+        raise DataError(
+            f"an array of {array.dtype} {list(array.shape)} is no set.", "Give uint8 RGB [N, T, H, W, 3]."
+        )
+    rate = 25.0 if fps is None else fps
+    clips = tuple(ClipRef(f"{name}[{i}]", "memory", "", i, fps=rate) for i in range(len(array)))
+    return VideoSet(
+        name, f"array {'×'.join(map(str, array.shape))}", "array", f"{len(array)} clips", clips, array=array
+    )
+
+
+def _preset(location: str, seed: int) -> VideoSet:
+    from synvid_eval.generators import presets
+
+    uri = location.removeprefix("preset:")
+    name, _, query = uri.partition("?")
+    options: dict[str, str] = {}
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        if key in options:
+            raise UsageError(f"{location} gives {key!r} twice.", "Give it once.")
+        options[key] = value
+    preset = presets.get(name)
+    count = _whole(options.pop("n", str(preset.clips)), "n", location, 1)
+    own_seed = _whole(options.pop("seed", str(seed)), "seed", location, 0)
+    generator = preset.configured(**options)
+    knobs = "&".join(f"{k}={v}" for k, v in sorted(options.items()))
+    address = f"{preset.name}?seed={own_seed}" + (f"&{knobs}" if knobs else "")
+    fps = generator.fps
+    clips = tuple(ClipRef(f"{preset.name}/{i}", "preset", address, i, fps=fps) for i in range(count))
+    origins = {c.id: s for c in clips if (s := generator.source(c.index)) is not None}
+    said = f"{count:,} clips drawn by preset {preset.name}, seed {own_seed}"
+    return VideoSet("", location, "preset", said, clips, sources=origins or None)
+
+
+def _whole(text: str, key: str, location: str, low: int) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < low:
+        raise UsageError(f"{key}={text} in {location} is no whole number from {low} on.")
+    return int(text)
+
+
+SCHEMES: dict[str, Callable[[str, int], VideoSet]] = {"preset": _preset}
+
+
+@lru_cache(maxsize=8)
+def _generator(address: str) -> tuple[Generator, str, int]:
+    from synvid_eval.generators import presets
+
+    name, _, query = address.partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    seed = int(options.pop("seed"))
+    return presets.get(name).configured(**options), name, seed
+
+
+def preset_recipe(ref: ClipRef) -> str:
+    """Everything that decides the pixels of a preset's clip, as text: what stands for its content hash."""
+    from synvid_eval import knobs
+
+    generator, name, seed = _generator(ref.path)
+    made = f"{type(generator).name} {type(generator).revision} {knobs.values(generator)}"
+    return f"{name} {made} {seed} {ref.index}"
+
+
+class PresetClip:
+    """A preset's clip: only wanted frames are drawn."""
+
+    def __init__(self, ref: ClipRef) -> None:
+        self._generator, self._preset, self._seed = _generator(ref.path)
+        self._index, self.fps = ref.index, ref.fps
+        self.total = self._generator.clip_length(self._seed, self._preset, ref.index)
+
+    def frames(self, wanted: Sequence[int]) -> Iterator[tuple[int, Frame]]:
+        """See `Reader.frames`."""
+        drawn = self._generator.draw(self._seed, self._preset, self._index, wanted)
+        return zip(wanted, drawn, strict=True)
+
+
+_READERS: dict[str, Callable[[ClipRef], Reader]] = {
+    "file": decode.VideoFile,
+    "frames": decode.FrameFolder,
+    "array": decode.ArrayClip,
+    "preset": PresetClip,
+}
+
+
+def open_clip(ref: ClipRef, array: NDArray[Any] | None = None) -> Reader:
+    """Opens one clip for reading; `array` is a set in memory. Raises decode.Unreadable."""
+    if ref.kind == "memory":
+        return decode.ArrayClip(ref, array)
+    return _READERS[ref.kind](ref)

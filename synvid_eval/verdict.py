@@ -1,0 +1,261 @@
+"""What a comparison says in words: per metric the nearest set where that can be told, never an overall winner.
+
+A set is called nearest only where its interval lies wholly below every other set's; else the verdict is "not
+separable", with why. What the evidence does not carry is not said: no metric is called a predictor of
+accuracy, no richness (`better: higher`) is called nearness or set against the reference's, and numbers of
+random networks, which stand in for nothing, get no verdict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from synvid_eval.errors import one_line
+from synvid_eval.rounding import (
+    finite,
+    finite_pair,
+    format_bounds,
+    format_number,
+    last_digit,
+    score_interval,
+    with_unit,
+)
+from synvid_eval.score import Comparison, Score
+
+_LONGEST_NAME = 64
+_LONGEST_REASON = 240
+_LISTED = 3
+
+
+@dataclass(frozen=True)
+class MetricVerdict:
+    """One metric's verdict.
+
+    sentence: without the metric's name in front and without a full stop. nearest: the set that is nearest to
+    the reference, only where that can be told. highest: the same for richness (`better: higher`), which is no
+    nearness. separable: whether `nearest` or `highest` could be told. measured: False where no set has a
+    value.
+    """
+
+    metric: str
+    sentence: str
+    nearest: str | None
+    separable: bool
+    highest: str | None = None
+    measured: bool = True
+
+
+class _Ranked(NamedTuple):
+    """A score with the number it is ranked by: a distance, the size of a difference, or a richness."""
+
+    score: Score
+    point: float
+    interval: tuple[float, float] | None
+
+    def words(self, unit: str = "") -> str:
+        number = with_unit(format_number(self.point, last_digit(self.interval)), unit)
+        return f"{number} {format_bounds(self.interval)}".strip()
+
+
+def verdicts(comparison: Comparison) -> list[MetricVerdict]:
+    """One verdict a metric, in the order in which the metrics were asked for."""
+    by_metric: dict[str, list[Score]] = {}
+    for score in comparison.scores:
+        by_metric.setdefault(score.metric, []).append(score)
+    reference = short_name(comparison.reference.name)
+    return [_verdict(metric, scores, reference) for metric, scores in by_metric.items()]
+
+
+def headline(comparison: Comparison) -> str:
+    """The verdicts as one or two plain sentences: what can be told, then what could not be measured."""
+    found = verdicts(comparison)
+    told = "; ".join(f"{one_line(v.metric)}: {v.sentence}" for v in found if v.measured)
+    missing: dict[str, list[str]] = {}
+    for verdict in found:
+        if not verdict.measured:
+            missing.setdefault(verdict.sentence, []).append(one_line(verdict.metric))
+    untold = "; ".join(f"{', '.join(metrics)}: {sentence}" for sentence, metrics in missing.items())
+    if not found:
+        return f"Nothing was scored against {short_name(comparison.reference.name)}."
+    return " ".join(f"{part}." for part in (told, untold) if part)
+
+
+def short_name(name: str) -> str:
+    """`name` on one line; the middle of a very long one is left out (tables and pages hold the whole)."""
+    return _short(one_line(name), _LONGEST_NAME)
+
+
+def _short(text: str, longest: int) -> str:
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest * 2 // 3]}…{text[-(longest // 4) :]}"
+
+
+def _verdict(metric: str, scores: list[Score], reference: str) -> MetricVerdict:
+    measured = [s for s in scores if finite(s.value) is not None]
+    missing = _missing([s for s in scores if finite(s.value) is None], alone=not measured)
+    if not measured:
+        return MetricVerdict(metric, missing, None, False, measured=False)
+    sentence, nearest, highest = _rank(metric, measured, reference)
+    if missing:
+        sentence = f"{sentence}; {missing}"
+    return MetricVerdict(metric, sentence, nearest, nearest is not None or highest is not None, highest)
+
+
+def _rank(metric: str, scores: list[Score], reference: str) -> tuple[str, str | None, str | None]:
+    """(sentence, nearest, highest) of the scores that have a value."""
+    if "[random" in metric:
+        return (
+            "no verdict: a random network's number stands in for no other and is for tests only",
+            None,
+            None,
+        )
+    better = scores[0].better
+    # Numbers of two recipes are two quantities: their order means nothing.
+    if len({(s.better, s.unit, s.signature) for s in scores}) > 1:
+        return "not separable: the sets were measured by different recipes", None, None
+    if len(scores) == 1:
+        return _alone(scores[0], reference), None, None
+    ranked = [r for r in map(_ranked, scores) if r is not None]
+    if len(ranked) < len(scores):
+        return f"not separable: the difference from {reference} is not known for every set", None, None
+    ranked.sort(key=lambda r: -r.point if better == "higher" else r.point)
+    why = _why_not(ranked, better)
+    if why:
+        return f"not separable: {why}", None, None
+    first, second = ranked[0], ranked[1]
+    unit = one_line(first.score.unit)
+    name, following = short_name(first.score.candidate), short_name(second.score.candidate)
+    if better == "higher":
+        sentence = f"{name} is highest of the sets ({first.words(unit)}; next {following} {second.words()})"
+    elif better == "match":
+        numbers = f"differs by {first.words(unit)}; next {following} by {second.words()}"
+        sentence = f"{name} is nearest to {reference} ({numbers})"
+    else:
+        sentence = (
+            f"{name} is nearest to {reference} ({first.words(unit)}; next {following} {second.words()})"
+        )
+    unsure = [short_name(r.score.candidate) for r in ranked[2:] if r.interval is None]
+    if unsure:
+        sentence += f"; not compared, having no interval: {_list(unsure)}"
+    clips = {r.score.n["candidate"] for r in ranked}
+    if better == "higher" and len(clips) > 1:
+        sentence += f"; it depends on the number of clips, here {min(clips)} to {max(clips)}"
+    if better == "higher":
+        return sentence, None, first.score.candidate
+    return sentence, first.score.candidate, None
+
+
+def _ranked(score: Score) -> _Ranked | None:
+    """The score with what it is ranked by; None where a difference is asked for and not known."""
+    if score.better != "match":
+        corrected = finite(score.corrected)
+        point = finite(score.value) if corrected is None else corrected
+        return None if point is None else _Ranked(score, point, score_interval(score))
+    difference = signed_difference(score)
+    if difference is None:
+        return None
+    interval = finite_pair(score.detail.get("difference_interval"))
+    return _Ranked(score, abs(difference), None if interval is None else absolute(interval))
+
+
+def signed_difference(score: Score) -> float | None:
+    """Candidate minus reference in the score's unit: `detail.difference`, or from `detail.reference`; else
+    None.
+    """
+    difference = finite(score.detail.get("difference"))
+    value, reference = finite(score.value), finite(score.detail.get("reference"))
+    if difference is None and value is not None and reference is not None:
+        return value - reference
+    return difference
+
+
+def absolute(interval: tuple[float, float]) -> tuple[float, float]:
+    """The interval of the size of a difference whose interval is `interval`: from 0 where that one holds 0."""
+    low, high = interval
+    if low <= 0 <= high:
+        return 0.0, max(-low, high)
+    return min(abs(low), abs(high)), max(abs(low), abs(high))
+
+
+def _why_not(ranked: list[_Ranked], better: str) -> str:
+    """Why the first of `ranked` cannot be told from the others; empty where it can."""
+    first = ranked[0]
+    without = [r for r in ranked[:2] if r.interval is None]
+    if without:
+        reasons = {interval_reason(r.score) for r in without}
+        of_whom = "" if len(without) == 2 else f" (of {short_name(without[0].score.candidate)})"
+        return " and ".join(sorted(reasons)) + of_whom
+    for other in ranked[1:]:
+        if other.interval is None or first.interval is None:
+            continue
+        apart = (
+            other.interval[1] < first.interval[0]
+            if better == "higher"
+            else first.interval[1] < other.interval[0]
+        )
+        if not apart:
+            kind = "the intervals of the differences of" if better == "match" else "the intervals of"
+            return (
+                f"{kind} {short_name(first.score.candidate)} ({first.words()}) and "
+                f"{short_name(other.score.candidate)} ({other.words()}) overlap"
+            )
+    return ""
+
+
+def interval_reason(score: Score) -> str:
+    """Why the score has no interval, beginning with "no interval"."""
+    reason = _reason(score.interval_reason)
+    if reason.lower().startswith("no interval"):
+        return reason
+    return f"no interval: {reason}" if reason else "no interval"
+
+
+def _reason(text: object) -> str:
+    return _short(one_line(text or "").strip().rstrip("."), _LONGEST_REASON)
+
+
+def _alone(score: Score, reference: str) -> str:
+    """One set has no rank: its number beside what it is read against."""
+    name, unit = short_name(score.candidate), one_line(score.unit)
+    if score.better == "match":
+        last = last_digit(score_interval(score))
+        own = finite(score.detail.get("reference"))
+        number = with_unit(format_number(finite(score.value), last), unit)
+        number = f"{number} {format_bounds(score_interval(score))}".strip()
+        itself = "not known" if own is None else format_number(own, last)
+        sentence = f"{name} {number}; {reference} itself {itself}"
+        difference, interval = signed_difference(score), finite_pair(score.detail.get("difference_interval"))
+        if difference is not None:
+            words = f"{format_number(difference, last_digit(interval))} {format_bounds(interval)}".strip()
+            sentence += f"; difference {words}"
+        return sentence
+    ranked = _ranked(score)
+    number = ranked.words(unit) if ranked else ""
+    if score.better == "higher":
+        return f"{name} {number}"
+    floor = finite(score.detail.get("floor"))
+    beside = f"between two halves of {reference}: " + (
+        "not known" if floor is None else with_unit(format_number(floor), unit)
+    )
+    return f"{name} lies {number} from {reference}; {beside}"
+
+
+def _missing(scores: list[Score], alone: bool) -> str:
+    """The sets that could not be measured, by reason; no names where it is all of them for one reason."""
+    reasons: dict[str, list[str]] = {}
+    for score in scores:
+        reasons.setdefault(_reason(score.reason) or "no reason given", []).append(short_name(score.candidate))
+    if not reasons:
+        return ""
+    if alone and len(reasons) == 1:
+        return f"could not be measured: {next(iter(reasons))}"
+    parts = [f"{_list(names)}: {reason}" for reason, names in reasons.items()]
+    return "could not be measured: " + "; ".join(parts)
+
+
+def _list(names: list[str]) -> str:
+    if len(names) <= _LISTED + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:_LISTED])} and {len(names) - _LISTED} more"

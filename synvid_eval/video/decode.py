@@ -1,0 +1,245 @@
+"""Frames of one clip: sequential decoding by presentation order, converting only wanted frames to pixels.
+
+Seeking gives wrong frames on some common files (XviD in AVI with B-frames, as in UCF101), so nothing here
+seeks: packets are counted, then decoded from the first to the last.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import av
+    from PIL import Image
+
+Frame: TypeAlias = NDArray[np.uint8]
+
+# Packets of one clip are kept between counting and decoding up to this size; a larger file is read twice.
+_KEEP_BYTES = 64 * 2**20
+
+
+class Unreadable(Exception):
+    """A clip cannot be read; the message is the reason that is listed beside its id."""
+
+
+class FewerFrames(Exception):
+    """Fewer frames decoded than the container announced. `decoded` is how many there were."""
+
+    def __init__(self, decoded: int) -> None:
+        super().__init__(f"{decoded} frames decoded")
+        self.decoded = decoded
+
+
+class Reader(Protocol):
+    """An opened clip: its number of frames, its rate, and wanted frames in ascending order."""
+
+    total: int
+    fps: float | None
+
+    def frames(self, wanted: Sequence[int]) -> Iterator[tuple[int, Frame]]:
+        """(index, RGB uint8 [H, W, 3]) of the wanted indices (ascending), the whole clip being decoded.
+
+        Raises FewerFrames after the last frame where fewer than `total` decode, Unreadable where none can.
+        """
+
+
+@dataclass(frozen=True)
+class ClipRef:
+    """Where one clip lies: enough for any process to open it.
+
+    kind: "file" (one video), "frames" (a folder of pictures), "array" (element `index` of an array file; −1
+    where the file is one clip), "preset" (clip `index` of a generator), "memory". label: class name or None.
+    """
+
+    id: str
+    kind: str
+    path: str
+    index: int = 0
+    label: str | None = None
+    fps: float | None = None
+
+
+class VideoFile:
+    """A video file, decoded by PyAV with one thread."""
+
+    def __init__(self, ref: ClipRef) -> None:
+        import av
+
+        self._path = ref.path
+        self._packets: list[Any] | None = []
+        try:
+            if not stat.S_ISREG(Path(ref.path).stat().st_mode):
+                raise Unreadable("not a regular file")
+            self._container, self._stream = _open(ref.path)
+            self.total, size = 0, 0
+            for packet in self._container.demux(self._stream):
+                if packet.size:
+                    self.total += 1
+                    size += packet.size
+                if self._packets is not None:
+                    self._packets.append(packet)
+                    if size > _KEEP_BYTES:
+                        self._packets = None
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise Unreadable(_reason(error)) from None
+        if not self.total:
+            raise Unreadable("no video packet in it")
+        rate = self._stream.average_rate or self._stream.base_rate
+        self.fps = float(rate) if rate else None
+
+    def frames(self, wanted: Sequence[int]) -> Iterator[tuple[int, Frame]]:
+        """See `Reader.frames`. Damaged packets are passed over as players do; frames beyond `total` are
+        ignored.
+        """
+        import av
+
+        want = set(wanted)
+        count = 0
+        for packet in self._replay():
+            try:
+                decoded = packet.decode()
+            except av.error.EOFError:
+                break
+            except (av.FFmpegError, ValueError):
+                continue
+            for frame in decoded:
+                if count in want:
+                    try:
+                        pixels = to_rgb(frame)
+                    except (av.FFmpegError, ValueError, MemoryError) as error:
+                        raise Unreadable(f"frame {count}: {_reason(error)}") from None
+                    yield count, pixels
+                count += 1
+                if count >= self.total:
+                    return
+        if count == 0:
+            raise Unreadable("no frame decodes (damaged, encrypted or cut short?)")
+        raise FewerFrames(count)
+
+    def _replay(self) -> Iterator[Any]:
+        packets, self._packets = self._packets, None
+        if packets is None:
+            self._container.close()
+            self._container, self._stream = _open(self._path)
+            yield from self._container.demux(self._stream)
+        else:
+            yield from packets
+
+
+def _open(path: str) -> tuple[av.container.InputContainer, av.VideoStream]:
+    import av
+
+    # "file:" keeps FFmpeg from reading a protocol or an image pattern out of an odd file name
+    container = av.open("file:" + path, metadata_errors="replace")
+    pictures = av.stream.Disposition.attached_pic
+    streams = [s for s in container.streams.video if not s.disposition & pictures]
+    if not streams:
+        raise Unreadable("no video stream in it (only sound or cover art?)")
+    stream = streams[0]
+    stream.thread_type = "NONE"
+    stream.codec_context.thread_count = 1
+    return container, stream
+
+
+def _reason(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return f"cannot be decoded: {text}"
+
+
+def to_rgb(frame: av.VideoFrame) -> Frame:
+    """A decoded frame as RGB uint8 [H, W, 3], turned as its display matrix says, alpha over black."""
+    if any(c.is_alpha for c in frame.format.components):
+        pixels = over_black(cast(Frame, frame.to_ndarray(format="rgba")))
+    else:
+        pixels = cast(Frame, frame.to_ndarray(format="rgb24"))
+    turns, rest = divmod(frame.rotation, 90)
+    if rest:
+        raise ValueError(f"turned by {frame.rotation} degrees, which is no multiple of 90")
+    return np.ascontiguousarray(np.rot90(pixels, turns % 4)) if turns % 4 else pixels
+
+
+def over_black(rgba: NDArray[np.uint8]) -> Frame:
+    """RGBA uint8 [H, W, 4] over black, rounded: uint8 [H, W, 3]."""
+    product = rgba[..., :3].astype(np.uint16) * rgba[..., 3:]
+    out: Frame = ((product + 127) // 255).astype(np.uint8)
+    return out
+
+
+class FrameFolder:
+    """A folder of pictures in natural order (img_2 before img_10), each one frame."""
+
+    def __init__(self, ref: ClipRef) -> None:
+        from synvid_eval.video.layouts import frame_files
+
+        try:
+            self._files = frame_files(Path(ref.path))
+        except OSError as error:
+            raise Unreadable(_reason(error)) from None
+        self.total, self.fps = len(self._files), ref.fps
+        if not self._files:
+            raise Unreadable("no picture in it")
+
+    def frames(self, wanted: Sequence[int]) -> Iterator[tuple[int, Frame]]:
+        """See `Reader.frames`; every wanted picture must be readable."""
+        for index in wanted:
+            yield index, read_picture(self._files[index])
+
+
+def read_picture(path: Path) -> Frame:
+    """A picture file as RGB uint8 [H, W, 3], turned as its EXIF says, alpha over black, 16 bits cut to the
+    upper 8.
+
+    Raises Unreadable with the reason.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            return _pixels(ImageOps.exif_transpose(picture))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, UnidentifiedImageError) as error:
+        reason = "no picture" if isinstance(error, UnidentifiedImageError) else _reason(error)
+        raise Unreadable(f"{path.name}: {reason}") from None
+
+
+def _pixels(picture: Image.Image) -> Frame:
+    if picture.mode.startswith("I"):
+        gray = (np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+        return np.repeat(gray[..., None], 3, axis=2)
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        return over_black(np.asarray(picture.convert("RGBA")))
+    return np.asarray(picture.convert("RGB"))
+
+
+class ArrayClip:
+    """One element of an array of clips [N, T, H, W, 3], or an array [T, H, W, 3] that is one clip."""
+
+    def __init__(self, ref: ClipRef, array: NDArray[Any] | None = None) -> None:
+        from synvid_eval.video.arrays import open_array
+
+        whole = open_array(Path(ref.path)).frames if array is None else array
+        self._clip = whole if ref.index < 0 or whole.ndim == 4 else whole[ref.index]
+        self.total, self.fps = len(self._clip), ref.fps
+        if not self.total:
+            raise Unreadable("no frame in it")
+
+    def frames(self, wanted: Sequence[int]) -> Iterator[tuple[int, Frame]]:
+        """See `Reader.frames`."""
+        for index in wanted:
+            yield index, np.ascontiguousarray(self._clip[index])
+
+
+def all_frames(reader: Reader) -> Iterator[Frame]:
+    """Every frame of an opened clip in order, RGB uint8 [H, W, 3]; a clip that ends early just ends."""
+    stream = reader.frames(range(reader.total))
+    try:
+        for _, frame in stream:
+            yield frame
+    except FewerFrames:
+        return

@@ -1,0 +1,265 @@
+"""Layouts: how clips lie on disk. Finds them, names them, says what was recognised; never opens a video.
+
+A clip's id is its NFC POSIX path relative to the set's root, with suffix. Folders are walked in sorted order,
+symbolic links followed once, hidden names passed over.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from synvid_eval.errors import DataError, UsageError, nearest
+from synvid_eval.video.decode import ClipRef
+
+VIDEO_SUFFIXES = frozenset(
+    [
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".gif",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+        ".y4m",
+    ]
+)
+PICTURE_SUFFIXES = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"])
+SPLITS = frozenset(["train", "training", "val", "valid", "validation", "test", "testing"])
+
+LAYOUTS = {
+    "flat": "videos directly in the folder; no labels",
+    "classes": "LABEL/clip.mp4: class folders, as UCF101 and HMDB51 unpack",
+    "splits": "train|val|test/LABEL/clip.mp4: class folders below split folders, as Kinetics",
+    "nested": "videos at any depth; the label is the folder a video lies in",
+    "frames": "one folder of numbered pictures a clip (img_00001.jpg, 000001.png), natural order, --fps",
+    "npy": "one array file uint8 [N, T, H, W, 3]",
+    "npz": "one archive with `frames` uint8 [T, H, W, 3] (one clip) or [N, T, H, W, 3]",
+}
+
+
+@dataclass
+class Found:
+    """What lies below a folder: videos and pictures by folder (relative POSIX path, "" is the root), other
+    suffixes.
+    """
+
+    videos: list[str] = field(default_factory=list)
+    pictures: dict[str, list[str]] = field(default_factory=dict)
+    other: Counter[str] = field(default_factory=Counter)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The clips of a location: layout name, what was recognised as a sentence, clips, those passed over."""
+
+    layout: str
+    said: str
+    clips: tuple[ClipRef, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
+def walk(root: Path) -> Found:
+    """All videos and pictures below `root`, in sorted order; symbolic links followed, each real folder
+    entered once.
+    """
+    found = Found()
+    seen = {os.path.realpath(root)}
+
+    def enter(folder: str, relative: str) -> None:
+        try:
+            with os.scandir(folder) as entries:
+                names = sorted(e.name for e in entries if not e.name.startswith("."))
+        except OSError as error:
+            found.unreadable.append((relative, f"folder cannot be read: {error.strerror}"))
+            return
+        for name in names:
+            path = os.path.join(folder, name)
+            below = f"{relative}/{name}" if relative else name
+            suffix = os.path.splitext(name)[1].lower()
+            if os.path.isdir(path):
+                real = os.path.realpath(path)
+                if real not in seen:
+                    seen.add(real)
+                    enter(path, below)
+            elif suffix in VIDEO_SUFFIXES:
+                found.videos.append(below)
+            elif suffix in PICTURE_SUFFIXES:
+                found.pictures.setdefault(relative, []).append(name)
+            else:
+                found.other[suffix or "(no suffix)"] += 1
+
+    enter(os.fspath(root), "")
+    return found
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """Sort key with runs of digits as numbers: img_2 before img_10."""
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(p), p) if p.isdecimal() else (1, 0, p) for p in parts if p]
+
+
+def frame_files(folder: Path) -> list[Path]:
+    """The pictures directly in a folder, in natural order."""
+    names = [e.name for e in os.scandir(folder) if os.path.splitext(e.name)[1].lower() in PICTURE_SUFFIXES]
+    return [folder / name for name in sorted((n for n in names if not n.startswith(".")), key=natural)]
+
+
+def _numbered(names: list[str]) -> bool:
+    """Whether pictures are plainly frames: one stem and suffix, numbers without a gap, two or more."""
+    parts = [re.fullmatch(r"(.*?)(\d+)(\.\w+)", n) for n in names]
+    matched = [p for p in parts if p]
+    if len(matched) < len(names) or len(names) < 2 or len({(p[1], p[3].lower()) for p in matched}) > 1:
+        return False
+    numbers = sorted(int(p[2]) for p in matched)
+    return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def clip_id(relative: str) -> str:
+    """The id of a relative POSIX path: Unicode NFC, bytes that are no UTF-8 written as \\xNN."""
+    text = os.fsencode(relative).decode("utf-8", "backslashreplace")
+    return unicodedata.normalize("NFC", text)
+
+
+def read_folder(root: Path, layout: str = "auto", fps: float | None = None) -> Listing:
+    """The clips of a folder. `layout` is a name of LAYOUTS or "auto"; `fps` is the rate of frame folders.
+
+    Raises DataError where there is no clip (saying what was seen and which layout it may be), UsageError for
+    an unknown layout.
+    """
+    if layout not in ("auto", *LAYOUTS):
+        raise UsageError(f"No layout is called {layout!r}.", nearest(layout, ["auto", *LAYOUTS]))
+    if layout in ("npy", "npz"):
+        raise DataError(
+            f"{root} is a folder, layout {layout} is one file.", "Give the file, or another --layout."
+        )
+    found = walk(root)
+    unnumbered = sorted(f for f, names in found.pictures.items() if not _numbered(names))
+    frames_like = bool(found.pictures) and not unnumbered and "" not in found.pictures
+    if layout == "auto" and not found.videos and frames_like:
+        layout = "frames"
+    if layout == "frames":
+        return _frame_folders(root, found, 25.0 if fps is None else fps)
+    if not found.videos:
+        raise DataError(*_nothing(root, found))
+    depths = {v.count("/") for v in found.videos}
+    tops = {v.split("/")[0] for v in found.videos if "/" in v}
+    if layout == "auto":
+        if depths == {0}:
+            layout = "flat"
+        elif depths <= {1, 2} and {t.lower() for t in tops} <= SPLITS:
+            layout = "splits"
+        elif depths == {1}:
+            layout = "classes"
+        else:
+            layout = "nested"
+    videos = found.videos
+    if layout == "flat":
+        videos = [v for v in videos if "/" not in v]
+    elif layout == "classes":
+        videos = [v for v in videos if "/" in v]
+    elif layout == "splits":
+        videos = [v for v in videos if "/" in v and v.split("/")[0].lower() in SPLITS]
+    if not videos:
+        raise DataError(
+            f"0 of the {len(found.videos)} videos under {root} lie as in layout {layout}: {LAYOUTS[layout]}.",
+            "Leave --layout away to see what is recognised.",
+        )
+    clips, skipped = _clips(root, videos, "file", _LABELS[layout], None)
+    labels = len({c.label for c in clips if c.label is not None})
+    said = _count(len(clips), "video")
+    if labels:
+        said += f" in {_count(labels, 'class', 'classes')}"
+    if layout == "splits":
+        counts = Counter(v.split("/")[0] for v in videos)
+        said += f" ({', '.join(f'{k} {n}' for k, n in sorted(counts.items()))})"
+    left = len(found.videos) - len(videos)
+    if left:
+        said += f"; {_count(left, 'video')} elsewhere left out by --layout {layout}"
+    return Listing(layout, said, clips, (*skipped, *found.unreadable))
+
+
+_LABELS: dict[str, Callable[[PurePosixPath], str | None]] = {
+    "flat": lambda p: None,
+    "classes": lambda p: p.parts[0],
+    "splits": lambda p: p.parts[1] if len(p.parts) > 2 else None,
+    "nested": lambda p: p.parent.name or None,
+    "frames": lambda p: p.parent.name or None,
+}
+
+
+def _count(n: int, one: str, many: str = "") -> str:
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def _clips(
+    root: Path,
+    relatives: list[str],
+    kind: str,
+    label: Callable[[PurePosixPath], str | None],
+    fps: float | None,
+) -> tuple[tuple[ClipRef, ...], list[tuple[str, str]]]:
+    clips: dict[str, ClipRef] = {}
+    skipped = []
+    for relative in relatives:
+        name = clip_id(relative)
+        if name in clips:
+            skipped.append((name, "another file has the same name in Unicode NFC"))
+            continue
+        tag = label(PurePosixPath(name))
+        path = os.path.join(root, relative) if relative != "." else os.fspath(root)
+        clips[name] = ClipRef(name, kind, path, label=tag, fps=fps)
+    return tuple(clips.values()), skipped
+
+
+def _frame_folders(root: Path, found: Found, fps: float) -> Listing:
+    if not found.pictures:
+        raise DataError(f"0 pictures under {root}, so no frame folder.", _seen(found))
+    folders = sorted(found.pictures)
+    name = os.path.basename(os.path.realpath(root))
+    clips, skipped = _clips(root, [f or "." for f in folders], "frames", _LABELS["frames"], fps)
+    clips = tuple(ClipRef(clip_id(name), c.kind, c.path, fps=fps) if c.id == "." else c for c in clips)
+    pictures = sum(map(len, found.pictures.values()))
+    said = f"{_count(len(clips), 'frame folder')}, {_count(pictures, 'picture')}, at {fps:g} frames/s"
+    return Listing("frames", said, clips, (*skipped, *found.unreadable))
+
+
+def _seen(found: Found) -> str:
+    counts = Counter(found.other)
+    for names in found.pictures.values():
+        counts.update(os.path.splitext(n)[1].lower() for n in names)
+    counts.update(os.path.splitext(v)[1].lower() for v in found.videos)
+    if not counts:
+        return "The folder is empty."
+    most = counts.most_common(4)
+    return f"{', '.join(f'{n} {suffix}' for suffix, n in most)} found."
+
+
+def _nothing(root: Path, found: Found) -> tuple[str, str]:
+    hint = _seen(found)
+    if found.pictures:
+        message = f"0 videos under {root}; {hint.removesuffix('.')}: frame folders? try --layout frames"
+        return message, ""
+    arrays = [s for s in (".npy", ".npz") if found.other[s]]
+    if arrays:
+        hint += f" A {arrays[0]} set is given as the file itself, not its folder."
+    elif found.unreadable:
+        hint += f" {found.unreadable[0][0] or root}: {found.unreadable[0][1]}."
+    return f"0 videos under {root}.", f"{hint} Videos end in {' '.join(sorted(VIDEO_SUFFIXES))}."

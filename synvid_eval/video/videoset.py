@@ -1,0 +1,70 @@
+"""VideoSet: the ordered, immutable clips of one set (a folder, an array, a preset)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synvid_eval.randomness import address
+from synvid_eval.video.decode import ClipRef
+
+
+@dataclass(frozen=True)
+class VideoSet:
+    """The clips of one set.
+
+    clips: sorted by id. skipped: (id, reason) of what was found but is no clip. sources: clip id → source,
+    where clips are no independent draws (several clips of one photograph); empty otherwise. array: uint8 [N,
+    T, H, W, 3] of a set in memory. notes: what a user should know of how the set was opened.
+    """
+
+    name: str
+    location: str
+    layout: str
+    said: str
+    clips: tuple[ClipRef, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+    sources: dict[str, str] | None = None
+    array: NDArray[np.uint8] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    @property
+    def ids(self) -> list[str]:
+        """The clip ids, in order."""
+        return [c.id for c in self.clips]
+
+    @property
+    def found(self) -> int:
+        """Clips plus what was found but is none."""
+        return len(self.clips) + len(self.skipped)
+
+    def draw(self, count: int) -> VideoSet:
+        """The set of the `count` ≥ 1 clips with the smallest hash of their id: nested, order-free, the same
+        anywhere.
+
+        Never resampled: where fewer are found, all are taken, and a note says so.
+        """
+        ids = [c.id for c in self.clips] + [i for i, _ in self.skipped]
+        if count >= len(ids):
+            if count == len(ids):
+                return self
+            note = f"{self.name}: --clips {count} asked, {len(ids)} found: all of them are used, none twice"
+            return replace(self, notes=(*self.notes, note))
+        keep = set(sorted(ids, key=lambda i: (address("clips", i), i))[:count])
+        return replace(
+            self,
+            clips=tuple(c for c in self.clips if c.id in keep),
+            skipped=tuple(s for s in self.skipped if s[0] in keep),
+            said=f"{self.said}; {count} drawn by hash",
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Layout, labels and rate, for the run's record."""
+        labels = sorted({c.label for c in self.clips if c.label is not None})
+        return {"name": self.name, "layout": self.layout, "recognized": self.said, "labels": len(labels)}

@@ -1,0 +1,215 @@
+"""The worker: one clip in, its features' states out. Runs as `python -m synvid_eval.worker`, or in this
+process.
+
+Each clip is decoded once, whatever the number of features; a full frame lives only until the views of it are
+taken.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synvid_eval import features as room
+from synvid_eval.execute import Reply, Task, read_message, write_message
+from synvid_eval.features.base import ClipResult, Feature, Look, View
+from synvid_eval.sets import open_clip
+from synvid_eval.states import Arrays, kind_of
+from synvid_eval.video.decode import ClipRef, FewerFrames, Reader, Unreadable
+from synvid_eval.video.sampling import Plan, Sampler
+
+Beat = Callable[[bytes], None]
+
+
+def _silent(_: bytes) -> None:
+    return None
+
+
+def setup_task(features: Sequence[Feature], sampler: Sampler, seed: int, loud: bool = False) -> Task:
+    """What a worker is told once: features with their knobs, sampler, seed."""
+    from synvid_eval import knobs
+
+    return {
+        "features": [{"name": f.name, "knobs": knobs.values(f)} for f in features],
+        "sampler": knobs.values(sampler),
+        "seed": seed,
+        "loud": loud,
+    }
+
+
+class Worker:
+    """Measures clips with the given features. `array` is the set that "memory" clips index."""
+
+    def __init__(
+        self, features: Sequence[Feature], sampler: Sampler, seed: int, array: NDArray[Any] | None = None
+    ) -> None:
+        self._features = {f.name: f for f in features}
+        self._sampler, self._seed, self._array = sampler, seed, array
+
+    @classmethod
+    def from_setup(cls, setup: Task) -> Worker:
+        """The worker that `setup_task` describes."""
+        features = [room.registry.get(f["name"])(**f["knobs"]) for f in setup["features"]]
+        return cls(features, Sampler(**setup["sampler"]), setup["seed"])
+
+    def warm_up(self) -> None:
+        """Takes every view of a small frame, so that compilation is done before a clip is waited for."""
+        frame = np.arange(48 * 48 * 3, dtype=np.uint64).reshape(48, 48, 3).astype(np.uint8)
+        for feature in self._features.values():
+            feature.view()(frame)
+
+    def measure(self, task: Task, beat: Beat = _silent) -> Reply:
+        """The reply to `{"clip": ClipRef as dict, "features": [names]}`: state arrays and a record of the
+        clip.
+
+        The record has `total` frames, `looked` (number looked at), `fps`, `size` [height, width], `notes`,
+        and a feature's summary and state kinds; or `skipped`, the reason why the clip cannot be read.
+        """
+        ref = ClipRef(**task["clip"])
+        features = [self._features[name] for name in task["features"]]
+        try:
+            record, results = self._look(ref, features, beat)
+        except Unreadable as error:
+            return {}, {"skipped": str(error)}
+        arrays: Arrays = {}
+        for name, result in results.items():
+            kinds = {}
+            for state_name, state in result.states.items():
+                kinds[state_name] = kind_of(state)
+                arrays.update({f"{name}/{state_name}/{k}": a for k, a in state.to_arrays().items()})
+            record["features"][name] = {"summary": dict(result.summary), "states": kinds}
+        return arrays, record
+
+    def _look(
+        self, ref: ClipRef, features: Sequence[Feature], beat: Beat
+    ) -> tuple[dict[str, Any], dict[str, ClipResult]]:
+        beat(b"D")
+        reader = open_clip(ref, self._array)
+        total, notes = reader.total, []
+        try:
+            plan, views, size = self._views(reader, total, ref.id, features, beat)
+        except FewerFrames as short:
+            if not short.decoded:
+                raise Unreadable("no frame decodes") from None
+            notes.append(
+                f"{total} frames announced, {short.decoded} decode: looked at again with {short.decoded}"
+            )
+            reader, total = open_clip(ref, self._array), short.decoded
+            reader.total = total
+            try:
+                plan, views, size = self._views(reader, total, ref.id, features, beat)
+            except FewerFrames as again:
+                raise Unreadable(f"decodes {total} frames once and {again.decoded} the next time") from None
+        beat(b"M")
+        results = {}
+        for feature in features:
+            look = Look(ref.id, self._seed, plan.frames, plan.runs, views[feature.view()])
+            results[feature.name] = feature.measure(look)
+        record: dict[str, Any] = {
+            "total": total,
+            "looked": len(plan.frames),
+            "fps": reader.fps,
+            "size": size,
+            "notes": notes,
+            "features": {},
+        }
+        return record, results
+
+    def _views(
+        self, reader: Reader, total: int, clip: str, features: Sequence[Feature], beat: Beat
+    ) -> tuple[Plan, dict[View, dict[int, NDArray[Any]]], list[int]]:
+        plan = self._sampler.plan(total, clip, self._seed)
+        at_frames = {f.view() for f in features if f.looks_at == "frames"}
+        at_runs = {f.view() for f in features if f.looks_at == "runs"}
+        looked, run = set(plan.frames), {i for r in plan.runs.values() for i in r}
+        views: dict[View, dict[int, NDArray[Any]]] = {v: {} for v in at_frames | at_runs}
+        size = [0, 0]
+        for index, frame in reader.frames(plan.wanted(bool(at_frames), bool(at_runs))):
+            beat(b"D")
+            size = list(frame.shape[:2])
+            for view, taken in views.items():
+                if (view in at_frames and index in looked) or (view in at_runs and index in run):
+                    taken[index] = view(frame)
+        return plan, views, size
+
+
+def main() -> None:
+    """Reads tasks from standard input until it ends, answers on standard output."""
+    import signal
+
+    import cv2
+    from threadpoolctl import threadpool_limits
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    # whatever a library prints must not get between the messages
+    pipe_out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    pipe_in = sys.stdin.buffer
+    last = 0.0
+    state = b""
+
+    def beat(kind: bytes) -> None:
+        nonlocal last, state
+        now = time.monotonic()
+        if kind != state or now - last > 0.2:
+            last, state = now, kind
+            write_message(pipe_out, kind)
+
+    message = read_message(pipe_in)
+    if message is None:
+        return
+    try:
+        setup = json.loads(message[1])
+        cv2.setNumThreads(1)
+        if not setup["loud"]:
+            import av
+
+            av.logging.set_level(None)
+        with threadpool_limits(1):
+            worker = Worker.from_setup(setup)
+            worker.warm_up()
+            write_message(pipe_out, b"M")
+            _serve(worker, pipe_in, pipe_out, beat)
+    except (BrokenPipeError, KeyboardInterrupt):
+        return
+    except Exception as error:
+        _tell_bug(pipe_out, error, "setting up")
+
+
+def _serve(worker: Worker, pipe_in: Any, pipe_out: Any, beat: Beat) -> None:
+    from synvid_eval import archive
+
+    while (message := read_message(pipe_in)) is not None:
+        task = json.loads(message[1])
+        try:
+            arrays, record = worker.measure(task, beat)
+        except Exception as error:
+            _tell_bug(pipe_out, error, f"clip {task['clip']['id']}")
+            return
+        write_message(pipe_out, b"R", archive.pack(arrays, record))
+
+
+def _tell_bug(pipe_out: Any, error: Exception, doing: str) -> None:
+    text = traceback.format_exc()
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "?"
+    facts = {"message": f"{type(error).__name__}: {error} ({doing}, at {where})", "traceback": text}
+    write_message(pipe_out, b"E", json.dumps(facts).encode())
+
+
+def clip_task(ref: ClipRef, features: Sequence[str]) -> Task:
+    """The task of measuring one clip with the features of those names."""
+    return {"clip": asdict(ref), "features": list(features)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""What every feature must do, run over all that are registered."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from synvid_eval import knobs
+from synvid_eval.errors import UsageError
+from synvid_eval.features import registry
+from synvid_eval.states import Counts, Moments, add
+from tests.features.looks import look_at
+
+STATES = {
+    "hog": {"hog", "frames"},
+    "lab": {"lab"},
+    "motion": {"stride1", "stride2", "stride4"},
+    "spectrum": {"spectrum", "log_spectrum", "frames"},
+    "tubelet": {"stride1", "stride2", "stride4", "dropped1", "dropped2", "dropped4"},
+}
+PIXEL_FEATURES = sorted(STATES)
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return np.random.default_rng(5).integers(0, 256, (61, 48, 64, 3), dtype=np.uint8)
+
+
+def measured(name, clip, **changes):
+    feature = registry.get(name)(**changes)
+    return feature.measure(look_at(feature, clip))
+
+
+def as_bytes(result):
+    arrays = [(k, a, v.tobytes()) for k, s in result.states.items() for a, v in s.to_arrays().items()]
+    return dict(result.summary), arrays
+
+
+def test_all_are_found():
+    assert set(PIXEL_FEATURES) <= set(registry.names())
+
+
+@pytest.mark.parametrize("name", PIXEL_FEATURES)
+def test_states_are_the_documented_ones_and_add_up(name, clip):
+    one = measured(name, clip)
+    assert set(one.states) == STATES[name]
+    other = measured(name, clip[:, ::-1, ::-1])
+    for key, state in one.states.items():
+        assert isinstance(state, (Moments, Counts))
+        add(state, other.states[key])
+    assert all(isinstance(v, float) for v in one.summary.values())
+
+
+@pytest.mark.parametrize("name", PIXEL_FEATURES)
+def test_repetition_gives_the_same_bytes_and_leaves_the_input_alone(name, clip):
+    before = clip.copy()
+    first = as_bytes(measured(name, clip))
+    assert np.array_equal(clip, before)
+    clip.setflags(write=False)
+    try:
+        assert as_bytes(measured(name, clip)) == first
+    finally:
+        clip.setflags(write=True)
+    strided = np.asfortranarray(clip)
+    assert as_bytes(measured(name, strided)) == first
+
+
+@pytest.mark.parametrize("name", PIXEL_FEATURES)
+def test_views_are_left_alone(name, clip):
+    feature = registry.get(name)()
+    look = look_at(feature, clip)
+    before = {i: v.copy() for i, v in look.views.items()}
+    feature.measure(look)
+    for i, view in look.views.items():
+        assert np.array_equal(view, before[i], equal_nan=True)
+
+
+@pytest.mark.parametrize("name", PIXEL_FEATURES)
+def test_a_view_is_equal_to_another_of_the_same_recipe_and_refuses_what_is_no_frame(name):
+    view = registry.get(name)().view()
+    assert view == registry.get(name)().view()
+    assert hash(view) == hash(registry.get(name)().view())
+    for bad in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(ValueError, match=r"a frame is uint8 \[H, W, 3\]"):
+            view(bad)
+
+
+@pytest.mark.parametrize("name", PIXEL_FEATURES)
+def test_no_frames_and_single_pixels_are_no_crash(name):
+    feature = registry.get(name)()
+    empty = feature.measure(look_at(feature, np.zeros((0, 8, 8, 3), np.uint8)))
+    assert "spectrum" not in empty.states and "hog" not in empty.states and "lab" not in empty.states
+    for shape in ((1, 1), (2, 1), (1, 5), (16, 16), (127, 3)):
+        feature.measure(look_at(feature, np.full((16, *shape, 3), 7, np.uint8)))
+
+
+@pytest.mark.parametrize("name", PIXEL_FEATURES)
+def test_an_unknown_knob_is_an_error(name):
+    with pytest.raises(UsageError, match="no knob 'sdie'"):
+        knobs.replace(registry.get(name)(), {"sdie": "3"})
+
+
+@pytest.mark.parametrize("name", PIXEL_FEATURES)
+def test_every_knob_is_described_bounded_readable_and_guarded(name):
+    import dataclasses
+
+    kind = registry.get(name)
+    for field in dataclasses.fields(kind):
+        assert field.metadata["help"]
+        assert knobs.parse(kind, field.name, str(field.default)) == field.default
+        choices, low, high = (field.metadata[k] for k in ("choices", "low", "high"))
+        bad = ["nonsense"] if choices else [low - 1, high + 1]
+        for value in bad:
+            with pytest.raises(UsageError, match=f"{name}.{field.name}"):
+                knobs.replace(kind(), {field.name: str(value)})
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("spectrum", {"low": "0.3"}),
+        ("spectrum", {"bins": "4"}),
+        ("tubelet", {"patch": "9", "side": "8"}),
+        ("hog", {"cells": "9", "side": "8"}),
+    ],
+)
+def test_knobs_that_contradict_each_other_are_an_error(name, settings):
+    with pytest.raises(UsageError):
+        knobs.replace(registry.get(name)(), settings)

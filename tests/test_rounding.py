@@ -1,0 +1,75 @@
+"""Numbers for people: as many digits as the interval bears."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from synvid_eval.report import numbers
+from synvid_eval.rounding import (
+    arrow,
+    finite,
+    finite_pair,
+    format_bounds,
+    format_corrected,
+    format_interval,
+    format_number,
+    format_value,
+)
+from synvid_eval.score import Score
+
+
+def scored(
+    value: float, interval: tuple[float, float] | None = None, corrected: float | None = None
+) -> Score:
+    n = {"candidate": 9, "reference": 9}
+    return Score("a", "color", value, "nats", "lower", n, "s", corrected=corrected, interval=interval)
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "number", "bounds"),
+    [
+        (3.14159, (2.8412, 3.4419), "3.1", "[2.8, 3.4]"),
+        (
+            3.14159,
+            (3.0412, 3.2419),
+            "3.14",
+            "[3.04, 3.24]",
+        ),  # half width .10: a leading 1 keeps one more digit
+        (3.14159, None, "3.14", ""),
+        (41234.5, (40000.0, 42500.0), "41200", "[40000, 42500]"),
+        (0.04, (-0.09, 0.008), "0.04", "[-0.09, 0.01]"),
+        (0.05, (0.0002, 0.0909), "0.05", "[0.00, 0.09]"),
+        (0.0041, (-0.3, 0.3), "0.004", "[-0.3, 0.3]"),
+        (1.234e-7, None, "1.23e-7", ""),
+        (1.234e-7, (1.1e-7, 1.4e-7), "1.23e-7", "[1.10e-7, 1.40e-7]"),
+        (2.5e9, (2e9, 3e9), "2.5e9", "[2e9, 3e9]"),
+        (0.0, None, "0", ""),
+        (5.0, (5.0, 5.0), "5.00", "[5.00, 5.00]"),
+        (999.6, None, "1000", ""),
+        (math.nan, None, "–", ""),
+        (math.inf, (math.nan, 1.0), "–", ""),
+        (-1.26, (-1.31, -1.21), "-1.26", "[-1.31, -1.21]"),
+    ],
+)
+def test_table(value: float, interval: tuple[float, float] | None, number: str, bounds: str) -> None:
+    assert format_value(scored(value, interval)) == number
+    assert format_interval(scored(value, interval)) == bounds
+
+
+def test_corrected_shares_the_digits_of_its_interval() -> None:
+    assert format_corrected(scored(3.25, (2.8, 3.4), 3.1234)) == "3.1"
+    assert format_corrected(scored(3.25)) == ""
+
+
+def test_odd_input() -> None:
+    assert format_number(None) == "–"
+    assert format_bounds(None) == ""
+    assert [finite(v) for v in (True, "1", None, 10**400, math.inf, 2)] == [None] * 5 + [2.0]
+    assert [finite_pair(v) for v in ([2, 1], [1], "ab", [1, None], (1, 2))] == [None] * 4 + [(1.0, 2.0)]
+
+
+def test_arrows() -> None:
+    assert [arrow(b) for b in ("lower", "higher", "match", "odd")] == ["↓", "↑", "≈", ""]
+    assert numbers.format_value is format_value
