@@ -55,7 +55,7 @@ def paint_lean(scene: Scene, size: int, frame: int) -> NDArray[np.uint8]:
 
 
 def objects_of(scene: Scene) -> list[tuple]:
-    """What the released code keeps of each object: kind, radius, color, center, speed, direction, polar corners."""
+    """What the released code keeps of an object: kind, radius, color, center, speed, direction, corners."""
     speed = np.hypot(scene.velocity[:, 0], scene.velocity[:, 1]) / 65536
     direction = np.arctan2(scene.velocity[:, 1], scene.velocity[:, 0])
     local = scene.corners / 65536 - scene.radius[:, None, None]

@@ -1,4 +1,4 @@
-"""What a comparison says in words: per metric the nearest set where that can be told, never an overall winner.
+"""What a comparison says in words: per metric the nearest set where it can be told, never an overall winner.
 
 A set is called nearest only where its interval lies wholly below every other set's; else the verdict is "not
 separable", with why. What the evidence does not carry is not said: no metric is called a predictor of
@@ -172,7 +172,7 @@ def signed_difference(score: Score) -> float | None:
 
 
 def absolute(interval: tuple[float, float]) -> tuple[float, float]:
-    """The interval of the size of a difference whose interval is `interval`: from 0 where that one holds 0."""
+    """The interval of the size of a difference with this `interval`: from 0 where that one holds 0."""
     low, high = interval
     if low <= 0 <= high:
         return 0.0, max(-low, high)
@@ -184,9 +184,7 @@ def _why_not(ranked: list[_Ranked], better: str) -> str:
     first = ranked[0]
     without = [r for r in ranked[:2] if r.interval is None]
     if without:
-        reasons = {interval_reason(r.score) for r in without}
-        of_whom = "" if len(without) == 2 else f" (of {short_name(without[0].score.candidate)})"
-        return " and ".join(sorted(reasons)) + of_whom
+        return _no_intervals(without, of_whom=len(without) == 1)
     for other in ranked[1:]:
         if other.interval is None or first.interval is None:
             continue
@@ -204,8 +202,18 @@ def _why_not(ranked: list[_Ranked], better: str) -> str:
     return ""
 
 
+def _no_intervals(ranked: list[_Ranked], of_whom: bool) -> str:
+    """Why these have no interval, each reason once, and whose it is where the reason does not say so itself."""
+    reasons = list(dict.fromkeys(interval_reason(r.score) for r in ranked))
+    text = "; ".join([reasons[0], *(r.removeprefix("no interval: ") for r in reasons[1:])])
+    name = short_name(ranked[0].score.candidate)
+    return f"{text} (of {name})" if of_whom and name not in text else text
+
+
 def interval_reason(score: Score) -> str:
-    """Why the score has no interval, beginning with "no interval"."""
+    """Why the score has no interval to be ranked by, beginning with "no interval"."""
+    if score.better == "match" and score_interval(score) is not None:
+        return "no interval of the difference"
     reason = _reason(score.interval_reason)
     if reason.lower().startswith("no interval"):
         return reason

@@ -11,7 +11,7 @@ All numbers are our choice, set by looking at the clips and so that the contract
 decorrelation at stride 4) falls where UCF101 lies (0.46–0.50). The path is a sum of sines of time, so any
 frame is drawn alone. Drawn in floating point (OpenCV's bilinear warp): the same bytes on one machine and
 OpenCV version; elsewhere the warp may round otherwise, which stays within one grey level once a frame is
-reduced to 6 × 8 (tested by stored thumbnails). Paths and noise start from integer draws, the same everywhere.
+reduced to 2 × 3 (tested by stored thumbnails). Paths and noise start from integer draws, the same everywhere.
 """
 
 from __future__ import annotations

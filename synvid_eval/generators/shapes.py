@@ -63,7 +63,7 @@ TRIG = 30
 # round(2**30 · (π/2)^k / k!) for k = 1, 3, … 13, signs alternating: the Taylor series of sin(π/2 · x), good
 # to 1e-9 on [0, 1]. Integers, because a C library's sine is not the same number everywhere. A test computes
 # them anew.
-_SINE = (1686629713, -693598668, 85569189, -5026995, 172272, -3864, 61)
+_SINE = (1686629713, -693598668, 85569306, -5026995, 172272, -3864, 61)
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ class Shapes(Generator):
 
 
 def sine(phase: Ints) -> Ints:
-    """sin(2π · phase / 2**32), int64 with 30 fractional bits, error below 2e-9; phase int64 in [0, 2**32)."""
+    """sin(2π · phase / 2**32), int64 with 30 fractional bits, error below 5e-9; phase int64 in [0, 2**32)."""
     quarter, part = phase >> 30, phase & (2**30 - 1)
     x = np.where(quarter & 1, 2**30 - part, part)
     square = (x * x) >> TRIG

@@ -60,7 +60,7 @@ class Metric(ABC):
         return {}
 
     def interval_gate(self, side: Side) -> str:
-        """Why no `corrected`/`interval` may be given for this side; empty where it may."""
+        """Why this side bears no `corrected`/`interval`: a clause after its name ("has 3 clips"), or empty."""
         return ""
 
     def of_rows(self, candidate: ArrayLike, reference: ArrayLike | None = None) -> float:

@@ -117,5 +117,4 @@ def _cholesky(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
         raise Unscored(
             "A color covariance is singular, so its divergence is infinite; a ridge above 0 keeps it finite."
         )
-    root: NDArray[np.float64] = np.linalg.cholesky(covariance)
-    return root
+    return np.linalg.cholesky(covariance).astype(np.float64)

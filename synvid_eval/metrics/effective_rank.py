@@ -52,7 +52,7 @@ class EffectiveRank(Metric):
     def value(self, candidate: Side, reference: Side) -> float:
         """The candidate's effective rank, 1 to d; two rows that differ are needed."""
         moments = needed("effective_rank", candidate, self.state, 2, "frames with a gradient")
-        values: NDArray[np.float64] = np.linalg.eigvalsh(moments.covariance(1))
+        values = np.linalg.eigvalsh(moments.covariance(1)).astype(np.float64)
         if values[-1] <= 0:
             raise Unscored(
                 f"effective_rank needs rows that differ; all {moments.n:g} of this set are the same."

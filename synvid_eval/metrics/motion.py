@@ -52,7 +52,7 @@ class Motion(StridedMetric):
         return float(needed("motion", candidate, self.state, 1, noun).mean[DECORRELATION])
 
     def detail(self, candidate: Side, reference: Side) -> Detail:
-        """Share of static frame pairs, mean absolute frame difference (grey levels), stride, clips left out."""
+        """Share of static frame pairs, mean absolute difference (grey levels), stride, clips left out."""
         out = self.stride_detail(candidate, reference)
         moments = candidate.moments(self.state)
         if moments is not None and moments.n > 0:

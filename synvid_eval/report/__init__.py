@@ -1,1 +1,1 @@
-"""Data → one self-contained HTML file. Pages import nothing that measures: what they show stands in the JSON."""
+"""Data → one self-contained HTML file. Pages import nothing that measures: all they show is in the JSON."""

@@ -25,11 +25,11 @@ from synvid_eval.score import Comparison, Score, SetFacts, dump_json, read_compa
 _ABOUT = {
     "color": "Distance between the colors of all pixels: the symmetric Kullback–Leibler divergence of two "
     "normal distributions fitted in CIE L*a*b*.",
-    "spectrum": "How fast contrast falls with spatial frequency: the slope α of amplitude ∝ 1/frequency^α. The "
-    "number depends on the recipe, so set it only beside slopes with the same signature.",
+    "spectrum": "How fast contrast falls with spatial frequency: the slope α of amplitude ∝ 1/frequency^α. "
+    "The number depends on the recipe, so set it only beside slopes with the same signature.",
     "motion": "Temporal decorrelation: how fast pixels forget their past. 0 is a still, 1 is white flicker.",
-    "tubelet": "Fréchet distance between small patch-normalised pieces of video (2 frames × 8 × 8 pixels, gray). "
-    "It is no score of realism: real video of another kind can lie far away too.",
+    "tubelet": "Fréchet distance between small patch-normalised pieces of video (2 frames × 8 × 8 pixels, "
+    "gray). It is no score of realism: real video of another kind can lie far away too.",
     "effective_rank": "In how many directions the frames of one set differ (shapes, by gradient histograms). "
     "It depends on the number of clips and frames, and is no distance.",
     "diversity": "Log-determinant of the features’ covariance. It depends on the number of clips and on the "
@@ -73,12 +73,12 @@ def page(comparison: Comparison | Mapping[str, Any]) -> str:
 
 
 def write_page(comparison: Comparison | Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write `page(comparison)` to `path`, all or nothing. Raises OSError; an older file then stays as it was."""
+    """Write `page(comparison)` to `path`, all or nothing. Raises OSError; an older file then stays."""
     document.write_text(page(comparison), path)
 
 
 def _canonical(comparison: Comparison | Mapping[str, Any]) -> dict[str, Any]:
-    """The comparison as the plain data its JSON file holds, with unknown keys dropped, whichever way it came."""
+    """The comparison as the plain data of its JSON file, without unknown keys, whichever way it came."""
     data = comparison.to_dict() if isinstance(comparison, Comparison) else dict(comparison)
     data = json.loads(dump_json(data))
     for score in data.get("scores") or []:
@@ -701,7 +701,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _detail(value: Any) -> str:
-    """A detail for the table of more numbers: rounded numbers, short lists, text; empty for what is too long."""
+    """A detail for the table of more numbers: numbers, short lists, text; empty for what is too long."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

@@ -62,7 +62,7 @@ class Scale:
     log: bool = False
 
     def __call__(self, value: float) -> float:
-        """`value` in px, held to the plot and a margin around it, so that no outlier makes a huge coordinate."""
+        """`value` in px, held to the plot and a margin around it: no outlier makes a huge coordinate."""
         if self.log:
             value = max(value, self.low * 1e-3)
             share = math.log(value / self.low) / math.log(self.high / self.low)
@@ -260,7 +260,7 @@ def wrap(label: str, width: float) -> list[str]:
 def legend(
     labels: Sequence[tuple[int | None, str]], left: float, top: float, width: float
 ) -> tuple[Markup, float]:
-    """(markup, height in px) of a legend with one entry a series, in two columns where all labels are short."""
+    """(markup, height in px) of a legend, one entry a series, in two columns where all labels are short."""
     room = width / 2 - 40
     columns = 2 if len(labels) > 1 and all(len(wrap(label, room)) == 1 for _, label in labels) else 1
     cell = width / columns

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from synvid_eval import knobs
 from synvid_eval.randomness import address
@@ -40,7 +40,7 @@ class Sampler:
 
     frames: int = knobs.knob(16, "frames looked at a clip: centers of equal segments", low=1, high=100_000)
     length: int = knobs.knob(16, "frames in a run", low=2, high=100_000)
-    start: Literal["hash", "first", "center"] = knobs.knob(
+    start: str = knobs.knob(
         "hash",
         "where a run starts: by hash of (seed, clip id), first or center",
         choices=("hash", "first", "center"),

@@ -40,7 +40,7 @@ def by_loops(frames, feature, name, seed):
 
 @pytest.mark.parametrize(
     "knobs",
-    [{}, {"channels": "rgb"}, {"side": 64, "patch": 5, "depth": 3, "per_clip": 40, "deviation": 10.0}],
+    [{}, {"channels": "rgb"}, {"side": 64, "patch": 5, "depth": 3, "per_clip": 40, "deviation": 3.0}],
 )
 def test_rows_and_counts_against_loops(knobs):
     feature = Tubelet(**knobs)

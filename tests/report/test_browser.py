@@ -1,4 +1,4 @@
-"""The page in a real browser under its own policy, with the network watched. Skipped where there is no Chromium."""
+"""The page in a real browser under its own policy, with the network watched. Skipped without Chromium."""
 
 from __future__ import annotations
 
