@@ -61,9 +61,7 @@ def objects_of(scene: Scene) -> list[tuple]:
     local = scene.corners / 65536 - scene.radius[:, None, None]
     polar = np.stack([np.hypot(local[..., 0], local[..., 1]), np.arctan2(local[..., 1], local[..., 0])], -1)
     columns = [a.tolist() for a in (scene.kind, scene.radius, scene.color, scene.center)]
-    return list(
-        zip(*(c if isinstance(c, map) else c.tolist() for c in columns), speed, direction, polar, strict=True)
-    )
+    return list(zip(*columns, speed, direction, polar, strict=True))
 
 
 def paint_reference(objects: list[tuple], size: int, frame: int) -> NDArray[np.uint8]:

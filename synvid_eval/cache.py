@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +48,11 @@ class Cache:
     say: Callable[[str], None] = _ignore
     hits: int = 0
     damaged: int = 0
-    _told: set[str] = field(default_factory=set)
+    _told: bool = False
 
     def _failed(self, doing: str, error: OSError) -> None:
-        if doing not in self._told:
-            self._told.add(doing)
+        if not self._told:
+            self._told = True
             reason = error.strerror or str(error)
             self.say(
                 f"the cache {self.root} cannot be {doing} ({reason}): running without; "
@@ -125,8 +125,10 @@ class Cache:
                 hashes.update(zip(unknown, pool.map(file_hash, unknown), strict=True))
         settled = time.time_ns() - _SETTLED_NS
         fresh = {p: [*s, hashes[p]] for p, s in stamps.items() if hashes[p] and s[1] < settled}
-        if index is not None and fresh != known:
-            self._write(index, json.dumps(fresh).encode())
+        if index is not None and any(known.get(p) != entry for p, entry in fresh.items()):
+            # what was not asked for (a run with --clips) is kept, unless it is gone
+            kept = {p: e for p, e in known.items() if p not in hashes and os.path.exists(p)}
+            self._write(index, json.dumps(kept | fresh).encode())
         return hashes
 
     def _index_path(self, place: str) -> Path | None:

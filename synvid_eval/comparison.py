@@ -259,8 +259,9 @@ def compare_measured(
                 else:
                     score = score_pair(settled, side, sides[-1], names, short)
                 scores[candidate.facts.name, metric.name] = score
-    run = {
+    run: dict[str, Any] = {
         "command": command,
+        "notes": [],
         "seed": reference.seed,
         "sampler": knobs.values(reference.sampler),
         "signatures": signatures,
@@ -269,6 +270,11 @@ def compare_measured(
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
         "seconds": None if started is None else round(time.monotonic() - started, 3),
     }
+    for candidate in candidates:
+        if candidate.facts.fingerprint == reference.facts.fingerprint:
+            same = f"{candidate.facts.name} and {reference.facts.name} hold the same clips"
+            options.progress.say(f"{same}: a distance between them is 0 by construction")
+            run["notes"].append(same)
     order = [scores[c.facts.name, m.name] for c in candidates for m in made.metrics]
     return Comparison(reference.facts, [c.facts for c in candidates], order, run)
 

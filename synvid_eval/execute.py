@@ -123,7 +123,13 @@ class Processes:
 
         Raises WorkerBug where a worker's own code raised.
         """
-        source = iter(tasks)
+        try:
+            yield from self._map(iter(tasks))
+        except BaseException:
+            self.close()  # unfinished tasks must not answer a later call
+            raise
+
+    def _map(self, source: Iterator[Task]) -> Iterator[tuple[Task, Reply | Failure]]:
         pending: deque[int] = deque()
         order: deque[int] = deque()
         open_tasks: dict[int, Task] = {}
@@ -206,8 +212,10 @@ class Processes:
         self, worker: _Worker, pending: deque[int], done: dict[int, Reply | Failure], kind: str, reason: str
     ) -> None:
         self._workers.remove(worker)
-        if not worker.ready or not worker.busy:
-            raise WorkerBug(f"a worker process ended before it had a task: it {reason}", "")
+        if not worker.ready:
+            raise WorkerBug(f"a worker process ended before it could take a task: it {reason}", "")
+        if not worker.busy:  # it had nothing to do, so nothing is lost
+            return
         done[worker.busy.popleft()] = Failure(kind, reason)
         pending.extendleft(reversed(worker.busy))
 

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from synvid_eval import archive, knobs
 from synvid_eval import features as room
@@ -183,7 +184,11 @@ def read_measured(path: str | os.PathLike[str], name: str | None = None) -> Meas
                 "Measure the set again.",
             )
         features[key] = feature(**values)
-    recipe["sampler"].pop("revision")
+    if (revision := recipe["sampler"].pop("revision")) != Sampler.revision:
+        raise DataError(
+            f"{where} has revision {revision} of the sampler, here it is {Sampler.revision}.",
+            "Measure the set again.",
+        )
     groups: dict[tuple[str, int], Arrays] = defaultdict(dict)
     for full, array in arrays.items():
         head, index, rest = full.split("/", 2)
@@ -272,6 +277,9 @@ def _content_hashes(videos: VideoSet, cache: Cache, workers: int) -> dict[str, s
     for clip in videos.clips:
         if clip.kind == "preset":
             text = preset_recipe(clip)
+        elif not parts[clip.id] or not all(hashes[p] for p in parts[clip.id]):
+            out[clip.id] = ""
+            continue
         elif clip.kind == "frames":
             text = json.dumps([[os.path.basename(p), hashes[p]] for p in parts[clip.id]])
         elif clip.kind == "array":
@@ -377,7 +385,8 @@ class Measurer:
         Raises DataError as soon as it is certain that more than `max_skipped` of the found videos are
         skipped.
         """
-        return _Run(self, videos, self._executor(videos)).result()
+        with threadpool_limits(1):  # states are folded here: the same bits whatever the number of threads
+            return _Run(self, videos, self._executor(videos)).result()
 
     def _executor(self, videos: VideoSet) -> Processes | Serial:
         if videos.array is None:
@@ -426,9 +435,10 @@ class _Run:
         cache = self._options.cache
         for index, shard in enumerate(self._shards):
             entries: dict[str, _Entry] = {}
+            hashed = all(self._hashes[c.id] for c in shard.clips)
             for name, feature in self._features.items():
                 key = entry_key(shard, self._hashes, feature, self._options.sampler, self._options.seed)
-                if (found := cache.get(key)) is not None:
+                if hashed and (found := cache.get(key)) is not None:
                     entries[name] = _Entry.unpack(*found)
             self._loaded[index] = entries
             missing = [n for n in self._features if n not in entries]
@@ -458,7 +468,8 @@ class _Run:
 
     def _measured(self, shard: Shard, names: list[str], answers: list[Reply | Failure]) -> dict[str, _Entry]:
         entries = {n: _Entry(Fold(), [], []) for n in names}
-        lasting = True
+        # what cannot be hashed cannot be recognized as changed, so its shard is not kept
+        lasting = all(self._hashes[c.id] for c in shard.clips)
         folds: dict[str, list[Fold]] = {n: [] for n in names}
         for clip, answer in zip(shard.clips, answers, strict=True):
             reason = answer.reason if isinstance(answer, Failure) else answer[1].get("skipped")

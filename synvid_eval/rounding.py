@@ -56,14 +56,17 @@ def last_digit(interval: tuple[float, float] | None) -> int | None:
 
 
 def format_number(value: float | None, last: int | None = None) -> str:
-    """`value` down to the digit 10**last (three significant digits without it), at least one digit of it
-    shown.
+    """`value` down to the digit 10**last; three significant digits without it.
+
+    One digit of `value` is shown even below that one, down to a thousandth of it; then it is 0.
     """
     if value is None or not math.isfinite(value):
         return MISSING
     if value == 0:
         return "0" if last is None else f"{0:.{min(12, max(0, -last))}f}"
     exponent = _exponent(value)
+    if last is not None and exponent < last - 3:
+        return format_number(0.0, last)
     last = exponent - _SIGNIFICANT + 1 if last is None else max(min(last, exponent), exponent - 8)
     if not -3 <= exponent < 6:
         digits, power = f"{value:.{exponent - last}e}".split("e")

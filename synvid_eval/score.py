@@ -106,6 +106,10 @@ class Comparison:
         return pandas.DataFrame([row(s) for s in self.scores])
 
 
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
 def row(score: Score) -> dict[str, Any]:
     """A score as one flat row (what `--csv` writes and `to_frame` holds)."""
     low, high = score.interval or (math.nan, math.nan)
@@ -113,14 +117,14 @@ def row(score: Score) -> dict[str, Any]:
         "candidate": score.candidate,
         "metric": score.metric,
         "value": score.value,
-        "corrected": math.nan if score.corrected is None else score.corrected,
+        "corrected": _or_nan(score.corrected),
         "low": low,
         "high": high,
         "level": score.level,
         "unit": score.unit,
         "better": score.better,
-        "reference": score.detail.get("reference", math.nan),
-        "floor": score.detail.get("floor", math.nan),
+        "reference": _or_nan(score.detail.get("reference")),
+        "floor": _or_nan(score.detail.get("floor")),
         "n_candidate": score.n["candidate"],
         "n_reference": score.n["reference"],
         "reason": score.reason or "",
@@ -131,6 +135,8 @@ def row(score: Score) -> dict[str, Any]:
 
 def _score_out(score: Score) -> dict[str, Any]:
     data = asdict(score)
+    if score.interval is not None and not all(map(math.isfinite, score.interval)):
+        data["interval"] = None
     return {key: plain(data[key]) for key in _SCORE_KEYS}
 
 
@@ -183,6 +189,8 @@ def read_comparison(text: str, where: str = "comparison") -> tuple[Comparison, l
         for i, s in enumerate(_need(data, "scores", list, where))
     ]
     known = {c.name for c in candidates}
+    if len(known) < len(candidates):
+        raise DataError(f"{where}: two candidates have one name: {', '.join(c.name for c in candidates)}.")
     for score in scores:
         if score.candidate not in known:
             raise DataError(
@@ -239,7 +247,7 @@ def _read_score(data: Any, where: str, warnings: list[str]) -> Score:
         signature=str(data.get("signature") or ""),
         corrected=None if corrected is None else float(_need(data, "corrected", (int, float), where)),
         interval=None if interval is None else (float(interval[0]), float(interval[1])),
-        level=float(data.get("level") or LEVEL),
+        level=float(data.get("level", LEVEL)),
         reason=data.get("reason"),
         interval_reason=data.get("interval_reason"),
         detail=dict(data.get("detail") or {}),

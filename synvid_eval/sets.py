@@ -289,8 +289,16 @@ _READERS: dict[str, Callable[[ClipRef], Reader]] = {
 }
 
 
-def open_clip(ref: ClipRef, array: NDArray[Any] | None = None) -> Reader:
-    """Opens one clip for reading; `array` is a set in memory. Raises decode.Unreadable."""
+def open_clip(
+    ref: ClipRef, array: NDArray[Any] | None = None, beat: Callable[[], None] | None = None
+) -> Reader:
+    """Opens one clip for reading; `array` is a set in memory; `beat` is called while a file is read and
+    decoded.
+
+    Raises decode.Unreadable.
+    """
     if ref.kind == "memory":
         return decode.ArrayClip(ref, array)
+    if ref.kind == "file" and beat is not None:
+        return decode.VideoFile(ref, beat)
     return _READERS[ref.kind](ref)

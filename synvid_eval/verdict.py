@@ -8,6 +8,7 @@ random networks, which stand in for nothing, get no verdict.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -68,9 +69,17 @@ def verdicts(comparison: Comparison) -> list[MetricVerdict]:
 
 
 def headline(comparison: Comparison) -> str:
-    """The verdicts as one or two plain sentences: what can be told, then what could not be measured."""
+    """The verdicts as a few plain sentences: what can be told, what cannot, what could not be measured.
+
+    Why sets are not separable stands in `verdicts`; here only the metrics are named.
+    """
     found = verdicts(comparison)
-    told = "; ".join(f"{one_line(v.metric)}: {v.sentence}" for v in found if v.measured)
+    alone = len(comparison.candidates) == 1
+    told = "; ".join(
+        f"{one_line(v.metric)}: {v.sentence}" for v in found if v.measured and (v.separable or alone)
+    )
+    tied = ", ".join(one_line(v.metric) for v in found if v.measured and not v.separable and not alone)
+    tied = f"The sets are not separable by {tied}" if tied else ""
     missing: dict[str, list[str]] = {}
     for verdict in found:
         if not verdict.measured:
@@ -78,7 +87,7 @@ def headline(comparison: Comparison) -> str:
     untold = "; ".join(f"{', '.join(metrics)}: {sentence}" for sentence, metrics in missing.items())
     if not found:
         return f"Nothing was scored against {short_name(comparison.reference.name)}."
-    return " ".join(f"{part}." for part in (told, untold) if part)
+    return " ".join(f"{part}." for part in (told, tied, untold) if part)
 
 
 def short_name(name: str) -> str:
@@ -156,8 +165,13 @@ def _ranked(score: Score) -> _Ranked | None:
     difference = signed_difference(score)
     if difference is None:
         return None
-    interval = finite_pair(score.detail.get("difference_interval"))
-    return _Ranked(score, abs(difference), None if interval is None else absolute(interval))
+    # All sets are read against one reference: its uncertainty moves every difference alike and ranks none,
+    # so the candidate's interval counts, taken from the reference's value.
+    own, value = score_interval(score), finite(score.value)
+    if own is None or value is None:
+        return _Ranked(score, abs(difference), None)
+    itself = value - difference
+    return _Ranked(score, abs(difference), absolute((own[0] - itself, own[1] - itself)))
 
 
 def signed_difference(score: Score) -> float | None:
@@ -203,17 +217,19 @@ def _why_not(ranked: list[_Ranked], better: str) -> str:
 
 
 def _no_intervals(ranked: list[_Ranked], of_whom: bool) -> str:
-    """Why these have no interval, each reason once, and whose it is where the reason does not say so itself."""
-    reasons = list(dict.fromkeys(interval_reason(r.score) for r in ranked))
-    text = "; ".join([reasons[0], *(r.removeprefix("no interval: ") for r in reasons[1:])])
+    """Why these have no interval: each sentence of their reasons once, and whose it is where none says so."""
+    reasons = [interval_reason(r.score).removeprefix("no interval: ") for r in ranked]
+    clauses = list(dict.fromkeys(part for reason in reasons for part in reason.split(". ")))
+    text = "; ".join(clauses)
+    if not text.lower().startswith("no interval"):
+        text = f"no interval: {text}"
     name = short_name(ranked[0].score.candidate)
-    return f"{text} (of {name})" if of_whom and name not in text else text
+    named = re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text)
+    return f"{text} (of {name})" if of_whom and not named else text
 
 
 def interval_reason(score: Score) -> str:
     """Why the score has no interval to be ranked by, beginning with "no interval"."""
-    if score.better == "match" and score_interval(score) is not None:
-        return "no interval of the difference"
     reason = _reason(score.interval_reason)
     if reason.lower().startswith("no interval"):
         return reason

@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +93,7 @@ class Worker:
         self, ref: ClipRef, features: Sequence[Feature], beat: Beat
     ) -> tuple[dict[str, Any], dict[str, ClipResult]]:
         beat(b"D")
-        reader = open_clip(ref, self._array)
+        reader = open_clip(ref, self._array, lambda: beat(b"D"))
         total, notes = reader.total, []
         try:
             plan, views, size = self._views(reader, total, ref.id, features, beat)
@@ -103,7 +103,7 @@ class Worker:
             notes.append(
                 f"{total} frames announced, {short.decoded} decode: looked at again with {short.decoded}"
             )
-            reader, total = open_clip(ref, self._array), short.decoded
+            reader, total = open_clip(ref, self._array, lambda: beat(b"D")), short.decoded
             reader.total = total
             try:
                 plan, views, size = self._views(reader, total, ref.id, features, beat)
@@ -142,6 +142,25 @@ class Worker:
         return plan, views, size
 
 
+class _Heart:
+    """Tells the parent of new frames (D) and of measuring (M): at once when that changes or a task begins,
+    else every 0.2 s at most.
+    """
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe, self._kind, self._last = pipe, b"", 0.0
+
+    def begin(self) -> None:
+        """A task begins."""
+        self._kind = b""
+
+    def __call__(self, kind: bytes) -> None:
+        now = time.monotonic()
+        if kind != self._kind or now - self._last > 0.2:
+            self._kind, self._last = kind, now
+            write_message(self._pipe, kind)
+
+
 def main() -> None:
     """Reads tasks from standard input until it ends, answers on standard output."""
     import signal
@@ -154,16 +173,6 @@ def main() -> None:
     pipe_out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     pipe_in = sys.stdin.buffer
-    last = 0.0
-    state = b""
-
-    def beat(kind: bytes) -> None:
-        nonlocal last, state
-        now = time.monotonic()
-        if kind != state or now - last > 0.2:
-            last, state = now, kind
-            write_message(pipe_out, kind)
-
     message = read_message(pipe_in)
     if message is None:
         return
@@ -178,27 +187,29 @@ def main() -> None:
             worker = Worker.from_setup(setup)
             worker.warm_up()
             write_message(pipe_out, b"M")
-            _serve(worker, pipe_in, pipe_out, beat)
+            _serve(worker, pipe_in, pipe_out)
     except (BrokenPipeError, KeyboardInterrupt):
         return
     except Exception as error:
         _tell_bug(pipe_out, error, "setting up")
 
 
-def _serve(worker: Worker, pipe_in: Any, pipe_out: Any, beat: Beat) -> None:
+def _serve(worker: Worker, pipe_in: IO[bytes], pipe_out: IO[bytes]) -> None:
     from synvid_eval import archive
 
+    heart = _Heart(pipe_out)
     while (message := read_message(pipe_in)) is not None:
         task = json.loads(message[1])
+        heart.begin()
         try:
-            arrays, record = worker.measure(task, beat)
+            arrays, record = worker.measure(task, heart)
         except Exception as error:
             _tell_bug(pipe_out, error, f"clip {task['clip']['id']}")
             return
         write_message(pipe_out, b"R", archive.pack(arrays, record))
 
 
-def _tell_bug(pipe_out: Any, error: Exception, doing: str) -> None:
+def _tell_bug(pipe_out: IO[bytes], error: Exception, doing: str) -> None:
     text = traceback.format_exc()
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "?"

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from synvid_eval.report import numbers
+from synvid_eval import rounding as numbers
 from synvid_eval.rounding import (
     arrow,
     finite,
@@ -47,6 +47,7 @@ def scored(
         (2.5e9, (2e9, 3e9), "2.5e9", "[2.0e9, 3.0e9]"),
         (0.0, None, "0", ""),
         (5.0, (5.0, 5.0), "5.00", "[5.00, 5.00]"),
+        (6e-17, (-0.08, 0.08), "0.00", "[-0.08, 0.08]"),
         (999.6, None, "1000", ""),
         (math.nan, None, "–", ""),
         (math.inf, (math.nan, 1.0), "–", ""),

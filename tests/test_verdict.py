@@ -38,9 +38,8 @@ def match(name: str, value: float, reference: float, low: float = math.nan, high
     detail: dict[str, Any] = {"reference": reference, "difference": value - reference}
     if not math.isnan(low):
         detail["difference_interval"] = [low, high]
-    return Score(
-        name, "motion", value, "", "match", N, "motion|1", interval=(value - 0.1, value + 0.1), detail=detail
-    )
+    own = None if math.isnan(low) else (reference + low, reference + high)
+    return Score(name, "motion", value, "", "match", N, "motion|1", interval=own, detail=detail)
 
 
 def rank(name: str, value: float, half: float, clips: int = 100) -> Score:
@@ -109,12 +108,12 @@ CASES: list[tuple[str, list[Score], str | None, bool, str]] = [
     (
         "reasons that name their set",
         [
-            distance("a", 3, interval_reason="a has 60 clips."),
-            distance("b", 5, interval_reason="b has 61 clips."),
+            distance("a", 3, interval_reason="a has 60 clips. ucf101 has 9."),
+            distance("b", 5, interval_reason="b has 61 clips. ucf101 has 9."),
         ],
         None,
         False,
-        "not separable: no interval: a has 60 clips; b has 61 clips",
+        "not separable: no interval: a has 60 clips; ucf101 has 9; b has 61 clips",
     ),
     (
         "a reason that names its set",
@@ -207,7 +206,7 @@ CASES: list[tuple[str, list[Score], str | None, bool, str]] = [
         [match("a", 0.4, 0.5), match("b", 0.9, 0.5)],
         None,
         False,
-        "not separable: no interval of the difference",
+        "not separable: no interval",
     ),
     (
         "match without reference",
@@ -221,7 +220,7 @@ CASES: list[tuple[str, list[Score], str | None, bool, str]] = [
         [match("a", 0.27, 0.47, -0.28, -0.12)],
         None,
         False,
-        "a 0.27 [0.17, 0.37]; ucf101 itself 0.47; difference -0.20 [-0.28, -0.12]",
+        "a 0.27 [0.19, 0.35]; ucf101 itself 0.47; difference -0.20 [-0.28, -0.12]",
     ),
     (
         "richness",
@@ -284,8 +283,8 @@ def test_headline() -> None:
         )
     )
     assert text == (
-        "color: a is nearest to ucf101 (3.1 nats [2.8, 3.4]; next b 4.9 [4.5, 5.2]); tubelet: not separable: "
-        "no interval below 100 clips. fid, fvd: could not be measured: needs weights."
+        "color: a is nearest to ucf101 (3.1 nats [2.8, 3.4]; next b 4.9 [4.5, 5.2]). "
+        "The sets are not separable by tubelet. fid, fvd: could not be measured: needs weights."
     )
     assert headline(comparison()) == "Nothing was scored against ucf101."
 

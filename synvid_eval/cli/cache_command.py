@@ -39,5 +39,5 @@ def info(folder: str | None, json: str | None) -> None:
     if json != "-":
         size = facts["bytes"] / 2**20
         click.echo(
-            f"{facts['root']}: {facts['entries']:,} measured shards, {facts['indices']} indices, {size:.1f} MiB"
+            f"{facts['root']}: {facts['entries']:,} shards, {facts['indices']} indices, {size:.1f} MiB"
         )

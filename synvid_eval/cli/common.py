@@ -260,7 +260,16 @@ def print_comparison(comparison: Comparison) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from synvid_eval.rounding import arrow, format_corrected, format_interval, format_number, format_value
+    from synvid_eval.rounding import (
+        arrow,
+        finite,
+        format_corrected,
+        format_interval,
+        format_number,
+        format_value,
+        last_digit,
+        score_interval,
+    )
     from synvid_eval.verdict import headline
 
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
@@ -280,10 +289,10 @@ def print_comparison(comparison: Comparison) -> None:
         table.add_column(heading, justify="right" if right else "left", overflow="fold")
     last = ""
     for score in sorted(comparison.scores, key=lambda s: comparison.metrics().index(s.metric)):
-        beside = score.detail.get("reference")
-        floor = score.detail.get("floor")
+        last_place = last_digit(score_interval(score))
+        beside, floor = finite(score.detail.get("reference")), finite(score.detail.get("floor"))
         other = (
-            format_number(beside)
+            format_number(beside, last_place)
             if beside is not None
             else f"floor {format_number(floor)}"
             if floor is not None
@@ -292,14 +301,14 @@ def print_comparison(comparison: Comparison) -> None:
         if last and score.metric != last:
             table.add_section()
         cells = [
-            f"{score.metric} {arrow(score.better)}" if score.metric != last else "",
+            f"{one_line(score.metric)} {arrow(score.better)}" if score.metric != last else "",
             one_line(score.candidate),
             format_value(score),
             format_corrected(score) if score.corrected is not None else "",
             format_interval(score) if score.interval is not None else "—",
             other,
             f"{score.n['candidate']:,} / {score.n['reference']:,}",
-            score.unit,
+            one_line(score.unit),
         ]
         last = score.metric
         table.add_row(*(Text(c) for c in cells))
@@ -313,18 +322,26 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def _reasons(comparison: Comparison) -> list[str]:
-    lines: dict[str, None] = {}
+    """What is missing and why: a line a metric (first reason, how many more), one a set that has skips."""
+    no_value: dict[str, list[str]] = {}
+    no_interval: dict[str, list[str]] = {}
     for score in comparison.scores:
         if score.reason:
-            lines[one_line(f"{score.metric}, {score.candidate}: no value: {score.reason}")] = None
+            no_value.setdefault(score.metric, []).append(f"{score.candidate}: {score.reason}")
         elif score.interval is None and score.interval_reason:
-            lines[one_line(f"{score.metric}: no interval: {score.interval_reason}")] = None
+            no_interval.setdefault(score.metric, []).append(score.interval_reason)
+    lines = []
+    for what, found in (("no value", no_value), ("no interval", no_interval)):
+        for metric, reasons in found.items():
+            distinct = list(dict.fromkeys(reasons))
+            more = f" (and {len(distinct) - 1} more like it)" if len(distinct) > 1 else ""
+            lines.append(one_line(f"{metric}: {what}: {distinct[0]}{more}"))
     for side in [*comparison.candidates, comparison.reference]:
         if side.skipped:
             first = "; ".join(f"{s['id']}: {s['reason']}" for s in side.skipped[:3])
             more = f"; and {len(side.skipped) - 3} more" if len(side.skipped) > 3 else ""
-            lines[one_line(f"{side.name}: {len(side.skipped)} skipped: {first}{more}")] = None
-    return list(lines)
+            lines.append(one_line(f"{side.name}: {len(side.skipped)} skipped: {first}{more}"))
+    return lines
 
 
 def command_line(words: Sequence[str]) -> str:

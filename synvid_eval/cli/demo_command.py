@@ -47,7 +47,7 @@ def command(out: str, workers: str, cache: str | None, quiet: bool, verbose: boo
     began = time.monotonic()
     with common.Terminal(quiet, verbose) as progress:
         progress.say(
-            f"Drawing and measuring {len(RUNGS)} synthetic sets and a stand-in for real video, {CLIPS} clips each"
+            f"Drawing, measuring {len(RUNGS)} synthetic sets and a stand-in for real ones, {CLIPS} clips each"
         )
         options = common.build_options(
             seed=0,

@@ -19,6 +19,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import math
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,22 +166,23 @@ class Camera(Generator):
         )
         if self.noise:
             key = randomness.address(f"synvid_eval.generators.{self.name}", *where, "noise", frame)
-            grain = bell(key, seen.size).reshape(seen.shape)
-            scale = self.noise / math.sqrt(2)
-            seen = cv2.addWeighted(seen, 1.0, grain, scale, -4 * scale, dtype=cv2.CV_8U)
+            seen = cv2.add(seen, grain(key, seen.size, self.noise).reshape(seen.shape), dtype=cv2.CV_8U)
         return np.ascontiguousarray(seen, dtype=np.uint8)
 
 
-def bell(key: int, count: int) -> NDArray[np.uint8]:
-    """`count` bell-shaped draws: the set bits of random bytes, uint8 in 0…8, mean 4, standard deviation √2.
+def grain(key: int, count: int, sigma: float) -> NDArray[np.int8]:
+    """`count` normal draws of standard deviation `sigma` [grey levels, ≤ 20], rounded to whole levels, int8.
 
-    Binomial(8, ½): a bell of nine steps, near enough to a sensor's noise, at an eighth of a 64-bit draw each.
+    A byte a draw picks one of 256 equally likely quantiles: an eighth of a 64-bit draw each.
     """
-    ones = [np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)]
-    bits = randomness.stream(key, (count + 7) // 8)
-    for step, mask in enumerate(ones):
-        bits = (bits & mask) + ((bits >> np.uint64(1 << step)) & mask)
-    return bits.astype("<u8").view(np.uint8)[:count]
+    draws = randomness.stream(key, (count + 7) // 8).astype("<u8").view(np.uint8)[:count]
+    return _quantiles(sigma)[draws]
+
+
+@functools.lru_cache(maxsize=8)
+def _quantiles(sigma: float) -> NDArray[np.int8]:
+    normal = statistics.NormalDist()
+    return np.array([round(sigma * normal.inv_cdf((i + 0.5) / 256)) for i in range(256)], np.int8)
 
 
 @functools.lru_cache(maxsize=len(PHOTOGRAPHS))

@@ -14,13 +14,14 @@ circle is centered at that point itself, a polygon at that point + (r, r), a squ
 Same bytes on any CPU: parameters come from integer draws through exact fractions and a fixed-point sine, and
 the kernels hold no floating-point number. Conventions of ours, where OpenCV's rasteriser is not documented: a
 polygon covers, in each row, everything between the outermost pixels of its outline in that row, the outline
-being the nearest pixel to each edge along the edge's longer axis (halves go up); so the boundary is filled, as
-by `cv2.fillPoly`. A disc of radius r covers dx² + dy² ≤ r² + r, which is "nearer than r + ½", as the released
-code's `cv2.ellipse` nearly does. Against OpenCV, 99.5 % of a scene's pixels and all off an outline are equal.
+being the nearest pixel to each edge along the edge's longer axis (halves go up); so the boundary is filled,
+as by `cv2.fillPoly`. A disc of radius r covers dx² + dy² ≤ r² + r, which is "nearer than r + ½", as the
+released code's `cv2.ellipse` nearly does. Against OpenCV, 99.5 % of a scene's pixels and all off an outline
+are equal.
 
 Engine: objects are walked from the top down, each claims the pixels that are still free in an *id buffer*,
 the walk ends when nothing is free, and each pixel is colored once. Of 500 objects some 130 touch the frame,
-some 50 are seen. The id buffer (`Shapes.ids`) is what exact masks, tracks and optical flow are read from.
+a few dozen are seen. The id buffer (`Shapes.ids`) is what exact masks, tracks and optical flow are read from.
 """
 
 from __future__ import annotations
@@ -47,9 +48,7 @@ CIRCLE, SQUARE, ORIENTED_SQUARE, RECTANGLE, TRIANGLE, QUADRILATERAL = range(6)
 KINDS = ("circle", "square", "oriented_square", "rectangle", "triangle", "quadrilateral")
 
 REFERENCE_SIZE = 256
-"""The frame size [px] for which the paper states lengths and speeds (released code:
-`large_scale_options`).
-"""
+"""The frame size [px] for which lengths and speeds are stated (released code: `large_scale_options`)."""
 
 RADII = 200
 """Grid points of the radius law (released code, from Baradad et al. 2021)."""
@@ -84,7 +83,9 @@ class Scene:
 
     def place(self, frame: int) -> Ints:
         """Where each object stands at that frame: int64 [N, 2] px, truncated toward zero."""
-        return _truncated((self.center << SUBPIXEL) + self.velocity * frame)
+        place = np.empty_like(self.center)
+        _place(self.center, self.velocity, frame, place)
+        return place
 
     def outline(self, frame: int) -> Ints:
         """The corners at that frame: int64 [N, 4, 2] px, truncated toward zero."""
@@ -198,13 +199,8 @@ class Shapes(Generator):
     def _draw(self, scene: Scene, frames: Sequence[int]) -> Iterator[Frame]:
         palette = np.zeros((self.objects + 1, 3), np.uint8)
         palette[1:] = scene.color
-        before: NDArray[np.uint16] | None = None
-        picture = np.zeros((self.size, self.size, 3), np.uint8)
         for ids in self._ids(scene, frames):
-            if ids is before:  # nothing moved by a whole pixel: a static clip is shaded once
-                yield picture.copy()
-                continue
-            before, picture = ids, np.empty((self.size, self.size, 3), np.uint8)
+            picture = np.empty((self.size, self.size, 3), np.uint8)
             _shade(ids, palette, picture)
             yield picture
 
@@ -219,14 +215,12 @@ class Shapes(Generator):
         return (ids.copy() for ids in self._ids(self.scene(seed, preset, index), frames))
 
     def _ids(self, scene: Scene, frames: Sequence[int]) -> Iterator[NDArray[np.uint16]]:
-        """As `ids`; yields the same array again, unchanged, where nothing moved by a whole pixel."""
-        before: Ints | None = None
+        """As `ids`, but one array, overwritten for each frame (drawn once where nothing moves)."""
+        still = not scene.velocity.any()
         ids = np.empty((self.size, self.size), np.uint16)
-        for frame in frames:
-            place = scene.place(frame)
-            if before is None or not np.array_equal(place, before):
-                before, ids = place, np.empty((self.size, self.size), np.uint16)
-                _claim(ids, place, scene.kind, scene.radius, scene.corners)
+        for count, frame in enumerate(frames):
+            if count == 0 or not still:
+                _claim(ids, scene.place(frame), scene.kind, scene.radius, scene.corners)
             yield ids
 
 
@@ -322,6 +316,14 @@ def _corners(kind: Ints, radius: Ints, angles: Ints) -> Ints:
 def _whole(value: int) -> int:
     """As `_truncated`, of one number."""
     return value >> SUBPIXEL if value >= 0 else -(-value >> SUBPIXEL)
+
+
+@numba.njit(cache=True, nogil=True)
+def _place(center: Any, velocity: Any, frame: int, place: Any) -> None:
+    """place int64 [N, 2] px = center + velocity · frame, truncated."""
+    for k in range(len(center)):
+        for axis in range(2):
+            place[k, axis] = _whole((center[k, axis] << SUBPIXEL) + velocity[k, axis] * frame)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -60,7 +60,7 @@ class Metric(ABC):
         return {}
 
     def interval_gate(self, side: Side) -> str:
-        """Why this side bears no `corrected`/`interval`: a clause after its name ("has 3 clips"), or empty."""
+        """Why this side bears no `corrected`/`interval`: a clause after its name, or empty."""
         return ""
 
     def of_rows(self, candidate: ArrayLike, reference: ArrayLike | None = None) -> float:

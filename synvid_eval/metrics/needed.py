@@ -15,5 +15,5 @@ def needed(metric: str, side: Side, state: str, least: int, noun: str, who: str 
     moments = side.moments(state)
     seen = 0.0 if moments is None else moments.n
     if moments is None or seen < least:
-        raise Unscored(f"{metric} needs at least {least} {noun}; {who} has {seen:g}.")
+        raise Unscored(f"{metric} needs {least} or more {noun}; {who} has {seen:g}.")
     return moments

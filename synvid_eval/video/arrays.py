@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import struct
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,24 @@ from numpy.typing import NDArray
 from synvid_eval.errors import DataError
 
 _WANTED = "Save uint8 RGB clips as [N, T, H, W, 3] (.npy), or `frames` of that shape or [T, H, W, 3] (.npz)."
+
+
+# What NumPy and zipfile raise on files that are damaged, hostile, encrypted or too large for memory.
+_DAMAGE = (
+    ArithmeticError,
+    EOFError,
+    KeyError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -29,12 +50,13 @@ class ArrayFile:
 @functools.lru_cache(maxsize=2)
 def _open_cached(path: Path, _size: int, _mtime_ns: int) -> ArrayFile:
     loaded = 0
+    array: NDArray[Any]
     try:
         if path.suffix.lower() == ".npy":
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            array = np.lib.format.open_memmap(path, mode="r")
         else:
             array, loaded = _npz_member(path, "frames")
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise DataError(f"{path} cannot be read as an array: {error}.", _WANTED) from None
     four = array.ndim == 4 and path.suffix.lower() == ".npz"
     if array.dtype != np.uint8 or not (array.ndim == 5 or four) or array.shape[-1] != 3:
@@ -58,7 +80,7 @@ def npz_keys(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return sorted(n.removesuffix(".npy") for n in archive.namelist())
-    except (OSError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise DataError(f"{path} cannot be read as .npz: {error}.", _WANTED) from None
 
 

@@ -7,7 +7,7 @@ seeks: packets are counted, then decoded from the first to the last.
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
@@ -66,13 +66,21 @@ class ClipRef:
     fps: float | None = None
 
 
-class VideoFile:
-    """A video file, decoded by PyAV with one thread."""
+def _silent() -> None:
+    return None
 
-    def __init__(self, ref: ClipRef) -> None:
+
+class VideoFile:
+    """A video file, decoded by PyAV with one thread.
+
+    `beat` is called for every packet read and every frame decoded, wanted or not: a long clip is not a hung
+    one.
+    """
+
+    def __init__(self, ref: ClipRef, beat: Callable[[], None] = _silent) -> None:
         import av
 
-        self._path = ref.path
+        self._path, self._beat = ref.path, beat
         self._packets: list[Any] | None = []
         try:
             if not stat.S_ISREG(Path(ref.path).stat().st_mode):
@@ -80,6 +88,7 @@ class VideoFile:
             self._container, self._stream = _open(ref.path)
             self.total, size = 0, 0
             for packet in self._container.demux(self._stream):
+                beat()
                 if packet.size:
                     self.total += 1
                     size += packet.size
@@ -110,6 +119,7 @@ class VideoFile:
             except (av.FFmpegError, ValueError):
                 continue
             for frame in decoded:
+                self._beat()
                 if count in want:
                     try:
                         pixels = to_rgb(frame)
@@ -143,6 +153,8 @@ def _open(path: str) -> tuple[av.container.InputContainer, av.VideoStream]:
     if not streams:
         raise Unreadable("no video stream in it (only sound or cover art?)")
     stream = streams[0]
+    if stream.codec_context is None:
+        raise Unreadable("no decoder for its video stream")
     stream.thread_type = "NONE"
     stream.codec_context.thread_count = 1
     return container, stream
@@ -154,15 +166,43 @@ def _reason(error: BaseException) -> str:
 
 
 def to_rgb(frame: av.VideoFrame) -> Frame:
-    """A decoded frame as RGB uint8 [H, W, 3], turned as its display matrix says, alpha over black."""
-    if any(c.is_alpha for c in frame.format.components):
+    """A decoded frame as RGB uint8 [H, W, 3], turned and mirrored as its display matrix says, alpha over
+    black.
+    """
+    # a palette may have transparent colors, though FFmpeg gives it no alpha component
+    if frame.format.has_palette or any(c.is_alpha for c in frame.format.components):
         pixels = over_black(cast(Frame, frame.to_ndarray(format="rgba")))
     else:
         pixels = cast(Frame, frame.to_ndarray(format="rgb24"))
-    turns, rest = divmod(frame.rotation, 90)
-    if rest:
-        raise ValueError(f"turned by {frame.rotation} degrees, which is no multiple of 90")
-    return np.ascontiguousarray(np.rot90(pixels, turns % 4)) if turns % 4 else pixels
+    matrix = _display_matrix(frame)
+    return pixels if matrix is None else upright(pixels, matrix)
+
+
+def _display_matrix(frame: av.VideoFrame) -> NDArray[np.int32] | None:
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # beside it lies something that this PyAV has no name for
+        if frame.rotation:
+            raise
+        return None
+    return None if matrix is None else np.frombuffer(cast(Any, matrix), "=i4")
+
+
+def upright(pixels: Frame, matrix: NDArray[np.int32]) -> Frame:
+    """uint8 [H, W, 3] moved by a display matrix, int32 [9]: the point (x, y) goes to (a·x + c·y, b·x + d·y).
+
+    a, b, c, d are elements 0, 1, 3, 4 (ISO 14496-12). ValueError unless it turns by a multiple of 90 degrees,
+    mirrored or not.
+    """
+    a, b, c, d = (int(matrix[k]) for k in (0, 1, 3, 4))
+    tiny = max(map(abs, (a, b, c, d))) / 1000
+    if abs(b) <= tiny and abs(c) <= tiny and a and d:
+        across, down = a, d
+    elif abs(a) <= tiny and abs(d) <= tiny and b and c:
+        pixels, across, down = pixels.swapaxes(0, 1), c, b
+    else:
+        raise ValueError("its display matrix turns it by no multiple of 90 degrees")
+    return np.ascontiguousarray(pixels[:: 1 if down > 0 else -1, :: 1 if across > 0 else -1])
 
 
 def over_black(rgba: NDArray[np.uint8]) -> Frame:
@@ -201,9 +241,13 @@ def read_picture(path: Path) -> Frame:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a FIFO would be waited for
+            raise Unreadable(f"{path.name}: not a regular file")
         with Image.open(path) as picture:
             return _pixels(ImageOps.exif_transpose(picture))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, UnidentifiedImageError) as error:
+    except Unreadable:
+        raise
+    except Exception as error:  # damaged pictures make Pillow raise errors of nearly any type
         reason = "no picture" if isinstance(error, UnidentifiedImageError) else _reason(error)
         raise Unreadable(f"{path.name}: {reason}") from None
 

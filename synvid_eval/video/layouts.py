@@ -6,10 +6,11 @@ symbolic links followed once, hidden names passed over.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -77,36 +78,46 @@ class Listing:
 
 
 def walk(root: Path) -> Found:
-    """All videos and pictures below `root`, in sorted order; symbolic links followed, each real folder
-    entered once.
+    """All videos and pictures below `root`, in sorted order. Each real folder is entered once, symbolic links
+    to folders last, so that a link into the tree itself changes nothing.
+
+    A folder that is named like a video and holds neither videos nor pictures is listed as unreadable.
     """
     found = Found()
-    seen = {os.path.realpath(root)}
-
-    def enter(folder: str, relative: str) -> None:
+    seen: set[str] = set()
+    folders, links = [""], deque[str]()
+    while folders or links:
+        relative = folders.pop() if folders else links.popleft()
+        folder = os.path.join(root, relative)
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
         try:
             with os.scandir(folder) as entries:
                 names = sorted(e.name for e in entries if not e.name.startswith("."))
         except OSError as error:
-            found.unreadable.append((relative, f"folder cannot be read: {error.strerror}"))
-            return
+            reason = f"folder cannot be read: {error.strerror}"
+            found.unreadable.append((clip_id(relative or "."), reason))
+            continue
+        below: list[str] = []
+        before = len(found.videos)
         for name in names:
-            path = os.path.join(folder, name)
-            below = f"{relative}/{name}" if relative else name
+            path, inner = os.path.join(folder, name), f"{relative}/{name}" if relative else name
             suffix = os.path.splitext(name)[1].lower()
             if os.path.isdir(path):
-                real = os.path.realpath(path)
-                if real not in seen:
-                    seen.add(real)
-                    enter(path, below)
+                (links if os.path.islink(path) else below).append(inner)
             elif suffix in VIDEO_SUFFIXES:
-                found.videos.append(below)
+                found.videos.append(inner)
             elif suffix in PICTURE_SUFFIXES:
                 found.pictures.setdefault(relative, []).append(name)
             else:
                 found.other[suffix or "(no suffix)"] += 1
-
-    enter(os.fspath(root), "")
+        folders += reversed(below)
+        bare = not below and relative not in found.pictures and len(found.videos) == before
+        if bare and os.path.splitext(relative)[1].lower() in VIDEO_SUFFIXES:
+            found.unreadable.append((clip_id(relative), "a folder, not a video"))
+    found.videos.sort()
     return found
 
 
@@ -118,8 +129,10 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 def frame_files(folder: Path) -> list[Path]:
     """The pictures directly in a folder, in natural order."""
-    names = [e.name for e in os.scandir(folder) if os.path.splitext(e.name)[1].lower() in PICTURE_SUFFIXES]
-    return [folder / name for name in sorted((n for n in names if not n.startswith(".")), key=natural)]
+    with os.scandir(folder) as entries:
+        names = [e.name for e in entries if not e.name.startswith(".") and not e.is_dir()]
+    pictures = [n for n in names if os.path.splitext(n)[1].lower() in PICTURE_SUFFIXES]
+    return [folder / name for name in sorted(pictures, key=natural)]
 
 
 def _numbered(names: list[str]) -> bool:
@@ -218,10 +231,13 @@ def _clips(
 ) -> tuple[tuple[ClipRef, ...], list[tuple[str, str]]]:
     clips: dict[str, ClipRef] = {}
     skipped = []
+    taken = {clip_id(r) for r in relatives}
     for relative in relatives:
         name = clip_id(relative)
         if name in clips:
-            skipped.append((name, "another file has the same name in Unicode NFC"))
+            number = next(k for k in itertools.count(2) if f"{name}#{k}" not in taken)
+            taken.add(f"{name}#{number}")
+            skipped.append((f"{name}#{number}", "another one has the same name in Unicode NFC"))
             continue
         tag = label(PurePosixPath(name))
         path = os.path.join(root, relative) if relative != "." else os.fspath(root)

@@ -24,7 +24,17 @@ from synvid_eval.states import Fold, Moments, Side
 from tests.metrics.sides import clip_side, normal_clips
 
 KINDS = {"property": {"match"}, "distance": {"lower"}, "richness": {"higher", "lower"}}
-MAY_IMPORT = {"__future__", "abc", "collections", "dataclasses", "functools", "math", "typing", "numpy", "scipy"}
+MAY_IMPORT = {
+    "__future__",
+    "abc",
+    "collections",
+    "dataclasses",
+    "functools",
+    "math",
+    "typing",
+    "numpy",
+    "scipy",
+}
 OUR_ROOMS = ("errors", "knobs", "states", "metrics")
 DIM = 8
 
@@ -51,7 +61,9 @@ def imports_little(cls: type[Metric]) -> None:
     """The module imports numpy, scipy and the rooms below metrics only."""
     for name in imported(Path(inspect.getfile(cls))):
         ours = name.startswith("synvid_eval")
-        allowed = name.split(".")[1] in OUR_ROOMS if ours and "." in name else name.split(".")[0] in MAY_IMPORT
+        allowed = (
+            name.split(".")[1] in OUR_ROOMS if ours and "." in name else name.split(".")[0] in MAY_IMPORT
+        )
         assert allowed, f"{cls.__name__} imports {name}"
 
 
@@ -105,7 +117,7 @@ def scores_rows(metric: Metric) -> None:
 
 
 def says_when_empty(metric: Metric) -> None:
-    """Without any clip: Unscored from `value`, no exception from `detail`, a gate that keeps intervals out."""
+    """Without any clip: Unscored from `value`, no exception from `detail`, a gate that is shut."""
     empty = Side((Fold(),) * 20, 0)
     try:
         metric.value(empty, empty)
@@ -145,7 +157,7 @@ def ignores_split(metric: Metric) -> None:
 
 
 def keeps_inputs(metric: Metric) -> None:
-    """The states are the same bytes after `value`, `detail` and `interval_gate`; a second value is the first."""
+    """The states are the same bytes after `value`, `detail`, `interval_gate`; a second value is the first."""
     rows = [np.concatenate(clips_of(seed)) for seed in (0, 1)]
     folded = [Moments.of_rows(r) for r in rows]
     folded = [Moments.of_parts(m.n, m.mean, m.covariance(0) * m.n) for m in folded]

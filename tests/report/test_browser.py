@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from test_page import CASES
-
 from synvid_eval.report.page import write_page
+
+from .test_page import CASES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -98,5 +96,18 @@ def test_reads_without_script(browser: Any, tmp_path: Path) -> None:
     assert view.locator("h1").inner_text() == "Which set is nearest to ucf101, and in what?"
     assert view.locator("svg[role=img]").count() == 4
     assert view.locator("summary").first.is_visible()
+    assert troubles == []
+    view.context.close()
+
+
+def test_print_opens_everything(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    write_page(CASES["three"], path)
+    view, troubles = opened(browser, path, "dark", 794)
+    shown = "[...document.querySelectorAll('figure details table')].map(e => e.checkVisibility())"
+    assert not any(view.evaluate(shown))
+    view.emulate_media(media="print")
+    assert all(view.evaluate(shown))
+    assert view.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
     assert troubles == []
     view.context.close()

@@ -9,20 +9,18 @@ import json
 import math
 import os
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from example import example
-
 from synvid_eval.errors import DataError
 from synvid_eval.report import document
 from synvid_eval.report.page import page, write_page
 from synvid_eval.score import Comparison, Score, SetFacts, read_comparison
+
+from .example import example
 
 TAGS = {
     "a", "b", "bdi", "body", "caption", "circle", "code", "dd", "desc", "details", "div", "dl", "dt",

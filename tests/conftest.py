@@ -1,0 +1,60 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def cli_env(tmp_path: Path) -> dict[str, str]:
+    """The environment of real processes: a cache of the test's own, this checkout importable, no color."""
+    paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    own = {"SYNVID_EVAL_CACHE": str(tmp_path / "cache"), "NO_COLOR": "1", "PYTHONPATH": os.pathsep.join(paths)}
+    return {**os.environ, **own}
+
+
+@pytest.fixture
+def run_cli(cli_env: dict[str, str], tmp_path: Path) -> Run:
+    """Runs `python -m synvid_eval ARGS…` as a real process in `tmp_path`; `env` adds to its environment."""
+
+    def run(
+        *args: str | os.PathLike[str], env: Mapping[str, str] | None = None, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "synvid_eval", *map(os.fspath, args)],
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=timeout,
+            cwd=tmp_path,
+            env={**cli_env, **(env or {})},
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def test_data() -> Path:
+    """The folder of real clips that SYNVID_EVAL_TEST_DATA names."""
+    folder = os.environ.get("SYNVID_EVAL_TEST_DATA")
+    if not folder:
+        pytest.skip("SYNVID_EVAL_TEST_DATA is not set: it names a folder of real clips")
+    return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test touches the user's cache."""
+    monkeypatch.setenv("SYNVID_EVAL_CACHE", str(tmp_path / "cache"))
+    yield

@@ -1,0 +1,132 @@
+"""Who may import whom: the rows of ARCHITECTURE.md, read from the imports; and what importing the package may load."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import synvid_eval
+
+ROOT = Path(synvid_eval.__file__).parent
+
+# Highest row first. A module may import from lower rows, and from its own room; only the lowest row mixes.
+ROWS = [
+    {"__main__"},
+    {"cli"},
+    {"comparison", "report"},
+    {"measurement"},
+    {"worker"},
+    {"sets"},
+    {"scoring"},
+    {"metrics", "features", "generators", "execute", "cache", "verdict"},
+    {
+        "video",
+        "states",
+        "score",
+        "intervals",
+        "rounding",
+        "archive",
+        "registry",
+        "knobs",
+        "randomness",
+        "errors",
+    },
+]
+ROW = {room: i for i, row in enumerate(ROWS) for room in row}
+
+
+def imports(path: Path) -> set[str]:
+    """Rooms of this package that a file imports, at its top, within functions, or for types."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("synvid_eval"):
+            parts = node.module.split(".")
+            names = [parts[1]] if len(parts) > 1 else [a.name for a in node.names]
+            found.update(n for n in names if n in ROW)
+        elif isinstance(node, ast.Import):
+            found.update(a.name.split(".")[1] for a in node.names if a.name.startswith("synvid_eval."))
+    return found
+
+
+def files() -> list[Path]:
+    return [p for p in sorted(ROOT.rglob("*.py")) if p != ROOT / "__init__.py"]
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_downwards_only(path: Path) -> None:
+    own = room_of(path)
+    lowest = len(ROWS) - 1
+    for other in imports(path) - {own}:
+        down = ROW[other] > ROW[own]
+        assert down or ROW[own] == ROW[other] == lowest, f"{own} imports {other}"
+
+
+def test_the_reader_of_imports_sees_a_forbidden_one(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text("from synvid_eval.cli import main\ndef f():\n    import synvid_eval.comparison\n")
+    assert imports(bad) == {"cli", "comparison"}
+
+
+def test_metrics_import_only_numpy_and_scipy() -> None:
+    heavy = {"torch", "cv2", "av", "numba", "skimage", "pandas"}
+    for path in (ROOT / "metrics").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+            assert not {n.split(".")[0] for n in names} & heavy, path.name
+
+
+def loaded(code: str) -> set[str]:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"{code}\nimport sys; print(' '.join(m for m in sys.modules if '.' not in m))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+HEAVY = {"torch", "av", "scipy", "pandas", "numba", "matplotlib", "numpy", "cv2", "skimage", "rich", "jinja2"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import synvid_eval",
+        "from synvid_eval.cli import run; assert run(['--help']) == 0",
+        "from synvid_eval.cli import run; assert run(['compare', '--help']) == 0",
+        "from synvid_eval.cli import run; assert run(['demo', '--help']) == 0",
+        "from synvid_eval.cli import run; assert run(['--version']) == 0",
+    ],
+)
+def test_help_and_import_are_light(code: str) -> None:
+    assert not loaded(code) & HEAVY
+
+
+def test_the_import_list_would_show_a_heavy_module() -> None:
+    assert "numpy" in loaded("import synvid_eval.states")
+
+
+def test_measuring_loads_no_torch_and_no_pandas() -> None:
+    assert not loaded("import synvid_eval.comparison, synvid_eval.worker") & {"torch", "pandas", "matplotlib"}
+
+
+def test_public_names_exist_and_are_about_ten() -> None:
+    assert 8 <= len(synvid_eval.__all__) <= 13
+    for name in synvid_eval.__all__:
+        assert getattr(synvid_eval, name) is not None
+    with pytest.raises(AttributeError):
+        synvid_eval.nothing  # noqa: B018
