@@ -19,7 +19,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def cli_env(tmp_path: Path) -> dict[str, str]:
     """The environment of real processes: a cache of the test's own, this checkout importable, no color."""
     paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
-    own = {"SYNVID_EVAL_CACHE": str(tmp_path / "cache"), "NO_COLOR": "1", "PYTHONPATH": os.pathsep.join(paths)}
+    own = {
+        "SYNVID_EVAL_CACHE": str(tmp_path / "cache"),
+        "NO_COLOR": "1",
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
     return {**os.environ, **own}
 
 
@@ -44,7 +48,7 @@ def run_cli(cli_env: dict[str, str], tmp_path: Path) -> Run:
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def test_data() -> Path:
     """The folder of real clips that SYNVID_EVAL_TEST_DATA names."""
     folder = os.environ.get("SYNVID_EVAL_TEST_DATA")

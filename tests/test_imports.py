@@ -1,4 +1,4 @@
-"""Who may import whom: the rows of ARCHITECTURE.md, read from the imports; and what importing the package may load."""
+"""Who may import whom: the rows of ARCHITECTURE.md, read from the imports; and what an import may load."""
 
 from __future__ import annotations
 

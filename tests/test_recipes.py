@@ -1,12 +1,14 @@
 """The whole main job against a second, plain implementation of every default recipe, on real clips.
 
-What stands here is written from the definitions with other means than the product's (skimage for L*a*b*, full FFTs,
-loops, `eigvals` of a product), so that a wrong frame, crop, weight or estimator anywhere between file and JSON shows.
+What stands here is written from the definitions with other means than the product's (skimage for L*a*b*, full
+FFTs, loops, `eigvals` of a product), so that a wrong frame, crop, weight or estimator anywhere between file
+and JSON shows.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from skimage.color import rgb2lab
 
 from synvid_eval.comparison import compare
 from synvid_eval.measurement import Options
+from tests.conftest import Run
 
 N = 6
 
@@ -73,7 +76,7 @@ def alpha(frame: np.ndarray) -> float:
     f = np.hypot(*np.meshgrid(np.fft.fftfreq(s), np.fft.fftfreq(s)))
     edges = np.geomspace(max(0.02, 4 / s), 0.25, 21)
     points = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         inside = (f >= low) & (f < high)
         if inside.any():
             points.append((np.log(f[inside].mean()), np.log(amplitude[inside].mean())))
@@ -96,7 +99,7 @@ def hog(picture: np.ndarray) -> np.ndarray:
 
 
 def numbers(folder: Path, stride: int) -> dict[str, object]:
-    """Every set-level quantity by the definitions, frames weighing the same in color, clips in spectrum and motion."""
+    """Every set-level quantity; frames weigh the same in color, clips in spectrum and motion."""
     means, seconds, alphas, motions, tubelets, hogs = [], [], [], [], [], []
     for path in sorted(folder.rglob("*.*")):
         clip = path.relative_to(folder).as_posix()
@@ -174,7 +177,7 @@ def test_all_default_scores_equal_a_plain_implementation(folders: tuple[Path, Pa
     assert ours["tubelet"].detail["rows_candidate"] == len(plain_a["tubelet"])  # type: ignore[arg-type]
 
 
-def test_both_doors_give_the_same_scores(folders: tuple[Path, Path], run_cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_both_doors_give_the_same_scores(folders: tuple[Path, Path], run_cli: Run, tmp_path: Path) -> None:
     a, b = folders
     done = run_cli("compare", a, b, "--json", "-", "-q")
     assert done.returncode == 0, done.stderr

@@ -84,16 +84,16 @@ def walk(root: Path) -> Found:
     A folder that is named like a video and holds neither videos nor pictures is listed as unreadable.
     """
     found = Found()
-    seen: set[str] = set()
+    seen: set[tuple[int, int]] = set()
     folders, links = [""], deque[str]()
     while folders or links:
         relative = folders.pop() if folders else links.popleft()
         folder = os.path.join(root, relative)
-        real = os.path.realpath(folder)
-        if real in seen:
-            continue
-        seen.add(real)
         try:
+            facts = os.stat(folder)
+            if (facts.st_dev, facts.st_ino) in seen:
+                continue
+            seen.add((facts.st_dev, facts.st_ino))
             with os.scandir(folder) as entries:
                 names = sorted(e.name for e in entries if not e.name.startswith("."))
         except OSError as error:

@@ -11,12 +11,13 @@ import pytest
 
 from synvid_eval.cli import COMMANDS
 from synvid_eval.cli.demo_command import RUNGS
+from tests.conftest import Run
 
 A, B = "a=preset:moving_circles?n=6&size=48&objects=40", "b=preset:static_circles?n=6&size=48&objects=40"
 REF = "ref=preset:moving_shapes?n=6&size=48&objects=40&seed=3"
 
 
-def test_every_command_has_help_with_an_example(run_cli) -> None:  # type: ignore[no-untyped-def]
+def test_every_command_has_help_with_an_example(run_cli: Run) -> None:
     assert "Examples:" in run_cli("--help").stdout
     for name in COMMANDS:
         done = run_cli(name, "--help")
@@ -24,13 +25,13 @@ def test_every_command_has_help_with_an_example(run_cli) -> None:  # type: ignor
         assert f"synvid-eval {name}" in done.stdout.split("Example", 1)[1]
 
 
-def test_no_arguments_give_help_and_exit_2(run_cli) -> None:  # type: ignore[no-untyped-def]
+def test_no_arguments_give_help_and_exit_2(run_cli: Run) -> None:
     done = run_cli()
     assert done.returncode == 2
     assert "Commands:" in done.stderr
 
 
-def test_compare_writes_table_json_csv_and_page(run_cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_compare_writes_table_json_csv_and_page(run_cli: Run, tmp_path: Path) -> None:
     paths = {k: tmp_path / f"out.{k}" for k in ("json", "csv", "html")}
     done = run_cli("compare", A, B, REF, *(x for k, p in paths.items() for x in (f"--{k}", p)))
     assert done.returncode == 0, done.stderr
@@ -41,8 +42,8 @@ def test_compare_writes_table_json_csv_and_page(run_cli, tmp_path: Path) -> None
     assert data["reference"]["name"] == "ref"
     metrics = ["color", "spectrum", "motion", "tubelet", "effective_rank"]
     assert [(s["candidate"], s["metric"]) for s in data["scores"]] == [(c, m) for c in "ab" for m in metrics]
-    keys = "candidate metric value corrected interval level unit better n reason interval_reason signature detail"
-    assert all(list(s) == keys.split() for s in data["scores"])
+    keys = "candidate metric value corrected interval level unit better n reason interval_reason signature"
+    assert all(list(s) == [*keys.split(), "detail"] for s in data["scores"])
     assert all(isinstance(s["value"], float) and s["reason"] is None for s in data["scores"])
     assert set(data["run"]["signatures"]) == set(metrics)
     for name in (*metrics, "95 % interval", "not separable"):
@@ -55,7 +56,7 @@ def test_compare_writes_table_json_csv_and_page(run_cli, tmp_path: Path) -> None
     assert again.read_bytes() == paths["html"].read_bytes()
 
 
-def test_json_to_stdout_is_one_document_and_quiet_is_silent(run_cli) -> None:  # type: ignore[no-untyped-def]
+def test_json_to_stdout_is_one_document_and_quiet_is_silent(run_cli: Run) -> None:
     done = run_cli("compare", A, REF, "--metrics", "color,motion", "--json", "-", "-q")
     assert done.returncode == 0
     assert done.stderr == ""
@@ -63,7 +64,7 @@ def test_json_to_stdout_is_one_document_and_quiet_is_silent(run_cli) -> None:  #
 
 
 @pytest.mark.parametrize("metric", ["motion", "tubelet"])
-def test_set_changes_the_number_and_the_signature(run_cli, metric: str) -> None:  # type: ignore[no-untyped-def]
+def test_set_changes_the_number_and_the_signature(run_cli: Run, metric: str) -> None:
     def score(*extra: str) -> dict[str, object]:
         done = run_cli("compare", A, REF, "--metrics", metric, "--json", "-", "-q", *extra)
         assert done.returncode == 0, done.stderr
@@ -76,7 +77,7 @@ def test_set_changes_the_number_and_the_signature(run_cli, metric: str) -> None:
     assert plain["signature"] != fixed["signature"]
 
 
-def test_measured_file_stands_for_its_set(run_cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_measured_file_stands_for_its_set(run_cli: Run, tmp_path: Path) -> None:
     out = tmp_path / "ref.measured"
     done = run_cli("measure", REF, "--out", out, "-q")
     assert done.returncode == 0, done.stderr
@@ -90,7 +91,7 @@ def test_measured_file_stands_for_its_set(run_cli, tmp_path: Path) -> None:  # t
     assert "frames" in other.stderr
 
 
-def test_list_and_cache_info(run_cli) -> None:  # type: ignore[no-untyped-def]
+def test_list_and_cache_info(run_cli: Run) -> None:
     for what, word in (
         ("metrics", "tubelet"),
         ("features", "hog"),
@@ -105,8 +106,8 @@ def test_list_and_cache_info(run_cli) -> None:  # type: ignore[no-untyped-def]
     assert set(facts) == {"root", "entries", "indices", "bytes"}
 
 
-def test_demo_ends_with_verdict_page_and_the_next_command(run_cli, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    done = run_cli("demo", cwd=tmp_path)
+def test_demo_ends_with_verdict_page_and_the_next_command(run_cli: Run, tmp_path: Path) -> None:
+    done = run_cli("demo")
     assert done.returncode == 0, done.stderr
     out = tmp_path / "synvid-eval-demo"
     assert {p.name for p in out.iterdir()} == {"report.html", "comparison.json", "comparison.csv"}

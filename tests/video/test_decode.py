@@ -50,8 +50,8 @@ def test_the_xvid_file_of_these_tests_has_b_frames(tmp_path: Path) -> None:
     """Without them the test above would not show what it is for."""
     path = write_video(tmp_path / "a.avi", moving(40), "xvid")
     with av.open(os.fspath(path)) as container:
-        kinds = [f.pict_type.name for f in container.decode(video=0)]
-    assert kinds.count("B") >= 10
+        kinds = [int(f.pict_type) for f in container.decode(video=0)]
+    assert kinds.count(int(av.video.frame.PictureType.B)) >= 10
 
 
 def test_only_wanted_frames_are_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,14 +152,12 @@ def test_real_clips_equal_sequential_decoding(test_data: Path) -> None:
     assert files
     for path in files:
         expected = sequential(path)
-        wanted = [i for i in Sampler().plan(len(expected), "x", 0).frames]
+        wanted = list(Sampler().plan(len(expected), "x", 0).frames)
         got = []
-        with pytest.MonkeyPatch.context():
-            stream = VideoFile(ref(path)).frames(wanted)
-            try:
-                got.extend(stream)
-            except FewerFrames as short:
-                assert short.decoded == len(expected)
+        try:
+            got.extend(VideoFile(ref(path)).frames(wanted))
+        except FewerFrames as short:
+            assert short.decoded == len(expected)
         assert [i for i, _ in got] == wanted
         assert all(np.array_equal(frame, expected[i]) for i, frame in got)
 
@@ -192,13 +190,19 @@ def test_turns_and_mirrors_of_the_display_matrix(tmp_path: Path) -> None:
     source = write_video(tmp_path / "a.mp4", moving(4, 32, 64), "h264")
     plain = sequential(source)
     for number, (a, b, c, d) in enumerate(
-        [(0, 1, -1, 0), (0, -1, 1, 0), (-1, 0, 0, -1), (-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0), (0, -1, -1, 0)]
+        [
+            (0, 1, -1, 0),
+            (0, -1, 1, 0),
+            (-1, 0, 0, -1),
+            (-1, 0, 0, 1),
+            (1, 0, 0, -1),
+            (0, 1, 1, 0),
+            (0, -1, -1, 0),
+        ]
     ):
         got = read(turned(tmp_path / f"{number}.mp4", source, (a, b, c, d)))
         height, width = plain[0].shape[:2]
-        points = {
-            (x, y): (a * x + c * y, b * x + d * y) for x in range(width) for y in range(height)
-        }
+        points = {(x, y): (a * x + c * y, b * x + d * y) for x in range(width) for y in range(height)}
         left, top = min(p[0] for p in points.values()), min(p[1] for p in points.values())
         for before, after in zip(plain, got, strict=True):
             assert after.shape == ((height, width, 3) if a else (width, height, 3))
@@ -217,7 +221,9 @@ def test_a_crooked_display_matrix_is_a_reason(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (17, 31), (2, 3), (1, 40), (33, 1)])
 def test_odd_sizes(tmp_path: Path, height: int, width: int) -> None:
     frames = moving(18, height, width)
-    path = write_video(tmp_path / "a.mov", np.concatenate([frames, np.full_like(frames[..., :1], 255)], -1), "rgba")
+    path = write_video(
+        tmp_path / "a.mov", np.concatenate([frames, np.full_like(frames[..., :1], 255)], -1), "rgba"
+    )
     assert np.array_equal(np.stack(read(path)), frames)
     features = [Spectrum(), Motion()]
     _, record = Worker(features, Sampler(), 0).measure(clip_task(ref(path), ["spectrum", "motion"]))
