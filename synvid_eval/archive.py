@@ -40,7 +40,8 @@ def pack(arrays: Mapping[str, NDArray[np.generic]], meta: Mapping[str, Any]) -> 
     """The blob of named arrays (any numeric dtype and shape) and JSON-ready `meta`."""
     ready = {name: np.ascontiguousarray(a).reshape(np.shape(a)) for name, a in arrays.items()}
     text = json.dumps(meta, ensure_ascii=True, sort_keys=True)
-    blob: bytes = tensors.save(ready, {"json": text, "checksum": _checksum(ready, text)})
+    # one key, since safetensors writes several in no fixed order: the same content is the same bytes
+    blob: bytes = tensors.save(ready, {"synvid-eval": f"{_checksum(ready, text)} {text}"})
     return blob
 
 
@@ -50,11 +51,11 @@ def unpack(blob: bytes) -> tuple[Arrays, dict[str, Any]]:
         arrays = tensors.load(blob)
         size = int.from_bytes(blob[:8], "little")
         header = json.loads(blob[8 : 8 + size])["__metadata__"]
-        text = header["json"]
-        if header["checksum"] != _checksum(arrays, text):
+        checksum, _, text = header["synvid-eval"].partition(" ")
+        if checksum != _checksum(arrays, text):
             raise Damaged("checksum differs")
         return arrays, json.loads(text)
-    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+    except (SafetensorError, AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise Damaged(str(error) or type(error).__name__) from None
 
 

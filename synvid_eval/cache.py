@@ -70,7 +70,9 @@ class Cache:
         if path is None:
             return None
         try:
-            entry = archive.unpack(path.read_bytes())
+            arrays, meta = archive.unpack(path.read_bytes())
+            if meta.get("key") != key:
+                raise archive.Damaged("it is another one's")
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -82,12 +84,12 @@ class Cache:
             self.say(f"cache entry {path.name} is damaged ({error}): measured again")
             return None
         self.hits += 1
-        return entry
+        return arrays, meta["entry"]
 
     def put(self, key: str, arrays: Arrays, meta: dict[str, Any]) -> None:
         """Keeps an entry; a cache that cannot be written is told of once and passed over."""
         if (path := self._entry(key)) is not None:
-            self._write(path, archive.pack(arrays, meta))
+            self._write(path, archive.pack(arrays, {"key": key, "entry": meta}))
 
     def _write(self, path: Path, data: bytes) -> None:
         try:

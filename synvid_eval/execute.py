@@ -164,6 +164,8 @@ class Processes:
         """Gives each worker up to two tasks (one in work, one waiting in its pipe), starting workers as
         needed.
         """
+        # one that died with nothing to do is no task's fault
+        self._workers = [w for w in self._workers if w.busy or w.process.poll() is None]
         while len(self._workers) < self._count and len(pending) > len(self._workers):
             self._workers.append(self._start())
         if not self._workers and pending:

@@ -332,7 +332,7 @@ def parse_share(text: str) -> Callable[[int], float]:
             share = float(body[:-1]) / 100
             if 0 <= share <= 1:
                 return lambda found: share * found
-        elif body.isdigit():
+        elif body.isascii() and body.isdigit():
             count = int(body)
             return lambda found: float(count)
     except ValueError:

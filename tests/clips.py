@@ -1,4 +1,4 @@
-"""Small videos for tests: frames that differ from each other, and files of them in many codecs and containers."""
+"""Small videos for tests: frames that differ from each other, in many codecs and containers."""
 
 from __future__ import annotations
 

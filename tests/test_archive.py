@@ -78,7 +78,7 @@ def test_a_foreign_safetensors_file_is_none_of_ours() -> None:
     with pytest.raises(archive.Damaged):
         archive.unpack(save({"a": np.arange(3.0)}))
     with pytest.raises(archive.Damaged):
-        archive.unpack(save({"a": np.arange(3.0)}, {"json": "{}", "checksum": "0"}))
+        archive.unpack(save({"a": np.arange(3.0)}, {"synvid-eval": "0 {}"}))
 
 
 def names(folder: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""The cache: what is unchanged is not read again, what is damaged is redone, what cannot be used is said once."""
+"""The cache: the unchanged is not read again, the damaged is redone, the unusable is said once."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_cache_info(tmp_path: Path, clips: Path, run_cli: Run) -> None:
     assert facts["entries"] == len(entries(tmp_path / "cache"))
     assert facts["bytes"] == sum(sizes)
     text = run_cli("cache", "info").stdout
-    assert text.startswith(f"{tmp_path / 'cache'}: {facts['entries']} measured shards, ")
+    assert text.startswith(f"{tmp_path / 'cache'}: {facts['entries']} ")
 
 
 def test_cache_info_of_a_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

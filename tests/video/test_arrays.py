@@ -1,4 +1,4 @@
-"""Array files: mapped where they can be, the same pixels as NumPy reads, and a plain text for every refusal."""
+"""Array files: mapped where they can be, the pixels that NumPy reads, a plain text for every refusal."""
 
 from __future__ import annotations
 

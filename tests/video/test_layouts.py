@@ -137,7 +137,7 @@ def test_pictures_without_videos_are_told_of(tmp_path: Path) -> None:
 
 def test_numbers_with_a_gap_are_not_taken_for_frames(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.png", "a/2.png", "a/4.png")
-    with pytest.raises(DataError, match="3 .png found: frame folders"):
+    with pytest.raises(DataError, match=r"3 \.png found: frame folders"):
         read_folder(tmp_path)
 
 

@@ -20,7 +20,7 @@ def test_looked_at_frames_are_the_centers_of_equal_segments(total: int) -> None:
     centers = [(Fraction(i * total, 16) + Fraction((i + 1) * total, 16)) / 2 for i in range(16)]
     assert looked == tuple(c.numerator // c.denominator for c in centers)
     assert len(set(looked)) == 16
-    assert 0 <= looked[0] and looked[-1] < total
+    assert looked[0] >= 0 and looked[-1] < total
 
 
 @pytest.mark.parametrize("total", range(1, 17))
@@ -48,7 +48,7 @@ def test_runs_are_sixteen_frames_at_the_stride_inside_the_clip(total: int) -> No
         for stride, run in Sampler().plan(total, clip, 3).runs.items():
             assert len(run) == 16
             assert set(np.diff(run)) == {stride}
-            assert 0 <= run[0] and run[-1] < total
+            assert run[0] >= 0 and run[-1] < total
 
 
 def test_first_and_center() -> None:
