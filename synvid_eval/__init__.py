@@ -10,18 +10,9 @@ Importing this package loads neither torch nor PyAV; each public name brings wha
 from __future__ import annotations
 
 import importlib
-import os
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-
-if not os.access(os.path.dirname(__file__), os.W_OK):
-    # compiled kernels are kept beside the code; where that cannot be written, numba needs another place
-    os.environ.setdefault(
-        "NUMBA_CACHE_DIR",
-        os.path.join(tempfile.gettempdir(), f"synvid-eval-numba-{getattr(os, 'getuid', int)()}"),
-    )
 
 _PUBLIC = {
     "compare": "synvid_eval.comparison",

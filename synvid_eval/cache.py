@@ -7,13 +7,15 @@ nothing half done, and several processes may share a cache.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,17 @@ from synvid_eval.states import Arrays
 
 # A file changed less than this ago may change again within the clock's grain, so its hash is not kept.
 _SETTLED_NS = 2_000_000_000
+
+# What lies in a cache folder, and what each file is. Only these are ever removed.
+_PATTERNS = (
+    ("shards/??/*.safetensors", "shard"),
+    ("index/*.json", "index"),
+    ("shards/??/.*.part", "part"),
+    ("index/.*.part", "part"),
+)
+
+# A file that is written aside is renamed within seconds: one this old [s] was left by a killed run.
+_STALE = 3600.0
 
 
 def default_root() -> Path:
@@ -49,6 +62,7 @@ class Cache:
     hits: int = 0
     damaged: int = 0
     _told: bool = False
+    _stamps: dict[str, list[int]] = field(default_factory=dict)
 
     def _failed(self, doing: str, error: OSError) -> None:
         if not self._told:
@@ -86,6 +100,11 @@ class Cache:
         self.hits += 1
         return arrays, meta["entry"]
 
+    def has(self, key: str) -> bool:
+        """Whether an entry of that key is there (whether it is undamaged shows when it is read)."""
+        path = self._entry(key)
+        return path is not None and path.is_file()
+
     def put(self, key: str, arrays: Arrays, meta: dict[str, Any]) -> None:
         """Keeps an entry; a cache that cannot be written is told of once and passed over."""
         if (path := self._entry(key)) is not None:
@@ -117,6 +136,7 @@ class Cache:
                 continue
             stamp = [facts.st_size, facts.st_mtime_ns, facts.st_ino]
             stamps[path] = stamp
+            self._stamps[path] = stamp
             entry = known.get(path)
             if entry and entry[:3] == stamp:
                 hashes[path] = entry[3]
@@ -132,6 +152,14 @@ class Cache:
             kept = {p: e for p, e in known.items() if p not in hashes and os.path.exists(p)}
             self._write(index, json.dumps(kept | fresh).encode())
         return hashes
+
+    def changed(self, path: str) -> bool:
+        """Whether a file is no longer the one that `content_hashes` saw last."""
+        try:
+            facts = os.stat(path)
+        except OSError:
+            return path in self._stamps
+        return self._stamps.get(path) not in (None, [facts.st_size, facts.st_mtime_ns, facts.st_ino])
 
     def _index_path(self, place: str) -> Path | None:
         if self.root is None:
@@ -156,6 +184,111 @@ class Cache:
             "indices": len(indices),
             "bytes": sum(shards) + sum(indices),
         }
+
+    def files(self) -> list[Kept]:
+        """Every file of the cache, least recently used first; nothing else that lies in its folder.
+
+        DataError where the folder cannot be read.
+        """
+        found: list[Kept] = []
+        if self.root is None:
+            return found
+        for pattern, kind in _PATTERNS:
+            try:
+                paths = list(self.root.glob(pattern))
+            except OSError as error:
+                raise DataError(
+                    f"The cache {self.root} cannot be read: {error.strerror}.", "--cache DIR gives another."
+                ) from None
+            for path in paths:
+                with contextlib.suppress(OSError):  # another process may have removed it
+                    facts = path.lstat()
+                    if stat.S_ISREG(facts.st_mode):
+                        used = max(facts.st_mtime, facts.st_atime)
+                        found.append(Kept(path, kind, facts.st_size, used))
+        return sorted(found, key=lambda k: (k.used, str(k.path)))
+
+    def prune(
+        self,
+        *,
+        older_than: float | None = None,
+        max_size: int | None = None,
+        everything: bool = False,
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """Removes files of the cache: those not used for `older_than` seconds, then the least recently used
+        ones until `max_size` bytes are left, or all. What a killed run left half written goes after an hour.
+
+        A file's last use is its access time where the system keeps one, else when it was written. A running
+        measurement is not harmed: an entry that is gone is measured again.
+        """
+        now, files = time.time(), self.files()
+        left = sum(k.size for k in files)
+        removed = {"shard": 0, "index": 0, "part": 0}
+        freed, refused = 0, 0
+        for kept in files:
+            stale = kept.kind == "part" and now - kept.used > _STALE
+            old = older_than is not None and kept.kind != "part" and now - kept.used > older_than
+            over = max_size is not None and kept.kind != "part" and left > max_size
+            if not (stale or old or over or (everything and kept.kind != "part")):
+                continue
+            try:
+                if not dry_run:
+                    kept.path.unlink()
+            except FileNotFoundError:
+                pass
+            except OSError:
+                refused += 1
+                continue
+            removed[kept.kind] += 1
+            freed += kept.size
+            left -= kept.size
+        return {
+            "root": None if self.root is None else str(self.root),
+            "dry_run": dry_run,
+            "removed": {"entries": removed["shard"], "indices": removed["index"], "parts": removed["part"]},
+            "freed": freed,
+            "left": left,
+            "refused": refused,
+        }
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file of the cache: a "shard" entry, an "index", or a "part" that a killed run left; size in bytes,
+    last use in seconds since 1970.
+    """
+
+    path: Path
+    kind: str
+    size: int
+    used: float
+
+
+@dataclass
+class Peek(Cache):
+    """A cache that is looked at only: nothing is written, no file is hashed; of files that its index does not
+    know, the hash is "".
+    """
+
+    def content_hashes(self, paths: Iterable[str], place: str, workers: int = 2) -> dict[str, str]:
+        """Path → the hash that the index holds for the unchanged file; "" where there is none."""
+        known = _read_index(self._index_path(place))
+        hashes = {}
+        for path in paths:
+            entry = known.get(path)
+            try:
+                facts = os.stat(path)
+            except OSError:
+                entry = None
+            else:
+                stamp = [facts.st_size, facts.st_mtime_ns, facts.st_ino]
+                entry = entry if entry and entry[:3] == stamp else None
+            hashes[path] = entry[3] if entry else ""
+        return hashes
+
+    def _write(self, path: Path, data: bytes) -> None:
+        return None
 
 
 def _read_index(path: Path | None) -> dict[str, list[Any]]:

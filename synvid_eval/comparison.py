@@ -9,7 +9,7 @@ import os
 import platform
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -18,15 +18,16 @@ from threadpoolctl import threadpool_limits
 
 import synvid_eval
 from synvid_eval import features as feature_room
-from synvid_eval import knobs
+from synvid_eval import knobs, protocols
 from synvid_eval import metrics as metric_room
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.features.base import Feature
 from synvid_eval.measurement import Measurement, Measurer, Options, read_measured
 from synvid_eval.metrics.base import Metric, Unscored
+from synvid_eval.protocols import PROTOCOLS, Protocol
 from synvid_eval.score import Comparison, Score, long_signature, recipe, short_signature
 from synvid_eval.scoring import score_pair, unscored
-from synvid_eval.sets import name_sets, open_set, split_name
+from synvid_eval.sets import name_sets, open_set, share_options, split_name
 from synvid_eval.video.sampling import Sampler
 from synvid_eval.video.videoset import VideoSet
 
@@ -37,21 +38,26 @@ DEFAULT_METRICS = ("color", "spectrum", "motion", "tubelet", "effective_rank")
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is computed: configured metrics, the features they need, the sampler, and which knobs differ from
-    default.
+    """What is computed: configured metrics, the features they need, the sampler, and the protocol they
+    follow.
     """
 
     metrics: tuple[Metric, ...]
     features: tuple[Feature, ...]
     sampler: Sampler
-    changed: dict[str, dict[str, str]] = field(default_factory=dict)
+    protocol: Protocol = PROTOCOLS["default"]
 
 
 def list_metrics() -> list[dict[str, str]]:
     """Name, kind, unit, direction, feature and first sentence of each installed metric."""
     out = []
     for name in metric_room.registry.names():
-        metric = metric_room.registry.get(name)
+        try:
+            metric = metric_room.registry.get(name)
+        except UsageError as error:  # one broken package must not hide the others
+            broken = {"name": name, "kind": "broken", "unit": "", "better": "", "feature": ""}
+            out.append({**broken, "about": str(error)})
+            continue
         essay = (importlib.import_module(metric.__module__).__doc__ or metric.__doc__ or "").strip()
         out.append(
             {
@@ -67,15 +73,20 @@ def list_metrics() -> list[dict[str, str]]:
 
 
 def build_recipe(
-    metrics: Iterable[str] | None = None, settings: Sequence[str] = (), frames: int | None = None
+    metrics: Iterable[str] | None = None,
+    settings: Sequence[str] = (),
+    frames: int | None = None,
+    protocol: str = "default",
 ) -> Recipe:
     """The recipe of metric names and `NAME.KNOB=VALUE` settings.
 
     NAME is a metric (the knob is looked for in the metric, then in its feature), a feature, or `sampler`.
-    Raises UsageError for unknown names and knobs, values that cannot be read or are out of range, and
-    settings of something that is not used.
+    Raises UsageError for unknown names and knobs, values that cannot be read or are out of range, settings of
+    something that is not used, and what contradicts the protocol.
     """
-    names = list(dict.fromkeys(DEFAULT_METRICS if metrics is None else metrics))
+    rules = protocols.get(protocol)
+    asked = [metrics] if isinstance(metrics, str) else metrics
+    names = list(dict.fromkeys(DEFAULT_METRICS if asked is None else asked))
     if not names:
         raise UsageError("No metric is asked for.", nearest("", metric_room.registry.names()))
     kinds = {n: metric_room.registry.get(n) for n in names}
@@ -116,14 +127,14 @@ def build_recipe(
                 f"--frames {frames} contradicts --set sampler.frames={of_sampler['frames']}.", "Give one."
             )
         of_sampler["frames"] = str(frames)
-    changed = {}
-    for name, kind in kinds.items():
-        changed[name] = {**of_metric[name], **of_feature[kind.feature], **of_sampler}
+    of_metric = {n: rules.merged(n, given) for n, given in of_metric.items()}
+    of_feature = {f: rules.merged(f, given) for f, given in of_feature.items()}
+    of_sampler = rules.merged("sampler", of_sampler)
     return Recipe(
         tuple(knobs.replace(kinds[n](), of_metric[n]) for n in names),
         tuple(knobs.replace(features[f](), of_feature[f]) for f in needed),
         knobs.replace(Sampler(), of_sampler),
-        changed,
+        rules,
     )
 
 
@@ -147,6 +158,10 @@ def compare(
     clips: int | None = None,
     layout: str = "auto",
     fps: float | None = None,
+    split: str | None = None,
+    root: str | os.PathLike[str] | None = None,
+    follow_outside: bool = False,
+    protocol: str = "default",
     command: str = "",
     options: Options | None = None,
 ) -> Comparison:
@@ -162,6 +177,8 @@ def compare(
         frames: frames looked at a clip (default 16).
         clips: at most that many clips a set, drawn by hash of their ids.
         layout, fps: see `open_set`.
+        split, root, follow_outside: see `open_set`; they go to those sets that have lists, one at least.
+        protocol: a name of `protocols.PROTOCOLS`: how much of each set is looked at.
         command: what to write down as the command that made it.
         options: seed, workers, cache, what may be skipped, progress; its sampler is replaced by the recipe's.
 
@@ -174,14 +191,27 @@ def compare(
     from dataclasses import replace
 
     started = time.monotonic()
-    made = build_recipe(metrics, settings, frames)
+    made = build_recipe(metrics, settings, frames, protocol)
     chosen = replace(options or Options(), sampler=made.sampler)
     several = isinstance(candidates, Sequence) and not isinstance(candidates, (str, os.PathLike))
     places = [*cast("Sequence[Location]", candidates if several else [candidates]), reference]
     if len(places) < 2:
         raise UsageError("There is no candidate to compare.", "Give one or more sets and then the reference.")
-    opened = open_all(places, clips=clips, layout=layout, fps=fps, seed=chosen.seed)
+    opened = open_all(
+        places,
+        clips=clips,
+        layout=layout,
+        fps=fps,
+        seed=chosen.seed,
+        split=split,
+        root=root,
+        follow_outside=follow_outside,
+        protocol=made.protocol,
+    )
     progress = chosen.progress
+    for one in opened:
+        if isinstance(one, Measurement):  # before any long work
+            _check_recipe(one, made, chosen.seed)
     for one in opened:
         if isinstance(one, VideoSet):
             progress.say(f"{one.name}: {one.layout}: {one.said}")
@@ -197,36 +227,52 @@ def open_all(
     layout: str = "auto",
     fps: float | None = None,
     seed: int = 0,
+    split: str | None = None,
+    root: str | os.PathLike[str] | None = None,
+    follow_outside: bool = False,
+    protocol: Protocol = PROTOCOLS["default"],
 ) -> list[VideoSet | Measurement]:
-    """Opens locations (listing only, nothing is decoded), with different names; reads `.measured` files."""
+    """Opens locations (listing only, nothing is decoded), with different names; reads `.measured` files.
+
+    Raises UsageError where `clips` contradicts the protocol or an option for lists means nothing for any
+    location, DataError where a `.measured` file did not
+    follow it.
+    """
+    count = protocol.count(clips)
     texts = [os.fspath(p) for p in places if isinstance(p, (str, os.PathLike))]
     named = iter(name_sets(texts))
+    plain = [split_name(os.fspath(p))[1] if isinstance(p, (str, os.PathLike)) else None for p in places]
+    listing = share_options(plain, layout, split, root, follow_outside)
     out: list[VideoSet | Measurement] = []
     for number, place in enumerate(places):
         if isinstance(place, (VideoSet, Measurement)):
             out.append(place)
         elif isinstance(place, np.ndarray):
-            out.append(open_set(place, name=f"array{number}", fps=fps, clips=clips))
+            out.append(open_set(place, name=f"array{number}", fps=fps, clips=count))
         else:
             name, location = next(named)
             if location.endswith(".measured") and not os.path.isdir(location):
-                if clips is not None:
+                if clips is not None and protocol.clips is None:
                     raise UsageError(
                         f"--clips {clips} cannot draw from {location}.", "Measure the set with --clips."
                     )
-                out.append(read_measured(location, name))
+                measured = read_measured(location, name)
+                if protocol.clips is not None and measured.about.get("protocol") != protocol.name:
+                    raise DataError(
+                        f"{location} was measured without --protocol {protocol.name}.",
+                        "Measure the set again with it.",
+                    )
+                out.append(measured)
             else:
-                out.append(open_set(location, name=name, layout=layout, fps=fps, clips=clips, seed=seed))
+                out.append(
+                    open_set(
+                        location, name=name, layout=layout, fps=fps, clips=count, seed=seed, **listing[number]
+                    )
+                )
     names = [o.name if isinstance(o, VideoSet) else o.facts.name for o in out]
     if len(set(names)) < len(names):
         raise UsageError(f"Two sets have one name: {', '.join(names)}.", "Give names: name=location.")
     return out
-
-
-def is_measured(text: str) -> bool:
-    """Whether a SET argument is a `.measured` file."""
-    location = split_name(text)[1]
-    return location.endswith(".measured") and not os.path.isdir(location)
 
 
 def compare_measured(
@@ -240,7 +286,8 @@ def compare_measured(
 ) -> Comparison:
     """Scores measured candidates against a measured reference. DataError where their recipes differ."""
     everyone = [*candidates, reference]
-    _check_recipes(everyone, made)
+    for one in everyone:
+        _check_recipe(one, made, options.seed)
     scores: dict[tuple[str, str], Score] = {}
     signatures: dict[str, str] = {}
     with threadpool_limits(1):  # the same bits whatever the number of threads
@@ -261,6 +308,7 @@ def compare_measured(
                 scores[candidate.facts.name, metric.name] = score
     run: dict[str, Any] = {
         "command": command,
+        "protocol": made.protocol.name,
         "notes": [],
         "seed": reference.seed,
         "sampler": knobs.values(reference.sampler),
@@ -279,31 +327,33 @@ def compare_measured(
     return Comparison(reference.facts, [c.facts for c in candidates], order, run)
 
 
-def _check_recipes(everyone: Sequence[Measurement], made: Recipe) -> None:
-    first = everyone[-1]
-    for one in everyone:
-        who = one.facts.name
-        for feature in made.features:
-            if feature.name not in one.features:
-                raise DataError(
-                    f"{who} was measured without feature {feature.name!r}.",
-                    "Measure it again with the same --metrics.",
-                )
-            if one.features[feature.name] != feature:
-                raise DataError(
-                    f"{who} was measured with {one.features[feature.name]}, asked is {feature}.",
-                    "Measure it again with the same --set.",
-                )
-        for what, own, other in (("sampler", one.sampler, first.sampler), ("seed", one.seed, first.seed)):
-            if own != other:
-                raise DataError(
-                    f"{who} was measured with {what} {own}, {first.facts.name} with {other}.",
-                    "Measure both in the same way.",
-                )
-        if one.sampler != made.sampler:
+def _check_recipe(one: Measurement, made: Recipe, seed: int) -> None:
+    """DataError where a measurement was not made as asked: names each knob that differs."""
+    who = one.facts.name
+    for feature in made.features:
+        if feature.name not in one.features:
+            users = [m.name for m in made.metrics if m.feature == feature.name]
+            have = [m for m in DEFAULT_METRICS if metric_room.registry.get(m).feature in one.features]
             raise DataError(
-                f"{who} was measured with {one.sampler}, asked is {made.sampler}.",
-                "Give the same --frames and --set.",
+                f"{who} was measured without what {', '.join(users)} needs.",
+                f"Measure it again, or ask for --metrics {','.join(have)}.",
+            )
+        _same_knobs(who, feature.name, one.features[feature.name], feature, "--set")
+    _same_knobs(who, "sampler", one.sampler, made.sampler, "--frames and --set")
+    if one.seed != seed:
+        raise DataError(
+            f"{who} was measured with --seed {one.seed}, asked is --seed {seed}.",
+            f"Measure it again, or give --seed {one.seed}.",
+        )
+
+
+def _same_knobs(who: str, what: str, own: Any, asked: Any, option: str) -> None:
+    there, here = knobs.values(own), knobs.values(asked)
+    for knob in here:
+        if there[knob] != here[knob]:
+            raise DataError(
+                f"{who} was measured with {what}.{knob}={there[knob]}, asked is {here[knob]}.",
+                f"Give the same {option}, or measure it again.",
             )
 
 
@@ -320,12 +370,18 @@ def _signature(metric: Metric, made: Recipe, everyone: Sequence[Measurement]) ->
     parts["seed"] = everyone[-1].seed
     parts["version"] = synvid_eval.__version__
     long = long_signature(parts)
-    changed: dict[str, Any] = dict(made.changed.get(metric.name, {}))
-    if "stride" in knobs.names(metric):
-        changed["stride"] = getattr(metric, "stride")  # noqa: B009
+    changed: dict[str, Any] = {**_changed(metric)}
+    changed |= {k if k not in changed else f"{feature.name}.{k}": v for k, v in _changed(feature).items()}
+    changed |= {f"sampler.{k}": v for k, v in _changed(made.sampler).items() if k != "frames"}
     changed["n"] = made.sampler.frames
     changed["v"] = synvid_eval.__version__
     return long, short_signature(metric.name, changed, long)
+
+
+def _changed(instance: Any) -> dict[str, Any]:
+    """The knobs of a configured metric, feature or sampler that differ from their defaults."""
+    defaults = knobs.values(type(instance)())
+    return {k: v for k, v in knobs.values(instance).items() if v != defaults[k]}
 
 
 def versions() -> dict[str, str]:

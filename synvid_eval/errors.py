@@ -53,6 +53,12 @@ class MissingPackageError(SynvidEvalError):
     code = 5
 
 
+def known_error(code: int, message: str, hint: str) -> SynvidEvalError:
+    """The error of that exit code (what another process says of it)."""
+    kinds = (UsageError, DataError, WeightsError, MissingPackageError)
+    return next((k for k in kinds if k.code == code), SynvidEvalError)(message, hint)
+
+
 def one_line(text: object) -> str:
     """`text` without control characters or line breaks, so that a hostile name stays one line of text."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))

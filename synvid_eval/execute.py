@@ -17,14 +17,16 @@ import signal
 import struct
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any, TypeAlias
 
 from synvid_eval import archive
+from synvid_eval.errors import known_error
 from synvid_eval.states import Arrays
 
 Task: TypeAlias = dict[str, Any]
@@ -36,6 +38,9 @@ HERE = "here"
 # Tasks that may be done ahead of the oldest unfinished one: bounds memory, and lets others go on beside a
 # slow clip.
 WINDOW = 64
+
+# Importing and compiling may take long on a busy machine; after this many seconds a worker will not come up.
+START_TIMEOUT = 600.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Serial:
 class _Worker:
     process: subprocess.Popen[bytes]
     busy: deque[int] = field(default_factory=deque)
-    heard: float = 0.0
+    silent: float = 0.0  # seconds that the parent listened and heard nothing
     waiting: bool = False
     ready: bool = False
 
@@ -88,19 +93,25 @@ class Processes:
         self._timeout, self._loud = timeout, loud
         self._inbox: queue.Queue[tuple[_Worker, bytes, bytes]] = queue.Queue()
         self._workers: list[_Worker] = []
+        self._crashes: Counter[int] = Counter()
 
     def _start(self) -> _Worker:
         one = {f"{lib}_NUM_THREADS": "1" for lib in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
         process = subprocess.Popen(
-            [sys.executable, "-m", self._module],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                self._module,
+            ],  # -P: nothing in the current folder stands for a library
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if self._loud else subprocess.DEVNULL,
-            env={**os.environ, **one, "SYNVID_EVAL_WORKER": "1"},
+            env={**os.environ, **one, "PYTHONPATH": _python_path()},
         )
-        worker = _Worker(process, heard=time.monotonic())
+        worker = _Worker(process)
         threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
-        self._send(worker, self._setup)
+        self._send(worker, {**self._setup, "beat": min(0.2, self._timeout / 5)})
         return worker
 
     def _listen(self, worker: _Worker) -> None:
@@ -136,8 +147,10 @@ class Processes:
         done: dict[int, Reply | Failure] = {}
         number = 0
         exhausted = False
+        self._crashes.clear()
+        window = max(WINDOW, 4 * self._count)
         while True:
-            while not exhausted and len(order) < WINDOW:
+            while not exhausted and len(order) < window:
                 try:
                     open_tasks[number] = next(source)
                 except StopIteration:
@@ -178,14 +191,38 @@ class Processes:
                     self._send(worker, {**open_tasks[number], "number": number})
 
     def _wait(self, pending: deque[int], done: dict[int, Reply | Failure]) -> None:
-        try:
-            worker, kind, payload = self._inbox.get(timeout=min(1.0, self._timeout / 4))
-        except queue.Empty:
-            self._stop_hanging(pending, done)
-            return
+        """Takes in what workers say, for a second at most, and stops those that say nothing for too long.
+
+        Only time spent listening counts as silence: not the consumer's, nor that of a suspended process
+        group.
+        """
+        patience = min(1.0, self._timeout / 4)
+        began = time.monotonic()
+        with contextlib.suppress(queue.Empty):
+            self._take(*self._inbox.get(timeout=patience), pending, done)
+            while True:
+                self._take(*self._inbox.get_nowait(), pending, done)
+        listened = min(time.monotonic() - began, patience)
+        for worker in list(self._workers):
+            worker.silent += listened
+            if not worker.ready and worker.silent > START_TIMEOUT:
+                raise WorkerBug(f"a worker process did not start within {START_TIMEOUT:g} s", "")
+            if worker.busy and worker.waiting and worker.silent > self._timeout:
+                worker.process.kill()
+                reason = f"hung: no new frame for {self._timeout:g} s (--decode-timeout)"
+                self._replace(worker, pending, done, "hang", reason)
+
+    def _take(
+        self,
+        worker: _Worker,
+        kind: bytes,
+        payload: bytes,
+        pending: deque[int],
+        done: dict[int, Reply | Failure],
+    ) -> None:
         if worker not in self._workers:
             return  # the last words of one that was stopped
-        worker.heard = time.monotonic()
+        worker.silent = 0.0
         worker.ready = worker.ready or kind == b"M"
         if kind == b"X":
             self._replace(worker, pending, done, "crash", _died(worker.process.returncode))
@@ -199,16 +236,9 @@ class Processes:
             done[worker.busy.popleft()] = (arrays, meta)
         elif kind == b"E":
             facts = json.loads(payload)
+            if "code" in facts:
+                raise known_error(facts["code"], facts["message"], facts["hint"])
             raise WorkerBug(facts["message"], facts["traceback"])
-        self._stop_hanging(pending, done)
-
-    def _stop_hanging(self, pending: deque[int], done: dict[int, Reply | Failure]) -> None:
-        now = time.monotonic()
-        for worker in list(self._workers):
-            if worker.busy and worker.waiting and now - worker.heard > self._timeout:
-                worker.process.kill()
-                reason = f"hung: no new frame for {self._timeout:g} s (--decode-timeout)"
-                self._replace(worker, pending, done, "hang", reason)
 
     def _replace(
         self, worker: _Worker, pending: deque[int], done: dict[int, Reply | Failure], kind: str, reason: str
@@ -218,8 +248,13 @@ class Processes:
             raise WorkerBug(f"a worker process ended before it could take a task: it {reason}", "")
         if not worker.busy:  # it had nothing to do, so nothing is lost
             return
-        done[worker.busy.popleft()] = Failure(kind, reason)
         pending.extendleft(reversed(worker.busy))
+        if kind == "crash":
+            # once may be the machine's doing (no memory, killed): a file that crashes does it again
+            self._crashes[worker.busy[0]] += 1
+            if self._crashes[worker.busy[0]] < 2:
+                return
+        done[pending.popleft()] = Failure(kind, reason)
 
     def close(self) -> None:
         """Ends all workers at once."""
@@ -229,6 +264,15 @@ class Processes:
         for worker in self._workers:
             worker.process.wait()
         self._workers.clear()
+
+
+def _python_path() -> str:
+    """PYTHONPATH of a worker: the parent's, and this package's folder where it is not installed."""
+    given = os.environ.get("PYTHONPATH", "")
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if home in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
+        return given
+    return os.pathsep.join(filter(None, [given, home]))
 
 
 def _died(code: int | None) -> str:

@@ -15,6 +15,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from synvid_eval import archive, knobs
+from synvid_eval import __version__, archive, knobs
 from synvid_eval import features as room
 from synvid_eval.cache import Cache, default_root
 from synvid_eval.errors import DataError, UsageError
@@ -30,13 +31,14 @@ from synvid_eval.execute import HERE, Failure, Processes, Reply, Serial, Task
 from synvid_eval.features.base import Feature
 from synvid_eval.randomness import address
 from synvid_eval.score import SetFacts
-from synvid_eval.sets import open_set, preset_recipe
+from synvid_eval.sets import open_set, preset_recipe, share_options
 from synvid_eval.states import BLOCKS, KINDS, SUB_SHARDS, Arrays, Fold, Side, fold
+from synvid_eval.video import decode
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.layouts import frame_files
 from synvid_eval.video.sampling import Sampler
 from synvid_eval.video.videoset import VideoSet
-from synvid_eval.worker import Worker, clip_task, setup_task
+from synvid_eval.worker import Worker, class_path, clip_task, setup_task
 
 SCHEMA = "synvid-eval/measured/1"
 ENTRY = 1
@@ -48,8 +50,8 @@ class Progress(Protocol):
     def begin(self, name: str, clips: int) -> None:
         """A set of that many clips begins."""
 
-    def advance(self, clips: int, cached: bool) -> None:
-        """That many clips are done (from the cache, or measured)."""
+    def advance(self, clips: int, cached: bool, reading: str = "") -> None:
+        """That many clips are done (from the cache, or measured); `reading` is the clip waited for next."""
 
     def say(self, text: str) -> None:
         """A sentence for the user."""
@@ -61,7 +63,7 @@ class Quiet:
     def begin(self, name: str, clips: int) -> None:
         """Tells nothing."""
 
-    def advance(self, clips: int, cached: bool) -> None:
+    def advance(self, clips: int, cached: bool, reading: str = "") -> None:
         """Tells nothing."""
 
     def say(self, text: str) -> None:
@@ -166,10 +168,19 @@ def read_measured(path: str | os.PathLike[str], name: str | None = None) -> Meas
         raise DataError(
             f"{where} is damaged or no .measured file ({error}).", "Measure the set again."
         ) from None
-    if meta.get("schema") != SCHEMA:
+    if not isinstance(meta, dict) or meta.get("schema") != SCHEMA:
+        seen = meta.get("schema") if isinstance(meta, dict) else None
+        raise DataError(f"{where} has schema {seen!r}, not {SCHEMA!r}.", "Measure the set again.")
+    try:
+        return _from_meta(where, arrays, meta, name)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, UsageError) as error:
         raise DataError(
-            f"{where} has schema {meta.get('schema')!r}, not {SCHEMA!r}.", "Measure the set again."
-        )
+            f"{where} was made by another version ({type(error).__name__}: {error}).",
+            "Measure the set again.",
+        ) from None
+
+
+def _from_meta(where: str, arrays: Arrays, meta: dict[str, Any], name: str | None) -> Measurement:
     recipe = meta["recipe"]
     features: dict[str, Feature] = {}
     for key, values in recipe["features"].items():
@@ -244,8 +255,19 @@ def decoder_versions() -> dict[str, str]:
     """Versions of the libraries that turn files into pixels and pixels into numbers (part of every cache
     key).
     """
-    names = ("av", "pillow", "opencv-python-headless", "numpy", "scipy", "numba")
-    out = {}
+    import av
+
+    names = (
+        "av",
+        "pillow",
+        "opencv-python-headless",
+        "opencv-python",
+        "numpy",
+        "scipy",
+        "numba",
+        "scikit-image",
+    )
+    out = {"synvid-eval": __version__, "decoding": str(decode.REVISION), "ffmpeg": str(av.library_versions)}
     for name in names:
         try:
             out[name] = importlib.metadata.version(name)
@@ -254,7 +276,16 @@ def decoder_versions() -> dict[str, str]:
     return out
 
 
-def _content_hashes(videos: VideoSet, cache: Cache, workers: int) -> dict[str, str]:
+def _files(clip: ClipRef) -> list[str]:
+    """The files that a clip is read from, absolute; none where its folder cannot be listed."""
+    try:
+        files = frame_files(Path(clip.path)) if clip.kind == "frames" else [Path(clip.path)]
+    except OSError:
+        return []
+    return [os.path.abspath(f) for f in files]
+
+
+def content_hashes(videos: VideoSet, cache: Cache, workers: int) -> dict[str, str]:
     """Clip id → hash of what decides its pixels; "" where the file cannot be read."""
     if videos.array is not None:
         whole = videos.array
@@ -262,15 +293,7 @@ def _content_hashes(videos: VideoSet, cache: Cache, workers: int) -> dict[str, s
             c.id: hashlib.blake2b(np.ascontiguousarray(whole[c.index]).tobytes(), digest_size=16).hexdigest()
             for c in videos.clips
         }
-    parts: dict[str, list[str]] = {}
-    for clip in videos.clips:
-        if clip.kind == "preset":
-            continue
-        try:
-            files = frame_files(Path(clip.path)) if clip.kind == "frames" else [Path(clip.path)]
-        except OSError:
-            files = []
-        parts[clip.id] = [os.path.abspath(f) for f in files]
+    parts = {c.id: _files(c) for c in videos.clips if c.kind != "preset"}
     paths = dict.fromkeys(p for files in parts.values() for p in files)
     hashes = cache.content_hashes(paths, os.path.abspath(videos.location), workers) if paths else {}
     out = {}
@@ -284,6 +307,8 @@ def _content_hashes(videos: VideoSet, cache: Cache, workers: int) -> dict[str, s
             text = json.dumps([[os.path.basename(p), hashes[p]] for p in parts[clip.id]])
         elif clip.kind == "array":
             text = f"{hashes[parts[clip.id][0]]} {clip.index}"
+        elif clip.kind == "cut":
+            text = f"{hashes[parts[clip.id][0]]} {clip.index} {clip.length}"
         else:
             out[clip.id] = hashes[parts[clip.id][0]]
             continue
@@ -298,7 +323,7 @@ def entry_key(shard: Shard, hashes: Mapping[str, str], feature: Feature, sampler
         "clips": [[c.id, c.kind, c.fps, hashes[c.id]] for c in shard.clips],
         "seed": seed,
         "sampler": [Sampler.revision, knobs.values(sampler)],
-        "feature": [feature.name, feature.revision, knobs.values(feature)],
+        "feature": [class_path(feature), feature.revision, knobs.values(feature)],
         "decoder": decoder_versions(),
     }
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
@@ -329,9 +354,9 @@ def parse_share(text: str) -> Callable[[int], float]:
     body = text.strip()
     try:
         if body.endswith("%"):
-            share = float(body[:-1]) / 100
+            share = Fraction(body[:-1]) / 100  # exact: 29 % of 100 are 29
             if 0 <= share <= 1:
-                return lambda found: share * found
+                return lambda found: float(share * found)
         elif body.isascii() and body.isdigit():
             count = int(body)
             return lambda found: float(count)
@@ -368,8 +393,13 @@ class Measurer:
     def __init__(self, features: Sequence[Feature], options: Options) -> None:
         self.features = {f.name: f for f in sorted(features, key=lambda f: f.name)}
         self.options = options
+        self._pool = self.new_pool()
+
+    def new_pool(self) -> Processes:
+        """Worker processes with this measurer's features; none is started before there is work."""
+        options = self.options
         setup = setup_task(list(self.features.values()), options.sampler, options.seed, options.loud)
-        self._pool = Processes(
+        return Processes(
             "synvid_eval.worker", options.worker_count(), setup, options.decode_timeout, options.loud
         )
 
@@ -400,7 +430,7 @@ class _Run:
     """One set being measured: loads or measures shard after shard and folds them."""
 
     def __init__(self, measurer: Measurer, videos: VideoSet, executor: Processes | Serial) -> None:
-        self._features, self._options = measurer.features, measurer.options
+        self._measurer, self._features, self._options = measurer, measurer.features, measurer.options
         self._videos, self._executor = videos, executor
         self._limit = parse_share(self._options.max_skipped)(videos.found)
         self._shards = plan_shards(videos)
@@ -416,20 +446,30 @@ class _Run:
         for note in videos.notes:
             progress.say(note)
         self._check_skipped()
-        self._hashes = _content_hashes(videos, self._options.cache, self._options.worker_count())
+        self._hashes = content_hashes(videos, self._options.cache, self._options.worker_count())
         answers: list[Reply | Failure] = []
         for task, reply in self._executor.map(self._tasks()):
             index = task["shard"]
             if HERE not in task:
-                progress.advance(1, cached=False)
+                progress.advance(1, cached=False, reading=self._next(index, len(answers) + 1))
                 answers.append(reply)
                 if len(answers) < len(self._shards[index].clips):
                     continue
             else:
-                progress.advance(len(self._shards[index].clips), cached=True)
+                progress.advance(
+                    len(self._shards[index].clips), cached=True, reading=self._next(index + 1, 0)
+                )
             self._finish(index, answers)
             answers = []
         return self._measurement()
+
+    def _next(self, shard: int, position: int) -> str:
+        """The id of the clip that is waited for next; "" at the end."""
+        while shard < len(self._shards):
+            if position < len(self._shards[shard].clips):
+                return self._shards[shard].clips[position].id
+            shard, position = shard + 1, 0
+        return ""
 
     def _tasks(self) -> Iterator[Task]:
         cache = self._options.cache
@@ -455,16 +495,25 @@ class _Run:
             entries.update(self._measured(shard, missing, answers))
         first = next(iter(entries.values()))
         if any([c["id"] for c in e.clips] != [c["id"] for c in first.clips] for e in entries.values()):
-            raise DataError(
-                f"{self._videos.name}: one of {[c.id for c in shard.clips]} could be read before, not now.",
-                "Files or machine changed under the run: run it again, with --cache none if it stays.",
-            )
+            # a clip could be read when one feature was cached, not now: what is so now counts for all
+            entries = self._measured(shard, list(self._features), self._again(shard))
+            first = next(iter(entries.values()))
         self._skipped += first.skipped
         self._records += [{k: v for k, v in c.items() if k != "summary"} for c in first.clips]
         for name, entry in entries.items():
             self._blocks[name][shard.block] = self._blocks[name][shard.block] + entry.fold
             self._rows[name] += [c["summary"] for c in entry.clips]
         self._check_skipped()
+
+    def _again(self, shard: Shard) -> list[Reply | Failure]:
+        """Every feature of a shard's clips, beside the run that is under way."""
+        spare = self._measurer.new_pool()
+        try:
+            return [
+                answer for _, answer in spare.map(clip_task(c, list(self._features)) for c in shard.clips)
+            ]
+        finally:
+            spare.close()
 
     def _measured(self, shard: Shard, names: list[str], answers: list[Reply | Failure]) -> dict[str, _Entry]:
         entries = {n: _Entry(Fold(), [], []) for n in names}
@@ -473,7 +522,12 @@ class _Run:
         folds: dict[str, list[Fold]] = {n: [] for n in names}
         for clip, answer in zip(shard.clips, answers, strict=True):
             reason = answer.reason if isinstance(answer, Failure) else answer[1].get("skipped")
-            lasting = lasting and not isinstance(answer, Failure)
+            lasting = lasting and not isinstance(answer, Failure) and answer[1].get("lasting", True)
+            if clip.kind in ("file", "frames", "array", "cut") and any(
+                map(self._options.cache.changed, _files(clip))
+            ):
+                lasting = False
+                self._options.progress.say(f"{clip.id} changed while it was measured")
             if isinstance(answer, Failure) or reason is not None:
                 for entry in entries.values():
                     entry.skipped.append({"id": clip.id, "reason": str(reason)})
@@ -570,6 +624,9 @@ def measure(
     layout: str = "auto",
     fps: float | None = None,
     clips: int | None = None,
+    split: str | None = None,
+    root: str | os.PathLike[str] | None = None,
+    follow_outside: bool = False,
     options: Options | None = None,
 ) -> Measurement:
     """Measures one set, alone.
@@ -577,7 +634,7 @@ def measure(
     Args:
         location: see `synvid_eval.open_set`; or an opened VideoSet.
         features: names or configured features (default: all that are installed).
-        name, layout, fps, clips: see `synvid_eval.open_set`.
+        name, layout, fps, clips, split, root, follow_outside: see `synvid_eval.open_set`.
         options: sampler, seed, workers, cache and so on.
 
     Returns:
@@ -588,9 +645,20 @@ def measure(
     """
     chosen = options or Options()
     if isinstance(location, VideoSet):
+        share_options([None], layout, split, root, follow_outside)
         videos = location
     else:
-        videos = open_set(location, name=name, layout=layout, fps=fps, clips=clips, seed=chosen.seed)
+        videos = open_set(
+            location,
+            name=name,
+            layout=layout,
+            fps=fps,
+            clips=clips,
+            seed=chosen.seed,
+            split=split,
+            root=root,
+            follow_outside=follow_outside,
+        )
     wanted = room.registry.names() if features is None else features
     ready = [room.registry.get(f)() if isinstance(f, str) else f for f in wanted]
     with Measurer(ready, chosen) as measurer:

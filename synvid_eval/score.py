@@ -169,7 +169,7 @@ def read_comparison(text: str, where: str = "comparison") -> tuple[Comparison, l
     """
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(
             f"{where} is no JSON: {error}.", "Give a file that `compare --json F` wrote."
         ) from None
@@ -196,7 +196,8 @@ def read_comparison(text: str, where: str = "comparison") -> tuple[Comparison, l
             raise DataError(
                 f"{where}: a score names candidate {score.candidate!r}, which is not among the candidates."
             )
-    return Comparison(reference, candidates, scores, data.get("run") or {}), warnings
+    run = {} if data.get("run") is None else _need(data, "run", dict, where)
+    return Comparison(reference, candidates, scores, run), list(dict.fromkeys(warnings))
 
 
 def _need(data: Mapping[str, Any], key: str, kind: type | tuple[type, ...], where: str) -> Any:
@@ -213,7 +214,7 @@ def _extra(data: Mapping[str, Any], known: Sequence[str], where: str) -> list[st
 def _read_side(data: Any, where: str, warnings: list[str]) -> SetFacts:
     if not isinstance(data, dict):
         raise DataError(f"{where} is no object.")
-    warnings += _extra(data, list(_SIDE_KEYS), where)
+    warnings += _extra(data, list(_SIDE_KEYS), "sets")
     skipped = [{k: str(v) for k, v in s.items()} for s in data.get("skipped") or [] if isinstance(s, dict)]
     return SetFacts(
         **{k: _need(data, k, t, where) for k, t in _SIDE_KEYS.items() if k != "skipped"}, skipped=skipped
@@ -223,7 +224,7 @@ def _read_side(data: Any, where: str, warnings: list[str]) -> SetFacts:
 def _read_score(data: Any, where: str, warnings: list[str]) -> Score:
     if not isinstance(data, dict):
         raise DataError(f"{where} is no object.")
-    warnings += _extra(data, _SCORE_KEYS, where)
+    warnings += _extra(data, _SCORE_KEYS, "scores")
     better = _need(data, "better", str, where)
     if better not in ("lower", "higher", "match"):
         raise DataError(f"{where}: 'better' is {better!r}.", "One of: lower, higher, match.")
@@ -232,26 +233,41 @@ def _read_score(data: Any, where: str, warnings: list[str]) -> Score:
     if interval is not None and not (
         isinstance(interval, list)
         and len(interval) == 2
-        and all(isinstance(v, (int, float)) for v in interval)
+        and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in interval)
     ):
         raise DataError(f"{where}: 'interval' is neither null nor [low, high].")
-    value = data.get("value")
-    corrected = data.get("corrected")
     return Score(
         candidate=_need(data, "candidate", str, where),
         metric=_need(data, "metric", str, where),
-        value=math.nan if value is None else float(_need(data, "value", (int, float), where)),
+        value=_or_nan(_number(data, "value", where)),
         unit=str(data.get("unit") or ""),
         better=better,
         n={k: _need(n, k, int, f"{where}: n") for k in ("candidate", "reference")},
         signature=str(data.get("signature") or ""),
-        corrected=None if corrected is None else float(_need(data, "corrected", (int, float), where)),
-        interval=None if interval is None else (float(interval[0]), float(interval[1])),
-        level=float(data.get("level", LEVEL)),
-        reason=data.get("reason"),
-        interval_reason=data.get("interval_reason"),
-        detail=dict(data.get("detail") or {}),
+        corrected=_number(data, "corrected", where),
+        interval=None if interval is None else (_finite(interval[0], where), _finite(interval[1], where)),
+        level=LEVEL
+        if data.get("level") is None
+        else _finite(_need(data, "level", (int, float), where), where),
+        reason=_text(data, "reason", where),
+        interval_reason=_text(data, "interval_reason", where),
+        detail={} if data.get("detail") is None else dict(_need(data, "detail", dict, where)),
     )
+
+
+def _number(data: Mapping[str, Any], key: str, where: str) -> float | None:
+    return None if data.get(key) is None else _finite(_need(data, key, (int, float), where), where)
+
+
+def _finite(value: float, where: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise DataError(f"{where}: a number is too large.") from None
+
+
+def _text(data: Mapping[str, Any], key: str, where: str) -> str | None:
+    return None if data.get(key) is None else str(_need(data, key, str, where))
 
 
 def long_signature(parts: Mapping[str, Any]) -> str:

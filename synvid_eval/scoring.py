@@ -91,8 +91,8 @@ def unscored(
     reason: str,
     level: float = LEVEL,
 ) -> Score:
-    """The Score of a metric that could not be settled: no value, `reason`, n of its (unsettled) state."""
-    n = {"candidate": candidate.clips(metric.state), "reference": reference.clips(metric.state)}
+    """The Score of a metric that could not be settled: no value, `reason`, n the clips measured."""
+    n = {"candidate": candidate.measured, "reference": reference.measured}
     return _score(
         metric,
         name,

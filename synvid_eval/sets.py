@@ -1,9 +1,9 @@
 """Sets: `[name=]location` → VideoSet. The schemes that a location may have are registered here, and nowhere
 else.
 
-A location is a folder, a `.npy`/`.npz` file, a `preset:NAME?…` URI, or (see `synvid_eval.measurement`) a
-`.measured` file. Readers for each kind of clip are found here too, so that a worker process can open any of
-them.
+A location is a folder, a list of videos, a `.npy`/`.npz` file, a `preset:NAME?…` or `cut:MOVIE?seconds=…`
+URI, or (see `synvid_eval.measurement`) a `.measured` file. Readers for each kind of clip are found here too,
+so that a worker process can open any of them.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval.errors import DataError, UsageError, nearest
-from synvid_eval.video import arrays, decode, layouts
+from synvid_eval.video import arrays, cut, decode, layouts, lists
 from synvid_eval.video.decode import ClipRef, Frame, Reader
 from synvid_eval.video.videoset import VideoSet
 
 if TYPE_CHECKING:
     from synvid_eval.generators.base import Generator
+
+MOST_CLIPS = 10_000_000
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -46,9 +48,10 @@ def split_name(text: str) -> tuple[str | None, str]:
 
 def default_name(location: str) -> str:
     """The last path component without its suffix (a folder's whole name), or the preset's name."""
-    if scheme := _scheme(location):
+    scheme = _scheme(location)
+    if scheme and scheme != "cut":
         return location.removeprefix(scheme + ":").partition("?")[0] or location
-    path = Path(os.path.abspath(location))
+    path = Path(os.path.abspath(_cut_parts(location)[0] if scheme else location))
     return layouts.clip_id(path.name if path.is_dir() or not path.stem else path.stem) or "/"
 
 
@@ -65,30 +68,29 @@ def name_sets(texts: Sequence[str]) -> list[tuple[str, str]]:
             raise UsageError(
                 f"The name {name!r} is given to {times} sets.", "Give each set a name of its own."
             )
+    places = [loc if _scheme(loc) else os.path.abspath(loc) for _, loc in split]
     names = [n if n is not None else default_name(loc) for n, loc in split]
     for depth in range(1, 64):
-        twice = {n for n, times in Counter(names).items() if times > 1}
-        if not twice:
-            break
+        # a location that is given twice is one name (and then #2): parents would not tell it apart
+        of_name: dict[str, set[str]] = {}
+        for name, place in zip(names, places, strict=True):
+            of_name.setdefault(name, set()).add(place)
         longer = list(names)
         for i, (own, location) in enumerate(split):
-            if own is None and names[i] in twice and not _scheme(location):
-                parents = Path(os.path.abspath(location)).parts[:-1][-depth:]
-                longer[i] = layouts.clip_id(
-                    "/".join([*(p.strip("/") for p in parents), default_name(location)])
-                ).lstrip("/")
+            if own is None and len(of_name[names[i]]) > 1 and not _scheme(location):
+                parents = Path(places[i]).parts[:-1][-depth:]
+                parts = [*(p.strip("/") for p in parents), default_name(location)]
+                longer[i] = layouts.clip_id("/".join(parts)).lstrip("/")
         if longer == names:
             break
         names = longer
-    seen: Counter[str] = Counter()
-    taken = set(names)
-    for i, name in enumerate(names):
-        seen[name] += 1
-        if seen[name] > 1 or (split[i][0] is None and name in given):
-            count = max(seen[name], 2)
-            while f"{name}#{count}" in taken:
+    taken = {n for n, _ in split if n is not None}
+    for i, (own, _) in enumerate(split):
+        if own is None:
+            count, name = 1, names[i]
+            while names[i] in taken:
                 count += 1
-            names[i] = f"{name}#{count}"
+                names[i] = f"{name}#{count}"
             taken.add(names[i])
     return list(zip(names, (loc for _, loc in split), strict=True))
 
@@ -106,30 +108,42 @@ def open_set(
     fps: float | None = None,
     clips: int | None = None,
     seed: int = 0,
+    split: str | None = None,
+    root: str | os.PathLike[str] | None = None,
+    follow_outside: bool = False,
 ) -> VideoSet:
-    """Finds the clips of a location; opens none of them.
+    """Finds the clips of a location; opens none of them (but a movie that is cut, to count its frames).
 
     Args:
-        location: a folder, `.npy` or `.npz` file, `preset:NAME?n=…&seed=…&size=…&length=…`, or an array of
-        clips
-            uint8 [N, T, H, W, 3].
+        location: a folder, a list of videos (.txt, .csv, .json), a `.npy` or `.npz` file,
+            `preset:NAME?n=…&seed=…&size=…&length=…`, `cut:MOVIE?seconds=…`, or an array of clips uint8
+            [N, T, H, W, 3].
         name: what the set is called (default: see `default_name`).
         layout: "auto" or a name of `layouts.LAYOUTS`.
         fps: frame rate [1/s] of frame folders and arrays (default 25).
         clips: at most that many clips, drawn by hash of their ids.
         seed: seed of a preset that names none.
+        split: which of a folder's lists names the clips, or which split of a Kinetics table.
+        root: the folder that a list's paths are relative to (default: where they are found).
+        follow_outside: whether a list may name files outside its root.
 
     Raises:
-        DataError: nothing is there, or no video in it. UsageError: unknown layout, preset or knob.
+        DataError: nothing is there, or no video in it. UsageError: unknown layout, preset, knob or split, or
+        an option that means nothing for this location.
     """
     if fps is not None and not 0 < fps < 1e6:
         raise UsageError(f"--fps {fps:g} is no frame rate.", "Give frames per second, such as 25.")
     if clips is not None and clips < 1:
         raise UsageError(f"--clips {clips} is no number of clips.", "Give 1 or more.")
     if isinstance(location, np.ndarray):
+        _refuse("an array", list_options(split, root, follow_outside))
         found = _memory(location, name or "array", fps)
     else:
         text = os.fspath(location)
+        asked = list_options(split, root, follow_outside)
+        if asked and (_scheme(text) or os.path.isfile(text)):
+            able = options_of(text, layout, split)
+            _refuse(text, {k: v for k, v in asked.items() if k not in able})
         if scheme := _scheme(text):
             found = SCHEMES[scheme](text, seed)
         elif (
@@ -139,7 +153,7 @@ def open_set(
         ):
             raise UsageError(f"No scheme is called {before!r} (in {text}).", nearest(before, SCHEMES))
         else:
-            found = _path(text, layout, fps)
+            found = _path(text, layout, fps, asked)
         found = replace(found, name=name or default_name(text))
     if not found.clips and not found.skipped:
         raise DataError(f"0 videos in {found.location}.", "Check the location.")
@@ -147,7 +161,70 @@ def open_set(
     return found.draw(clips) if clips is not None else found
 
 
-def _path(location: str, layout: str, fps: float | None) -> VideoSet:
+def list_options(
+    split: str | None, root: str | os.PathLike[str] | None, follow_outside: bool
+) -> dict[str, Any]:
+    """Those of the options for lists that are given."""
+    asked = {"split": split, "root": None if root is None else Path(root), "follow_outside": follow_outside}
+    if root is not None and not os.path.isdir(root):
+        raise DataError(
+            f"--root {os.fspath(root)} is no folder.", "Give the folder that the list's paths start from."
+        )
+    return {k: v for k, v in asked.items() if v is not None and v is not False}
+
+
+def options_of(
+    location: str | os.PathLike[str], layout: str = "auto", split: str | None = None
+) -> frozenset[str]:
+    """Which of "split", "root" and "follow_outside" mean something for a location."""
+    text = os.fspath(location)
+    return frozenset() if _scheme(text) else lists.options_of(Path(text), layout, split)
+
+
+def share_options(
+    locations: Sequence[str | None],
+    layout: str,
+    split: str | None,
+    root: str | os.PathLike[str] | None,
+    follow_outside: bool,
+) -> list[dict[str, Any]]:
+    """For each of several locations (None: an opened set) the options for lists that mean something for it.
+
+    Raises UsageError where one of them means nothing for any.
+    """
+    asked = list_options(split, root, follow_outside)
+    if not asked:
+        return [{} for _ in locations]
+    if len(locations) == 1 and locations[0] is not None:
+        return [asked]  # `open_set` says best what is wrong with it
+    able = [frozenset[str]() if at is None else options_of(at, layout, split) for at in locations]
+    for option, value in asked.items():
+        if not any(option in names for names in able):
+            what = (
+                "a folder with lists" if option == "split" else "a list, nor a folder with lists and --split"
+            )
+            raise UsageError(
+                f"{flag(option, value)} means nothing for any of the sets: none is {what}.",
+                "Leave it away, or give the list file itself as a SET.",
+            )
+    return [{k: v for k, v in asked.items() if k in names} for names in able]
+
+
+def flag(option: str, value: object) -> str:
+    """An option as it is typed: `--split train1`, `--follow-outside`."""
+    return f"--{option.replace('_', '-')}" + ("" if value is True else f" {value}")
+
+
+def _refuse(where: str, asked: dict[str, Any]) -> None:
+    for option, value in asked.items():
+        if option == "split":
+            hint = "It chooses a list of a folder, or rows of a Kinetics table."
+        else:
+            hint = "It is for lists: a list file, or a folder with --split."
+        raise UsageError(f"{flag(option, value)} means nothing for {where}.", hint)
+
+
+def _path(location: str, layout: str, fps: float | None, asked: dict[str, Any]) -> VideoSet:
     if layout not in ("auto", *layouts.LAYOUTS):
         raise UsageError(f"No layout is called {layout!r}.", nearest(layout, ["auto", *layouts.LAYOUTS]))
     path = Path(location)
@@ -155,13 +232,18 @@ def _path(location: str, layout: str, fps: float | None) -> VideoSet:
         is_folder, is_file = path.is_dir(), path.is_file()
     except OSError as error:
         raise DataError(f"{location} cannot be opened: {error.strerror}.", "Check the path.") from None
-    if is_folder:
+    if is_folder and ("split" in asked or layout in layouts.LIST_LAYOUTS):
+        listing = lists.read_folder(path, layout, **{"split": None, **asked}, fps=fps)
+    elif is_folder:
+        _refuse(f"the folder {location} without --split", asked)
         listing = layouts.read_folder(path, layout, fps)
+    elif is_file and lists.is_list(path):
+        listing = lists.read_file(path, layout, **asked, fps=fps)
     elif is_file:
         listing = _file(path, layout, fps)
     else:
         raise DataError(f"{location} does not exist.", _close_by(path))
-    notes: tuple[str, ...] = ()
+    notes = listing.notes
     if listing.layout in ("npy", "npz") and (loaded := arrays.open_array(path).loaded):
         notes = (f"{location} is compressed: {loaded / 2**20:.1f} MiB are loaded into memory a process",)
     return VideoSet("", location, listing.layout, listing.said, listing.clips, listing.skipped, notes=notes)
@@ -183,7 +265,10 @@ def _file(path: Path, layout: str, fps: float | None) -> layouts.Listing:
     if suffix not in (".npy", ".npz"):
         what = "one video" if suffix in layouts.VIDEO_SUFFIXES else "no set"
         raise DataError(
-            f"{path} is {what}.", "A set is a folder of videos, a .npy or .npz of clips, or a .measured file."
+            f"{path} is {what}.",
+            f"Cut it into clips: cut:{path}?seconds=4."
+            if suffix in layouts.VIDEO_SUFFIXES
+            else "A set is a folder of videos, a list of them, a .npy or .npz of clips, or a .measured file.",
         )
     if layout not in ("auto", suffix[1:]):
         raise DataError(f"{path} is a {suffix} file, not layout {layout}.", "Leave --layout away.")
@@ -217,7 +302,8 @@ def _memory(array: NDArray[np.uint8], name: str, fps: float | None) -> VideoSet:
 
 
 def _preset(location: str, seed: int) -> VideoSet:
-    from synvid_eval.generators import presets
+    from synvid_eval import knobs
+    from synvid_eval.generators import presets, registry
 
     uri = location.removeprefix("preset:")
     name, _, query = uri.partition("?")
@@ -229,14 +315,21 @@ def _preset(location: str, seed: int) -> VideoSet:
     preset = presets.get(name)
     count = _whole(options.pop("n", str(preset.clips)), "n", location, 1)
     own_seed = _whole(options.pop("seed", str(seed)), "seed", location, 0)
+    if count > MOST_CLIPS:
+        raise UsageError(f"n={count} in {location} is too many.", f"Give at most {MOST_CLIPS:,}.")
+    unknown = [k for k in options if k not in knobs.names(registry.get(preset.generator))]
+    if unknown:
+        known = ["n", "seed", *knobs.names(registry.get(preset.generator))]
+        raise UsageError(f"{preset.name} has no knob {unknown[0]!r}.", nearest(unknown[0], known))
     generator = preset.configured(**options)
-    knobs = "&".join(f"{k}={v}" for k, v in sorted(options.items()))
-    address = f"{preset.name}?seed={own_seed}" + (f"&{knobs}" if knobs else "")
+    given = "".join(f"&{k}={v}" for k, v in sorted(options.items()))
+    address = f"{preset.name}?seed={own_seed}{given}"
     fps = generator.fps
     clips = tuple(ClipRef(f"{preset.name}/{i}", "preset", address, i, fps=fps) for i in range(count))
     origins = {c.id: s for c in clips if (s := generator.source(c.index)) is not None}
     said = f"{count:,} clips drawn by preset {preset.name}, seed {own_seed}"
-    return VideoSet("", location, "preset", said, clips, sources=origins or None)
+    notes = (f"{preset.name}: {preset.note}",) if origins else ()
+    return VideoSet("", location, "preset", said, clips, sources=origins or None, notes=notes)
 
 
 def _whole(text: str, key: str, location: str, low: int) -> int:
@@ -245,7 +338,34 @@ def _whole(text: str, key: str, location: str, low: int) -> int:
     return int(text)
 
 
-SCHEMES: dict[str, Callable[[str, int], VideoSet]] = {"preset": _preset}
+def _cut_parts(location: str) -> tuple[str, str]:
+    """(movie, query) of `cut:MOVIE?seconds=…`: a movie's own name may hold a question mark."""
+    movie, _, query = location.removeprefix("cut:").rpartition("?")
+    return (movie, query) if movie else (query, "")
+
+
+def _cut(location: str, seed: int) -> VideoSet:
+    movie, query = _cut_parts(location)
+    pairs = parse_qsl(query, keep_blank_values=True)
+    options = dict(pairs)
+    if not pairs or len(pairs) > 1 or "seconds" not in options:
+        raise UsageError(f"{location} cannot be read.", "It is cut:MOVIE?seconds=4.")
+    try:
+        seconds = float(options["seconds"])
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise UsageError(
+            f"seconds={options['seconds']} in {location} is no length.", "Give seconds, such as 4."
+        )
+    if not os.path.isfile(movie):
+        what = "is a folder" if os.path.isdir(movie) else "does not exist"
+        raise DataError(f"{movie} {what}.", "cut: wants one video file.")
+    clips, said, notes = cut.cut_movie(Path(movie), seconds)
+    return VideoSet("", location, "cut", said, clips, notes=notes)
+
+
+SCHEMES: dict[str, Callable[[str, int], VideoSet]] = {"preset": _preset, "cut": _cut}
 
 
 @lru_cache(maxsize=8)
@@ -281,11 +401,24 @@ class PresetClip:
         return zip(wanted, drawn, strict=True)
 
 
+def _array_clip(ref: ClipRef) -> Reader:
+    """An element of an array file, or a file that is one clip; Unreadable where it cannot be read."""
+    try:
+        if ref.index < 0 and arrays.open_array(Path(ref.path)).frames.ndim != 4:
+            raise decode.Unreadable(
+                "its `frames` are many clips [N, T, H, W, 3]: give the file itself as a set"
+            )
+        return decode.ArrayClip(ref)
+    except DataError as error:
+        raise decode.Unreadable(str(error)) from None
+
+
 _READERS: dict[str, Callable[[ClipRef], Reader]] = {
     "file": decode.VideoFile,
     "frames": decode.FrameFolder,
-    "array": decode.ArrayClip,
+    "array": _array_clip,
     "preset": PresetClip,
+    "cut": cut.CutClip,
 }
 
 
@@ -299,6 +432,6 @@ def open_clip(
     """
     if ref.kind == "memory":
         return decode.ArrayClip(ref, array)
-    if ref.kind == "file" and beat is not None:
-        return decode.VideoFile(ref, beat)
+    if ref.kind in ("file", "cut") and beat is not None:
+        return (decode.VideoFile if ref.kind == "file" else cut.CutClip)(ref, beat)
     return _READERS[ref.kind](ref)

@@ -35,7 +35,8 @@ class MetricVerdict:
 
     sentence: without the metric's name in front and without a full stop. nearest: the set that is nearest to
     the reference, only where that can be told. highest: the same for richness (`better: higher`), which is no
-    nearness. separable: whether `nearest` or `highest` could be told. measured: False where no set has a
+    nearness. closest: the set whose value is nearest where that cannot be told for sure (None for richness).
+    separable: whether `nearest` or `highest` could be told. measured: False where no set has a
     value.
     """
 
@@ -45,6 +46,7 @@ class MetricVerdict:
     separable: bool
     highest: str | None = None
     measured: bool = True
+    closest: str | None = None
 
 
 class _Ranked(NamedTuple):
@@ -78,8 +80,15 @@ def headline(comparison: Comparison) -> str:
     told = "; ".join(
         f"{one_line(v.metric)}: {v.sentence}" for v in found if v.measured and (v.separable or alone)
     )
-    tied = ", ".join(one_line(v.metric) for v in found if v.measured and not v.separable and not alone)
-    tied = f"The sets are not separable by {tied}" if tied else ""
+    closest: dict[str, list[str]] = {}
+    for verdict in found:
+        if verdict.measured and not verdict.separable and not alone:
+            closest.setdefault(verdict.closest or "", []).append(one_line(verdict.metric))
+    tied = "; ".join(
+        ", ".join(metrics) + (f" (closest in value: {short_name(name)})" if name else "")
+        for name, metrics in closest.items()
+    )
+    tied = f"Not separable: {tied}" if tied else ""
     missing: dict[str, list[str]] = {}
     for verdict in found:
         if not verdict.measured:
@@ -109,7 +118,17 @@ def _verdict(metric: str, scores: list[Score], reference: str) -> MetricVerdict:
     sentence, nearest, highest = _rank(metric, measured, reference)
     if missing:
         sentence = f"{sentence}; {missing}"
-    return MetricVerdict(metric, sentence, nearest, nearest is not None or highest is not None, highest)
+    separable = nearest is not None or highest is not None
+    return MetricVerdict(metric, sentence, nearest, separable, highest, closest=_closest(metric, measured))
+
+
+def _closest(metric: str, scores: list[Score]) -> str | None:
+    """The set with the smallest distance or difference by value alone; None for richness and ties."""
+    ranked = sorted((r for r in map(_ranked, scores) if r is not None), key=lambda r: r.point)
+    apt = len({(s.better, s.unit, s.signature) for s in scores}) == 1 and "[random" not in metric
+    if not apt or scores[0].better == "higher" or len(ranked) < 2 or ranked[0].point == ranked[1].point:
+        return None
+    return ranked[0].score.candidate
 
 
 def _rank(metric: str, scores: list[Score], reference: str) -> tuple[str, str | None, str | None]:
@@ -145,9 +164,6 @@ def _rank(metric: str, scores: list[Score], reference: str) -> tuple[str, str | 
         sentence = (
             f"{name} is nearest to {reference} ({first.words(unit)}; next {following} {second.words()})"
         )
-    unsure = [short_name(r.score.candidate) for r in ranked[2:] if r.interval is None]
-    if unsure:
-        sentence += f"; not compared, having no interval: {_list(unsure)}"
     clips = {r.score.n["candidate"] for r in ranked}
     if better == "higher" and len(clips) > 1:
         sentence += f"; it depends on the number of clips, here {min(clips)} to {max(clips)}"
@@ -165,13 +181,8 @@ def _ranked(score: Score) -> _Ranked | None:
     difference = signed_difference(score)
     if difference is None:
         return None
-    # All sets are read against one reference: its uncertainty moves every difference alike and ranks none,
-    # so the candidate's interval counts, taken from the reference's value.
-    own, value = score_interval(score), finite(score.value)
-    if own is None or value is None:
-        return _Ranked(score, abs(difference), None)
-    itself = value - difference
-    return _Ranked(score, abs(difference), absolute((own[0] - itself, own[1] - itself)))
+    interval = finite_pair(score.detail.get("difference_interval"))
+    return _Ranked(score, abs(difference), None if interval is None else absolute(interval))
 
 
 def signed_difference(score: Score) -> float | None:
@@ -196,9 +207,9 @@ def absolute(interval: tuple[float, float]) -> tuple[float, float]:
 def _why_not(ranked: list[_Ranked], better: str) -> str:
     """Why the first of `ranked` cannot be told from the others; empty where it can."""
     first = ranked[0]
-    without = [r for r in ranked[:2] if r.interval is None]
+    without = [r for r in ranked if r.interval is None]
     if without:
-        return _no_intervals(without, of_whom=len(without) == 1)
+        return _no_intervals(without, of_whom=len(without) < len(ranked))
     for other in ranked[1:]:
         if other.interval is None or first.interval is None:
             continue
@@ -230,6 +241,8 @@ def _no_intervals(ranked: list[_Ranked], of_whom: bool) -> str:
 
 def interval_reason(score: Score) -> str:
     """Why the score has no interval to be ranked by, beginning with "no interval"."""
+    if score.better == "match" and score_interval(score) is not None:
+        return "no interval of the difference"
     reason = _reason(score.interval_reason)
     if reason.lower().startswith("no interval"):
         return reason

@@ -7,19 +7,20 @@ taken.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from typing import IO, Any
+from typing import IO, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synvid_eval import features as room
+from synvid_eval.errors import SynvidEvalError, UsageError
 from synvid_eval.execute import Reply, Task, read_message, write_message
 from synvid_eval.features.base import ClipResult, Feature, Look, View
 from synvid_eval.sets import open_clip
@@ -27,6 +28,7 @@ from synvid_eval.states import Arrays, kind_of
 from synvid_eval.video.decode import ClipRef, FewerFrames, Reader, Unreadable
 from synvid_eval.video.sampling import Plan, Sampler
 
+T = TypeVar("T")
 Beat = Callable[[bytes], None]
 
 
@@ -34,12 +36,32 @@ def _silent(_: bytes) -> None:
     return None
 
 
+def class_path(feature: Feature) -> str:
+    """`module:Class` of a feature, by which another process imports it."""
+    return f"{type(feature).__module__}:{type(feature).__qualname__}"
+
+
+def _class_at(path: str) -> type[Feature]:
+    module, _, name = path.partition(":")
+    try:
+        found = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"The feature {path} cannot be imported by a worker process ({error}).",
+            "Put it into a module of its own.",
+        ) from None
+    return cast(type[Feature], found)
+
+
 def setup_task(features: Sequence[Feature], sampler: Sampler, seed: int, loud: bool = False) -> Task:
     """What a worker is told once: features with their knobs, sampler, seed."""
     from synvid_eval import knobs
 
     return {
-        "features": [{"name": f.name, "knobs": knobs.values(f)} for f in features],
+        "features": [{"class": class_path(f), "knobs": knobs.values(f)} for f in features],
+        "path": [p for p in sys.path if p],
         "sampler": knobs.values(sampler),
         "seed": seed,
         "loud": loud,
@@ -58,7 +80,9 @@ class Worker:
     @classmethod
     def from_setup(cls, setup: Task) -> Worker:
         """The worker that `setup_task` describes."""
-        features = [room.registry.get(f["name"])(**f["knobs"]) for f in setup["features"]]
+        # what the parent can import (a plug-in beside a script), after everything of this process's own
+        sys.path += [p for p in setup["path"] if p not in sys.path]
+        features = [_class_at(f["class"])(**f["knobs"]) for f in setup["features"]]
         return cls(features, Sampler(**setup["sampler"]), setup["seed"])
 
     def warm_up(self) -> None:
@@ -79,7 +103,7 @@ class Worker:
         try:
             record, results = self._look(ref, features, beat)
         except Unreadable as error:
-            return {}, {"skipped": str(error)}
+            return {}, {"skipped": str(error), "lasting": error.lasting}
         arrays: Arrays = {}
         for name, result in results.items():
             kinds = {}
@@ -94,7 +118,8 @@ class Worker:
     ) -> tuple[dict[str, Any], dict[str, ClipResult]]:
         beat(b"D")
         reader = open_clip(ref, self._array, lambda: beat(b"D"))
-        total, notes = reader.total, []
+        total = reader.total
+        notes: list[str] = []
         try:
             plan, views, size = self._views(reader, total, ref.id, features, beat)
         except FewerFrames as short:
@@ -109,6 +134,7 @@ class Worker:
                 plan, views, size = self._views(reader, total, ref.id, features, beat)
             except FewerFrames as again:
                 raise Unreadable(f"decodes {total} frames once and {again.decoded} the next time") from None
+        notes += getattr(reader, "notes", [])
         beat(b"M")
         results = {}
         for feature in features:
@@ -128,27 +154,44 @@ class Worker:
         self, reader: Reader, total: int, clip: str, features: Sequence[Feature], beat: Beat
     ) -> tuple[Plan, dict[View, dict[int, NDArray[Any]]], list[int]]:
         plan = self._sampler.plan(total, clip, self._seed)
-        at_frames = {f.view() for f in features if f.looks_at == "frames"}
-        at_runs = {f.view() for f in features if f.looks_at == "runs"}
-        looked, run = set(plan.frames), {i for r in plan.runs.values() for i in r}
-        views: dict[View, dict[int, NDArray[Any]]] = {v: {} for v in at_frames | at_runs}
+        run = {i for r in plan.runs.values() for i in r}
+        wanted: dict[View, set[int]] = {}
+        for feature in features:
+            taken = run if feature.looks_at == "runs" else feature.wants(plan.frames)
+            wanted.setdefault(feature.view(), set()).update(taken)
+        views: dict[View, dict[int, NDArray[Any]]] = {view: {} for view in wanted}
         size = [0, 0]
-        for index, frame in reader.frames(plan.wanted(bool(at_frames), bool(at_runs))):
+        # all of the plan, whatever the features: which clips can be read must not depend on what is asked
+        for index, frame in _guarded(lambda: reader.frames(plan.wanted())):
             beat(b"D")
             size = list(frame.shape[:2])
-            for view, taken in views.items():
-                if (view in at_frames and index in looked) or (view in at_runs and index in run):
-                    taken[index] = view(frame)
+            for view, indices in wanted.items():
+                if index in indices:
+                    try:
+                        views[view][index] = view(frame)
+                    except MemoryError as error:
+                        raise Unreadable.because(error, f"frame {index}: ") from None
         return plan, views, size
+
+
+def _guarded(read: Callable[[], Iterable[T]]) -> Iterator[T]:
+    """What a reader gives; whatever else it raises is the file's fault: unreadable, no bug of ours."""
+    try:
+        yield from read()
+    except (Unreadable, FewerFrames, SynvidEvalError):
+        raise
+    except Exception as error:
+        raise Unreadable.because(error) from error
 
 
 class _Heart:
     """Tells the parent of new frames (D) and of measuring (M): at once when that changes or a task begins,
-    else every 0.2 s at most.
+    else every `every` seconds at most.
     """
 
-    def __init__(self, pipe: IO[bytes]) -> None:
-        self._pipe, self._kind, self._last = pipe, b"", 0.0
+    def __init__(self, pipe: IO[bytes], every: float) -> None:
+        self._pipe, self._every = pipe, every
+        self._kind, self._last = b"", 0.0
 
     def begin(self) -> None:
         """A task begins."""
@@ -156,7 +199,7 @@ class _Heart:
 
     def __call__(self, kind: bytes) -> None:
         now = time.monotonic()
-        if kind != self._kind or now - self._last > 0.2:
+        if kind != self._kind or now - self._last > self._every:
             self._kind, self._last = kind, now
             write_message(self._pipe, kind)
 
@@ -187,17 +230,17 @@ def main() -> None:
             worker = Worker.from_setup(setup)
             worker.warm_up()
             write_message(pipe_out, b"M")
-            _serve(worker, pipe_in, pipe_out)
+            _serve(worker, pipe_in, pipe_out, setup["beat"])
     except (BrokenPipeError, KeyboardInterrupt):
         return
     except Exception as error:
         _tell_bug(pipe_out, error, "setting up")
 
 
-def _serve(worker: Worker, pipe_in: IO[bytes], pipe_out: IO[bytes]) -> None:
+def _serve(worker: Worker, pipe_in: IO[bytes], pipe_out: IO[bytes], every: float) -> None:
     from synvid_eval import archive
 
-    heart = _Heart(pipe_out)
+    heart = _Heart(pipe_out, every)
     while (message := read_message(pipe_in)) is not None:
         task = json.loads(message[1])
         heart.begin()
@@ -213,7 +256,12 @@ def _tell_bug(pipe_out: IO[bytes], error: Exception, doing: str) -> None:
     text = traceback.format_exc()
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "?"
-    facts = {"message": f"{type(error).__name__}: {error} ({doing}, at {where})", "traceback": text}
+    facts: dict[str, Any] = {
+        "message": f"{type(error).__name__}: {error} ({doing}, at {where})",
+        "traceback": text,
+    }
+    if isinstance(error, SynvidEvalError):
+        facts |= {"code": error.code, "message": error.message, "hint": error.hint}
     write_message(pipe_out, b"E", json.dumps(facts).encode())
 
 

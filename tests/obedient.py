@@ -29,6 +29,14 @@ def main() -> None:
         match task["do"]:
             case "crash":
                 os.kill(os.getpid(), signal.SIGSEGV)
+            case "crash once":  # as a worker that the system kills for memory
+                if not os.path.exists(task["mark"]):
+                    open(task["mark"], "w").close()
+                    os.kill(os.getpid(), signal.SIGKILL)
+            case "known":
+                facts = {"message": "No such photograph.", "traceback": "", "code": 3, "hint": "Install it."}
+                write_message(pipe_out, b"E", json.dumps(facts).encode())
+                return
             case "exit":
                 sys.exit(7)
             case "hang":

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from synvid_eval.errors import DataError
 from synvid_eval.execute import HERE, WINDOW, Failure, Processes, Serial, Task, WorkerBug
 from synvid_eval.features import registry
 from synvid_eval.video.sampling import Sampler
@@ -197,3 +198,30 @@ def test_no_thread_is_left_when_workers_are_gone(pools: Any) -> None:
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.05)
     assert threading.active_count() <= before
+
+
+def test_a_worker_that_is_killed_once_loses_no_clip(pools: Any, tmp_path: Path) -> None:
+    given = tasks("answer", "crash once", "answer", mark=str(tmp_path / "mark"))
+    assert values(list(pools().map(given))) == [0, 1, 2]
+
+
+def test_a_slow_consumer_is_not_taken_for_a_hanging_worker(pools: Any) -> None:
+    got = []
+    for _, reply in pools(workers=2, timeout=0.5).map(tasks(*["answer"] * 6)):
+        time.sleep(0.8)
+        got.append(reply)
+    assert not any(isinstance(r, Failure) for r in got)
+
+
+def test_an_error_of_a_known_kind_keeps_its_exit_code(pools: Any) -> None:
+    with pytest.raises(DataError, match=r"No such photograph\. Install it\."):
+        list(pools().map(tasks("known")))
+
+
+def test_nothing_in_the_current_folder_stands_for_a_library(
+    pools: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("av", "queue", "random", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('taken from the current folder')")
+    monkeypatch.chdir(tmp_path)
+    assert values(list(pools().map(tasks("answer")))) == [0]

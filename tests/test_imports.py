@@ -17,9 +17,10 @@ ROOT = Path(synvid_eval.__file__).parent
 ROWS = [
     {"__main__"},
     {"cli"},
-    {"comparison", "report"},
+    {"comparison", "report", "inspection", "rehearsal", "explanation"},
+    {"estimate"},
     {"measurement"},
-    {"worker"},
+    {"worker", "prober"},
     {"sets"},
     {"scoring"},
     {"metrics", "features", "generators", "execute", "cache", "verdict"},
@@ -33,6 +34,10 @@ ROWS = [
         "registry",
         "knobs",
         "randomness",
+        "histogram",
+        "kernels",
+        "protocols",
+        "schemas",
         "errors",
     },
 ]

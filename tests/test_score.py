@@ -83,8 +83,8 @@ def test_unknown_keys_are_warned_of_and_empty_run_and_detail_accepted():
     assert comparison.run == {} and comparison.scores[0].detail == {}
     assert warnings == [
         "f.json: unknown key 'extra' ignored",
-        "f.json: reference: unknown key 'owner' ignored",
-        "f.json: scores[0]: unknown key 'note' ignored",
+        "sets: unknown key 'owner' ignored",
+        "scores: unknown key 'note' ignored",
     ]
 
 

@@ -247,7 +247,7 @@ def test_unscored():
     assert (
         math.isnan(score.value)
         and score.reason == "No stride."
-        and score.n == {"candidate": 0, "reference": 0}
+        and score.n == {"candidate": 20, "reference": 20}
     )
 
 

@@ -49,9 +49,11 @@ def test_an_existing_path_is_no_name() -> None:
         (["x/ucf101/"], ["ucf101"]),
         (["clips.npy"], ["clips"]),
         (["preset:moving_circles?n=3"], ["moving_circles"]),
+        (["cut:films/a film.mp4?seconds=4"], ["a film"]),
+        (["lists/trainlist01.txt"], ["trainlist01"]),
         (["a/set", "b/set"], ["a/set", "b/set"]),
         (["r/a/set", "s/a/set", "t"], ["r/a/set", "s/a/set", "t"]),
-        (["set", "set"], ["{}/set", "{}/set#2"]),
+        (["set", "set"], ["set", "set#2"]),
         (["preset:moving_circles", "preset:moving_circles?n=3"], ["moving_circles", "moving_circles#2"]),
         (["set=x", "set"], ["set", "{}/set"]),
     ],
@@ -96,14 +98,16 @@ def test_equal_given_names_are_a_usage_error(run_cli: Run) -> None:
         ("nowhere", DataError, "nowhere does not exist"),
         ("no/where", DataError, "Its folder no does not exist either"),
         ("clisp", DataError, "Did you mean clips"),
-        ("one.mp4", DataError, "one.mp4 is one video"),
+        ("one.mp4", DataError, "one.mp4 is one video. Cut it into clips: cut:one.mp4?seconds=4"),
         ("notes.txt", DataError, "notes.txt is no set"),
+        ("notes.doc", DataError, "A set is a folder of videos, a list of them"),
     ],
 )
 def test_what_cannot_be_opened(location: str, error: type[Exception], text: str) -> None:
     Path("clips").mkdir()
     Path("one.mp4").write_bytes(b"x")
     Path("notes.txt").write_bytes(b"x")
+    Path("notes.doc").write_bytes(b"x")
     with pytest.raises(error) as caught:
         open_set(location)
     assert text in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -125,10 +126,9 @@ CASES: list[tuple[str, list[Score], str | None, bool, str]] = [
     (
         "a far one has none",
         [distance("a", 3, 2.9, 3.1), distance("b", 5, 4.9, 5.1), distance("c", 9)],
-        "a",
-        True,
-        "a is nearest to ucf101 (3.00 nats [2.90, 3.10]; next b 5.00 [4.90, 5.10]); not compared, "
-        "having no interval: c",
+        None,
+        False,
+        "not separable: no interval (of c)",
     ),
     (
         "two recipes",
@@ -270,6 +270,14 @@ def test_richness_is_never_set_against_the_reference() -> None:
         assert "near" not in sentence
 
 
+def test_a_reference_that_is_not_sure_makes_nothing_nearest() -> None:
+    """Candidates that are sharp by themselves, on both sides of a reference that may lie nearer to either."""
+    scores = [match("a", 0.60, 0.50, 0.0, 0.2), match("b", 0.35, 0.50, -0.25, -0.05)]
+    scores = [dataclasses.replace(s, interval=(s.value - 0.01, s.value + 0.01)) for s in scores]
+    (found,) = verdicts(comparison(*scores))
+    assert found.nearest is None and not found.separable and found.closest == "a"
+
+
 def test_headline() -> None:
     text = headline(
         comparison(
@@ -284,7 +292,7 @@ def test_headline() -> None:
     )
     assert text == (
         "color: a is nearest to ucf101 (3.1 nats [2.8, 3.4]; next b 4.9 [4.5, 5.2]). "
-        "The sets are not separable by tubelet. fid, fvd: could not be measured: needs weights."
+        "Not separable: tubelet (closest in value: a). fid, fvd: could not be measured: needs weights."
     )
     assert headline(comparison()) == "Nothing was scored against ucf101."
 

@@ -6,9 +6,11 @@ instant.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -24,8 +26,13 @@ COMMANDS = {
     "demo": "Run the main job on sets drawn here, in about a minute; needs no data and no network.",
     "measure": "Measure one set and save it; compare takes the saved file in its place.",
     "report": "Make the HTML page of a comparison again from its JSON.",
-    "list": "List metrics, features, layouts or presets.",
-    "cache": "Say where measurements are kept and how much space they take.",
+    "inspect": "Say what a set holds, what cannot be read, and what measuring it would cost here.",
+    "list": "List metrics, features, layouts, protocols or presets.",
+    "explain": "Explain a metric, feature, layout, protocol or the sampler: constants, pitfalls, cost.",
+    "schema": "Print the JSON Schema of what a command writes.",
+    "doctor": "Check this installation, and say how to mend what is missing.",
+    "cache": "Say where measurements are kept and how much space they take; remove old ones.",
+    "completion": "Print the script that completes commands and options in bash, zsh or fish.",
 }
 
 
@@ -39,6 +46,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name; a usage error names the nearest one."""
         if cmd_name not in COMMANDS:
+            if ctx.resilient_parsing:  # a shell completes a word that is no command yet
+                return None
             ctx.fail(f"No command is called {cmd_name!r}. {nearest(cmd_name, COMMANDS)}")
         command: click.Command = importlib.import_module(f"synvid_eval.cli.{cmd_name}_command").command
         return command
@@ -79,7 +88,7 @@ def run(args: list[str]) -> int:
     """Runs the command line; the exit code. Errors are one line on stderr, with `--json -` also JSON on
     stdout.
     """
-    verbose = any(a == "-v" for a in args)
+    verbose = any(re.fullmatch("-q?v", a) for a in args)
     try:
         group.main(args, prog_name="synvid-eval", standalone_mode=False)
         sys.stdout.flush()
@@ -109,7 +118,7 @@ def run(args: list[str]) -> int:
         return _fail(
             args,
             1,
-            f"The system refused:{where}: {error.strerror or error}.",
+            f"The system refused{where}: {error.strerror or error}.",
             "Is the disk full or read-only?",
         )
     except Exception as error:
@@ -122,11 +131,14 @@ def run(args: list[str]) -> int:
 def _fail(args: list[str], code: int, message: str, hint: str) -> int:
     if _json_to_stdout(args):
         document: dict[str, Any] = {"error": {"code": code, "message": message, "hint": hint}}
-        click.echo(json.dumps(document))
+        with contextlib.suppress(OSError):  # stdout may be what failed
+            click.echo(json.dumps(document))
+    if message[-1:] not in ".!?":
+        message += "."
     click.echo(f"synvid-eval: {message}{' ' + hint if hint else ''}", err=True)
     return code
 
 
 def _json_to_stdout(args: list[str]) -> bool:
-    pairs = zip(args, [*args[1:], ""], strict=True)
+    pairs = zip(args, [*args, ""][1:], strict=True)
     return any((a == "--json" and b == "-") or a == "--json=-" for a, b in pairs)

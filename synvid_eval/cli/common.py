@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,12 +17,17 @@ import click
 from synvid_eval.errors import UsageError, one_line
 
 if TYPE_CHECKING:
+    from synvid_eval.comparison import Recipe
     from synvid_eval.measurement import Options
+    from synvid_eval.rehearsal import Rehearsal
     from synvid_eval.score import Comparison
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 PLAIN_EVERY = 30.0
+
+# Any text, which a shell completes as a path; what it names is checked where it is opened.
+PATH = click.Path(readable=False)
 
 
 def _stack(*options: Callable[[Any], Any]) -> Callable[[F], F]:
@@ -40,7 +46,7 @@ talking = _stack(
     click.option("-v", "verbose", is_flag=True, help="Tracebacks and timings."),
 )
 
-measuring = _stack(
+looking = _stack(
     click.option(
         "--metrics",
         metavar="LIST",
@@ -77,9 +83,6 @@ measuring = _stack(
     ),
     click.option("--workers", default="auto", show_default=True, metavar="auto|N", help="Worker processes."),
     click.option(
-        "--cache", metavar="DIR|none", help="Where measurements are kept.  [default: the user's cache folder]"
-    ),
-    click.option(
         "--decode-timeout",
         type=click.FloatRange(min=0.1),
         default=60.0,
@@ -87,6 +90,40 @@ measuring = _stack(
         metavar="S",
         help="Seconds without a new frame after which a file is given up as hung.",
     ),
+)
+
+measuring = _stack(
+    looking,
+    click.option(
+        "--cache", metavar="DIR|none", help="Where measurements are kept.  [default: the user's cache folder]"
+    ),
+)
+
+
+following = _stack(
+    click.option(
+        "--protocol",
+        default="default",
+        show_default=True,
+        metavar="NAME",
+        help="How much of each set is looked at: default, or paper (see: explain paper).",
+    ),
+    click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Say what would be read, computed and written, with time and disk; do none of it.",
+    ),
+)
+
+
+listing = _stack(
+    click.option(
+        "--split",
+        metavar="NAME",
+        help="Which list of a folder names its clips, such as trainlist01 (UCF101), train1 (HMDB51), val.",
+    ),
+    click.option("--root", metavar="DIR", help="Where a list's videos lie, if not beside it."),
+    click.option("--follow-outside", is_flag=True, help="Let a list name files outside its root."),
 )
 
 
@@ -97,7 +134,7 @@ def outputs(*kinds: str) -> Callable[[F], F]:
         "csv": ("F", "Write one row a score as CSV; - is stdout."),
         "html": ("F", "Write a page that explains the result; - is stdout."),
     }
-    return _stack(*(click.option(f"--{k}", metavar=text[k][0], help=text[k][1]) for k in kinds))
+    return _stack(*(click.option(f"--{k}", type=PATH, metavar=text[k][0], help=text[k][1]) for k in kinds))
 
 
 def check_outputs(**targets: str | None) -> None:
@@ -128,13 +165,30 @@ def check_outputs(**targets: str | None) -> None:
 
 def write_text(text: str, target: str) -> None:
     """Writes to stdout for "-", else to a file (aside, then renamed)."""
-    from synvid_eval.archive import write_bytes
-
     if target == "-":
         sys.stdout.write(text)
         sys.stdout.flush()
     else:
+        from synvid_eval.archive import write_bytes
+
         write_bytes(Path(target), text.encode("utf-8", "backslashreplace"))
+
+
+def size_text(size: float) -> str:
+    """Bytes for people: 512 B, 3.4 MiB, 12 GiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(size) < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.3g} {unit}"
+        size /= 1024
+    return f"{size:.3g} TiB"
+
+
+def time_text(seconds: float) -> str:
+    """Seconds for people: 4 s, 12 min, 3.5 h, 2.1 days."""
+    for limit, unit, per in ((100, "s", 1), (6000, "min", 60), (48 * 3600, "h", 3600)):
+        if seconds < limit:
+            return f"{max(1, round(seconds / per))} {unit}" if per < 3600 else f"{seconds / per:.1f} {unit}"
+    return f"{seconds / 86400:.1f} days"
 
 
 def build_options(
@@ -154,6 +208,8 @@ def build_options(
     if workers != "auto" and not (workers.isascii() and workers.isdigit() and 0 < int(workers) <= 1024):
         raise UsageError(f"--workers {workers} is no number of processes.", "Give auto, or 1 and more.")
     parse_share(max_skipped)
+    if decode_timeout != decode_timeout:
+        raise UsageError("--decode-timeout nan is no number of seconds.", "Give seconds, such as 60.")
     root = None if cache == "none" else Path(cache) if cache else default_root()
     return Options(
         seed=seed,
@@ -171,44 +227,129 @@ def name_list(text: str | None) -> list[str] | None:
     return None if text is None else [n.strip() for n in text.split(",") if n.strip()]
 
 
+def rehearsed(
+    places: Sequence[str],
+    made: Recipe,
+    options: Options,
+    writes: Sequence[str],
+    json: str | None,
+    **opening: Any,
+) -> None:
+    """`--dry-run`: says what would be done (as JSON with `--json -`); `opening` goes to `open_all`."""
+    from dataclasses import replace
+
+    from synvid_eval.comparison import open_all
+    from synvid_eval.rehearsal import rehearse
+    from synvid_eval.score import dump_json
+
+    chosen = replace(options, sampler=made.sampler)
+    opened = open_all(list(places), seed=options.seed, protocol=made.protocol, **opening)
+    plan = replace(
+        rehearse(opened, made.features, chosen),
+        writes=list(writes),
+        metrics=[m.name for m in made.metrics],
+        protocol=made.protocol.name,
+    )
+    if json == "-":
+        write_text(dump_json(plan.to_dict()), json)
+    else:
+        for line in _plan_lines(plan):
+            click.echo(one_line(line))
+
+
+def _plan_lines(plan: Rehearsal) -> list[str]:
+    lines = ["Dry run: nothing is kept or written."]
+    for one in plan.sets:
+        if one.layout == "measured":
+            lines.append(f"{one.name}: {one.location}: {one.clips:,} clips, measured already")
+            continue
+        lines.append(f"{one.name}: {one.layout}: {one.recognized}")
+        size = "" if one.read_bytes is None else f" ({size_text(one.read_bytes)})"
+        todo = (
+            f"{one.to_measure:,} clips to read and measure{size}" if one.to_measure else "nothing to measure"
+        )
+        lines.append(f"  {todo}; {one.cached_clips:,} clips ({one.cached_shards:,} shards) are in the cache")
+        if one.unread and plan.cache is not None and one.cached_clips:
+            lines.append(f"  {one.unread:,} of them are new or changed since the cache saw this set")
+        if one.skipped:
+            lines.append(f"  {one.skipped:,} would be skipped, as listing shows")
+    lines.append(f"computes: {', '.join(plan.metrics)} (features {', '.join(plan.features)})")
+    if plan.protocol != "default":
+        lines.append(f"protocol: {plan.protocol} (see: explain {plan.protocol})")
+    workers = f"{plan.workers} worker{'' if plan.workers == 1 else 's'}"
+    if not any(s.to_measure for s in plan.sets):
+        lines.append("time:     a second or two, since nothing is to be measured")
+    elif plan.seconds is None:
+        lines.append("time:     unknown: the clips that were tried could not be measured")
+    else:
+        memory = "" if plan.memory_bytes is None else f" and {size_text(plan.memory_bytes)} of memory"
+        lines.append(
+            f"time:     about {time_text(plan.seconds)}{memory} with {workers} (by a few clips tried)"
+        )
+    if plan.cache is None:
+        lines.append("disk:     nothing is kept (--cache none)")
+    elif plan.cache_bytes:
+        lines.append(f"disk:     about {size_text(plan.cache_bytes)} more in {plan.cache}")
+    lines.append(f"writes:   {', '.join(plan.writes) or 'no file: the table goes to stdout'}")
+    return lines
+
+
 class Terminal:
-    """Progress on stderr: a live line on a terminal, else one plain line every 30 s; nothing with `quiet`."""
+    """Progress on stderr: a live line on a terminal, else a plain line every 30 s (also where nothing comes
+    in, so that a log shows what is waited for); nothing with `quiet`.
+    """
 
     def __init__(self, quiet: bool, verbose: bool = False) -> None:
         self._quiet, self.verbose = quiet, verbose
         self._live = None if quiet or not sys.stderr.isatty() else _live()
         self._task: Any = None
-        self._name, self._total, self._done, self._cached = "", 0, 0, 0
-        self._began = self._spoke = time.monotonic()
+        self._name, self._total, self._done, self._cached, self._reading = "", 0, 0, 0, ""
+        self._began = time.monotonic()
+        self._over = threading.Event()
 
     def __enter__(self) -> Terminal:
         if self._live is not None:
             self._live.start()
+        elif not self._quiet:
+            threading.Thread(target=self._speak, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._over.set()
         if self._live is not None:
             self._live.stop()
+
+    def _speak(self) -> None:
+        while not self._over.wait(PLAIN_EVERY):
+            if self._done < self._total:
+                reading = f", reading {self._reading}" if self._reading else ""
+                done = f"{self._name}: {self._done:,} of {self._total:,} clips"
+                self.say(f"{done}{self._pace()}{reading}")
+
+    def _pace(self) -> str:
+        """Rate and time left, from the clips that were measured (those of the cache take no time)."""
+        rate = (self._done - self._cached) / max(time.monotonic() - self._began, 1e-9)
+        if not rate:
+            return ""
+        per_second = f"{rate:.3g}" if rate < 100 else f"{rate:,.0f}"
+        return f", {per_second} clips/s, about {time_text((self._total - self._done) / rate)} left"
 
     def begin(self, name: str, clips: int) -> None:
         """A set of that many clips begins."""
         self._name, self._total, self._done, self._cached = one_line(name), clips, 0, 0
-        self._began = self._spoke = time.monotonic()
+        self._reading, self._began = "", time.monotonic()
         if self._live is not None:
-            self._task = self._live.add_task(self._name, total=clips)
+            self._task = self._live.add_task(self._name, total=clips, pace="", reading="")
 
-    def advance(self, clips: int, cached: bool) -> None:
-        """That many clips are done."""
+    def advance(self, clips: int, cached: bool, reading: str = "") -> None:
+        """That many clips are done; `reading` is the one that is waited for."""
         self._done += clips
         self._cached += clips if cached else 0
+        self._reading = one_line(reading)
         now = time.monotonic()
         if self._live is not None:
-            self._live.update(self._task, completed=self._done)
-        elif now - self._spoke >= PLAIN_EVERY and not self._quiet:
-            self._spoke = now
-            rate = (self._done - self._cached) / max(now - self._began, 1e-9)
-            left = f", about {(self._total - self._done) / rate:.0f} s left" if rate else ""
-            self.say(f"{self._name}: {self._done:,} of {self._total:,} clips, {rate:.1f} clips/s{left}")
+            facts = {"pace": self._pace().removeprefix(", "), "reading": self._reading}
+            self._live.update(self._task, completed=self._done, **facts)
         if self._done == self._total and self.verbose:
             self.say(
                 f"{self._name}: {self._total:,} clips in {now - self._began:.2f} s "
@@ -227,11 +368,17 @@ class Terminal:
 
 def _live() -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.table import Column
 
     console = Console(stderr=True)
-    name = TextColumn("{task.description}", markup=False)
-    return Progress(name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console)
+    name, pace = (TextColumn(f"{{task.{f}}}", markup=False) for f in ("description", "fields[pace]"))
+    reading = TextColumn(
+        "{task.fields[reading]}",
+        markup=False,
+        table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+    )
+    return Progress(name, BarColumn(20), MofNCompleteColumn(), pace, reading, console=console, expand=True)
 
 
 def score_csv(comparison: Comparison) -> str:
@@ -251,97 +398,6 @@ def score_csv(comparison: Comparison) -> str:
                 }
             )
     return out.getvalue()
-
-
-def print_comparison(comparison: Comparison) -> None:
-    """The table of scores and the verdict, on stdout: colored on a terminal, plain text where piped."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from synvid_eval.rounding import (
-        arrow,
-        finite,
-        format_corrected,
-        format_interval,
-        format_number,
-        format_value,
-        last_digit,
-        score_interval,
-    )
-    from synvid_eval.verdict import headline
-
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-    reference = one_line(comparison.reference.name)
-    table = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for heading in (
-        "metric",
-        "set",
-        "value",
-        "corrected",
-        "95 % interval",
-        "reference / floor",
-        "clips",
-        "unit",
-    ):
-        right = heading in ("value", "corrected", "95 % interval", "reference / floor", "clips")
-        table.add_column(heading, justify="right" if right else "left", overflow="fold")
-    last = ""
-    for score in sorted(comparison.scores, key=lambda s: comparison.metrics().index(s.metric)):
-        last_place = last_digit(score_interval(score))
-        beside, floor = finite(score.detail.get("reference")), finite(score.detail.get("floor"))
-        other = (
-            format_number(beside, last_place)
-            if beside is not None
-            else f"floor {format_number(floor)}"
-            if floor is not None
-            else ""
-        )
-        if last and score.metric != last:
-            table.add_section()
-        cells = [
-            f"{one_line(score.metric)} {arrow(score.better)}" if score.metric != last else "",
-            one_line(score.candidate),
-            format_value(score),
-            format_corrected(score) if score.corrected is not None else "",
-            format_interval(score) if score.interval is not None else "—",
-            other,
-            f"{score.n['candidate']:,} / {score.n['reference']:,}",
-            one_line(score.unit),
-        ]
-        last = score.metric
-        table.add_row(*(Text(c) for c in cells))
-    console.print(
-        Text(f"\nEach set against {reference}  (↓ lower is nearer, ≈ should match the reference, ↑ higher)")
-    )
-    console.print(table)
-    for line in _reasons(comparison):
-        console.print(Text(line), soft_wrap=True)
-    console.print(Text(headline(comparison)), soft_wrap=True)
-
-
-def _reasons(comparison: Comparison) -> list[str]:
-    """What is missing and why: a line a metric (first reason, how many more), one a set that has skips."""
-    no_value: dict[str, list[str]] = {}
-    no_interval: dict[str, list[str]] = {}
-    for score in comparison.scores:
-        if score.reason:
-            no_value.setdefault(score.metric, []).append(f"{score.candidate}: {score.reason}")
-        elif score.interval is None and score.interval_reason:
-            no_interval.setdefault(score.metric, []).append(score.interval_reason)
-    lines = []
-    for what, found in (("no value", no_value), ("no interval", no_interval)):
-        for metric, reasons in found.items():
-            distinct = list(dict.fromkeys(reasons))
-            more = f" (and {len(distinct) - 1} more like it)" if len(distinct) > 1 else ""
-            lines.append(one_line(f"{metric}: {what}: {distinct[0]}{more}"))
-    for side in [*comparison.candidates, comparison.reference]:
-        if side.skipped:
-            first = "; ".join(f"{s['id']}: {s['reason']}" for s in side.skipped[:3])
-            more = f"; and {len(side.skipped) - 3} more" if len(side.skipped) > 3 else ""
-            lines.append(one_line(f"{side.name}: {len(side.skipped)} skipped: {first}{more}"))
-    return lines
 
 
 def command_line(words: Sequence[str]) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 
 import click
 
-from synvid_eval.cli import common
+from synvid_eval.cli import common, table
 
 
 @click.command(name="compare")
-@click.argument("sets", nargs=-1, metavar="SET... REFERENCE")
+@click.argument("sets", nargs=-1, type=common.PATH, metavar="SET... REFERENCE")
 @common.measuring
+@common.listing
+@common.following
 @common.outputs("json", "csv", "html")
 @common.talking
 def command(
@@ -23,9 +25,14 @@ def command(
     clips: int | None,
     layout: str,
     fps: float | None,
+    split: str | None,
+    root: str | None,
+    follow_outside: bool,
     json: str | None,
     csv: str | None,
     html: str | None,
+    protocol: str,
+    dry_run: bool,
     quiet: bool,
     verbose: bool,
     **running: Any,
@@ -40,8 +47,9 @@ def command(
       synvid-eval compare synth/ ucf101/
       synvid-eval compare a=runs/a/ b=runs/b/ ucf101/ --html report.html --json scores.json
       synvid-eval compare preset:moving_circles?n=100 ucf101/ --metrics color,motion
+      synvid-eval compare synth/ ucf101/ --dry-run
     """
-    from synvid_eval.comparison import compare
+    from synvid_eval.comparison import build_recipe, compare
     from synvid_eval.errors import UsageError
 
     if len(sets) < 2:
@@ -52,15 +60,21 @@ def command(
     common.check_outputs(json=json, csv=csv, html=html)
     with common.Terminal(quiet, verbose) as progress:
         options = common.build_options(progress=progress, verbose=verbose, **running)
+        opening: dict[str, Any] = {"clips": clips, "layout": layout, "fps": fps}
+        opening |= {"split": split, "root": root, "follow_outside": follow_outside}
+        if dry_run:
+            made = build_recipe(common.name_list(metrics), settings, frames, protocol)
+            writes = [t for t in (json, csv, html) if t and t != "-"]
+            common.rehearsed(sets, made, options, writes, json, **opening)
+            return
         comparison = compare(
             list(sets[:-1]),
             sets[-1],
             metrics=common.name_list(metrics),
             settings=settings,
             frames=frames,
-            clips=clips,
-            layout=layout,
-            fps=fps,
+            protocol=protocol,
+            **opening,
             command=common.command_line(sys.argv[1:]),
             options=options,
         )
@@ -78,7 +92,7 @@ def deliver(comparison: Any, *, json: str | None, csv: str | None, html: str | N
 
         common.write_text(page(comparison), html)
     if "-" not in (json, csv, html):
-        common.print_comparison(comparison)
+        table.print_comparison(comparison)
     for target in (json, csv, html):
         if target and target != "-":
             say(f"written: {target}")

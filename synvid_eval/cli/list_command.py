@@ -1,4 +1,4 @@
-"""`synvid-eval list metrics|features|layouts|presets`."""
+"""`synvid-eval list metrics|features|layouts|protocols|presets`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import click
 
 from synvid_eval.cli import common
 
-WHAT = ("metrics", "features", "layouts", "presets")
+WHAT = ("metrics", "features", "layouts", "protocols", "presets")
 
 
 @click.command(name="list")
 @click.argument("what", type=click.Choice(WHAT))
 @common.outputs("json")
 def command(what: str, json: str | None) -> None:
-    """List what is installed: metrics, features, layouts or presets.
+    """List what is installed: metrics, features, layouts, protocols or presets.
 
     \b
     Examples:
@@ -23,7 +23,13 @@ def command(what: str, json: str | None) -> None:
     from synvid_eval.score import dump_json
 
     common.check_outputs(json=json)
-    rows = {"metrics": _metrics, "features": _features, "layouts": _layouts, "presets": _presets}[what]()
+    rows = {
+        "metrics": _metrics,
+        "features": _features,
+        "layouts": _layouts,
+        "presets": _presets,
+        "protocols": _protocols,
+    }[what]()
     if json:
         common.write_text(dump_json({what: rows}), json)
     if json != "-":
@@ -55,6 +61,12 @@ def _layouts() -> list[dict[str, str]]:
         "about": "a .measured file, as `measure` writes it (recognized by its suffix)",
     }
     return [*({"name": n, "about": a} for n, a in LAYOUTS.items()), measured]
+
+
+def _protocols() -> list[dict[str, str]]:
+    from synvid_eval.protocols import PROTOCOLS
+
+    return [{"name": p.name, "about": p.about} for p in PROTOCOLS.values()]
 
 
 def _presets() -> list[dict[str, str]]:

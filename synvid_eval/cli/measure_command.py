@@ -10,9 +10,11 @@ from synvid_eval.cli import common
 
 
 @click.command(name="measure")
-@click.argument("set_", metavar="SET")
+@click.argument("set_", type=common.PATH, metavar="SET")
 @click.option("--out", required=True, metavar="F.measured", help="The file to write.")
 @common.measuring
+@common.listing
+@common.following
 @common.talking
 def command(
     set_: str,
@@ -23,14 +25,19 @@ def command(
     clips: int | None,
     layout: str,
     fps: float | None,
+    split: str | None,
+    root: str | None,
+    follow_outside: bool,
+    protocol: str,
+    dry_run: bool,
     quiet: bool,
     verbose: bool,
     **running: Any,
 ) -> None:
     """Measure one SET and save the result; compare takes the file wherever it takes a SET.
 
-    A measured file holds statistics, no pixels: measure a private or distant set where it lies and carry the
-    file.
+    Measure a distant set where it lies and carry the file. It holds statistics, clip names and, where clips
+    are few, feature rows such as normalized patches of 8×8 pixels; no frames.
 
     \b
     Examples:
@@ -46,16 +53,22 @@ def command(
     if not out.endswith(".measured"):
         raise UsageError(f"--out {out} does not end in .measured.", f"Give --out {out}.measured.")
     common.check_outputs(out=out)
-    made = build_recipe(common.name_list(metrics), settings, frames)
+    made = build_recipe(common.name_list(metrics), settings, frames, protocol)
     with common.Terminal(quiet, verbose) as progress:
         options = common.build_options(progress=progress, verbose=verbose, **running)
         options = replace(options, sampler=made.sampler)
-        (videos,) = open_all([set_], clips=clips, layout=layout, fps=fps, seed=options.seed)
+        opening: dict[str, Any] = {"clips": clips, "layout": layout, "fps": fps}
+        opening |= {"split": split, "root": root, "follow_outside": follow_outside}
+        if dry_run:
+            common.rehearsed([set_], made, options, [out], None, **opening)
+            return
+        (videos,) = open_all([set_], seed=options.seed, protocol=made.protocol, **opening)
         if isinstance(videos, Measurement):
             raise UsageError(f"{set_} is measured already.", "Give the set that it was made of.")
         progress.say(f"{videos.name}: {videos.layout}: {videos.said}")
         with Measurer(made.features, options) as measurer:
             measured = measurer.measure(videos)
+    measured = replace(measured, about={**measured.about, "protocol": made.protocol.name})
     measured.save(out)
     facts = measured.facts
     skipped = f", {len(facts.skipped)} skipped" if facts.skipped else ""

@@ -10,10 +10,11 @@ from synvid_eval.cli import common
 
 
 @click.command(name="report")
-@click.argument("file", metavar="FILE.json")
+@click.argument("file", type=common.PATH, metavar="FILE.json")
 @common.outputs("html")
+@click.option("--dry-run", is_flag=True, help="Read and check the file, say what would be written.")
 @common.talking
-def command(file: str, html: str | None, quiet: bool, verbose: bool) -> None:
+def command(file: str, html: str | None, dry_run: bool, quiet: bool, verbose: bool) -> None:
     """Make the HTML page of a comparison from the JSON that compare wrote: the same bytes as compare --html.
 
     \b
@@ -37,6 +38,13 @@ def command(file: str, html: str | None, quiet: bool, verbose: bool) -> None:
     progress = common.Terminal(quiet, verbose)
     for warning in warnings:
         progress.say(warning)
+    if dry_run:
+        done = "the page would go to stdout" if html == "-" else f"{html} would be written"
+        click.echo(
+            f"Dry run: {file} holds {len(comparison.scores)} scores of {len(comparison.candidates)} sets; "
+            f"{done} in a second or two."
+        )
+        return
     common.write_text(page(comparison), html)
     if html != "-":
         progress.say(f"written: {html}")

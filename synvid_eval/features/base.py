@@ -9,7 +9,7 @@ kept.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -75,6 +75,10 @@ class Feature(ABC):
     @abstractmethod
     def view(self) -> View:
         """The per-frame reduction: a hashable callable, RGB frame uint8 [H, W, 3] → array."""
+
+    def wants(self, frames: Sequence[int]) -> Sequence[int]:
+        """Which of the looked-at frame indices this feature's view is taken of (`looks_at` "frames"): all."""
+        return frames
 
     @abstractmethod
     def measure(self, look: Look) -> ClipResult:

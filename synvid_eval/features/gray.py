@@ -26,11 +26,7 @@ def center_square(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     frame: uint8 [H, W, 3]. The result is a C-contiguous copy or the frame itself; ValueError for any other
     shape.
     """
-    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
-        raise ValueError(f"a frame is uint8 [H, W, 3] with H, W ≥ 1, got {frame.dtype} {list(frame.shape)}")
-    height, width = frame.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
+    side, top, left = corner(frame)
     return np.ascontiguousarray(frame[top : top + side, left : left + side])
 
 
@@ -41,15 +37,35 @@ def is_constant(frame: NDArray[np.uint8]) -> bool:
     return bool((frame[0] == first).all() and (frame == first).all())
 
 
+def corner(frame: NDArray[np.uint8]) -> tuple[int, int, int]:
+    """Side, top and left of the centered square of a frame, uint8 [H, W, 3]; ValueError for anything else."""
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+        raise ValueError(f"a frame is uint8 [H, W, 3] with H, W ≥ 1, got {frame.dtype} {list(frame.shape)}")
+    height, width = frame.shape[:2]
+    side = min(height, width)
+    return side, (height - side) // 2, (width - side) // 2
+
+
+def interleaved(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A frame [H, W, 3] as the lines [H, 3·W] it lies in memory as; a copy only where it does not."""
+    return np.ascontiguousarray(frame).reshape(len(frame), -1)
+
+
 @numba.njit(cache=True, nogil=True)
-def _luma(frame: Any, out: Any) -> None:
-    for y in range(frame.shape[0]):
-        for x in range(frame.shape[1]):
-            out[y, x] = (
-                _RED * np.float32(frame[y, x, 0])
-                + _GREEN * np.float32(frame[y, x, 1])
-                + _BLUE * np.float32(frame[y, x, 2])
-            )
+def luma_line(pixels: Any, out: Any) -> None:
+    """Writes the gray of a line of pixels, uint8 [≥ 3·n] (R, G, B, R, …), to out, float32 [n]."""
+    for x in range(out.shape[0]):
+        # Unsigned indices spare the compiler the case of negative ones: the loop then runs on vectors.
+        red = np.float32(pixels[np.uint64(3 * x)])
+        green = np.float32(pixels[np.uint64(3 * x + 1)])
+        blue = np.float32(pixels[np.uint64(3 * x + 2)])
+        out[x] = _RED * red + _GREEN * green + _BLUE * blue
+
+
+@numba.njit(cache=True, nogil=True)
+def _luma(lines: Any, out: Any) -> None:
+    for y in range(out.shape[0]):
+        luma_line(lines[y], out[y])
 
 
 def luma(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -59,7 +75,7 @@ def luma(frame: NDArray[np.uint8]) -> NDArray[np.float32]:
     instruction differs between the middle and the end of a line). Source: ITU-R BT.601-7, 2.5.1.
     """
     out = np.empty(frame.shape[:2], np.float32)
-    _luma(frame, out)
+    _luma(interleaved(frame), out)
     return out
 
 
@@ -95,21 +111,57 @@ def resize_weights(source: int, target: int) -> tuple[NDArray[np.int64], NDArray
 
 
 @numba.njit(cache=True, nogil=True)
+def _add_line(line: Any, weight: float, pixels: Any) -> None:
+    for x in range(line.shape[0]):
+        line[x] += weight * np.float64(pixels[x])
+
+
+@numba.njit(cache=True, nogil=True)
+def _shorten(line: Any, starts: Any, weights: Any, total: float, out: Any) -> None:
+    """out[j] = Σ_k weights[j, k]·line[starts[j] + k] / total², float32."""
+    target, taps = weights.shape
+    square = total * total
+    for j in range(target):
+        value = 0.0
+        first = starts[j]
+        for k in range(taps):
+            value += weights[j, k] * line[np.uint64(first + k)]
+        out[j] = np.float32(value / square)
+
+
+@numba.njit(cache=True, nogil=True)
 def _resize(image: Any, starts: Any, weights: Any, total: float, out: Any) -> None:
     source, (target, taps) = image.shape[0], weights.shape
     line = np.empty(source)
     for i in range(target):
         line[:] = 0.0
         for k in range(taps):
-            weight = weights[i, k]
-            if weight > 0.0:
-                for x in range(source):
-                    line[x] += weight * np.float64(image[starts[i] + k, x])
-        for j in range(target):
-            value = 0.0
-            for k in range(taps):
-                value += weights[j, k] * line[starts[j] + k]
-            out[i, j] = np.float32(value / (total * total))
+            if weights[i, k] > 0.0:
+                _add_line(line, weights[i, k], image[starts[i] + k])
+        _shorten(line, starts, weights, total, out[i])
+
+
+@numba.njit(cache=True, nogil=True)
+def _gray_resize(
+    lines: Any, top: int, left: int, source: int, starts: Any, weights: Any, total: float, out: Any
+) -> None:
+    """`_luma` of the square at (top, left) and `_resize` in one: the same operations on the same values,
+    without an image between them. Gray lines are kept in a ring as long as they are needed.
+    """
+    target, taps = weights.shape
+    ring = np.empty((taps, source), np.float32)
+    line = np.empty(source)
+    done = 0
+    for i in range(target):
+        line[:] = 0.0
+        first = starts[i]
+        for y in range(max(done, first), first + taps):
+            luma_line(lines[top + y, 3 * left : 3 * (left + source)], ring[y % taps])
+        done = first + taps
+        for k in range(taps):
+            if weights[i, k] > 0.0:
+                _add_line(line, weights[i, k], ring[(first + k) % taps])
+        _shorten(line, starts, weights, total, out[i])
 
 
 def resize_square(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
@@ -137,8 +189,13 @@ class GrayCrop:
 
     def __call__(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The crop of a frame, uint8 [H, W, 3]; ValueError for any other shape or type."""
-        square = center_square(frame)
+        side, top, left = corner(frame)
         if self.channels == "gray":
-            return resize_square(luma(square), self.side)
+            if side == self.side:
+                return luma(frame[top : top + side, left : left + side])
+            out = np.empty((self.side, self.side), np.float32)
+            _gray_resize(interleaved(frame), top, left, side, *resize_weights(side, self.side), out)
+            return out
+        square = center_square(frame)
         planes = [resize_square(square[..., c].astype(np.float32), self.side) for c in range(3)]
         return cast(NDArray[np.float32], np.stack(planes, axis=-1))

@@ -11,6 +11,7 @@ Source: N. Dalal, B. Triggs, "Histograms of oriented gradients for human detecti
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -85,9 +86,13 @@ class Hog(Feature):
             return []
         return sorted({(4 * j + 1) * looked_at // (4 * self.frames) for j in range(self.frames)})
 
+    def wants(self, frames: Sequence[int]) -> Sequence[int]:
+        """The taken frames' indices."""
+        return [frames[i] for i in self.taken(len(frames))]
+
     def measure(self, look: Look) -> ClipResult:
         """Rows of the taken frames."""
-        taken = [look.views[look.frames[i]] for i in self.taken(len(look.frames))]
+        taken = [look.views[i] for i in self.wants(look.frames)]
         found = [descriptor(view, self.bins, self.cells, self.border) for view in taken]
         rows = [row for row in found if row is not None]
         states: dict[str, State] = {"frames": Counts([len(taken), len(taken) - len(rows)])}

@@ -6,6 +6,8 @@ number comes out depends on conventions by half a unit, so they are all knobs or
 - Rec. 601 gray (float32, not rounded) of the centered square of the short side s; from there on float64.
 - Mean removed; times a 2-D Hann window, the outer product of two *periodic* ones (½ − ½ cos(2πn/s),
   `scipy.signal.windows.hann(s, sym=False)`); *amplitude* |F| (not power) divided by √Σw², w the 2-D window.
+  Times such a window in space is (−¼, ½, −¼) around each frequency, along both axes: the window is applied
+  to the transform, and one transform serves "hann" and "none" alike.
 - Frequencies in cycles/pixel; logarithmic radial bins from max(low, cycles/s) up to, not including, high;
   amplitude and frequency of a bin are its plain means over the full plane (from a half plane with weights). A
   frequency exactly on an inner edge belongs to the upper bin: radii are whole numbers' roots, and edges equal
@@ -22,15 +24,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Literal, NamedTuple, cast
+from typing import Any, ClassVar, Literal, NamedTuple, cast
 
+import numba
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
 from synvid_eval.errors import UsageError
 from synvid_eval.features.base import ClipResult, Feature, Look, View
-from synvid_eval.features.gray import center_square, is_constant, luma
+from synvid_eval.features.gray import corner, interleaved, is_constant, luma_line
 from synvid_eval.knobs import knob
 from synvid_eval.states import Counts, Moments, State
 
@@ -93,21 +96,106 @@ def radial_bins(side: int, low: float, high: float, bins: int) -> RadialBins:
 
 
 @lru_cache(maxsize=16)
-def _window(kind: str, side: int) -> tuple[Floats | None, float]:
-    """The 2-D window [side, side] (None for none) and √Σw²."""
+def _norm(kind: str, side: int) -> float:
+    """√Σw² of the 2-D window w."""
     if kind == "none":
-        return None, float(side)
+        return float(side)
     line = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(side) / side)
-    window = np.outer(line, line)
-    return window, float(np.sqrt(np.sum(window**2)))
+    return float(np.sum(line**2))
 
 
-def _amplitude(gray: Floats, kind: str) -> Floats:
-    """|F|/√Σw² of a mean-free image [s, s], the half plane of `rfft2`, flat."""
-    window, norm = _window(kind, len(gray))
-    transform = scipy.fft.rfft2(gray if window is None else gray * window, workers=1)
-    amplitude: Floats = np.abs(transform).ravel() / norm
-    return amplitude
+@numba.njit(cache=True, nogil=True)
+def _gray_square(lines: Any, top: int, left: int, line: Any, out: Any) -> None:
+    """Gray of the square at (top, left) less that of its first pixel (exact: both are float32), float64."""
+    side = out.shape[0]
+    first = np.float64(0.0)
+    for y in range(side):
+        luma_line(lines[top + y, 3 * left : 3 * (left + side)], line)
+        if y == 0:
+            first = np.float64(line[0])
+        for x in range(side):
+            out[y, x] = np.float64(line[x]) - first
+
+
+@numba.njit(cache=True, nogil=True)
+def _absolute(values: Any, norm: float, out: Any) -> float:
+    """|re + i·im| / norm of complex values [n] given as float64 [2·n], and the largest of them."""
+    for x in range(out.shape[0]):
+        re, im = values[np.uint64(2 * x)], values[np.uint64(2 * x + 1)]
+        out[x] = np.sqrt(re * re + im * im) / norm
+    largest = 0.0
+    for x in range(out.shape[0]):
+        largest = max(largest, out[x])
+    return largest
+
+
+@numba.njit(cache=True, nogil=True)
+def _plain_amplitude(plane: Any, norm: float, out: Any) -> float:
+    """|F| / norm of a half plane, float64 [s, 2·(s//2 + 1)] (re, im, re, …), to out [s, s//2 + 1]; its
+    maximum.
+    """
+    largest = 0.0
+    for y in range(plane.shape[0]):
+        largest = max(largest, _absolute(plane[y], norm, out[y]))
+    return largest
+
+
+@numba.njit(cache=True, nogil=True)
+def _hann_amplitude(plane: Any, norm: float, out: Any) -> float:
+    """`_plain_amplitude` of the image times a periodic 2-D Hann window.
+
+    In each line the columns −1 and s//2 + 1, which the half plane does not hold, are the conjugates of
+    columns 1 and s − s//2 − 1 of the opposite line.
+    """
+    side, width = plane.shape
+    last = 2 * (side - side // 2 - 1)
+    down = np.empty((side, width))
+    for y in range(side):
+        before, here, after = plane[y - 1 if y else side - 1], plane[y], plane[y + 1 if y + 1 < side else 0]
+        line = down[y]
+        for x in range(width):
+            line[x] = 0.5 * here[x] - 0.25 * (before[x] + after[x])
+    wide = np.empty(width + 4)
+    both = np.empty(width)
+    largest = 0.0
+    for y in range(side):
+        opposite = down[side - y if y else 0]
+        wide[0], wide[1] = opposite[min(2, width - 2)], -opposite[min(3, width - 1)]
+        wide[2 : width + 2] = down[y]
+        wide[width + 2], wide[width + 3] = opposite[last], -opposite[last + 1]
+        for x in range(width):
+            both[x] = 0.5 * wide[x + 2] - 0.25 * (wide[x] + wide[x + 4])
+        largest = max(largest, _absolute(both, norm, out[y]))
+    return largest
+
+
+@numba.njit(cache=True, nogil=True)
+def _bin_means(amplitude: Any, positions: Any, bins: Any, weights: Any, out: Any) -> None:
+    for k in range(positions.shape[0]):
+        out[bins[k]] += weights[k] * amplitude[positions[k]]
+
+
+class Amplitude(NamedTuple):
+    """|F|/√Σw², flat in the layout of `rfft2`, and the largest of all."""
+
+    values: Floats
+    largest: float
+
+
+def transform(square: Floats) -> Floats:
+    """The transform of an image [s, s] less its mean: the half plane of `rfft2`, re and im side by side."""
+    plane = np.ascontiguousarray(scipy.fft.rfft2(square, workers=1))
+    plane[0, 0] = 0  # the mean removed
+    return plane.view(np.float64)
+
+
+def amplitude_of(plane: Floats, kind: str) -> Amplitude:
+    """The amplitude of an image under window `kind` ("hann" or "none") from its `transform`."""
+    side = len(plane)
+    out = np.empty((side, plane.shape[1] // 2))
+    kernel = _plain_amplitude if kind == "none" else _hann_amplitude
+    largest = float(kernel(plane, _norm(kind, side), out))
+    return Amplitude(out.ravel(), largest)
 
 
 @dataclass(frozen=True)
@@ -145,6 +233,11 @@ def log_spectrum_grid(feature: Spectrum) -> Floats:
     return cast(Floats, np.sqrt(edges[:-1] * edges[1:]))
 
 
+@lru_cache(maxsize=16)
+def _log_grid(low: float, high: float, bins: int) -> Floats:
+    return cast(Floats, np.log(log_spectrum_grid(Spectrum(low=low, high=high, bins=bins, min_bins=2))))
+
+
 def _mean_of_finite(values: Floats) -> float:
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else float("nan")
@@ -164,37 +257,38 @@ class FrameSpectrum:
         """The row of a frame, uint8 [H, W, 3]; ValueError for any other shape or type."""
         recipe = self.recipe
         out = np.full(6 + recipe.bins, np.nan)
-        square = center_square(frame)
-        if is_constant(square):
+        side, top, left = corner(frame)
+        if is_constant(frame[top : top + side, left : left + side]):
             out[0] = CONSTANT
             return out
         out[0] = UNFIT
-        low = max(recipe.low, recipe.cycles / len(square))
+        low = max(recipe.low, recipe.cycles / side)
         if low >= recipe.high:
             return out
-        gray = luma(square).astype(np.float64)
-        gray -= gray.mean()
-        amplitude = _amplitude(gray, recipe.window)
-        main = self._fit(amplitude, len(square), low, recipe.high)
+        gray = np.empty((side, side))
+        _gray_square(interleaved(frame), top, left, np.empty(side, np.float32), gray)
+        plane = transform(gray)
+        amplitude = amplitude_of(plane, recipe.window)
+        main = self._fit(amplitude, side, low, recipe.high)
         if main is None:
             return out
         out[0] = USABLE
         out[1:4] = main.alpha, main.log_amplitude, main.residual
-        plain = amplitude if recipe.window == "none" else _amplitude(gray, "none")
-        no_window = self._fit(plain, len(square), low, recipe.high)
-        wide = self._fit(amplitude, len(square), max(WIDE[0], recipe.cycles / len(square)), WIDE[1])
+        plain = amplitude if recipe.window == "none" else amplitude_of(plane, "none")
+        no_window = self._fit(plain, side, low, recipe.high)
+        wide = self._fit(amplitude, side, max(WIDE[0], recipe.cycles / side), WIDE[1])
         out[4] = np.nan if no_window is None else no_window.alpha
         out[5] = np.nan if wide is None else wide.alpha
-        grid = np.log(log_spectrum_grid(recipe))
+        grid = _log_grid(recipe.low, recipe.high, recipe.bins)
         out[6:] = np.interp(grid, main.log_frequency, main.log_values, left=np.nan, right=np.nan)
         return out
 
-    def _fit(self, amplitude: Floats, side: int, low: float, high: float) -> PowerLaw | None:
+    def _fit(self, amplitude: Amplitude, side: int, low: float, high: float) -> PowerLaw | None:
         recipe = self.recipe
         bins = radial_bins(side, low, high, recipe.bins)
-        means = np.bincount(bins.bins, bins.weights * amplitude[bins.positions], recipe.bins)
-        least = recipe.floor * float(amplitude.max())
-        return fit(bins.frequency, means.astype(np.float64), least, recipe.min_bins, recipe.pivot)
+        means = np.zeros(recipe.bins)
+        _bin_means(amplitude.values, bins.positions, bins.bins, bins.weights, means)
+        return fit(bins.frequency, means, recipe.floor * amplitude.largest, recipe.min_bins, recipe.pivot)
 
 
 @dataclass(frozen=True)
@@ -209,6 +303,7 @@ class Spectrum(Feature):
     """
 
     name: ClassVar[str] = "spectrum"
+    revision: ClassVar[int] = 2
     looks_at: ClassVar[Literal["frames", "runs"]] = "frames"
 
     window: str = knob("hann", "window before the transform", choices=("hann", "none"))

@@ -29,11 +29,12 @@ class Tubelet(Feature):
 
     State "stride{n}": Moments of rows [kept, depth·patch·patch·c], c = 1 (gray) or 3 (RGB), in the order
     time, y, x, channel: the first patch·patch·c values are the first frame's. State "dropped{n}": Counts
-    [drawn, dropped]. Summary: "dropped@{n}", the share dropped.
+    [drawn, dropped, values a frame of those drawn]. Summary: "dropped@{n}", the share dropped.
     """
 
     name: ClassVar[str] = "tubelet"
     looks_at: ClassVar[Literal["frames", "runs"]] = "runs"
+    revision: ClassVar[int] = 2
 
     side: int = knob(128, "side of the square the frames are reduced to", low=1, high=4096, unit="pixels")
     channels: str = knob("gray", "what a pixel is", choices=("gray", "rgb"))
@@ -97,6 +98,7 @@ class Tubelet(Feature):
             rows = self.rows(np.stack(views), look.seed, look.clip)
             dropped = self.per_clip - len(rows)
             states[f"stride{stride}"] = Moments.of_rows(rows)
-            states[f"dropped{stride}"] = Counts([self.per_clip, dropped])
+            frame = self.patch**2 * (3 if self.channels == "rgb" else 1)
+            states[f"dropped{stride}"] = Counts([self.per_clip, dropped, self.per_clip * frame])
             summary[f"dropped@{stride}"] = dropped / self.per_clip
         return ClipResult(summary, states)

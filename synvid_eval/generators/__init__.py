@@ -8,8 +8,11 @@ Any frames of any clip, alone:
     for frame in shapes.draw(0, "moving_circles", 31_415, range(0, 64, 4)): ...
 """
 
+from synvid_eval import kernels
 from synvid_eval.generators.base import Generator
 from synvid_eval.registry import Registry
+
+kernels.prepare()
 
 registry: Registry[Generator] = Registry(
     "synvid_eval.generators",

@@ -15,12 +15,13 @@ from typing import Any, ClassVar, Literal, Self
 from numpy.typing import ArrayLike
 
 from synvid_eval import knobs
+from synvid_eval.errors import SynvidEvalError
 from synvid_eval.states import Fold, Moments, Side
 
 Detail = dict[str, Any]
 
 
-class Unscored(Exception):
+class Unscored(SynvidEvalError):
     """A score cannot be had for these data; the message is the reason, a full sentence for the reader."""
 
 
@@ -67,8 +68,10 @@ class Metric(ABC):
         """The number straight from arrays of rows [n, d] (what the feature gives to `state`), without any
         set.
 
-        For properties and richness `reference` may be left out.
+        For properties and richness `reference` may be left out; a distance without it is a ValueError.
         """
+        if reference is None and self.kind == "distance":
+            raise ValueError(f"{self.name} is a distance: give the rows of the reference, too")
         sides = [
             _side(self.state, rows) for rows in (candidate, candidate if reference is None else reference)
         ]

@@ -15,6 +15,13 @@ Range and direction. 0 for static clips; near 1 − ρ for AR(1) pixels of corre
 `reference`, `difference`. `static_share` is the share of frame pairs that differ by less than the noise
 floor, `frame_difference` the mean absolute difference of successive frames in grey levels.
 
+Description only: optical flow (OpenCV DIS, preset medium, 8-bit 128×128 gray, the run at stride 1 whatever
+the stride of the value). Speeds and accelerations (change of the flow from one pair of frames to the next at
+the same pixel) are in pixels a frame of a picture of side 256, over all pixels of all clips: `speed_median`,
+`speed_q90`, `speed_histogram` (shares between `speed_edges`, the last bin open upwards), the same for
+`acceleration`, and with `reference_` in front for the reference. Quantiles come from merged counts in bins at
+most 3.1 % wide, interpolated; speeds below 1/64 count as 0.
+
 Source. von Neumann 1941 (ratio of the mean square successive difference to the variance); noise floor ours.
 
 Pitfalls. D depends on the stride and frame rate: all sets of a comparison are scored at one stride, the
@@ -27,6 +34,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from synvid_eval import histogram
 from synvid_eval.metrics.base import Detail
 from synvid_eval.metrics.needed import needed
 from synvid_eval.metrics.strides import StridedMetric
@@ -52,10 +60,27 @@ class Motion(StridedMetric):
         return float(needed("motion", candidate, self.state, 1, noun).mean[DECORRELATION])
 
     def detail(self, candidate: Side, reference: Side) -> Detail:
-        """Share of static frame pairs, mean absolute difference (grey levels), stride, clips left out."""
+        """Share of static frame pairs, mean absolute difference (grey levels), stride, clips left out; speeds
+        and accelerations.
+        """
         out = self.stride_detail(candidate, reference)
         moments = candidate.moments(self.state)
         if moments is not None and moments.n > 0:
             out["static_share"] = float(moments.mean[STATIC_SHARE])
             out["frame_difference"] = float(moments.mean[FRAME_DIFFERENCE])
+        for what in ("speed", "acceleration"):
+            out |= _lengths(what, "", candidate) | _lengths(what, "reference_", reference)
         return out
+
+
+def _lengths(what: str, prefix: str, side: Side) -> Detail:
+    """Median, 90 % quantile and histogram of one side's speeds or accelerations; nothing without them."""
+    counts = side.counts(what)
+    if counts is None:
+        return {}
+    return {
+        f"{what}_edges": histogram.merged_edges(),
+        f"{prefix}{what}_median": histogram.quantile(counts, 0.5),
+        f"{prefix}{what}_q90": histogram.quantile(counts, 0.9),
+        f"{prefix}{what}_histogram": histogram.merged(counts),
+    }

@@ -79,10 +79,13 @@ class Tubelet(StridedMetric):
         except Unscored:
             return out
         terms = frechet(*sides, self.ddof)
-        half = sides[0].dim // 2
-        first, zero = np.eye(half), np.zeros((half, half))
-        for key, matrix in (("spatial", np.hstack([first, zero])), ("temporal", np.hstack([-first, first]))):
-            out[key] = frechet(sides[0].linear(matrix), sides[1].linear(matrix), self.ddof).distance
+        counts = candidate.counts(f"dropped{self.stride}")
+        frame = int(counts[2] // counts[0]) if counts is not None and counts[0] > 0 else 0
+        if 2 * frame == sides[0].dim:  # two frames a tubelet: the parts that the names stand for
+            first, zero = np.eye(frame), np.zeros((frame, frame))
+            parts = {"spatial": np.hstack([first, zero]), "temporal": np.hstack([-first, first])}
+            for key, matrix in parts.items():
+                out[key] = frechet(sides[0].linear(matrix), sides[1].linear(matrix), self.ddof).distance
         out |= {"mean_term": terms.mean_term, "trace_term": terms.trace_term}
         return out | {"rank_candidate": terms.rank_candidate, "rank_reference": terms.rank_reference}
 

@@ -11,7 +11,6 @@ import base64
 import functools
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -59,24 +58,6 @@ def embedded_json(data: Any) -> Markup:
     for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return Markup(text)
-
-
-def write_text(text: str, path: str | os.PathLike[str]) -> None:
-    """Write `text` as UTF-8 to `path`, all or nothing: a temporary name in the same folder, then a rename.
-
-    Raises OSError; then an older file at `path` is as it was and nothing is left beside it.
-    """
-    target = Path(path)
-    temporary = target.with_name(f".synvid-eval-{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _asset(name: str) -> str:

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -74,7 +75,9 @@ def page(comparison: Comparison | Mapping[str, Any]) -> str:
 
 def write_page(comparison: Comparison | Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     """Write `page(comparison)` to `path`, all or nothing. Raises OSError; an older file then stays."""
-    document.write_text(page(comparison), path)
+    from synvid_eval.archive import write_bytes
+
+    write_bytes(Path(path), page(comparison).encode())
 
 
 def _canonical(comparison: Comparison | Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
@@ -16,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     import av
     from PIL import Image
 
@@ -25,8 +28,31 @@ Frame: TypeAlias = NDArray[np.uint8]
 _KEEP_BYTES = 64 * 2**20
 
 
+# Raised whenever the same file gives other pixels (alpha, rotation, order): part of every cache key.
+REVISION = 1
+
+
 class Unreadable(Exception):
-    """A clip cannot be read; the message is the reason that is listed beside its id."""
+    """A clip cannot be read; the message is the reason that is listed beside its id.
+
+    lasting: whether that is the content's doing; False for what may pass (no memory, an I/O error, gone
+    files).
+    """
+
+    def __init__(self, reason: str, lasting: bool = True) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
+
+    @classmethod
+    def because(cls, error: BaseException, where: str = "") -> Unreadable:
+        """What `error` says of the clip, with `where` in front."""
+        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        passing = (
+            isinstance(error, (OSError, MemoryError)) and type(error).__name__ != "UnidentifiedImageError"
+        )
+        # Pillow says "image file is truncated" and the like by a plain OSError without a number
+        passing = passing and (isinstance(error, MemoryError) or getattr(error, "errno", None) is not None)
+        return cls(f"{where}cannot be decoded: {text}", lasting=not passing)
 
 
 class FewerFrames(Exception):
@@ -55,7 +81,8 @@ class ClipRef:
     """Where one clip lies: enough for any process to open it.
 
     kind: "file" (one video), "frames" (a folder of pictures), "array" (element `index` of an array file; −1
-    where the file is one clip), "preset" (clip `index` of a generator), "memory". label: class name or None.
+    where the file is one clip), "preset" (clip `index` of a generator), "memory", "cut" (`length` frames from
+    frame `index` on of a video). label: class name or None.
     """
 
     id: str
@@ -64,6 +91,7 @@ class ClipRef:
     index: int = 0
     label: str | None = None
     fps: float | None = None
+    length: int = 0
 
 
 def _silent() -> None:
@@ -72,6 +100,10 @@ def _silent() -> None:
 
 class VideoFile:
     """A video file, decoded by PyAV with one thread.
+
+    Read is the first video stream that is no cover art; of interlaced video the two fields as they are woven
+    into a frame; frames by their number, not by their time; each at its own size. `notes` says which of these
+    made a difference, and is complete once all of `frames` is taken.
 
     `beat` is called for every packet read and every frame decoded, wanted or not: a long clip is not a hung
     one.
@@ -82,26 +114,31 @@ class VideoFile:
 
         self._path, self._beat = ref.path, beat
         self._packets: list[Any] | None = []
+        self.notes: list[str] = []
+        times: list[int | None] = []
         try:
             if not stat.S_ISREG(Path(ref.path).stat().st_mode):
                 raise Unreadable("not a regular file")
             self._container, self._stream = _open(ref.path)
+            self.notes += _stream_notes(self._container)
             self.total, size = 0, 0
             for packet in self._container.demux(self._stream):
                 beat()
                 if packet.size:
                     self.total += 1
                     size += packet.size
+                    times.append(packet.pts)
                 if self._packets is not None:
                     self._packets.append(packet)
                     if size > _KEEP_BYTES:
                         self._packets = None
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise Unreadable(_reason(error)) from None
+            raise Unreadable.because(error) from None
         if not self.total:
             raise Unreadable("no video packet in it")
         rate = self._stream.average_rate or self._stream.base_rate
         self.fps = float(rate) if rate else None
+        self.notes += _rate_notes(times, self._stream.time_base)
 
     def frames(self, wanted: Sequence[int]) -> Iterator[tuple[int, Frame]]:
         """See `Reader.frames`. Damaged packets are passed over as players do; frames beyond `total` are
@@ -111,6 +148,7 @@ class VideoFile:
 
         want = set(wanted)
         count = 0
+        size, seen = (0, 0), False
         for packet in self._replay():
             try:
                 decoded = packet.decode()
@@ -120,11 +158,25 @@ class VideoFile:
                 continue
             for frame in decoded:
                 self._beat()
+                if not count:
+                    size = frame.width, frame.height
+                    self._note(_depth_note(frame))
+                if (frame.width, frame.height) != size:
+                    self._note(
+                        f"size changes inside the file: {size[0]}×{size[1]}, "
+                        f"from frame {count} on {frame.width}×{frame.height}; each frame is taken as it is"
+                    )
+                    size = frame.width, frame.height
+                if frame.interlaced_frame:
+                    self._note("interlaced: the two fields of a frame are taken as woven, not separated")
                 if count in want:
                     try:
                         pixels = to_rgb(frame)
+                        if not seen:  # a file has one matrix
+                            self._note(_turn_note(frame))
+                        seen = True
                     except (av.FFmpegError, ValueError, MemoryError) as error:
-                        raise Unreadable(f"frame {count}: {_reason(error)}") from None
+                        raise Unreadable.because(error, f"frame {count}: ") from None
                     yield count, pixels
                 count += 1
                 if count >= self.total:
@@ -132,6 +184,11 @@ class VideoFile:
         if count == 0:
             raise Unreadable("no frame decodes (damaged, encrypted or cut short?)")
         raise FewerFrames(count)
+
+    def _note(self, text: str) -> None:
+        """Notes it once; of changes of size, which may be many, the first."""
+        if text and text.partition(":")[0] not in {n.partition(":")[0] for n in self.notes}:
+            self.notes.append(text)
 
     def _replay(self) -> Iterator[Any]:
         packets, self._packets = self._packets, None
@@ -143,12 +200,61 @@ class VideoFile:
             yield from packets
 
 
+def _stream_notes(container: av.container.InputContainer) -> list[str]:
+    """What is said of a file with more than one video stream; FFmpeg counts cover art among them."""
+    pictures = _pictures()
+    covers = sum(bool(s.disposition & pictures) for s in container.streams.video)
+    videos = [s for s in container.streams.video if not s.disposition & pictures]
+    notes = []
+    if len(videos) > 1:
+        first = f"{videos[0].codec_context.width}×{videos[0].codec_context.height}"
+        notes.append(f"{len(videos)} video streams: the first ({first}) is read")
+    if covers:
+        notes.append("cover art: passed over")
+    return notes
+
+
+def _rate_notes(times: Sequence[int | None], base: Fraction | None) -> list[str]:
+    """What is said of a file whose frames do not follow each other evenly (to half and two ticks)."""
+    known = sorted(t for t in times if t is not None)
+    steps = [b - a for a, b in pairwise(known)]
+    if len(known) < len(times) or not steps or not base:
+        return []
+    least, most = min(steps), max(steps)
+    if least < 1 or most <= max(1.5 * least, least + 2):
+        return []
+    return [
+        f"variable frame rate: frames last {float(least * base):.3g} to {float(most * base):.3g} s and are "
+        "taken by their number"
+    ]
+
+
+def _depth_note(frame: av.VideoFrame) -> str:
+    bits = max((c.bits for c in frame.format.components), default=8)
+    return f"{bits} bits a channel: read as 8" if bits > 8 else ""
+
+
+def _turn_note(frame: av.VideoFrame) -> str:
+    matrix = _display_matrix(frame)
+    if matrix is None:
+        return ""
+    a, b, c, d = (int(matrix[k]) for k in (0, 1, 3, 4))
+    upright_already = a > 0 and d > 0 and b == c == 0
+    return "" if upright_already else "display matrix: turned or mirrored as it says"
+
+
+def _pictures() -> Any:
+    import av
+
+    return av.stream.Disposition.attached_pic
+
+
 def _open(path: str) -> tuple[av.container.InputContainer, av.VideoStream]:
     import av
 
     # "file:" keeps FFmpeg from reading a protocol or an image pattern out of an odd file name
     container = av.open("file:" + path, metadata_errors="replace")
-    pictures = av.stream.Disposition.attached_pic
+    pictures = _pictures()
     streams = [s for s in container.streams.video if not s.disposition & pictures]
     if not streams:
         raise Unreadable("no video stream in it (only sound or cover art?)")
@@ -158,11 +264,6 @@ def _open(path: str) -> tuple[av.container.InputContainer, av.VideoStream]:
     stream.thread_type = "NONE"
     stream.codec_context.thread_count = 1
     return container, stream
-
-
-def _reason(error: BaseException) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return f"cannot be decoded: {text}"
 
 
 def to_rgb(frame: av.VideoFrame) -> Frame:
@@ -221,7 +322,7 @@ class FrameFolder:
         try:
             self._files = frame_files(Path(ref.path))
         except OSError as error:
-            raise Unreadable(_reason(error)) from None
+            raise Unreadable.because(error) from None
         self.total, self.fps = len(self._files), ref.fps
         if not self._files:
             raise Unreadable("no picture in it")
@@ -248,8 +349,9 @@ def read_picture(path: Path) -> Frame:
     except Unreadable:
         raise
     except Exception as error:  # damaged pictures make Pillow raise errors of nearly any type
-        reason = "no picture" if isinstance(error, UnidentifiedImageError) else _reason(error)
-        raise Unreadable(f"{path.name}: {reason}") from None
+        if isinstance(error, UnidentifiedImageError):
+            raise Unreadable(f"{path.name}: no picture") from None
+        raise Unreadable.because(error, f"{path.name}: ") from None
 
 
 def _pixels(picture: Image.Image) -> Frame:

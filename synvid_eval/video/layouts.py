@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from synvid_eval.errors import DataError, UsageError, nearest
@@ -52,17 +52,30 @@ LAYOUTS = {
     "frames": "one folder of numbered pictures a clip (img_00001.jpg, 000001.png), natural order, --fps",
     "npy": "one array file uint8 [N, T, H, W, 3]",
     "npz": "one archive with `frames` uint8 [T, H, W, 3] (one clip) or [N, T, H, W, 3]",
+    "npz_clips": "a folder of .npz files, each one clip: `frames` uint8 [T, H, W, 3], --fps",
 }
+
+# Sets whose clips a list names: a list file given as the SET, or a folder that has lists and --split.
+LIST_LAYOUTS = {
+    "ucf101": "class folders and UCF101's lists (ucfTrainTestlist/): --split trainlist01 … testlist03",
+    "hmdb51": "class folders and HMDB51's <class>_test_split1.txt …: --split train1 … test3",
+    "kinetics": "a table of label, youtube_id, time_start, time_end, split: id_000001_000011.mp4, --split",
+    "ssv2": "Something-Something: a JSON list of {id, label or template}, videos <id>.webm or <id>.mp4",
+    "list": "VideoMAE and mmaction2: lines `path label` or `path` (.csv or .txt, no heading), --root DIR",
+    "rawframes": "mmaction2: lines `folder total_frames label` of frame folders, --root DIR, --fps",
+}
+LAYOUTS |= LIST_LAYOUTS
 
 
 @dataclass
 class Found:
-    """What lies below a folder: videos and pictures by folder (relative POSIX path, "" is the root), other
-    suffixes.
+    """What lies below a folder: videos, pictures by folder (relative POSIX path, "" is the root), .npz
+    archives, and how many files of each other suffix.
     """
 
     videos: list[str] = field(default_factory=list)
     pictures: dict[str, list[str]] = field(default_factory=dict)
+    archives: list[str] = field(default_factory=list)
     other: Counter[str] = field(default_factory=Counter)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
 
@@ -75,6 +88,7 @@ class Listing:
     said: str
     clips: tuple[ClipRef, ...]
     skipped: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def walk(root: Path) -> Found:
@@ -112,12 +126,15 @@ def walk(root: Path) -> Found:
             elif suffix in PICTURE_SUFFIXES:
                 found.pictures.setdefault(relative, []).append(name)
             else:
+                if suffix == ".npz":
+                    found.archives.append(inner)
                 found.other[suffix or "(no suffix)"] += 1
         folders += reversed(below)
         bare = not below and relative not in found.pictures and len(found.videos) == before
         if bare and os.path.splitext(relative)[1].lower() in VIDEO_SUFFIXES:
             found.unreadable.append((clip_id(relative), "a folder, not a video"))
     found.videos.sort()
+    found.archives.sort()
     return found
 
 
@@ -163,11 +180,21 @@ def read_folder(root: Path, layout: str = "auto", fps: float | None = None) -> L
         raise DataError(
             f"{root} is a folder, layout {layout} is one file.", "Give the file, or another --layout."
         )
+    if layout in LIST_LAYOUTS:
+        raise UsageError(f"Layout {layout} wants a list.", "Choose one of the folder's: --split NAME.")
     found = walk(root)
     unnumbered = sorted(f for f, names in found.pictures.items() if not _numbered(names))
     frames_like = bool(found.pictures) and not unnumbered and "" not in found.pictures
+    if layout == "auto" and not found.videos and frames_like and found.archives:
+        raise DataError(
+            f"{root} holds {count_of(len(found.pictures), 'folder')} of numbered pictures and "
+            f"{count_of(len(found.archives), '.npz file')}: which are the clips?",
+            "Say it: --layout frames or --layout npz_clips.",
+        )
     if layout == "auto" and not found.videos and frames_like:
         layout = "frames"
+    if layout == "npz_clips" or (layout == "auto" and not found.videos and found.archives):
+        return _npz_clips(root, found, 25.0 if fps is None else fps)
     if layout == "frames":
         return _frame_folders(root, found, 25.0 if fps is None else fps)
     if not found.videos:
@@ -197,15 +224,15 @@ def read_folder(root: Path, layout: str = "auto", fps: float | None = None) -> L
         )
     clips, skipped = _clips(root, videos, "file", _LABELS[layout], None)
     labels = len({c.label for c in clips if c.label is not None})
-    said = _count(len(clips), "video")
+    said = count_of(len(clips), "video")
     if labels:
-        said += f" in {_count(labels, 'class', 'classes')}"
+        said += f" in {count_of(labels, 'class', 'classes')}"
     if layout == "splits":
         counts = Counter(v.split("/")[0] for v in videos)
         said += f" ({', '.join(f'{k} {n}' for k, n in sorted(counts.items()))})"
     left = len(found.videos) - len(videos)
     if left:
-        said += f"; {_count(left, 'video')} elsewhere left out by --layout {layout}"
+        said += f"; {count_of(left, 'video')} elsewhere left out by --layout {layout}"
     return Listing(layout, said, clips, (*skipped, *found.unreadable))
 
 
@@ -218,7 +245,8 @@ _LABELS: dict[str, Callable[[PurePosixPath], str | None]] = {
 }
 
 
-def _count(n: int, one: str, many: str = "") -> str:
+def count_of(n: int, one: str, many: str = "") -> str:
+    """A number with its noun: "1 video", "9,537 videos"."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
@@ -253,8 +281,21 @@ def _frame_folders(root: Path, found: Found, fps: float) -> Listing:
     clips, skipped = _clips(root, [f or "." for f in folders], "frames", _LABELS["frames"], fps)
     clips = tuple(ClipRef(clip_id(name), c.kind, c.path, fps=fps) if c.id == "." else c for c in clips)
     pictures = sum(map(len, found.pictures.values()))
-    said = f"{_count(len(clips), 'frame folder')}, {_count(pictures, 'picture')}, at {fps:g} frames/s"
+    said = f"{count_of(len(clips), 'frame folder')}, {count_of(pictures, 'picture')}, at {fps:g} frames/s"
     return Listing("frames", said, clips, (*skipped, *found.unreadable))
+
+
+def _npz_clips(root: Path, found: Found, fps: float) -> Listing:
+    if not found.archives:
+        raise DataError(f"0 .npz files under {root}, so no folder of clips as arrays.", _seen(found))
+    clips, skipped = _clips(root, found.archives, "array", _LABELS["nested"], fps)
+    # -1: the whole file is the clip; what it holds is seen when it is read
+    clips = tuple(replace(c, index=-1) for c in clips)
+    said = f"{count_of(len(clips), '.npz clip')}, at {fps:g} frames/s"
+    left = sum(map(len, found.pictures.values())) + len(found.videos)
+    if left:
+        said += f"; {count_of(left, 'video or picture', 'videos or pictures')} beside them left out"
+    return Listing("npz_clips", said, clips, (*skipped, *found.unreadable))
 
 
 def _seen(found: Found) -> str:
@@ -273,9 +314,10 @@ def _nothing(root: Path, found: Found) -> tuple[str, str]:
     if found.pictures:
         message = f"0 videos under {root}; {hint.removesuffix('.')}: frame folders? try --layout frames"
         return message, ""
-    arrays = [s for s in (".npy", ".npz") if found.other[s]]
-    if arrays:
-        hint += f" A {arrays[0]} set is given as the file itself, not its folder."
+    if found.other[".npy"]:
+        hint += " A .npy set is given as the file itself, not its folder."
+    elif found.other[".csv"] or found.other[".json"]:
+        hint += " A list of videos that lie elsewhere is given as the file itself, with --root DIR."
     elif found.unreadable:
         hint += f" {found.unreadable[0][0] or root}: {found.unreadable[0][1]}."
     return f"0 videos under {root}.", f"{hint} Videos end in {' '.join(sorted(VIDEO_SUFFIXES))}."

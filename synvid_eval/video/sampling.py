@@ -23,12 +23,9 @@ class Plan:
     frames: tuple[int, ...]
     runs: Mapping[int, tuple[int, ...]]
 
-    def wanted(self, frames: bool = True, runs: bool = True) -> list[int]:
+    def wanted(self) -> list[int]:
         """All indices that must be decoded to pixels, ascending, each once."""
-        indices: set[int] = set(self.frames) if frames else set()
-        if runs:
-            indices.update(i for run in self.runs.values() for i in run)
-        return sorted(indices)
+        return sorted({*self.frames, *(i for run in self.runs.values() for i in run)})
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def test_compare_writes_table_json_csv_and_page(run_cli: Run, tmp_path: Path) ->
     assert all(list(s) == [*keys.split(), "detail"] for s in data["scores"])
     assert all(isinstance(s["value"], float) and s["reason"] is None for s in data["scores"])
     assert set(data["run"]["signatures"]) == set(metrics)
-    for name in (*metrics, "95 % interval", "not separable"):
+    for name in (*metrics, "95 % interval", "Not separable"):
         assert name in done.stdout
     assert "a: preset: 6 clips drawn by preset moving_circles" in done.stderr
     rows = list(csv.DictReader(io.StringIO(paths["csv"].read_text())))
@@ -96,6 +96,7 @@ def test_list_and_cache_info(run_cli: Run) -> None:
         ("metrics", "tubelet"),
         ("features", "hog"),
         ("layouts", "frames"),
+        ("protocols", "paper"),
         ("presets", "moving_shapes"),
     ):
         assert word in run_cli("list", what).stdout
@@ -121,7 +122,11 @@ def test_demo_ends_with_verdict_page_and_the_next_command(run_cli: Run, tmp_path
     last = done.stdout.strip().splitlines()
     assert last[-1].split(":", 1)[1].strip().startswith("synvid-eval compare")
     assert "synvid-eval-demo/report.html" in last[-2]
-    assert "stand-in" in last[-3]
-    assert "is nearest to photo_camera" in done.stdout
+    assert "no real clips" in last[-3]
+    # eight photographs are too few sources for any interval against them: nothing may be called nearest
+    assert "closest in value: moving_shapes" in done.stdout
+    assert "is nearest" not in done.stdout
+    assert data["reference"]["name"] == "stand_in_for_real_video"
+    assert "stand-in for real video, no real clips" in (out / "report.html").read_text()
     colors = [s for s in data["scores"] if s["metric"] == "color"]
     assert all("8 sources" in s["interval_reason"] and s["interval"] is None for s in colors)

@@ -56,7 +56,7 @@ TABLE = [
     (["compare", "{d}/empt", SMALL], 3, ["does not exist", "Did you mean"]),
     (["compare", "{d}/empty", SMALL], 3, ["0 videos", "empty"]),
     (["compare", "{d}/photos", SMALL], 3, ["0 videos", "3 .jpg found: frame folders? try --layout frames"]),
-    (["compare", "{d}/text.txt", SMALL], 3, ["text.txt", "folder of videos"]),
+    (["compare", "{d}/text.txt", SMALL], 3, ["text.txt", "is no set", "--layout"]),
     (
         ["compare", "{d}/broken", SMALL],
         3,

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from synvid_eval import knobs
 from synvid_eval.errors import UsageError
-from synvid_eval.features import registry
-from synvid_eval.states import Counts, Moments, add
+from synvid_eval.features import ClipResult, Feature, registry
+from synvid_eval.states import Counts, Fold, Moments, add, fold
 from tests.features.looks import look_at
 
 STATES = {
     "hog": {"hog", "frames"},
     "lab": {"lab"},
-    "motion": {"stride1", "stride2", "stride4"},
+    "motion": {"stride1", "stride2", "stride4", "speed", "acceleration"},
     "spectrum": {"spectrum", "log_spectrum", "frames"},
     "tubelet": {"stride1", "stride2", "stride4", "dropped1", "dropped2", "dropped4"},
 }
-PIXEL_FEATURES = sorted(STATES)
+PIXEL_FEATURES = registry.names()
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +38,95 @@ def as_bytes(result):
     return dict(result.summary), arrays
 
 
-def test_all_are_found():
-    assert set(PIXEL_FEATURES) <= set(registry.names())
+def test_the_states_of_every_feature_are_written_down():
+    assert set(STATES) == set(PIXEL_FEATURES)
+
+
+def folds(feature, clips):
+    results = [feature.measure(look_at(feature, c, name=f"clip{i}")) for i, c in enumerate(clips)]
+    return [Fold(r.states, dict.fromkeys(r.states, 1)) for r in results]
+
+
+def numbers(fold):
+    out = {}
+    for name, state in sorted(fold.states.items()):
+        parts = [state.values] if isinstance(state, Counts) else [state.n, state.mean, state.covariance(0)]
+        out[name] = np.concatenate([np.ravel(p).astype(float) for p in parts])
+    return out, dict(sorted(fold.clips.items()))
+
+
+def same(a, b):
+    (left, left_clips), (right, right_clips) = numbers(a), numbers(b)
+    assert left_clips == right_clips and set(left) == set(right)
+    for name, values in left.items():
+        assert np.allclose(values, right[name], rtol=1e-9, atol=1e-9 * np.abs(values).max()), name
+
+
+def folds_in_any_way(feature, clips):
+    """Zero changes nothing, any split and any order give one shot's numbers, parts are left as they were, and
+    a clip gives the same whatever was measured before it.
+    """
+    parts = folds(feature, clips)
+    before = [[a.tobytes() for s in p.states.values() for a in s.to_arrays().values()] for p in parts]
+    whole = fold(parts)
+    same(fold([Fold(), *parts, Fold()]), whole)
+    for cut in range(1, len(parts)):
+        same(fold(parts[:cut]) + fold(parts[cut:]), whole)
+    same(fold(reversed(parts)), whole)
+    again = folds(feature, clips)
+    after = [[a.tobytes() for s in p.states.values() for a in s.to_arrays().values()] for p in parts]
+    assert after == before, "adding, or measuring another clip, changed a part"
+    for one, other in zip(parts, again, strict=True):
+        same(one, other)
+
+
+@pytest.fixture(scope="module")
+def several():
+    rng = np.random.default_rng(8)
+    return [rng.integers(0, 256, (61, 40 + 8 * i, 48, 3), dtype=np.uint8) for i in range(4)]
+
+
+@pytest.mark.parametrize("name", PIXEL_FEATURES)
+def test_folding(name, several):
+    folds_in_any_way(registry.get(name)(), several)
+
+
+@dataclasses.dataclass(frozen=True)
+class Remembers(Feature):
+    """Broken on purpose: what a clip gives depends on how many were measured before."""
+
+    name = "remembers"
+    looks_at = "frames"
+    seen = []
+
+    def view(self):
+        return mean_color
+
+    def measure(self, look):
+        self.seen.append(look.clip)
+        return ClipResult({}, {"color": Moments.of_rows(np.stack(look.looked_at()) + len(self.seen))})
+
+
+@dataclasses.dataclass(frozen=True)
+class Shares(Remembers):
+    """Broken on purpose: every clip gets the same state, with a part that `+` of another clip changes."""
+
+    name = "shares"
+    rows = np.zeros((1, 3))
+
+    def measure(self, look):
+        self.rows[:] += np.stack(look.looked_at()).mean(axis=0)
+        return ClipResult({}, {"color": Moments.of_rows(self.rows)})
+
+
+def mean_color(frame):
+    return frame.mean(axis=(0, 1))
+
+
+@pytest.mark.parametrize("kind", [Remembers, Shares])
+def test_a_broken_feature_fails_the_contract(kind, several):
+    with pytest.raises(AssertionError):
+        folds_in_any_way(kind(), several)
 
 
 @pytest.mark.parametrize("name", PIXEL_FEATURES)
@@ -102,8 +191,6 @@ def test_an_unknown_knob_is_an_error(name):
 
 @pytest.mark.parametrize("name", PIXEL_FEATURES)
 def test_every_knob_is_described_bounded_readable_and_guarded(name):
-    import dataclasses
-
     kind = registry.get(name)
     for field in dataclasses.fields(kind):
         assert field.metadata["help"]

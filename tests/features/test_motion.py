@@ -75,6 +75,13 @@ def test_all_columns_and_strides_against_loops():
     assert result.states["stride1"].mean[1] == pytest.approx(3 / 15)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("pixels", [1, 511, 512, 513, 1300])
+def test_sums_do_not_depend_on_how_pixels_are_cut(kind, pixels):
+    frames = (RNG.random((7, pixels)) * 255).astype(kind)
+    np.testing.assert_allclose(describe(frames, 1.5), by_loops(list(frames.astype(float)), 1.5), rtol=1e-12)
+
+
 @pytest.mark.parametrize("noise", [0.0, 2.0])
 def test_a_static_clip_is_exactly_zero(noise):
     clip = np.repeat(RNG.integers(0, 256, (1, 90, 70, 3), dtype=np.uint8), T, axis=0)
@@ -111,5 +118,6 @@ def test_what_is_below_the_floor_is_a_static_pair():
 
 def test_a_short_clip_gives_only_the_strides_it_has():
     result = Motion().measure(look_at(Motion(), ar1(0.5, 16)))
-    assert set(result.states) == {"stride1"} and set(result.summary) == {"decorrelation@1"}
+    assert set(result.states) == {"stride1", "speed", "acceleration"}
+    assert set(result.summary) == {"decorrelation@1", "speed", "acceleration"}
     assert not Motion().measure(look_at(Motion(), ar1(0.5, 16)[:15])).states

@@ -54,7 +54,11 @@ def test_rows_and_counts_against_loops(knobs):
         got = feature.rows(np.stack(views), 7, "a/b.avi")
         assert got.dtype == np.float32
         np.testing.assert_allclose(got, rows, rtol=0, atol=2e-6)
-        assert result.states[f"dropped{stride}"].values.tolist() == [feature.per_clip, dropped]
+        assert result.states[f"dropped{stride}"].values.tolist() == [
+            feature.per_clip,
+            dropped,
+            feature.per_clip * views[0][: feature.patch, : feature.patch].size,
+        ]
         assert result.summary[f"dropped@{stride}"] == dropped / feature.per_clip
         state = result.states[f"stride{stride}"]
         assert state.n == len(rows)
@@ -91,14 +95,14 @@ def test_exactly_the_threshold_is_dropped():
     assert len(feature.rows(view, 0, "clip")) == 0
     assert len(Tubelet(per_clip=20, deviation=3.999).rows(view, 0, "clip")) == 20
     result = Tubelet(deviation=5.0).measure(look_at(Tubelet(), frames))
-    assert result.states["dropped1"].values.tolist() == [150, 150]
+    assert result.states["dropped1"].values.tolist() == [150, 150, 150 * 64]
 
 
 def test_a_flat_clip_gives_an_empty_state_and_counts():
     feature = Tubelet()
     result = feature.measure(look_at(feature, np.full((16, 40, 50, 3), 90, np.uint8)))
     assert result.states["stride1"].n == 0 and result.states["stride1"].dim == 128
-    assert result.states["dropped1"].values.tolist() == [150, 150]
+    assert result.states["dropped1"].values.tolist() == [150, 150, 150 * 64]
     assert result.summary == {"dropped@1": 1.0}
 
 

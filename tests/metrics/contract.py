@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "numpy",
     "scipy",
 }
-OUR_ROOMS = ("errors", "knobs", "states", "metrics")
+OUR_ROOMS = ("histogram", "errors", "knobs", "states", "metrics")
 DIM = 8
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synvid_eval import knobs
+from synvid_eval import histogram, knobs
 from synvid_eval.errors import UsageError
 from synvid_eval.metrics import Unscored, registry
 from synvid_eval.metrics.motion import Motion
-from synvid_eval.states import Fold, Moments, Side
+from synvid_eval.states import Counts, Fold, Moments, Side
 
 
 def _side(measured: int, **clips: int) -> Side:
@@ -29,6 +29,32 @@ def test_value_and_detail():
         "frame_difference": pytest.approx(3.0),
     }
     assert Motion().of_rows([[0.2, 0, 1], [0.4, 0, 1]]) == pytest.approx(0.3)
+
+
+def test_flow_describes_and_leaves_the_value_alone():
+    def side(bin_index: int) -> Side:
+        states = {"stride1": Moments.of_rows([[0.25, 0.1, 3.0]] * 2)}
+        for name in ("speed", "acceleration"):
+            counts = np.zeros(histogram.BINS, np.int64)
+            counts[bin_index] = 10
+            states[name] = Counts(counts)
+        return Side((Fold(states, dict.fromkeys(states, 2)),), 2)
+
+    metric = Motion(stride=1)
+    one, other = side(200), side(0)
+    assert metric.value(one, other) == metric.value(_side(2, stride1=2), other)
+    detail = metric.detail(one, other)
+    edges = histogram.edges()
+    for what in ("speed", "acceleration"):
+        assert edges[200] < detail[f"{what}_median"] < detail[f"{what}_q90"] < edges[201]
+        assert detail[f"reference_{what}_median"] == detail[f"reference_{what}_q90"] == 0
+        bins = np.array(detail[f"{what}_edges"])
+        shares = np.array(detail[f"{what}_histogram"])
+        assert len(bins) == len(shares) + 1 and np.isfinite(bins).all()
+        (place,) = np.flatnonzero(shares)
+        assert shares[place] == 1 and bins[place] <= edges[200] < edges[201] <= bins[place + 1]
+        assert detail[f"reference_{what}_histogram"][0] == 1
+    assert "reference_speed_median" not in metric.detail(one, _side(2, stride1=2))
 
 
 @pytest.mark.parametrize("name", ["motion", "tubelet"])

@@ -9,7 +9,7 @@ from synvid_eval.metrics.tubelet import Tubelet
 from synvid_eval.states import Counts, Fold, Moments, Side
 from tests.metrics.sides import clip_side, exact_rows, normal_clips
 
-COUNTS = {"dropped4": [150, 30]}
+COUNTS = {"dropped4": [150, 30, 150 * 64]}
 
 
 def test_closed_form_at_either_ddof():
@@ -37,7 +37,7 @@ def test_detail_splits_space_and_time():
 
 def test_flat_clips_are_not_short_ones():
     """Clips whose tubelets were all dropped are long enough, and say so."""
-    flat = Side((Fold({"dropped4": Counts([300, 300])}, {"dropped4": 2}),), 2)
+    flat = Side((Fold({"dropped4": Counts([300, 300, 300 * 64])}, {"dropped4": 2}),), 2)
     metric = Tubelet().settle([flat])
     assert metric.stride == 4
     with pytest.raises(Unscored, match="2 or more tubelets at stride 4; the candidate has 0"):

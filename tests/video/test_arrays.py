@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from synvid_eval.errors import DataError
+from synvid_eval.measurement import Options, measure
 from synvid_eval.sets import open_clip, open_set
 from synvid_eval.video.arrays import open_array
 
@@ -177,3 +178,37 @@ def test_an_archive_named_npy(tmp_path: Path, clips: NDArray[np.uint8]) -> None:
     (tmp_path / "a.npz").rename(tmp_path / "a.npy")
     with pytest.raises(DataError, match="cannot be read as an array"):
         open_set(tmp_path / "a.npy")
+
+
+def test_a_folder_of_npz_clips(tmp_path: Path, clips: NDArray[np.uint8]) -> None:
+    folder = tmp_path / "set"
+    (folder / "run").mkdir(parents=True)
+    np.savez(folder / "a.npz", frames=clips[0])
+    np.savez_compressed(folder / "run" / "b.npz", frames=clips[1], label=np.arange(3))
+    found = open_set(folder, fps=12)
+    assert (found.layout, found.ids) == ("npz_clips", ["a.npz", "run/b.npz"])
+    for ref, want in zip(found.clips, clips, strict=False):
+        reader = open_clip(ref)
+        assert (reader.total, reader.fps) == (5, 12)
+        assert all(np.array_equal(f, want[i]) for i, f in reader.frames([0, 2, 4]))
+
+
+def test_broken_npz_clips_are_listed_with_their_reason(tmp_path: Path) -> None:
+    long = np.random.default_rng(0).integers(0, 256, (20, 24, 24, 3), dtype=np.uint8)
+    for i in range(4):
+        np.savez(tmp_path / f"good_{i}.npz", frames=np.roll(long, i, axis=1))
+    np.savez(tmp_path / "many.npz", frames=long[None])
+    np.savez(tmp_path / "float.npz", frames=long.astype(np.float32))
+    np.savez(tmp_path / "other.npz", video=long)
+    np.savez(tmp_path / "object.npz", frames=np.array([{}], dtype=object))
+    whole = (tmp_path / "good_0.npz").read_bytes()
+    (tmp_path / "short.npz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.npz").write_bytes(b"")
+    measured = measure(tmp_path, features=["motion"], options=Options(workers=1, max_skipped="100%"))
+    assert [c.id for c in sorted(measured.clips, key=lambda c: c.id)] == [f"good_{i}.npz" for i in range(4)]
+    reasons = {s["id"]: s["reason"] for s in measured.facts.skipped}
+    assert set(reasons) == {f"{n}.npz" for n in ("many", "float", "other", "object", "short", "empty")}
+    assert "many clips [N, T, H, W, 3]: give the file itself" in reasons["many.npz"]
+    assert "holds float32 [20, 24, 24, 3]" in reasons["float.npz"]
+    assert "frames" in reasons["other.npz"]
+    assert all(len(r) > 10 for r in reasons.values())

@@ -112,6 +112,36 @@ def test_frame_folders_are_recognised(tmp_path: Path) -> None:
     assert {c.fps for c in read_folder(tmp_path, fps=10).clips} == {10}
 
 
+def test_a_folder_of_npz_clips_is_recognised(tmp_path: Path) -> None:
+    touch(tmp_path, "b.npz", "run/a.NPZ", "readme.txt", "thumbnail.jpg")
+    found = read_folder(tmp_path, fps=10)
+    assert found.layout == "npz_clips"
+    assert found.said == "2 .npz clips, at 10 frames/s; 1 video or picture beside them left out"
+    assert labels(found) == {"b.npz": None, "run/a.NPZ": "run"}
+    assert {(c.kind, c.index, c.fps) for c in found.clips} == {("array", -1, 10)}
+
+
+def test_npz_files_beside_videos_or_frames(tmp_path: Path) -> None:
+    touch(tmp_path, "a.npz", "v/b.mp4")
+    assert ids(read_folder(tmp_path)) == ["v/b.mp4"]
+    assert ids(read_folder(tmp_path, "npz_clips")) == ["a.npz"]
+    (tmp_path / "v/b.mp4").unlink()
+    touch(tmp_path, "v/1.png", "v/2.png")
+    with pytest.raises(
+        DataError, match=r"1 folder of numbered pictures and 1 \.npz file: which are the clips"
+    ):
+        read_folder(tmp_path)
+    assert ids(read_folder(tmp_path, "frames")) == ["v"]
+    with pytest.raises(DataError, match=r"0 \.npz files under .*2 \.png found"):
+        read_folder(tmp_path / "v", "npz_clips")
+
+
+def test_a_layout_of_lists_is_no_plain_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4")
+    with pytest.raises(UsageError, match="Layout ucf101 wants a list"):
+        read_folder(tmp_path, "ucf101")
+
+
 def test_natural_order(tmp_path: Path) -> None:
     touch(tmp_path, "img_10.png", "img_2.png", "img_1.png", ".hidden.png", "readme.txt")
     (tmp_path / "img_3.png").mkdir()

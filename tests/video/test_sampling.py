@@ -87,9 +87,6 @@ def test_wanted_is_the_union_once_and_ascending() -> None:
     plan = Sampler().plan(80, "a", 0)
     runs = {i for run in plan.runs.values() for i in run}
     assert plan.wanted() == sorted(runs | set(plan.frames))
-    assert plan.wanted(runs=False) == list(plan.frames)
-    assert plan.wanted(frames=False) == sorted(runs)
-    assert plan.wanted(False, False) == []
 
 
 @pytest.mark.parametrize("bad", [{"frames": 0}, {"length": 1}, {"start": "middle"}])

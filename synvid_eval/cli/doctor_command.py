@@ -1,0 +1,219 @@
+"""`synvid-eval doctor`: what this installation has, and how to mend what it lacks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from synvid_eval.cli import common
+
+SCHEMA = "synvid-eval/doctor/1"
+
+# name of the package → what is imported of it
+NEEDED = {
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "av": "av",
+    "numba": "numba",
+    "opencv-python-headless": "cv2",
+    "scikit-image": "skimage",
+    "pillow": "PIL",
+    "safetensors": "safetensors.numpy",
+    "threadpoolctl": "threadpoolctl",
+    "platformdirs": "platformdirs",
+    "rich": "rich",
+    "jinja2": "jinja2",
+    "pandas": "pandas",
+}
+CODECS = ("h264", "hevc", "mpeg4", "vp9", "av1", "ffv1", "gif")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at. state: "ok", "warning", or "missing" (the main job needs it)."""
+
+    name: str
+    state: str
+    found: str
+    cure: str = ""
+
+
+@click.command(name="doctor")
+@click.option("--cache", "folder", metavar="DIR", help="Another cache folder.")
+@common.outputs("json")
+def command(folder: str | None, json: str | None) -> None:
+    """Check this installation: versions, codecs, devices, threads, cache, weights; and say how to mend what
+    is missing.
+
+    Exit code 5 where the main job lacks a package, else 0.
+
+    \b
+    Examples:
+      synvid-eval doctor
+      synvid-eval doctor --json -
+    """
+    from synvid_eval.errors import MissingPackageError
+
+    common.check_outputs(json=json)
+    checks: list[Check] = []
+    for look in (_python, _packages, _opencv, _codecs, _devices, lambda: _cache(folder), _weights):
+        checks += look()
+    missing = [c for c in checks if c.state == "missing"]
+    warnings = sum(c.state == "warning" for c in checks)
+    if json:
+        import json as writer
+
+        document = {"schema": SCHEMA, "ok": not missing, "checks": [asdict(c) for c in checks]}
+        common.write_text(writer.dumps(document, indent=1) + "\n", json)
+    if json != "-":
+        width = max(len(c.name) for c in checks)
+        marks = {"ok": "ok", "warning": "warn", "missing": "MISSING"}
+        for check in checks:
+            click.echo(f"{marks[check.state]:<8}{check.name:<{width}}  {check.found}")
+            if check.cure:
+                click.echo(f"{'':<8}{'':<{width}}  → {check.cure}")
+        if not missing:
+            said = "Everything that the main job needs is here" if not warnings else "The main job can run"
+            click.echo(f"\n{said}." + (f" {warnings} to look at." if warnings else ""))
+    if missing:
+        names = ", ".join(c.name for c in missing)
+        error = MissingPackageError(f"The main job lacks {names}.", "; ".join(c.cure for c in missing))
+        if json == "-":  # stdout holds the one document already
+            click.echo(f"synvid-eval: {error}", err=True)
+            raise SystemExit(error.code)
+        raise error
+
+
+def _version(package: str) -> str | None:
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _python() -> list[Check]:
+    import platform
+
+    import synvid_eval
+
+    where = f"Python {platform.python_version()} on {platform.platform()}"
+    return [Check("synvid-eval", "ok", f"{synvid_eval.__version__}, {where}")]
+
+
+def _tried(module: str) -> str:
+    """Why a module cannot be imported; "" where it can."""
+    import importlib
+
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # a broken library may raise anything
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _packages() -> list[Check]:
+    out, good = [], []
+    for package, module in NEEDED.items():
+        version = _version(package)
+        if reason := _tried(module):
+            cure = f"{Path(sys.executable).name} -m pip install --upgrade {package}"
+            what = "is not installed" if version is None else f"{version} is installed and cannot be imported"
+            out.append(Check(package, "missing", f"{what} ({reason})", cure))
+        else:
+            good.append(f"{package} {version or 'from elsewhere'}")
+    return [Check("packages", "ok", ", ".join(good)), *out]
+
+
+def _opencv() -> list[Check]:
+    """Two OpenCV packages write into one folder: the later one wins, file by file."""
+    names = ("opencv-python-headless", "opencv-python", "opencv-contrib-python")
+    both = [n for n in names if _version(n) is not None]
+    if len(both) < 2:
+        return []
+    cure = f"pip uninstall -y {' '.join(both)}, then pip install opencv-python-headless"
+    return [Check("opencv", "warning", f"{' and '.join(both)} overwrite each other's files", cure)]
+
+
+def _codecs() -> list[Check]:
+    if _tried("av"):
+        return []  # said among the packages
+    import av
+
+    missing = []
+    for name in CODECS:
+        try:
+            av.Codec(name, "r")
+        except Exception:  # PyAV's own error types differ between versions
+            missing.append(name)
+    there = ", ".join(c for c in CODECS if c not in missing)
+    ffmpeg = ".".join(map(str, av.library_versions.get("libavcodec", ())))
+    if missing:
+        cure = (
+            "videos of these codecs are skipped; PyAV's own wheel has them: pip install --force-reinstall av"
+        )
+        return [Check("codecs", "warning", f"no decoder for {', '.join(missing)}; there are {there}", cure)]
+    return [Check("codecs", "ok", f"{there} (libavcodec {ffmpeg})")]
+
+
+def _devices() -> list[Check]:
+    cores = os.cpu_count() or 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
+    workers = f"{usable} of {cores} cores may be used: --workers auto starts {usable}, each with one thread"
+    out = [Check("cores", "ok", workers)]
+    limits = {k: v for k in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS") if (v := os.environ.get(k))}
+    if limits:
+        out.append(Check("threads", "ok", ", ".join(f"{k}={v}" for k, v in limits.items())))
+    return [*out, Check("device", "ok", _accelerator())]
+
+
+def _accelerator() -> str:
+    """What torch finds; nothing here needs it yet."""
+    suffix = "no metric of this version needs one"
+    if reason := _tried("torch"):
+        return f"cpu (torch cannot be imported: {reason}; {suffix})"
+    try:
+        import torch
+
+        if torch.cuda.is_available():
+            names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+            return f"cuda: {names} (torch {torch.__version__}; {suffix})"
+        if torch.backends.mps.is_available():
+            return f"mps (torch {torch.__version__}; {suffix})"
+        return f"cpu (torch {torch.__version__} finds no CUDA or MPS; {suffix})"
+    except Exception as error:  # a driver may fail in any way
+        return f"cpu (torch cannot tell: {type(error).__name__}: {error}; {suffix})"
+
+
+def _cache(folder: str | None) -> list[Check]:
+    import shutil
+    import tempfile
+
+    if reason := _tried("synvid_eval.cache"):
+        return [Check("cache", "missing", reason, "mend the packages above")]
+    from synvid_eval.cache import Cache, default_root
+    from synvid_eval.errors import SynvidEvalError
+
+    root = Path(folder) if folder else default_root()
+    there = root
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+        facts = Cache(root).info()
+        free = common.size_text(shutil.disk_usage(there).free)
+    except (OSError, SynvidEvalError) as error:
+        cure = "give another folder: --cache DIR, or SYNVID_EVAL_CACHE; --cache none measures without"
+        return [Check("cache", "warning", f"{root} cannot be written ({error})", cure)]
+    held = f"{facts['entries']:,} shards, {common.size_text(facts['bytes'])}"
+    return [Check("cache", "ok", f"{root}: {held}; {free} free")]
+
+
+def _weights() -> list[Check]:
+    return [Check("weights", "ok", "needs none in this version")]

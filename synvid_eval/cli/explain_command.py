@@ -1,0 +1,94 @@
+"""`synvid-eval explain NAME`: a metric, feature, layout, protocol or the sampler in full."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from typing import TYPE_CHECKING
+
+import click
+
+from synvid_eval.cli import common
+
+if TYPE_CHECKING:
+    from synvid_eval.explanation import Constant, Explanation
+
+
+@click.command(name="explain")
+@click.argument("name", metavar="NAME")
+@click.option("--no-cost", is_flag=True, help="Leave out what it costs (which is timed, a second or two).")
+@common.outputs("json")
+def command(name: str, no_cost: bool, json: str | None) -> None:
+    """Explain a metric, feature, layout, protocol or the sampler: what it is, its formula, every constant
+    with its range, source, pitfalls, and what it costs here.
+
+    \b
+    Examples:
+      synvid-eval explain color
+      synvid-eval explain paper
+    """
+    from synvid_eval.explanation import explain
+    from synvid_eval.score import dump_json
+
+    common.check_outputs(json=json)
+    found = explain(name, timed=not no_cost)
+    if json:
+        common.write_text(dump_json({"name": name, "explanations": [e.to_dict() for e in found]}), json)
+    if json != "-":
+        width = max(60, min(100, shutil.get_terminal_size((100, 40)).columns))
+        click.echo("\n\n\n".join(_text(e, width) for e in found))
+
+
+def _text(one: Explanation, width: int) -> str:
+    heading = f"{one.name} ({one.kind})"
+    parts = [f"{heading}\n{'=' * len(heading)}", _wrapped(one.about, width)]
+    labels = max((len(k) for k in one.facts), default=0) + 2
+    parts.append("\n".join(_fact(k, v, labels, width) for k, v in one.facts.items()))
+    if one.essay:
+        parts.append(_wrapped(one.essay, width))
+    if one.constants:
+        how = "" if one.kind == "protocol" else " (--set NAME.KNOB=VALUE changes one)"
+        parts.append(f"Constants{how}\n\n{_table(one.constants, width)}")
+    if one.cost:
+        parts.append(_wrapped(f"Cost. {one.cost}.", width))
+    return "\n\n".join(p for p in parts if p)
+
+
+def _fact(key: str, value: str, labels: int, width: int) -> str:
+    return textwrap.fill(
+        " ".join(value.split()), width, initial_indent=f"{key:<{labels}}", subsequent_indent=" " * labels
+    )
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Paragraphs filled to the width; indented ones (formulas) and lists keep their lines."""
+    out = []
+    for paragraph in text.split("\n\n"):
+        lines = paragraph.split("\n")
+        if lines[0].startswith(" "):
+            out.append(paragraph)
+        elif lines[0].startswith("- "):
+            items = "\n".join(lines).split("\n- ")
+            filled = [
+                textwrap.fill(
+                    " ".join(i.removeprefix("- ").split()), width, initial_indent="- ", subsequent_indent="  "
+                )
+                for i in items
+            ]
+            out.append("\n".join(filled))
+        else:
+            out.append(textwrap.fill(" ".join(lines), width))
+    return "\n\n".join(out)
+
+
+def _table(constants: list[Constant], width: int) -> str:
+    """Two lines a constant: name, default with unit, what it may be; then its meaning."""
+    lines, last = [], ""
+    for one in constants:
+        if one.of != last:
+            last = one.of
+            lines.append(f"  {one.of}")
+        unit = f" {one.unit}" if one.unit else ""
+        lines.append(f"    {one.name} = {one.default}{unit}   [{one.allowed}]")
+        lines.append(textwrap.fill(one.meaning, width, initial_indent=" " * 8, subsequent_indent=" " * 8))
+    return "\n".join(line for line in lines if line.strip())

@@ -1,0 +1,158 @@
+"""`synvid-eval inspect SET`: what is in a set, before anything is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synvid_eval.cli import common
+from synvid_eval.errors import one_line
+
+if TYPE_CHECKING:
+    from synvid_eval.inspection import Inspection
+
+SHOWN = 10
+
+
+@click.command(name="inspect")
+@click.argument("set_", type=common.PATH, metavar="SET")
+@common.looking
+@common.listing
+@click.option(
+    "--no-cost", is_flag=True, help="Leave out the estimate of time and memory (it tries a few clips)."
+)
+@common.outputs("json")
+@common.talking
+def command(
+    set_: str,
+    metrics: str | None,
+    settings: tuple[str, ...],
+    frames: int | None,
+    clips: int | None,
+    layout: str,
+    fps: float | None,
+    split: str | None,
+    root: str | None,
+    follow_outside: bool,
+    no_cost: bool,
+    json: str | None,
+    quiet: bool,
+    verbose: bool,
+    **running: Any,
+) -> None:
+    """Say what a SET holds: layout, labels, sizes, rates, lengths, codecs, duplicates, what cannot be read,
+    and what measuring it would cost here.
+
+    Headers are read, packets counted and first frames decoded; a file that is damaged further on is noticed
+    only when it is measured. Nothing is kept.
+
+    \b
+    Examples:
+      synvid-eval inspect ucf101/
+      synvid-eval inspect synth/ --json -
+    """
+    from dataclasses import replace
+
+    from synvid_eval.comparison import build_recipe, open_all
+    from synvid_eval.errors import UsageError
+    from synvid_eval.inspection import inspect
+    from synvid_eval.measurement import Measurement, parse_share
+    from synvid_eval.score import dump_json
+
+    common.check_outputs(json=json)
+    made = build_recipe(common.name_list(metrics), settings, frames)
+    with common.Terminal(quiet, verbose) as progress:
+        options = common.build_options(cache="none", progress=progress, verbose=verbose, **running)
+        options = replace(options, sampler=made.sampler)
+        opening: dict[str, Any] = {"clips": clips, "layout": layout, "fps": fps}
+        opening |= {"split": split, "root": root, "follow_outside": follow_outside}
+        (videos,) = open_all([set_], seed=options.seed, **opening)
+        if isinstance(videos, Measurement):
+            raise UsageError(
+                f"{set_} is measured already and holds no video.", "Give the set it was made of."
+            )
+        allowed = parse_share(options.max_skipped)(videos.found)
+        seen = inspect(videos, made.features, options, cost=not no_cost)
+    if json:
+        common.write_text(dump_json(seen.to_dict()), json)
+    if json != "-":
+        for line in _lines(seen):
+            click.echo(one_line(line))
+        if len(seen.skipped) > allowed:
+            click.echo(
+                f"refused     compare and measure refuse it: {len(seen.skipped)} of {seen.found} skipped "
+                f"is more than --max-skipped {options.max_skipped}"
+            )
+
+
+def _lines(seen: Inspection) -> list[str]:
+    labels = f" in {_many(len(seen.labels), 'label')}" if seen.labels else ""
+    size = "" if seen.bytes is None else f", {common.size_text(seen.bytes)}"
+    lines = [
+        f"{seen.name}  ({seen.location})",
+        f"layout      {seen.layout}: {seen.recognized}",
+        f"clips       {seen.clips:,} of {seen.found:,} found can be opened{labels}{size}",
+    ]
+    if seen.labels:
+        lines.append(f"labels      {_shares(seen.labels)}")
+    if seen.sizes:
+        sizes = {f"{s['width']}×{s['height']}": s["clips"] for s in seen.sizes}
+        lines.append(f"sizes       {_shares(sizes)} pixels")
+        rates = {"unknown" if r["fps"] is None else f"{r['fps']:g}": r["clips"] for r in seen.rates}
+        lines.append(f"rates       {_shares(rates)} frames/s")
+    if long := seen.lengths:
+        lines.append(
+            f"lengths     {long.shortest:,} to {long.longest:,} frames, median {long.median:g}, "
+            f"{long.total:,} together"
+        )
+        strides = ", ".join(f"stride {s}: {share:.0%}" for s, share in seen.strides.items())
+        lines.append(f"runs        clips long enough for one: {strides}")
+    for what, counts in (
+        ("codecs", seen.codecs),
+        ("containers", seen.containers),
+        ("pixels", seen.pixel_formats),
+    ):
+        if counts:
+            lines.append(f"{what:<11} {_shares(counts)}")
+    lines.append(f"duplicates  {_duplicates(seen.duplicates)}")
+    lines.append(f"skipped     {_many(len(seen.skipped), 'clip') if seen.skipped else 'none'}")
+    lines += [f"            {s['id']}: {s['reason']}" for s in seen.skipped[:SHOWN]]
+    if len(seen.skipped) > SHOWN:
+        lines.append(f"            and {len(seen.skipped) - SHOWN:,} more (all of them: --json -)")
+    lines += [f"note        {n}" for n in seen.notes]
+    if cost := seen.cost:
+        memory = "" if cost.memory_bytes is None else f", {common.size_text(cost.memory_bytes)} of memory"
+        kept = "" if cost.cache_bytes is None else f", {common.size_text(cost.cache_bytes)} of cache"
+        workers = _many(cost.workers, "worker")
+        lines.append(f"cost here   about {common.time_text(cost.seconds)} with {workers}{memory}{kept}")
+        lines.append(
+            f"            an estimate from {_many(cost.tried, 'clip')} tried, "
+            f"{cost.seconds_per_clip:.3f} s each on one core"
+        )
+    else:
+        lines.append(f"cost here   unknown: {seen.cost_reason}")
+    return lines
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _shares(counts: Mapping[str, int], shown: int = 6) -> str:
+    """The most frequent values with their counts, the rest as a number."""
+    most = sorted(counts.items(), key=lambda kv: (-kv[1], kv[0]))
+    if len(most) == 1:
+        return most[0][0]
+    text = ", ".join(f"{name} ({count:,})" for name, count in most[:shown])
+    return f"{text} and {len(most) - shown:,} more" if len(most) > shown else text
+
+
+def _duplicates(groups: list[list[str]]) -> str:
+    if not groups:
+        return "none"
+    count = sum(map(len, groups))
+    first = "; ".join(" = ".join(g[:4]) + (" …" if len(g) > 4 else "") for g in groups[:3])
+    more = f"; and {len(groups) - 3:,} more groups" if len(groups) > 3 else ""
+    return f"{count:,} clips in {_many(len(groups), 'group')} of the same bytes: {first}{more}"

@@ -1,0 +1,22 @@
+"""`synvid-eval schema NAME`: the JSON Schema of a document."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(name="schema")
+@click.argument("name", metavar="NAME")
+def command(name: str) -> None:
+    """Print the JSON Schema (draft 2020-12) of what a command writes: comparison, dry-run, doctor, error,
+    inspect or measured.
+
+    \b
+    Example:
+      synvid-eval schema comparison > comparison.schema.json
+    """
+    import json
+
+    from synvid_eval.schemas import get
+
+    click.echo(json.dumps(get(name), indent=1))

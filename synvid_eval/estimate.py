@@ -1,0 +1,143 @@
+"""What a measurement would cost here: a few clips are measured in a worker process and timed; nothing is
+kept.
+
+An estimate and no promise: other clips are longer, larger or cheaper, and the machine has other things to do.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from synvid_eval.execute import HERE, Failure, Processes
+from synvid_eval.features.base import Feature
+from synvid_eval.measurement import Options
+from synvid_eval.randomness import address
+from synvid_eval.states import BLOCKS, KINDS, SUB_SHARDS, Arrays, Fold, fold
+from synvid_eval.video.decode import ClipRef
+from synvid_eval.worker import clip_task, setup_task
+
+TRIED = 4
+# A clip that takes longer than this to give a frame is no use for an estimate [s].
+PATIENCE = 10.0
+# What the cache holds of a clip beside its states: id, hash, size, per-clip numbers [bytes].
+_META = 500
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a few clips of a set took: tried clips, seconds each, bytes that the cache would keep of `clips`;
+    the reason for each clip that could not be measured.
+    """
+
+    tried: int
+    seconds_per_clip: float | None
+    states: tuple[Fold, ...]
+    failed: dict[str, str]
+
+    def seconds(self, clips: int, workers: int) -> float | None:
+        """Seconds that `clips` clips would take on that many workers."""
+        return (
+            None
+            if self.seconds_per_clip is None
+            else clips * self.seconds_per_clip / min(workers, max(clips, 1))
+        )
+
+    def kept(self, clips: int) -> int | None:
+        """Bytes that the cache would hold of `clips` clips."""
+        if not self.states or not clips:
+            return None if clips else 0
+        shards = min(clips, BLOCKS * SUB_SHARDS)
+        each = max(1, round(clips / shards))
+        folded = sum(_size(fold([f] * each)) for f in self.states)
+        return shards * folded + clips * _META
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Trials of several sets in one go: seconds until a worker is ready, its largest memory in bytes (None
+    where the system does not say).
+    """
+
+    sets: tuple[Trial, ...]
+    startup: float
+    worker_memory: int | None
+
+    def memory(self, workers: int) -> int | None:
+        """Bytes resident in this process and that many workers."""
+        own = _peak_memory("self")
+        return None if own is None or self.worker_memory is None else own + workers * self.worker_memory
+
+
+def try_clips(
+    groups: Sequence[Sequence[ClipRef]], features: Sequence[Feature], options: Options, tried: int = TRIED
+) -> Trials:
+    """Measures up to `tried` clips of each group (those with the smallest hashes) in one worker process."""
+    chosen = [sorted(g, key=lambda c: address("estimate", c.id))[:tried] for g in groups]
+    chosen = [[c for c in g if c.kind != "memory"] for g in chosen]
+    names = [f.name for f in features]
+    setup = setup_task(list(features), options.sampler, options.seed, options.loud)
+    pool = Processes("synvid_eval.worker", 1, setup, min(PATIENCE, options.decode_timeout), options.loud)
+    tasks: list[dict[str, Any]] = []
+    for number, group in enumerate(chosen):
+        if group and not tasks:  # the first answer also holds the start of the worker: it is asked for twice
+            tasks.append({**clip_task(group[0], names), "group": -1})
+        tasks += [{**clip_task(c, names), "group": number} for c in group]
+    took: list[list[float]] = [[] for _ in groups]
+    states: list[tuple[Fold, ...]] = [() for _ in groups]
+    failed: list[dict[str, str]] = [{} for _ in groups]
+    began = last = time.monotonic()
+    startup = 0.0
+    try:
+        for task, answer in pool.map(tasks):
+            assert HERE not in task
+            now, group_number = time.monotonic(), task["group"]
+            spent, last = now - last, now
+            if group_number < 0:
+                startup = now - began
+                continue
+            reason = answer.reason if isinstance(answer, Failure) else answer[1].get("skipped")
+            if isinstance(answer, Failure) or reason is not None:
+                failed[group_number][task["clip"]["id"]] = str(reason)
+                continue
+            took[group_number].append(spent)
+            states[group_number] = _folds(*answer)
+    finally:
+        pool.close()
+    trials = tuple(
+        Trial(len(t), float(np.mean(t)) if t else None, s, f)
+        for t, s, f in zip(took, states, failed, strict=True)
+    )
+    return Trials(trials, startup, _peak_memory("children") if tasks else None)
+
+
+def _folds(arrays: Arrays, record: dict[str, Any]) -> tuple[Fold, ...]:
+    folds = []
+    for name, of in record["features"].items():
+        states = {}
+        for state, kind in of["states"].items():
+            start = f"{name}/{state}/"
+            own = {k[len(start) :]: a for k, a in arrays.items() if k.startswith(start)}
+            states[state] = KINDS[kind].from_arrays(own)
+        folds.append(Fold(states, dict.fromkeys(states, 1)))
+    return tuple(folds)
+
+
+def _size(folded: Fold) -> int:
+    return sum(a.nbytes for s in folded.states.values() for a in s.to_arrays().values())
+
+
+def _peak_memory(whose: str) -> int | None:
+    """Largest resident bytes of this process, or of any of its ended children."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    who = resource.RUSAGE_SELF if whose == "self" else resource.RUSAGE_CHILDREN
+    peak = resource.getrusage(who).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

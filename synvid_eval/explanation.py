@@ -1,0 +1,327 @@
+"""Explanations: what a metric, feature, layout, protocol or the sampler is, read from the code that does it.
+
+Essays are the modules' own texts; constants come from the declarations that validate them and enter the
+signature of a number. So an explanation cannot say other than what is computed. What it costs is timed here
+and now.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import time
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synvid_eval import features as feature_room
+from synvid_eval import metrics as metric_room
+from synvid_eval import protocols
+from synvid_eval.errors import UsageError, nearest
+from synvid_eval.features.base import Feature
+from synvid_eval.randomness import address
+from synvid_eval.video import layouts
+from synvid_eval.video import sampling as sampling_module
+from synvid_eval.video.decode import ClipRef
+from synvid_eval.video.sampling import Sampler
+from synvid_eval.worker import Worker, clip_task
+
+KINDS = ("metric", "feature", "sampler", "layout", "protocol")
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A knob of a recipe: whose it is, its default, what it may be, unit and meaning."""
+
+    of: str
+    name: str
+    default: Any
+    allowed: str
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One thing explained. facts: short answers by heading. cost: a sentence, or ""."""
+
+    name: str
+    kind: str
+    about: str
+    facts: dict[str, str]
+    essay: str
+    constants: list[Constant] = field(default_factory=list)
+    cost: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready plain data."""
+        return asdict(self)
+
+
+# What a user asks of a layout: when it is recognised, where labels come from, what goes wrong.
+LAYOUT_ESSAYS = {
+    "flat": """Recognised where all videos lie directly in the folder. There are no labels. The id of a clip
+is its file name. With --layout flat, videos in folders below are left out, and their number is said.
+
+Pitfalls. A folder that holds one stray video beside class folders is no flat set: it is taken
+for nested.""",
+    "classes": """Recognised where every video lies exactly one folder below the root: LABEL/clip.mp4. The
+label is the folder's name, the id LABEL/clip.mp4. UCF101, HMDB51 and Weizmann unpack like this.
+
+Pitfalls. Folders named train, val, test are taken for splits, not for classes.""",
+    "splits": """Recognised where the folders at the top are all called train, training, val, valid,
+validation, test or testing: train/LABEL/clip.mp4 (or train/clip.mp4, without labels). All splits are
+measured together, and how many videos each has is said.
+
+Pitfalls. To measure one split alone, give its folder: ucf101/train/.""",
+    "nested": """Whatever is not one of the others: videos at any depth. The label is the name of the folder
+that a video lies in.
+
+Pitfalls. Labels of different branches that have the same name count as one.""",
+    "frames": """One folder of numbered pictures a clip: clip_1/img_00001.jpg. Recognised where there is no
+video and every folder's pictures share one name with numbers that have no gap; else say --layout frames.
+Pictures are read in natural order (img_2 before img_10). Their rate is --fps (25 without it); the label is
+the folder above.
+
+Pitfalls. Pictures know no rate: a wrong --fps is not noticed. JPEG frames of a video are not that video:
+their compression moves `spectrum` and `tubelet`.""",
+    "npy": """The SET is one .npy file: uint8 [N, T, H, W, 3], RGB. It is memory-mapped. Clips are called
+name[0], name[1], …; there are no labels; the rate is --fps (25 without it).
+
+Pitfalls. Floats and other channel orders are refused, not converted.""",
+    "npz": """The SET is one .npz file with an array `frames`: uint8 [T, H, W, 3] is one clip, [N, T, H, W,
+3] a set. Stored ones are memory-mapped; a compressed one is loaded, and its size is said.
+
+Pitfalls. `mu` and `sigma` are feature statistics of pytorch-fid, which hold no pixels.""",
+    "npz_clips": """A folder of .npz files, each one clip: `frames` uint8 [T, H, W, 3]. Recognised where
+there are neither videos nor frame folders. The rate is --fps (25 without it); the label is the folder that
+a file lies in.
+
+Pitfalls. What an archive holds is seen only when it is read: one of another shape is skipped, with the
+reason.""",
+    "ucf101": """A folder of UCF101's class folders with its lists (ucfTrainTestlist/): --split trainlist01,
+02, 03 or testlist01, 02, 03 says which. Labels come from classInd.txt.
+
+Pitfalls. Videos of one group (g01 … g25) come from one source, so they are no independent draws.""",
+    "hmdb51": """A folder of HMDB51's class folders with its <class>_test_split<n>.txt files: --split train1
+… test3 says which. The label is the class whose file lists the video.""",
+    "kinetics": """A table (.csv) with label, youtube_id, time_start, time_end and split beside the videos,
+which are called <youtube_id>_<start>_<end>.mp4 with six digits each.
+
+Pitfalls. Most copies lack videos that have vanished: they are counted and named, under --max-skipped.""",
+    "ssv2": """A JSON list of objects with `id` and `label` or `template`; videos are called <id>.webm or
+<id>.mp4.""",
+    "list": """A text file with one clip a line: `path label` or `path`, as VideoMAE and mmaction2 have it;
+blanks in paths survive. Paths are relative to the list's folder, or to --root DIR.
+
+Pitfalls. Paths that lead out of the root are refused unless --follow-outside is given.""",
+    "rawframes": """A text file with one folder of pictures a line: `folder total_frames label`, as
+mmaction2 has it. Paths are relative to the list's folder, or to --root DIR; the rate is --fps (25 without
+it).""",
+    "measured": """A .measured file, as `measure SET --out F.measured` writes it, stands wherever compare
+takes a SET. It holds statistics and per-clip numbers, no pixels: measure a private or distant set where it
+lies and carry the file.
+
+Pitfalls. It was measured with one recipe; a comparison with another one (--frames, --set, --protocol, --seed)
+refuses it and says what differs.""",
+}
+
+
+def names() -> dict[str, list[str]]:
+    """Everything that can be explained: name → kinds (a metric and its feature may have one name)."""
+    found: dict[str, list[str]] = {}
+    for kind, known in (
+        ("metric", metric_room.registry.names()),
+        ("feature", feature_room.registry.names()),
+        ("sampler", [Sampler.name]),
+        ("layout", [*layouts.LAYOUTS, "measured"]),
+        ("protocol", list(protocols.PROTOCOLS)),
+    ):
+        for name in known:
+            found.setdefault(name, []).append(kind)
+    return found
+
+
+def explain(name: str, timed: bool = True) -> list[Explanation]:
+    """What bears that name: one explanation a kind; UsageError names the nearest name.
+
+    timed: measure what it costs here (a second or two).
+    """
+    known = names()
+    if name not in known:
+        raise UsageError(f"Nothing is called {name!r}.", nearest(name, known))
+    makers: dict[str, Callable[[], Explanation]] = {
+        "metric": lambda: _metric(name, timed),
+        "feature": lambda: _feature(name, timed),
+        "sampler": _sampler,
+        "layout": lambda: _layout(name),
+        "protocol": lambda: _protocol(name),
+    }
+    return [makers[kind]() for kind in known[name]]
+
+
+def _metric(name: str, timed: bool) -> Explanation:
+    kind = metric_room.registry.get(name)
+    feature = feature_room.registry.get(kind.feature)
+    about, essay = _essay(kind)
+    words = {
+        "property": "property: a number of each set alone, to be set beside the reference's",
+        "distance": "distance: a number of two sets",
+        "richness": "richness: a number of each set alone that depends on its number of clips",
+    }
+    better = {
+        "lower": "lower is nearer to the reference",
+        "higher": "higher is richer",
+        "match": "should match the reference's own value",
+    }
+    facts = {
+        "kind": words[kind.kind],
+        "better": better[kind.better],
+        "unit": kind.unit or "none",
+        "feature": f"{kind.feature} (looks at {feature.looks_at}; see: explain {kind.feature})",
+        "weights": "needs none",
+        "interval": _gates(kind.__module__),
+        "revision": str(kind.revision),
+    }
+    constants = [*_constants(kind, name), *_constants(feature, f"{name} (feature {kind.feature})")]
+    constants += _constants(Sampler, "sampler")
+    return Explanation(name, "metric", about, facts, essay, constants, _cost(feature) if timed else "")
+
+
+def _feature(name: str, timed: bool) -> Explanation:
+    kind = feature_room.registry.get(name)
+    about, essay = _essay(kind)
+    what = {
+        "frames": "frames spread over the clip (see: explain sampler)",
+        "runs": "runs of consecutive frames, one a stride (see: explain sampler)",
+    }
+    room = metric_room.registry
+    users = [m for m in room.names() if room.get(m).feature == name]
+    facts = {
+        "looks at": what[kind.looks_at],
+        "gives": inspect.cleandoc(kind.__doc__ or ""),
+        "used by": ", ".join(users) or "no metric",
+        "weights": "needs none",
+        "revision": str(kind.revision),
+    }
+    constants = [*_constants(kind, name), *_constants(Sampler, "sampler")]
+    return Explanation(name, "feature", about, facts, essay, constants, _cost(kind) if timed else "")
+
+
+def _sampler() -> Explanation:
+    about, essay = _split(sampling_module.__doc__ or "")
+    plan = inspect.cleandoc(Sampler.plan.__doc__ or "")
+    strides = ", ".join(map(str, sampling_module.STRIDES))
+    facts = {"strides of runs": f"{strides}, each where the clip is long enough"}
+    facts["used by"] = "every feature"
+    facts["revision"] = str(Sampler.revision)
+    essay = "\n\n".join(p for p in (essay, plan) if p)
+    return Explanation("sampler", "sampler", about, facts, essay, _constants(Sampler, "sampler"))
+
+
+def _layout(name: str) -> Explanation:
+    about = layouts.LAYOUTS.get(name, "a .measured file, as `measure` writes it (recognised by its suffix)")
+    suffixes = " ".join(sorted(layouts.VIDEO_SUFFIXES))
+    pictures = " ".join(sorted(layouts.PICTURE_SUFFIXES))
+    facts = {"ask for it": f"--layout {name}" if name != "measured" else "give the file as the SET"}
+    if name in ("flat", "classes", "splits", "nested"):
+        facts["videos end in"] = suffixes
+    elif name == "frames":
+        facts["pictures end in"] = pictures
+    return Explanation(name, "layout", about, facts, LAYOUT_ESSAYS.get(name, ""))
+
+
+def _protocol(name: str) -> Explanation:
+    found = protocols.get(name)
+    facts = {
+        "ask for it": f"--protocol {name}" + (" (or nothing)" if name == "default" else ""),
+        "clips": "all, or --clips N"
+        if found.clips is None
+        else f"{found.clips:,} a set, by hash of their ids",
+        "recorded": "in run.protocol of the result; every knob in the signatures",
+    }
+    constants = _constants(Sampler, "sampler", {} if found.frames is None else {"frames": found.frames})
+    for target, values in found.knobs.items():
+        kind = feature_room.registry.get(target)
+        constants += [c for c in _constants(kind, target, values) if c.name in values]
+    return Explanation(name, "protocol", found.about, facts, found.essay, constants)
+
+
+def _essay(kind: type) -> tuple[str, str]:
+    """First line and the rest of the text of the module that a plug-in is defined in (or of its class)."""
+    module = importlib.import_module(kind.__module__)
+    return _split(module.__doc__ or kind.__doc__ or "")
+
+
+def _split(text: str) -> tuple[str, str]:
+    about, _, essay = inspect.cleandoc(text).partition("\n\n")
+    return " ".join(about.split()), essay.strip()
+
+
+def _gates(module: str) -> str:
+    """The thresholds above which a metric's interval is given, from its module's INTERVAL_… constants."""
+    found = vars(importlib.import_module(module)).items()
+    gates = [
+        f"{v:g} {k.removeprefix('INTERVAL_').lower().replace('_', ' ')}" for k, v in found if _gate(k, v)
+    ]
+    text = " and ".join(g.replace("rows per dimension", "rows a dimension") for g in gates)
+    text = text.replace("clips per dimension", "clips a dimension")
+    return f"from {text} on, and 10 non-empty blocks" if text else "from 10 non-empty blocks of clips on"
+
+
+def _gate(name: str, value: object) -> bool:
+    return name.startswith("INTERVAL_") and isinstance(value, (int, float))
+
+
+def _constants(kind: Any, of: str, other: typing.Mapping[str, Any] | None = None) -> list[Constant]:
+    """The knobs of a dataclass as declared; `other` replaces defaults."""
+    out = []
+    for f in fields(kind):
+        default = (other or {}).get(f.name, f.default)
+        meta = f.metadata
+        unit, meaning = str(meta.get("unit") or ""), str(meta.get("help") or "")
+        out.append(Constant(of, f.name, default, _allowed(meta), unit, meaning))
+    return out
+
+
+def _allowed(meta: typing.Mapping[str, Any]) -> str:
+    if meta.get("choices"):
+        return ", ".join(map(str, meta["choices"]))
+    low, high = meta.get("low"), meta.get("high")
+    if low is None and high is None:
+        return "any"
+    if high is None:
+        return f"{low:,} and more"
+    return f"{'−∞' if low is None else f'{low:,}'} to {high:,}"
+
+
+def _cost(kind: type[Feature]) -> str:
+    """What the feature takes on one made clip, timed now: the least of three times, in this process."""
+    feature = kind()
+    frames = _made_clip()
+    ref = ClipRef("made", "memory", "", 0, fps=25.0)
+    worker = Worker([feature], Sampler(), 0, frames)
+    task = clip_task(ref, [feature.name])
+    arrays, _ = worker.measure(task)
+    took = []
+    for _repeat in range(3):
+        began = time.perf_counter()
+        worker.measure(task)
+        took.append(time.perf_counter() - began)
+    kept = sum(a.nbytes for a in arrays.values())
+    return (
+        f"{1000 * min(took):.1f} ms a clip of 320 × 240 on one core of this machine, beyond decoding (the "
+        f"least of three, timed now); {kept / 1024:.1f} KiB of statistics a clip"
+    )
+
+
+def _made_clip() -> NDArray[np.uint8]:
+    """A clip uint8 [1, 64, 240, 320, 3]: smooth colored noise that moves."""
+    rng = np.random.default_rng(address("explain", 0) % 2**32)
+    base = np.kron(rng.integers(0, 256, (32, 42, 3), dtype=np.uint8), np.ones((8, 8, 1), np.uint8))
+    frames: Sequence[NDArray[np.uint8]] = [np.roll(base, (i, 2 * i), (0, 1))[:240, :320] for i in range(64)]
+    return np.stack(frames)[None]

@@ -1,0 +1,124 @@
+"""The prober: what one clip is, by its headers, packet count and first frame. Runs as a process of its own
+(`python -m synvid_eval.prober`), so that a file that hangs or crashes a decoder harms nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import IO, Any
+
+from synvid_eval.execute import Task, read_message, write_message
+from synvid_eval.sets import open_clip
+from synvid_eval.video.decode import ClipRef, FewerFrames, Unreadable, all_frames
+
+
+def probe_task(ref: ClipRef) -> Task:
+    """The task of looking at one clip."""
+    return {"clip": asdict(ref)}
+
+
+def probe(ref: ClipRef, beat: Callable[[], None]) -> dict[str, Any]:
+    """What a clip is: `total` frames, `fps`, `size` [height, width] as seen (turned upright); for a file also
+    `codec`, `container`, `pixel_format`; for an element of an array `content`, the hash of its pixels.
+
+    `skipped` alone, the reason, where it cannot be read.
+    """
+    try:
+        reader = open_clip(ref, None, beat)
+        first = reader.frames([0])
+        _, frame = next(iter(first))
+        facts: dict[str, Any] = {"total": reader.total, "fps": reader.fps, "size": list(frame.shape[:2])}
+        if ref.kind == "array":
+            facts["content"] = _content(ref, beat)
+    except Unreadable as error:
+        return {"skipped": str(error)}
+    except (FewerFrames, StopIteration):
+        return {"skipped": "no frame decodes"}
+    except Exception as error:  # a damaged file makes libraries raise nearly anything
+        return {"skipped": str(Unreadable.because(error))}
+    return {**facts, **_headers(ref)} if ref.kind == "file" else facts
+
+
+def _content(ref: ClipRef, beat: Callable[[], None]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for frame in all_frames(open_clip(ref)):
+        digest.update(frame.data)
+        beat()
+    return digest.hexdigest()
+
+
+def _headers(ref: ClipRef) -> dict[str, Any]:
+    """Codec, container and pixel format of the stream that is decoded; nothing where they cannot be had."""
+    import av
+
+    try:
+        with av.open("file:" + ref.path, metadata_errors="replace") as container:
+            pictures = av.stream.Disposition.attached_pic
+            stream = next(s for s in container.streams.video if not s.disposition & pictures)
+            return {
+                "codec": stream.codec_context.name,
+                "container": container.format.name,
+                "pixel_format": stream.codec_context.pix_fmt,
+            }
+    except (av.FFmpegError, OSError, ValueError, StopIteration, AttributeError):
+        return {}
+
+
+class _Heart:
+    """Tells the parent that a file is still being read, every `every` seconds at most."""
+
+    def __init__(self, pipe: IO[bytes], every: float) -> None:
+        self._pipe, self._every, self._last = pipe, every, 0.0
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now - self._last > self._every:
+            self._last = now
+            write_message(self._pipe, b"D")
+
+
+def main() -> None:
+    """Reads tasks from standard input until it ends, answers on standard output."""
+    import signal
+
+    import av
+
+    from synvid_eval import archive
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    pipe_out = os.fdopen(os.dup(1), "wb")  # whatever a library prints must not get between the messages
+    os.dup2(2, 1)
+    pipe_in = sys.stdin.buffer
+    message = read_message(pipe_in)
+    if message is None:
+        return
+    setup = json.loads(message[1])
+    if not setup.get("loud"):
+        av.logging.set_level(None)
+    try:
+        write_message(pipe_out, b"M")
+        heart = _Heart(pipe_out, float(setup.get("beat", 0.2)))
+        while (message := read_message(pipe_in)) is not None:
+            ref = ClipRef(**json.loads(message[1])["clip"])
+            write_message(pipe_out, b"D")
+            try:
+                facts = probe(ref, heart)
+            except Exception as error:
+                bug = {"message": f"{type(error).__name__}: {error} (clip {ref.id})"}
+                bug["traceback"] = traceback.format_exc()
+                write_message(pipe_out, b"E", json.dumps(bug).encode())
+                return
+            write_message(pipe_out, b"R", archive.pack({}, facts))
+    except BrokenPipeError:
+        return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,258 @@
+"""JSON Schemas (draft 2020-12) of the documents that commands write: `synvid-eval schema NAME`.
+
+`comparison` is what other tools may write for `report` too, so it allows further keys; what this package
+writes has none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from synvid_eval.errors import UsageError, nearest
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_TEXT = {"type": "string"}
+_NUMBER_OR_NULL = {"type": ["number", "null"]}
+_COUNT = {"type": "integer", "minimum": 0}
+_COUNT_OR_NULL = {"type": ["integer", "null"], "minimum": 0}
+_TEXTS = {"type": "array", "items": _TEXT}
+_COUNTS = {"type": "object", "additionalProperties": _COUNT}
+
+
+def _object(
+    properties: dict[str, Any], optional: tuple[str, ...] = (), extra: bool = False
+) -> dict[str, Any]:
+    required = [k for k in properties if k not in optional]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": extra}
+
+
+_SKIPPED = {"type": "array", "items": _object({"id": _TEXT, "reason": _TEXT}, extra=True)}
+
+_SIDE = _object(
+    {
+        "name": _TEXT,
+        "location": _TEXT,
+        "fingerprint": {"type": "string", "description": "Hash of the clips' ids and contents."},
+        "clips": {**_COUNT, "description": "Clips that were measured."},
+        "frames": {**_COUNT, "description": "Frames that were looked at."},
+        "skipped": _SKIPPED,
+    },
+    extra=True,
+)
+
+_DETAIL_VALUE = {
+    "anyOf": [
+        {"type": ["number", "string", "null"]},
+        {"type": "array", "items": {"type": ["number", "string", "null"]}},
+    ]
+}
+
+_SCORE = _object(
+    {
+        "candidate": _TEXT,
+        "metric": _TEXT,
+        "value": {**_NUMBER_OR_NULL, "description": "null where it cannot be had: then `reason` says why."},
+        "corrected": {**_NUMBER_OR_NULL, "description": "The value with its bias taken out (jackknife)."},
+        "interval": {
+            "description": "Of `corrected` where given, else of `value`; null with `interval_reason`.",
+            "anyOf": [
+                {"type": "null"},
+                {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+            ],
+        },
+        "level": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        "unit": _TEXT,
+        "better": {"enum": ["lower", "higher", "match"]},
+        "n": _object({"candidate": _COUNT, "reference": _COUNT}, extra=True),
+        "reason": {"type": ["string", "null"]},
+        "interval_reason": {"type": ["string", "null"]},
+        "signature": _TEXT,
+        "detail": {"type": "object", "additionalProperties": _DETAIL_VALUE},
+    },
+    optional=("corrected", "interval", "level", "unit", "reason", "interval_reason", "signature", "detail"),
+    extra=True,
+)
+_SCORE["if"] = {"properties": {"value": {"type": "null"}}}
+_SCORE["then"] = {"properties": {"reason": {"type": "string", "minLength": 1}}, "required": ["reason"]}
+_SCORE["else"] = {"properties": {"reason": {"type": "null"}}}
+
+_COMPARISON = _object(
+    {
+        "schema": {"const": "synvid-eval/comparison/1"},
+        "reference": _SIDE,
+        "candidates": {"type": "array", "items": _SIDE},
+        "scores": {"type": "array", "items": _SCORE},
+        "run": {
+            "type": "object",
+            "description": "Facts of the run (command, machine, versions); may be empty.",
+        },
+        "media": {"type": "object"},
+    },
+    optional=("run", "media"),
+    extra=True,
+)
+
+_ERROR = _object(
+    {
+        "error": _object(
+            {
+                "code": {"enum": [1, 2, 3, 4, 5, 130]},
+                "message": {"type": "string", "minLength": 1},
+                "hint": _TEXT,
+            }
+        )
+    }
+)
+
+_COST = _object(
+    {
+        "tried": _COUNT,
+        "workers": _COUNT,
+        "seconds_per_clip": {"type": "number", "minimum": 0},
+        "seconds": {"type": "number", "minimum": 0},
+        "memory_bytes": _COUNT_OR_NULL,
+        "cache_bytes": _COUNT_OR_NULL,
+    }
+)
+
+_INSPECT = _object(
+    {
+        "schema": {"const": "synvid-eval/inspect/1"},
+        "name": _TEXT,
+        "location": _TEXT,
+        "layout": _TEXT,
+        "recognized": _TEXT,
+        "found": _COUNT,
+        "clips": {**_COUNT, "description": "Clips that can be opened; with `skipped` they make `found`."},
+        "bytes": _COUNT_OR_NULL,
+        "labels": _COUNTS,
+        "sizes": {"type": "array", "items": _object({"width": _COUNT, "height": _COUNT, "clips": _COUNT})},
+        "rates": {"type": "array", "items": _object({"fps": _NUMBER_OR_NULL, "clips": _COUNT})},
+        "lengths": {
+            "anyOf": [
+                {"type": "null"},
+                _object(
+                    {"shortest": _COUNT, "median": {"type": "number"}, "longest": _COUNT, "total": _COUNT}
+                ),
+            ]
+        },
+        "codecs": _COUNTS,
+        "containers": _COUNTS,
+        "pixel_formats": _COUNTS,
+        "strides": {
+            "type": "object",
+            "description": "Stride → share of the clips that are long enough for a run of frames at it.",
+            "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1},
+        },
+        "duplicates": {"type": "array", "items": {**_TEXTS, "minItems": 2}},
+        "skipped": _SKIPPED,
+        "notes": _TEXTS,
+        "cost": {"anyOf": [{"type": "null"}, _COST]},
+        "cost_reason": {"type": ["string", "null"]},
+    }
+)
+
+_SET_PLAN = _object(
+    {
+        "name": _TEXT,
+        "location": _TEXT,
+        "layout": _TEXT,
+        "recognized": _TEXT,
+        "clips": _COUNT,
+        "skipped": _COUNT,
+        "shards": _COUNT,
+        "cached_shards": _COUNT,
+        "cached_clips": _COUNT,
+        "unread": _COUNT,
+        "read_bytes": _COUNT_OR_NULL,
+        "seconds_per_clip": _NUMBER_OR_NULL,
+        "to_measure": _COUNT,
+    }
+)
+
+_DRY_RUN = _object(
+    {
+        "schema": {"const": "synvid-eval/dry-run/1"},
+        "sets": {"type": "array", "items": _SET_PLAN},
+        "features": _TEXTS,
+        "workers": _COUNT,
+        "cache": {"type": ["string", "null"]},
+        "seconds": _NUMBER_OR_NULL,
+        "memory_bytes": _COUNT_OR_NULL,
+        "cache_bytes": _COUNT_OR_NULL,
+        "writes": _TEXTS,
+        "metrics": _TEXTS,
+        "protocol": _TEXT,
+    }
+)
+
+_DOCTOR = _object(
+    {
+        "schema": {"const": "synvid-eval/doctor/1"},
+        "ok": {"type": "boolean"},
+        "checks": {
+            "type": "array",
+            "items": _object(
+                {
+                    "name": _TEXT,
+                    "state": {"enum": ["ok", "warning", "missing"]},
+                    "found": _TEXT,
+                    "cure": _TEXT,
+                }
+            ),
+        },
+    }
+)
+
+_CLIP = {
+    "type": "array",
+    "description": "id, content hash, frames, frames looked at, frames/s, [height, width], notes",
+    "prefixItems": [
+        _TEXT,
+        _TEXT,
+        _COUNT,
+        _COUNT,
+        _NUMBER_OR_NULL,
+        {"type": "array", "items": _COUNT, "minItems": 2, "maxItems": 2},
+        _TEXTS,
+    ],
+    "minItems": 7,
+}
+
+_MEASURED = _object(
+    {
+        "schema": {"const": "synvid-eval/measured/1"},
+        "facts": _SIDE,
+        "recipe": _object({"sampler": {"type": "object"}, "seed": _COUNT, "features": {"type": "object"}}),
+        "folds": {"type": "object", "description": "Feature → its states in each of the 20 blocks."},
+        "sources": {"type": "boolean"},
+        "clips": {"type": "array", "items": _CLIP},
+        "about": {"type": "object"},
+    },
+    extra=True,
+)
+
+_TITLES: dict[str, tuple[str, dict[str, Any]]] = {
+    "comparison": ("What compare --json writes and report reads.", _COMPARISON),
+    "dry-run": ("What compare --dry-run --json - writes.", _DRY_RUN),
+    "doctor": ("What doctor --json writes.", _DOCTOR),
+    "error": ("What a command that fails writes to stdout with --json -.", _ERROR),
+    "inspect": ("What inspect --json writes.", _INSPECT),
+    "measured": (
+        "The JSON part of a .measured file (a safetensors file; the numbers are its arrays).",
+        _MEASURED,
+    ),
+}
+
+SCHEMAS: dict[str, dict[str, Any]] = {
+    name: {"$schema": DIALECT, "$id": f"urn:synvid-eval:schema:{name}:1", "title": title, **body}
+    for name, (title, body) in _TITLES.items()
+}
+
+
+def get(name: str) -> dict[str, Any]:
+    """The schema of that name; UsageError names the nearest."""
+    if name not in SCHEMAS:
+        raise UsageError(f"No schema is called {name!r}.", nearest(name, SCHEMAS))
+    return SCHEMAS[name]

@@ -1,0 +1,576 @@
+"""Lists: sets whose clips are named by a file (a split of UCF101, HMDB51, Kinetics, Something-Something,
+VideoMAE, mmaction2). Reads the list, finds the files that it names below a root; never opens a video.
+
+Every entry of a list becomes a clip or a skipped one with its reason: files that are missing, and files
+outside the root, which are let in by `follow_outside` only. An entry that stands there twice is taken once.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from synvid_eval.errors import DataError, UsageError, nearest
+from synvid_eval.video.decode import ClipRef
+from synvid_eval.video.layouts import LIST_LAYOUTS, VIDEO_SUFFIXES, Listing, clip_id, count_of
+
+SUFFIXES = (".txt", ".csv", ".json")
+
+_UCF = re.compile(r"(train|test)list0[1-3]\.txt")
+_HMDB = re.compile(r"(.+)_test_split([1-3])\.txt")
+_AROUND = re.compile(r"list|split|annot|label", re.IGNORECASE)
+_AROUND_PLAIN = re.compile(r"(list|split|annotation|label)s?", re.IGNORECASE)
+_VIDEO = "|".join(re.escape(s[1:]) for s in sorted(VIDEO_SUFFIXES))
+_PATH_LABEL = re.compile(rf"(.*\.(?:{_VIDEO}))(?:[ \t,]+(.*))?", re.IGNORECASE | re.DOTALL)
+_FRAMES = re.compile(r"(.+?)[ \t,]+(\d+)[ \t,]+(\d+)", re.DOTALL)
+_SPLIT_WORDS = ({"val", "valid", "validate", "validation"}, {"train", "training"}, {"test", "testing"})
+_SNIFF_FILES, _SNIFF_BYTES, _SAMPLE = 200, 1 << 16, 200
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a list: the relative paths where its file may lie, the likeliest first.
+
+    kind: "file" or "frames".
+    """
+
+    names: tuple[str, ...]
+    label: str | None
+    kind: str = "file"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A list: its layout and its files (one; of HMDB51 one a class)."""
+
+    layout: str
+    files: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        return os.fspath(self.files[0] if len(self.files) == 1 else self.files[0].parent)
+
+
+def is_list(path: Path) -> bool:
+    """Whether a file may be a list, by its suffix."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def options_of(path: Path, layout: str, split: str | None) -> frozenset[str]:
+    """Which of the options "split", "root" and "follow_outside" mean something for a location."""
+    if path.is_file() and is_list(path):
+        has_splits = layout in ("auto", "kinetics") and bool(_kinetics_splits(path))
+        return frozenset(["root", "follow_outside", *(["split"] if has_splits else [])])
+    if path.is_dir() and (layout in LIST_LAYOUTS or (split is not None and layout == "auto")):
+        found = find(path, layout, split)
+        if found or layout in LIST_LAYOUTS:
+            return frozenset(["split", *(["root", "follow_outside"] if split is not None else [])])
+    return frozenset()
+
+
+def find(folder: Path, layout: str = "auto", like: str | None = None) -> dict[str, list[Source]]:
+    """The lists of a folder of videos by the name that --split gives them.
+
+    Looked for in the folder, in its subfolders, beside it, and in folders beside it that are named like
+    lists; the nearest place that has a name wins, several lists of one name in one place are all given. What
+    lies beside the folder is taken only where it names a file in the folder: other sets lie there too.
+    `like`: where very many files may be lists, those with this in their names are looked into first.
+    """
+    found: dict[str, list[Source]] = {}
+    for place in _places(folder, layout, like):
+        for name, sources in place.items():
+            found.setdefault(name, sources)
+    return found
+
+
+def _places(folder: Path, layout: str, like: str | None) -> Iterator[dict[str, list[Source]]]:
+    """The lists of each of the places that `find` looks into, the nearest first."""
+    parent = Path(os.path.abspath(folder)).parent
+    around = [p for p in _folders(parent, named=True) if not os.path.samefile(p, folder)]
+    for number, folders in enumerate(([folder], _folders(folder, named=False), [parent], around)):
+        found: dict[str, list[Source]] = {}
+        for one in folders:
+            plain = one in (folder, parent) or _AROUND_PLAIN.fullmatch(one.name) is not None
+            for name, source in _lists_in(one, plain, like):
+                if layout in ("auto", source.layout) and (number < 2 or _fits(source, name, folder)):
+                    found.setdefault(name, []).append(source)
+        yield found
+
+
+def _fits(source: Source, split: str, folder: Path) -> bool:
+    """Whether a list names any file that lies below a folder."""
+    try:
+        entries, _ = _entries(source, split if source.layout == "hmdb51" else None)
+    except DataError:
+        return False
+    names = (n for e in entries for n in e.names if not os.path.isabs(n) and "\0" not in n)
+    return any(".." not in n.split("/") and os.path.lexists(os.path.join(folder, n)) for n in names)
+
+
+def _folders(folder: Path, named: bool) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            names = [
+                e.name
+                for e in entries
+                if not e.name.startswith(".") and (not named or _AROUND.search(e.name))
+            ]
+        return [folder / n for n in sorted(names) if os.path.isdir(folder / n)]
+    except OSError:
+        return []
+
+
+def _lists_in(folder: Path, plain: bool, like: str | None) -> Iterator[tuple[str, Source]]:
+    """(name, list) of one folder; lists without a name of their own only where `plain`."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(e.name for e in entries if e.name.lower().endswith(SUFFIXES) and e.name[0] != ".")
+    except OSError:
+        return
+    hmdb: dict[str, list[Path]] = {}
+    others = []
+    for name in names:
+        if _UCF.fullmatch(name):
+            yield Path(name).stem, Source("ucf101", (folder / name,))
+        elif match := _HMDB.fullmatch(name):
+            hmdb.setdefault(match[2], []).append(folder / name)
+        elif plain:
+            others.append(name)
+    for number, files in sorted(hmdb.items()):
+        for part in ("train", "test"):
+            yield f"{part}{number}", Source("hmdb51", tuple(files))
+    if like is not None:  # so many files may lie here that not all can be looked into
+        others.sort(key=lambda n: like not in n)
+    for name in others[:_SNIFF_FILES]:
+        if (layout := sniff(folder / name)) is None:
+            continue
+        source = Source(layout, (folder / name,))
+        yield Path(name).stem, source
+        if layout == "kinetics":
+            for split in _kinetics_splits(folder / name):
+                if split != Path(name).stem:
+                    yield split, source
+
+
+def sniff(path: Path) -> str | None:
+    """The layout of a list file by its first lines; None where it is no list or not plainly one."""
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            head = file.read(_SNIFF_BYTES)
+    except OSError:
+        return None
+    if path.suffix.lower() == ".json":
+        start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+        return "ssv2" if re.match(rb"\[\s*\{", start) and b'"id"' in start else None
+    lines = _lines(head)
+    if len(head) == _SNIFF_BYTES and len(lines) > 1:
+        lines.pop()
+    lines = lines[:20]
+    if not lines:
+        return None
+    if "youtube_id" in _columns(lines[0]):
+        return "kinetics"
+    if 2 * sum(_video_line(line) is not None for line in lines) >= len(lines):
+        return "list"
+    return "rawframes" if all(_FRAMES.fullmatch(line) for line in lines) else None
+
+
+def _lines(data: bytes) -> list[str]:
+    text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+    return [stripped for line in text.split("\n") if (stripped := line.rstrip(" \t\r"))]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from None
+
+
+def _columns(line: str) -> list[str]:
+    return [c.strip().lower() for c in next(csv.reader([line]), [])]
+
+
+def _video_line(line: str) -> tuple[str, str | None] | None:
+    """(path, label or None) of "path label" or "path"; a path with blanks may stand in quotes or as it is."""
+    if line.startswith('"') and (quoted := re.match(r'"((?:[^"]|"")*)"(?:[ \t,]+(.*))?$', line, re.DOTALL)):
+        path, label = quoted[1].replace('""', '"'), quoted[2]
+        return (path, label or None) if _PATH_LABEL.fullmatch(path) else None
+    match = _PATH_LABEL.fullmatch(line)
+    return (match[1], match[2] or None) if match else None
+
+
+def same_split(one: str, other: str) -> bool:
+    """Whether two names mean one split: "val", "validate" and "validation" do."""
+    one, other = one.lower(), other.lower()
+    return one == other or any({one, other} <= words for words in _SPLIT_WORDS)
+
+
+def read_folder(
+    folder: Path,
+    layout: str,
+    split: str | None,
+    root: Path | None = None,
+    follow_outside: bool = False,
+    fps: float | None = None,
+) -> Listing:
+    """The clips that the list `split` of a folder names (see `find`).
+
+    Raises UsageError where there is no such list or none is chosen (naming those there are), DataError where
+    the list cannot be read or two lists have that name.
+    """
+    found = find(folder, layout, split)
+    if not found:
+        what = "list" if layout == "auto" else f"list of layout {layout}"
+        raise UsageError(
+            f"No {what} lies in {folder} or beside it.",
+            "Give the list file as the SET, with --root DIR where its videos lie elsewhere.",
+        )
+    if split is None:
+        raise UsageError(f"Which list of {folder}? It has {_some(found)}.", "Say it: --split NAME.")
+    sources: list[Source] | None = None
+    for place in _places(folder, layout, split):
+        sources = place.get(split) or next((s for n, s in place.items() if same_split(n, split)), None)
+        if sources:
+            break
+    if not sources:
+        words = {n: s for n, s in found.items() if split in re.split(r"[-_.]", n)}
+        if len(words) != 1:
+            raise UsageError(f"{folder} has no list {split!r}; it has {_some(found)}.", nearest(split, found))
+        (sources,) = words.values()
+    if len(sources) > 1:
+        raise DataError(
+            f"{folder} has {len(sources)} lists {split!r}: {', '.join(map(str, sources[:4]))}.",
+            f"Give one as the SET: {sources[0].files[0]} --root {folder}.",
+        )
+    (source,) = sources
+    places = [root] if root is not None else [folder]
+    if root is None and source.layout not in ("ucf101", "hmdb51"):
+        places += [source.files[0].parent, source.files[0].parent.parent]
+    own = source.files[0]
+    by_column = not same_split(own.stem, split) and any(same_split(s, split) for s in _kinetics_splits(own))
+    entries, bad = _entries(source, split if source.layout == "hmdb51" or by_column else None)
+    return _listing(source, entries, bad, places, root is not None, follow_outside, fps, split)
+
+
+def _some(found: Iterable[str]) -> str:
+    names = sorted(found)
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return ", ".join(names[:12]) + more
+
+
+def read_file(
+    path: Path,
+    layout: str = "auto",
+    split: str | None = None,
+    root: Path | None = None,
+    follow_outside: bool = False,
+    fps: float | None = None,
+) -> Listing:
+    """The clips that a list file names: below `root`, else the list's folder or, where they lie there, its
+    parent.
+
+    Raises DataError where it is no list, or no file of it is found and no root was given; UsageError for a
+    split of a list that has none.
+    """
+    seen = sniff(path)
+    if _HMDB.fullmatch(path.name):
+        raise DataError(
+            f"{path} is one class's part of an HMDB51 split.",
+            "Give the folder of videos: DIR --split train1.",
+        )
+    if layout == "auto":
+        if seen is None:
+            lines = "lines `path.mp4 label` or `folder frames label`, or a Kinetics table"
+            wanted = "[{id, label}, …]" if path.suffix.lower() == ".json" else lines
+            raise DataError(
+                f"{path} is no set: as a list of videos it is not plain ({wanted}).",
+                "Give a folder of videos, or say what the list is: --layout "
+                f"{', '.join(n for n in LIST_LAYOUTS if n != 'hmdb51')}.",
+            )
+        layout = "ucf101" if _UCF.fullmatch(path.name) and seen == "list" else seen
+    elif layout not in LIST_LAYOUTS or layout == "hmdb51":
+        raise DataError(
+            f"{path} is a file, layout {layout} is a folder.", "Give the folder, or another --layout."
+        )
+    if split is not None and layout != "kinetics":
+        raise UsageError(f"--split {split}: the list {path} has no splits.", "Leave --split away.")
+    source = Source(layout, (path,))
+    entries, bad = _entries(source, split)
+    folder = Path(os.path.abspath(path)).parent
+    places = [root] if root is not None else [folder, folder.parent]
+    return _listing(source, entries, bad, places, root is not None, follow_outside, fps, split)
+
+
+_Bad = list[tuple[str, str]]
+
+
+def _entries(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
+    """The entries of a list and its lines that are none, as (id, reason)."""
+    readers: dict[str, Callable[[Source, str | None], tuple[list[Entry], _Bad]]] = {
+        "ucf101": _ucf101,
+        "hmdb51": _hmdb51,
+        "kinetics": _kinetics,
+        "ssv2": _ssv2,
+        "list": _video_list,
+        "rawframes": _frame_list,
+    }
+    entries, bad = readers[source.layout](source, split)
+    if not entries:
+        raise DataError(
+            f"{source} has no entry of layout {source.layout}: {LIST_LAYOUTS[source.layout]}.",
+            "Check the list.",
+        )
+    return entries, bad
+
+
+def _each_line(path: Path, parse: Callable[[str], Entry | None]) -> tuple[list[Entry], _Bad]:
+    entries, bad = [], []
+    for number, line in enumerate(_lines(_read(path)), 1):
+        if (entry := parse(line)) is not None:
+            entries.append(entry)
+        else:
+            bad.append((f"{clip_id(path.name)}:{number}", f"no entry: {clip_id(line[:80])}"))
+    return entries, bad
+
+
+def _video_list(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
+    def parse(line: str) -> Entry | None:
+        found = _video_line(line)
+        return found and Entry((found[0],), found[1])
+
+    return _each_line(source.files[0], parse)
+
+
+def _frame_list(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
+    # the number of frames is the list's claim; the pictures themselves are counted when they are read
+    def parse(line: str) -> Entry | None:
+        match = _FRAMES.fullmatch(line)
+        return Entry((match[1].strip('"'),), match[3], "frames") if match else None
+
+    return _each_line(source.files[0], parse)
+
+
+def _ucf101(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
+    path = source.files[0]
+    classes = {}
+    try:
+        lines = _lines((path.parent / "classInd.txt").read_bytes())
+    except OSError:
+        lines = []
+    for line in lines:
+        number, _, name = line.partition(" ")
+        classes[number] = clip_id(name.strip())
+
+    def parse(line: str) -> Entry | None:
+        if (found := _video_line(line)) is None:
+            return None
+        return Entry((found[0],), classes.get(found[1] or "") or PurePosixPath(found[0]).parent.name or None)
+
+    return _each_line(path, parse)
+
+
+def _hmdb51(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
+    wanted = {"train": "1", "test": "2"}[(split or "")[:-1]]
+    entries, bad = [], []
+    for path in source.files:
+        match = _HMDB.fullmatch(path.name)
+        label = match[1] if match else ""
+        for number, line in enumerate(_lines(_read(path)), 1):
+            name, _, use = line.rpartition(" ")
+            if use not in ("0", "1", "2") or not name.strip():
+                bad.append((f"{clip_id(path.name)}:{number}", f"no entry: {clip_id(line[:80])}"))
+            elif use == wanted:
+                entries.append(Entry((f"{label}/{name.strip()}",), clip_id(label)))
+    return entries, bad
+
+
+def _table(path: Path) -> Iterator[dict[str, str]]:
+    reader = csv.reader(_lines(_read(path)))
+    try:
+        head = [c.strip().lower() for c in next(reader, [])]
+        for row in reader:
+            yield dict(zip(head, row, strict=False))
+    except csv.Error as error:
+        raise DataError(f"{path} cannot be read as a table: {error}.", "Check the list.") from None
+
+
+def _kinetics_splits(path: Path) -> list[str]:
+    """The values of the column `split` of a Kinetics table in order of appearance; of any other list none."""
+    if path.suffix.lower() == ".json" or sniff(path) != "kinetics":
+        return []
+    return list(dict.fromkeys(s for row in _table(path) if (s := row.get("split", "").strip())))
+
+
+def _kinetics(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
+    path = source.files[0]
+    entries, bad = [], []
+    splits: Counter[str] = Counter()
+    for number, row in enumerate(_table(path), 2):
+        own = row.get("split", "").strip()
+        splits[own] += 1
+        if split is not None and not same_split(own, split):
+            continue
+        try:
+            begin, end = (int(float(row[k])) for k in ("time_start", "time_end"))
+            name = f"{row['youtube_id']}_{begin:06d}_{end:06d}.mp4"
+        except (KeyError, ValueError, OverflowError):
+            bad.append(
+                (f"{clip_id(path.name)}:{number}", "no entry: youtube_id, time_start or time_end is missing")
+            )
+            continue
+        label = row.get("label", "").strip()
+        folders = [label, re.sub(r"['()]", "", label).replace(" ", "_")] if label else []
+        words = next((sorted(w) for w in _SPLIT_WORDS if own.lower() in w), [])
+        parts = [own, *(w for w in words if w != own)] if own else []
+        names = [name, *(f"{f}/{name}" for f in folders), *(f"{p}/{name}" for p in parts)]
+        names += [f"{p}/{f}/{name}" for p in parts for f in folders]
+        entries.append(Entry(tuple(dict.fromkeys(names)), clip_id(label) or None))
+    if not entries and split is not None and splits:
+        has = ", ".join(f"{s or 'none'} ({n})" for s, n in splits.items())
+        raise UsageError(f"{path} has no split {split!r}; it has {has}.", nearest(split, splits))
+    return entries, bad
+
+
+def _ssv2(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
+    path = source.files[0]
+    try:
+        items = json.loads(_read(path))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read as JSON: {error}.", "Check the list.") from None
+    entries, bad = [], []
+    for number, item in enumerate(items if isinstance(items, list) else [], 1):
+        name = item.get("id") if isinstance(item, dict) else None
+        if isinstance(name, bool) or not isinstance(name, (str, int)) or not str(name):
+            bad.append((f"{clip_id(path.name)}:{number}", "no entry: it has no id"))
+            continue
+        text = item.get("template") or item.get("label")
+        label = clip_id(text.replace("[", "").replace("]", "")) if isinstance(text, str) else None
+        names = [
+            f"{folder}{name}{s}" for folder in ("", "20bn-something-something-v2/") for s in (".webm", ".mp4")
+        ]
+        entries.append(Entry(tuple(names), label))
+    return entries, bad
+
+
+_MISSING = "in the list, but not below"
+
+
+class _Root:
+    """The folder that a list's paths are relative to, and shall not leave."""
+
+    def __init__(self, root: Path, follow_outside: bool) -> None:
+        self._root, self._follow = os.fspath(root), follow_outside
+        self._real = os.path.realpath(root)
+        self._folders: dict[str, str] = {}
+
+    def place(self, entry: Entry) -> tuple[str, str, str]:
+        """(id, path, reason) of an entry. reason: why it has to be skipped, or ""; path: "" if not found."""
+        outside = ""
+        for name in entry.names:
+            if "\0" in name:
+                continue
+            for form in dict.fromkeys([name, *(unicodedata.normalize(f, name) for f in ("NFC", "NFD"))]):
+                path = os.path.join(self._root, form)
+                if not self._follow and not self._inside(path):
+                    outside = outside or name
+                elif os.path.exists(path):
+                    return self._name(form), path, self._unfit(path, entry.kind)
+                if form.isascii():
+                    break
+        name = entry.names[0].replace("\0", "\\0")
+        if outside:
+            return self._name(outside), "", f"leads out of {self._root}: --follow-outside lets it in"
+        return self._name(name), "", f"{_MISSING} {self._root}"
+
+    def lacks(self, entry: Entry) -> bool:
+        """Whether an entry is neither below the root nor plainly outside."""
+        return self.place(entry)[2].startswith(_MISSING)
+
+    def _unfit(self, path: str, kind: str) -> str:
+        if kind == "frames":
+            return "" if os.path.isdir(path) else "a file, not a folder of pictures"
+        return "a folder, not a video" if os.path.isdir(path) else ""
+
+    def _name(self, name: str) -> str:
+        if os.path.isabs(name) or ".." in name.split("/"):
+            folder, last = os.path.split(os.path.join(self._root, name))
+            inside = os.path.relpath(os.path.join(os.path.realpath(folder), last), self._real)
+            return clip_id(inside)
+        return clip_id(os.path.normpath(name))
+
+    def _inside(self, path: str) -> bool:
+        folder, name = os.path.split(path)
+        if name in ("", ".", ".."):
+            real = os.path.realpath(path)
+        else:
+            if folder not in self._folders:
+                self._folders[folder] = os.path.realpath(folder)
+            real = os.path.join(self._folders[folder], name)
+            if os.path.islink(real):
+                real = os.path.realpath(real)
+        return real.startswith(os.path.join(self._real, ""))
+
+
+def _listing(
+    source: Source,
+    entries: list[Entry],
+    bad: _Bad,
+    places: Sequence[Path],
+    given: bool,
+    follow_outside: bool,
+    fps: float | None,
+    split: str | None,
+) -> Listing:
+    roots = [_Root(p, follow_outside) for p in places]
+    step = max(1, len(entries) // _SAMPLE)
+    sample = list(islice(entries, 0, None, step))
+    # outside ones count as found: they are told of one by one
+    hits = [sum(not r.lacks(e) for e in sample) for r in roots]
+    if not any(hits) and not given and len(sample) < len(entries):
+        hits = [sum(not r.lacks(e) for e in entries) for r in roots]
+    best = max(range(len(places)), key=lambda i: (hits[i], -i))
+    if not hits[best] and not given:
+        where = " nor ".join(dict.fromkeys(os.fspath(p) for p in places))
+        raise DataError(
+            f"0 of the {len(entries):,} files of {source} lie below {where} (first: {entries[0].names[0]}).",
+            "Say where they lie: --root DIR.",
+        )
+    root = roots[best]
+    clips: dict[str, ClipRef] = {}
+    skipped: dict[str, str] = {}
+    twice: dict[str, None] = {}
+    rate = (25.0 if fps is None else fps) if source.layout == "rawframes" else None
+    missing = 0
+    for entry in entries:
+        name, path, reason = root.place(entry)
+        if name in clips or name in skipped:
+            twice[name] = None
+        elif reason:
+            skipped[name] = reason
+            missing += not path
+        else:
+            clips[name] = ClipRef(
+                name, entry.kind, path, label=entry.label and clip_id(entry.label), fps=rate
+            )
+    labels = len({c.label for c in clips.values() if c.label is not None})
+    said = count_of(len(clips), "frame folder" if source.layout == "rawframes" else "video")
+    said += f" in {count_of(labels, 'class', 'classes')}" if labels else ""
+    said += f", the list {split or source.files[0].name} ({source}), below {places[best]}"
+    said += f", at {rate:g} frames/s" if rate else ""
+    said += f"; {missing:,} missing or outside" if missing else ""
+    notes: tuple[str, ...] = ()
+    if twice:
+        first = ", ".join(islice(twice, 3))
+        many = count_of(len(twice), "entry", "entries")
+        notes = (f"{source}: {many} listed more than once, taken once ({first})",)
+    return Listing(source.layout, said, tuple(clips.values()), (*skipped.items(), *bad), notes)

@@ -1,0 +1,141 @@
+"""`inspect`: what is found in a set, on small files of every kind, healthy and not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+
+from synvid_eval.schemas import get
+from tests.clips import moving, write_set, write_video
+from tests.conftest import REPOSITORY, Run
+
+QUICK = ("--no-cost", "-q", "--json", "-")
+
+
+def inspected(run_cli: Run, *args: str | os.PathLike[str]) -> dict[str, Any]:
+    done = run_cli("inspect", *args)
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    jsonschema.validate(document, get("inspect"))
+    assert document["clips"] + len(document["skipped"]) == document["found"]
+    return document
+
+
+def test_a_mixed_set_is_described_in_full(run_cli: Run, tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    write_set(root / "a", 2, "xvid", frames=20)
+    write_set(root / "b", 1, "vp9", frames=70)
+    write_video(root / "b" / "big.mp4", moving(40, 64, 80), "h264", rate=30)
+    shutil.copy(root / "a" / "clip_000.avi", root / "b" / "copy.avi")
+    (root / "a" / "broken.mp4").write_bytes(b"no video at all")
+    seen = inspected(run_cli, root, *QUICK)
+    assert seen["layout"] == "classes"
+    assert seen["labels"] == {"a": 2, "b": 3}
+    assert seen["sizes"] == [{"width": 48, "height": 32, "clips": 4}, {"width": 80, "height": 64, "clips": 1}]
+    assert seen["rates"] == [{"fps": 25.0, "clips": 4}, {"fps": 30.0, "clips": 1}]
+    assert seen["lengths"] == {"shortest": 20, "median": 20.0, "longest": 70, "total": 170}
+    assert {k.removeprefix("lib").replace("vpx-", ""): n for k, n in seen["codecs"].items()} == {
+        "mpeg4": 3,
+        "h264": 1,
+        "vp9": 1,
+    }
+    assert seen["containers"]["avi"] == 3
+    # a run of 16 frames is 61, 31, 16 frames long at stride 4, 2, 1
+    assert seen["strides"] == {"4": 1 / 5, "2": 2 / 5, "1": 1.0}
+    assert seen["duplicates"] == [["a/clip_000.avi", "b/copy.avi"]]
+    assert [s["id"] for s in seen["skipped"]] == ["a/broken.mp4"]
+    assert seen["bytes"] == sum(p.stat().st_size for p in root.rglob("*.*"))
+    assert seen["cost"] is None
+
+
+def test_the_text_names_what_a_newcomer_asks(run_cli: Run, tmp_path: Path) -> None:
+    root = write_set(tmp_path / "set", 2)
+    (root / "x.mp4").write_bytes(b"")
+    done = run_cli("inspect", root, "-q")
+    assert done.returncode == 0, done.stderr
+    for word in ("flat: 3 videos", "2 of 3 found can be opened", "48×32 pixels", "25 frames/s",
+                 "stride 4: 0%", "mpeg4", "duplicates  none", "x.mp4: ", "cost here   about",
+                 "an estimate from 2 clips",
+                 "refuse it: 1 of 3 skipped is more than --max-skipped 5%"):  # fmt: skip
+        assert word in done.stdout, word
+    assert "refuse" not in run_cli("inspect", root, "-q", "--no-cost", "--max-skipped", "1").stdout
+
+
+def test_cost_is_estimated_from_clips_that_were_measured(run_cli: Run, tmp_path: Path) -> None:
+    root = write_set(tmp_path / "set", 3)
+    seen = inspected(run_cli, root, "-q", "--json", "-", "--metrics", "color", "--workers", "1")
+    cost = seen["cost"]
+    assert cost["tried"] == 3
+    assert cost["workers"] == 1
+    assert cost["seconds"] > 3 * cost["seconds_per_clip"] > 0
+    assert cost["memory_bytes"] > 2**20
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_fifo_named_like_a_video_does_not_hang(run_cli: Run, tmp_path: Path) -> None:
+    root = write_set(tmp_path / "set", 1)
+    os.mkfifo(root / "pipe.mp4")
+    seen = inspected(run_cli, root, *QUICK)
+    assert [s["id"] for s in seen["skipped"]] == ["pipe.mp4"]
+
+
+FAULTY = """
+import os, signal, sys, time
+if "synvid_eval.prober" in sys.orig_argv:
+    import synvid_eval.sets as sets
+    real = sets.open_clip
+    def open_clip(ref, *rest):
+        if "hang" in ref.id:
+            time.sleep(1000)
+        if "crash" in ref.id:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return real(ref, *rest)
+    sets.open_clip = open_clip
+"""
+
+
+def test_files_that_hang_or_crash_a_decoder_are_listed_and_the_others_go_on(
+    run_cli: Run, tmp_path: Path
+) -> None:
+    root = write_set(tmp_path / "set", 3)
+    for name in ("a_hang.avi", "b_crash.avi"):
+        shutil.copy(root / "clip_000.avi", root / name)
+    (tmp_path / "faulty").mkdir()
+    (tmp_path / "faulty" / "sitecustomize.py").write_text(FAULTY)
+    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "faulty"), str(REPOSITORY)])}
+    done = run_cli("inspect", root, *QUICK, "--decode-timeout", "1", env=env)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert seen["clips"] == 3
+    reasons = {s["id"]: s["reason"] for s in seen["skipped"]}
+    assert set(reasons) == {"a_hang.avi", "b_crash.avi"}
+    assert "hung" in reasons["a_hang.avi"]
+    assert "SIGSEGV" in reasons["b_crash.avi"]
+
+
+def test_arrays_presets_and_frame_folders(run_cli: Run, tmp_path: Path) -> None:
+    clips = np.stack([moving(20, seed=s) for s in (0, 1, 0)])
+    np.save(tmp_path / "a.npy", clips)
+    seen = inspected(run_cli, tmp_path / "a.npy", *QUICK)
+    assert seen["duplicates"] == [["a[0]", "a[2]"]]
+    assert seen["sizes"] == [{"width": 48, "height": 32, "clips": 3}]
+    assert seen["bytes"] == (tmp_path / "a.npy").stat().st_size
+    seen = inspected(run_cli, "preset:static_circles?n=2&size=32", *QUICK)
+    assert seen["sizes"] == [{"width": 32, "height": 32, "clips": 2}]
+    assert seen["bytes"] is None
+
+
+def test_what_cannot_be_inspected_is_told(run_cli: Run, tmp_path: Path) -> None:
+    assert run_cli("inspect", tmp_path / "gone").returncode == 3
+    assert run_cli("inspect").returncode == 2
+    out = tmp_path / "x.measured"
+    assert run_cli("measure", "preset:static_circles?n=2&size=32", "--out", out, "-q").returncode == 0
+    done = run_cli("inspect", out)
+    assert done.returncode == 2
+    assert "measured already" in done.stderr
