@@ -27,7 +27,8 @@ from synvid_eval.metrics.base import Metric, Unscored
 from synvid_eval.protocols import PROTOCOLS, Protocol
 from synvid_eval.score import Comparison, Score, long_signature, recipe, short_signature
 from synvid_eval.scoring import score_pair, unscored
-from synvid_eval.sets import name_sets, open_set, share_options, split_name
+from synvid_eval.sets import is_measured, is_uri, name_sets, open_set, share_options, split_name
+from synvid_eval.video.layouts import LAYOUTS
 from synvid_eval.video.sampling import Sampler
 from synvid_eval.video.videoset import VideoSet
 
@@ -235,44 +236,62 @@ def open_all(
     """Opens locations (listing only, nothing is decoded), with different names; reads `.measured` files.
 
     Raises UsageError where `clips` contradicts the protocol or an option for lists means nothing for any
-    location, DataError where a `.measured` file did not
-    follow it.
+    location, DataError where a `.measured` file did not follow it.
     """
     count = protocol.count(clips)
     texts = [os.fspath(p) for p in places if isinstance(p, (str, os.PathLike))]
     named = iter(name_sets(texts))
     plain = [split_name(os.fspath(p))[1] if isinstance(p, (str, os.PathLike)) else None for p in places]
     listing = share_options(plain, layout, split, root, follow_outside)
-    out: list[VideoSet | Measurement] = []
-    for number, place in enumerate(places):
+    _check_options(places, layout, fps)
+    names_of = {i: next(named) for i, p in enumerate(plain) if p is not None}
+    opened: dict[int, VideoSet | Measurement] = {}
+    # what has a scheme first: a misspelt preset is a usage error, told before any folder is looked for
+    for number in sorted(range(len(places)), key=lambda i: plain[i] is None or not is_uri(str(plain[i]))):
+        place = places[number]
         if isinstance(place, (VideoSet, Measurement)):
-            out.append(place)
+            opened[number] = place
         elif isinstance(place, np.ndarray):
-            out.append(open_set(place, name=f"array{number}", fps=fps, clips=count))
+            opened[number] = open_set(place, name=f"array{number}", fps=fps, clips=count)
+        elif is_measured(names_of[number][1]):
+            opened[number] = _read_followed(*names_of[number], clips, protocol)
         else:
-            name, location = next(named)
-            if location.endswith(".measured") and not os.path.isdir(location):
-                if clips is not None and protocol.clips is None:
-                    raise UsageError(
-                        f"--clips {clips} cannot draw from {location}.", "Measure the set with --clips."
-                    )
-                measured = read_measured(location, name)
-                if protocol.clips is not None and measured.about.get("protocol") != protocol.name:
-                    raise DataError(
-                        f"{location} was measured without --protocol {protocol.name}.",
-                        "Measure the set again with it.",
-                    )
-                out.append(measured)
-            else:
-                out.append(
-                    open_set(
-                        location, name=name, layout=layout, fps=fps, clips=count, seed=seed, **listing[number]
-                    )
-                )
+            name, location = names_of[number]
+            opened[number] = open_set(
+                location, name=name, layout=layout, fps=fps, clips=count, seed=seed, **listing[number]
+            )
+    out = [opened[i] for i in range(len(places))]
     names = [o.name if isinstance(o, VideoSet) else o.facts.name for o in out]
     if len(set(names)) < len(names):
         raise UsageError(f"Two sets have one name: {', '.join(names)}.", "Give names: name=location.")
     return out
+
+
+def _read_followed(name: str, location: str, clips: int | None, protocol: Protocol) -> Measurement:
+    """A `.measured` file that fits what is asked: it must have followed the protocol."""
+    if clips is not None and protocol.clips is None:
+        raise UsageError(f"--clips {clips} cannot draw from {location}.", "Measure the set with --clips.")
+    measured = read_measured(location, name)
+    if protocol.clips is not None and measured.about.get("protocol") != protocol.name:
+        raise DataError(
+            f"{location} was measured without --protocol {protocol.name}.", "Measure the set again with it."
+        )
+    return measured
+
+
+def _check_options(places: Sequence[Location], layout: str, fps: float | None) -> None:
+    """UsageError where an option means nothing for any of the places."""
+    texts = [split_name(os.fspath(p))[1] for p in places if isinstance(p, (str, os.PathLike))]
+    files = [t for t in texts if not is_measured(t) and not is_uri(t)]
+    if layout not in ("auto", *LAYOUTS):
+        raise UsageError(f"No layout is called {layout!r}.", nearest(layout, ["auto", *LAYOUTS]))
+    arrays = any(isinstance(p, np.ndarray) for p in places)
+    if layout != "auto" and not files:
+        raise UsageError(
+            f"--layout {layout} means nothing here.", "It is for folders, lists and array files."
+        )
+    if fps is not None and not files and not arrays:
+        raise UsageError(f"--fps {fps:g} means nothing here.", "It is for frame folders and arrays.")
 
 
 def compare_measured(

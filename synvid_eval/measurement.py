@@ -161,6 +161,8 @@ def read_measured(path: str | os.PathLike[str], name: str | None = None) -> Meas
     """
     where = os.fspath(path)
     try:
+        if Path(where).exists() and not Path(where).is_file():
+            raise DataError(f"{where} is no regular file.", "Give what `measure --out` wrote.")
         arrays, meta = archive.unpack(Path(where).read_bytes())
     except OSError as error:
         raise DataError(f"{where} cannot be read: {error.strerror}.", "Check the path.") from None

@@ -100,6 +100,16 @@ def _scheme(location: str) -> str | None:
     return scheme if scheme in SCHEMES and ":" in location and not os.path.lexists(location) else None
 
 
+def is_uri(location: str) -> bool:
+    """Whether a location names a scheme, known or not (`preset:…`), and is no existing path."""
+    return bool(re.match(r"^[a-z][a-z0-9+]+:", location)) and not os.path.lexists(location)
+
+
+def is_measured(location: str) -> bool:
+    """Whether a location is a `.measured` file by its name."""
+    return location.endswith(".measured") and not os.path.isdir(location)
+
+
 def open_set(
     location: str | os.PathLike[str] | NDArray[np.uint8],
     *,
@@ -146,11 +156,8 @@ def open_set(
             _refuse(text, {k: v for k, v in asked.items() if k not in able})
         if scheme := _scheme(text):
             found = SCHEMES[scheme](text, seed)
-        elif (
-            (before := text.partition(":")[0])
-            and re.match(r"^[a-z][a-z0-9+]+:", text)
-            and not os.path.lexists(text)
-        ):
+        elif is_uri(text):
+            before = text.partition(":")[0]
             raise UsageError(f"No scheme is called {before!r} (in {text}).", nearest(before, SCHEMES))
         else:
             found = _path(text, layout, fps, asked)
@@ -242,6 +249,8 @@ def _path(location: str, layout: str, fps: float | None, asked: dict[str, Any]) 
     elif is_file:
         listing = _file(path, layout, fps)
     else:
+        if path.exists():
+            raise DataError(f"{location} is neither a file nor a folder.", "Give a folder of videos.")
         raise DataError(f"{location} does not exist.", _close_by(path))
     notes = listing.notes
     if listing.layout in ("npy", "npz") and (loaded := arrays.open_array(path).loaded):

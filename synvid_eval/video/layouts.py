@@ -10,7 +10,7 @@ import itertools
 import os
 import re
 import unicodedata
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -92,22 +92,22 @@ class Listing:
 
 
 def walk(root: Path) -> Found:
-    """All videos and pictures below `root`, in sorted order. Each real folder is entered once, symbolic links
-    to folders last, so that a link into the tree itself changes nothing.
+    """All videos and pictures below `root`, in sorted order. Symbolic links are followed, to files and to
+    folders alike; only a link to a folder that it lies in (a loop) is not entered.
 
     A folder that is named like a video and holds neither videos nor pictures is listed as unreadable.
     """
     found = Found()
-    seen: set[tuple[int, int]] = set()
-    folders, links = [""], deque[str]()
-    while folders or links:
-        relative = folders.pop() if folders else links.popleft()
+    # each folder with the real folders that it lies in
+    folders: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
+    while folders:
+        relative, within = folders.pop()
         folder = os.path.join(root, relative)
         try:
             facts = os.stat(folder)
-            if (facts.st_dev, facts.st_ino) in seen:
+            if (facts.st_dev, facts.st_ino) in within:
                 continue
-            seen.add((facts.st_dev, facts.st_ino))
+            within |= {(facts.st_dev, facts.st_ino)}
             with os.scandir(folder) as entries:
                 names = sorted(e.name for e in entries if not e.name.startswith("."))
         except OSError as error:
@@ -120,7 +120,7 @@ def walk(root: Path) -> Found:
             path, inner = os.path.join(folder, name), f"{relative}/{name}" if relative else name
             suffix = os.path.splitext(name)[1].lower()
             if os.path.isdir(path):
-                (links if os.path.islink(path) else below).append(inner)
+                below.append(inner)
             elif suffix in VIDEO_SUFFIXES:
                 found.videos.append(inner)
             elif suffix in PICTURE_SUFFIXES:
@@ -129,7 +129,7 @@ def walk(root: Path) -> Found:
                 if suffix == ".npz":
                     found.archives.append(inner)
                 found.other[suffix or "(no suffix)"] += 1
-        folders += reversed(below)
+        folders += [(b, within) for b in reversed(below)]
         bare = not below and relative not in found.pictures and len(found.videos) == before
         if bare and os.path.splitext(relative)[1].lower() in VIDEO_SUFFIXES:
             found.unreadable.append((clip_id(relative), "a folder, not a video"))

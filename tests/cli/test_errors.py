@@ -118,6 +118,17 @@ def test_the_error_is_json_on_stdout_with_json_dash(run_cli: Run, folder: Path) 
 def test_usage_errors_come_before_any_data_is_looked_at(run_cli: Run, tmp_path: Path) -> None:
     done = run_cli("compare", tmp_path / "missing", tmp_path / "gone", "--metrics", "colour")
     assert done.returncode == 2
+    for bad in ("preset:nosuch", "preset:moving_circles?nope=3", "prest:moving_circles"):
+        assert run_cli("compare", tmp_path / "missing", bad).returncode == 2
+
+
+def test_options_that_mean_nothing_here_are_usage_errors(run_cli: Run, tmp_path: Path) -> None:
+    measured = tmp_path / "a.measured"
+    assert run_cli("measure", SMALL, "--out", measured, *METRICS, "-q").returncode == 0
+    for extra, code in ((["--layout", "frames"], 2), (["--fps", "3"], 2), (["--seed", "7"], 3)):
+        done = run_cli("compare", f"a={measured}", f"b={measured}", *METRICS, *extra, "-q")
+        assert done.returncode == code, (extra, done.stderr)
+        assert extra[0] in done.stderr
 
 
 PLUGIN = '''
