@@ -194,8 +194,8 @@ def test_a_video_that_kills_its_worker_costs_only_itself(
     planted = tmp_path / "planted"
     planted.mkdir()
     (planted / "sitecustomize.py").write_text(
-        "import os, signal\n"
-        "if os.environ.get('SYNVID_EVAL_WORKER'):\n"
+        "import os, signal, sys\n"
+        "if 'synvid_eval.worker' in sys.orig_argv:\n"
         "    from synvid_eval.video import decode\n"
         "    real = decode._open\n"
         "    def _open(path):\n"

@@ -3,8 +3,8 @@
 From each run of 16 gray frames of 128×128, 150 pieces of 2 frames × 8×8 pixels at random positions (by hash
 of seed and clip, the same for every stride). A piece whose standard deviation is at most 4 grey levels is
 dropped, as it would be codec noise once normalized; each other piece is made zero mean and unit deviation
-over all its values. The `tubelet` metric is the Fréchet distance of these rows. Our own measurement (a
-prototype found it to follow published fine-tuning accuracies; it is no score of realism).
+over all its values. The `tubelet` metric is the Fréchet distance of these rows. Our own measurement; no score
+of realism.
 """
 
 from __future__ import annotations

@@ -12,9 +12,8 @@ only, `temporal` for the differences of the two frames; they need not add up to 
 Range and direction. 0 to ∞ without a unit (rows have a mean square of 1 a value, so traces are 128); lower is
 closer.
 
-Source. Ours: of 123 weight-free variants in the project's prototype the one whose distance to real videos
-went along best with published fine-tuning accuracies (r −.79, family bootstrap −.99 to −.58; a hypothesis,
-not a finding).
+Source. Ours, chosen from many weight-free variants in a prototype of this project: a hypothesis about what
+matters for pre-training, not a finding.
 
 Pitfalls. No realism score: real sets of another kind of video lie farther from UCF101 than most synthetic
 sets. Part of what it sees is low-contrast patches and with them codec noise. It depends on the stride: all
