@@ -257,7 +257,7 @@ def decoder_versions() -> dict[str, str]:
     """Versions of the libraries that turn files into pixels and pixels into numbers (part of every cache
     key).
     """
-    import av
+    from av import library_versions
 
     names = (
         "av",
@@ -269,7 +269,7 @@ def decoder_versions() -> dict[str, str]:
         "numba",
         "scikit-image",
     )
-    out = {"synvid-eval": __version__, "decoding": str(decode.REVISION), "ffmpeg": str(av.library_versions)}
+    out = {"synvid-eval": __version__, "decoding": str(decode.REVISION), "ffmpeg": str(library_versions)}
     for name in names:
         try:
             out[name] = importlib.metadata.version(name)

@@ -152,7 +152,9 @@ def _codecs() -> list[Check]:
         except Exception:  # PyAV's own error types differ between versions
             missing.append(name)
     there = ", ".join(c for c in CODECS if c not in missing)
-    ffmpeg = ".".join(map(str, av.library_versions.get("libavcodec", ())))
+    from av import library_versions
+
+    ffmpeg = ".".join(map(str, library_versions.get("libavcodec", ())))
     if missing:
         cure = (
             "videos of these codecs are skipped; PyAV's own wheel has them: pip install --force-reinstall av"
