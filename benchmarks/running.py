@@ -3,8 +3,8 @@
     python -m benchmarks.running [--clips 1000] [--files 100000]
 
 Makes its own small clips (FFV1, 64×64, 20 frames) in a temporary folder. Prints an unchanged second
-compare with N clips a side (seconds beyond imports), one worker against two on the same clips (ratio of medians of wall
-time), the parent's peak memory at N/10 and N clips, and the time of listing many files.
+compare with N clips a side (seconds beyond imports), one worker against two on the same clips (ratio of
+medians of wall time), the parent's peak memory at N/10 and N clips, and the time of listing many files.
 """
 
 from __future__ import annotations

@@ -35,14 +35,20 @@ smartquotes = False  # options begin with two hyphens
 
 
 def _inline(text: str) -> list[nodes.Node]:
-    """Words with `code` as literals; a leading "Pitfalls." and the like in bold."""
+    """Words with `code` as literals, *so* emphasized; a leading "Pitfalls." and the like in bold."""
     out: list[nodes.Node] = []
     lead = re.match(r"(?:[A-Z][a-z]+(?: [a-z]+){0,2}\.|Description only:)(?= )", text)
     if lead:
         out.append(nodes.strong(text=lead[0]))
         text = text[lead.end() :]
-    for number, part in enumerate(re.split(r"`([^`]+)`", text)):
-        out.append(nodes.literal(text=part) if number % 2 else nodes.Text(part))
+    # L*a*b* is no emphasis: that begins after a blank
+    for part in re.split(r"(`[^`]+`|(?<!\S)\*\w+\*(?!\w))", text):
+        if part.startswith("`") and len(part) > 1:
+            out.append(nodes.literal(text=part[1:-1]))
+        elif re.fullmatch(r"\*\w+\*", part):
+            out.append(nodes.emphasis(text=part[1:-1]))
+        else:
+            out.append(nodes.Text(part))
     return out
 
 
@@ -87,13 +93,15 @@ class ExplanationStep(Directive):
         kind, name = self.arguments
         (one,) = [e for e in explain(name, timed=False) if e.kind == kind]
         about = one.about.partition(": ")[2] if one.about.lower().startswith(f"{name}:") else one.about
+        if kind != "layout":
+            about = about[:1].upper() + about[1:]
         facts = [
             nodes.list_item("", nodes.paragraph("", "", nodes.strong(text=f"{key}:"), *_inline(f" {value}")))
             for key, value in one.facts.items()
         ]
         constants = [c for c in one.constants if c.of != "sampler" or kind == "protocol"]
         return [
-            nodes.paragraph("", "", *_inline(about[:1].upper() + about[1:].rstrip(".") + ".")),
+            nodes.paragraph("", "", *_inline(about.rstrip(".") + ".")),
             nodes.bullet_list("", *facts),
             *_paragraphs(one.essay),
             *_constants(constants),
