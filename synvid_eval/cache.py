@@ -95,7 +95,10 @@ class Cache:
             return None
         except archive.Damaged as error:
             self.damaged += 1
-            self.say(f"cache entry {path.name} is damaged ({error}): measured again")
+            if self.damaged == 1:
+                self.say(
+                    f"cache entry {path.name} is damaged ({error}): measured again, as are all others like it"
+                )
             return None
         self.hits += 1
         return arrays, meta["entry"]

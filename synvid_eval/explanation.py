@@ -246,6 +246,8 @@ def _protocol(name: str) -> Explanation:
     }
     constants = _constants(Sampler, "sampler", {} if found.frames is None else {"frames": found.frames})
     for target, values in found.knobs.items():
+        if target == Sampler.name:  # all of it stands above
+            continue
         kind = feature_room.registry.get(target)
         constants += [c for c in _constants(kind, target, values) if c.name in values]
     return Explanation(name, "protocol", found.about, facts, found.essay, constants)

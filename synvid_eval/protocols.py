@@ -98,7 +98,7 @@ Pitfalls. 1,000 clips are no guarantee: the intervals say what they bear. A set 
 cut into many clips has fewer independent draws than clips.""",
     clips=1000,
     frames=16,
-    knobs={"hog": {"frames": "16"}},
+    knobs={"hog": {"frames": "16"}, "sampler": {"length": "16", "start": "hash"}},
 )
 
 PROTOCOLS: dict[str, Protocol] = {p.name: p for p in (_DEFAULT, _PAPER)}

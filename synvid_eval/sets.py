@@ -371,7 +371,9 @@ def _cut(location: str, seed: int) -> VideoSet:
         what = "is a folder" if os.path.isdir(movie) else "does not exist"
         raise DataError(f"{movie} {what}.", "cut: wants one video file.")
     clips, said, notes = cut.cut_movie(Path(movie), seconds)
-    return VideoSet("", location, "cut", said, clips, notes=notes)
+    # pieces of one film are no independent draws: one source, and so no interval
+    sources = dict.fromkeys((c.id for c in clips), layouts.clip_id(os.path.basename(movie)))
+    return VideoSet("", location, "cut", said, clips, sources=sources, notes=notes)
 
 
 SCHEMES: dict[str, Callable[[str, int], VideoSet]] = {"preset": _preset, "cut": _cut}

@@ -173,8 +173,8 @@ def test_damaged_entries_are_told_of_and_redone(tmp_path: Path, clips: Path) -> 
     kept = Cache(tmp_path, told.append)
     again = run(clips, kept)
     assert kept.damaged == 3 and kept.hits == len(found) - 3
-    assert sorted(t.split()[2] for t in told) == sorted(p.name for p in found[:3])
-    assert all(t.endswith("measured again") for t in told)
+    (said,) = told  # once, however many there are
+    assert said.split()[2] in {p.name for p in found[:3]} and "measured again" in said
     assert state_bytes(again) == state_bytes(first)
     assert [p.read_bytes() for p in found] == good
 

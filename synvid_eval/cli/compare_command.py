@@ -39,8 +39,9 @@ def command(
 ) -> None:
     """Measure sets of videos, each alone, and compare every SET with the REFERENCE, which is named last.
 
-    A SET is [name=]location: a folder of videos, of frame folders, a .npy or .npz of clips, a .measured file,
-    or preset:NAME?n=100. Measurements are kept: a second run reads only what changed.
+    A SET is [name=]location: a folder of videos, of frame folders or of .npz clips, a list file, a .npy or
+    .npz of clips, a .measured file, preset:NAME?n=100, or cut:MOVIE?seconds=4. Measurements are kept: a
+    second run reads only what changed.
 
     \b
     Examples:

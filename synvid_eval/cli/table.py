@@ -55,6 +55,8 @@ def print_comparison(comparison: Comparison) -> None:
     console.print(Text(f"Each set against {reference}"))
     console.print(table)
     console.print(Text("↓ lower is nearer · ≈ should match the reference · ↑ higher is richer, not nearer"))
+    if any(s.corrected is not None for s in comparison.scores):
+        console.print(Text("* corrected for the bias of few clips, as its interval is"))
     for line in _missing(comparison):
         console.print(Text(line), soft_wrap=True)
     console.print(Text("\n" + headline(comparison)), soft_wrap=True)
@@ -83,8 +85,8 @@ def _cells(score: Score, first: bool) -> list[str]:
     return [
         f"{one_line(score.metric)} {arrow(score.better)}{unit}" if first else "",
         one_line(score.candidate),
-        format_value(score) if score.corrected is None else format_corrected(score),
-        "—" if score.interval is None else format_interval(score),
+        format_value(score) if score.corrected is None else f"{format_corrected(score)}*",
+        "–" if score.interval is None else format_interval(score),
         beside,
         f"{score.n['candidate']:,} / {score.n['reference']:,}",
     ]

@@ -261,6 +261,8 @@ def _open(path: str) -> tuple[av.container.InputContainer, av.VideoStream]:
     stream = streams[0]
     if stream.codec_context is None:
         raise Unreadable("no decoder for its video stream")
+    if stream.codec_context.name in ("vp8", "vp9") and stream.metadata.get("alpha_mode") == "1":
+        raise Unreadable(f"its alpha channel cannot be decoded ({stream.codec_context.name} with alpha)")
     stream.thread_type = "NONE"
     stream.codec_context.thread_count = 1
     return container, stream

@@ -197,7 +197,10 @@ def _read(path: Path) -> bytes:
 
 
 def _columns(line: str) -> list[str]:
-    return [c.strip().lower() for c in next(csv.reader([line]), [])]
+    try:
+        return [c.strip().lower() for c in next(csv.reader([line]), [])]
+    except csv.Error:  # no text of lines, whatever its name says
+        return []
 
 
 def _video_line(line: str) -> tuple[str, str | None] | None:
@@ -254,7 +257,9 @@ def read_folder(
         )
     (source,) = sources
     places = [root] if root is not None else [folder]
-    if root is None and source.layout not in ("ucf101", "hmdb51"):
+    if root is None and source.layout in ("ucf101", "hmdb51"):
+        places += _folders(folder, named=False)  # as the two archives unpack beside each other
+    elif root is None:
         places += [source.files[0].parent, source.files[0].parent.parent]
     own = source.files[0]
     by_column = not same_split(own.stem, split) and any(same_split(s, split) for s in _kinetics_splits(own))
@@ -540,7 +545,8 @@ def _listing(
         hits = [sum(not r.lacks(e) for e in entries) for r in roots]
     best = max(range(len(places)), key=lambda i: (hits[i], -i))
     if not hits[best] and not given:
-        where = " nor ".join(dict.fromkeys(os.fspath(p) for p in places))
+        looked = list(dict.fromkeys(os.fspath(p) for p in places))
+        where = " nor ".join(looked[:3]) + (f" nor {len(looked) - 3} more folders" if len(looked) > 3 else "")
         raise DataError(
             f"0 of the {len(entries):,} files of {source} lie below {where} (first: {entries[0].names[0]}).",
             "Say where they lie: --root DIR.",

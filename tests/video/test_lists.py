@@ -490,3 +490,22 @@ def test_with_several_sets_the_options_go_to_those_with_lists(tmp_path: Path, ru
     assert "--root DIR" in asked.stderr
     done = run_cli("compare", "synth", far, "--root", "real", *args)
     assert done.returncode == 0, done.stderr
+
+
+def test_videos_and_lists_beside_each_other_as_the_archives_unpack(tmp_path: Path) -> None:
+    (tmp_path / "UCF-101" / "Walk").mkdir(parents=True)
+    (tmp_path / "ucfTrainTestlist").mkdir()
+    names = [f"Walk/v_Walk_g{i:02d}_c01.avi" for i in range(1, 4)]
+    for name in names:
+        (tmp_path / "UCF-101" / name).touch()
+    (tmp_path / "ucfTrainTestlist" / "trainlist01.txt").write_text("".join(f"{n} 1\n" for n in names))
+    (tmp_path / "ucfTrainTestlist" / "classInd.txt").write_text("1 Walk\n")
+    found = open_set(tmp_path, split="trainlist01")
+    assert [c.id for c in found.clips] == names
+
+
+@pytest.mark.parametrize("data", [b"a\rb\rc\n", bytes(range(256)) * 20, b'\x00\r"\n'])
+def test_what_is_no_text_is_no_list_and_no_bug(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "notes.txt").write_bytes(data)
+    with pytest.raises(DataError):
+        open_set(tmp_path / "notes.txt")
