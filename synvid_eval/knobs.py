@@ -26,9 +26,14 @@ def knob(
     high: float | None = None,
     choices: tuple[Any, ...] | None = None,
     unit: str = "",
+    recipe: bool = True,
 ) -> Any:
-    """A dataclass field with its meaning, allowed range [low, high] or choices, and unit."""
-    meta = {"help": help, "low": low, "high": high, "choices": choices, "unit": unit}
+    """A dataclass field with its meaning, allowed range [low, high] or choices, and unit.
+
+    recipe: False for how a number is computed, not what it is (a device, a path): no part of signatures, nor
+    compared between sets.
+    """
+    meta = {"help": help, "low": low, "high": high, "choices": choices, "unit": unit, "recipe": recipe}
     return dataclasses.field(default=default, metadata=meta)
 
 
@@ -59,6 +64,12 @@ def names(kind: Any) -> list[str]:
 def values(instance: Any) -> dict[str, Any]:
     """Knob name → value of a dataclass instance, in declaration order."""
     return {f.name: getattr(instance, f.name) for f in dataclasses.fields(instance)}
+
+
+def recipe(instance: Any) -> dict[str, Any]:
+    """`values` without the knobs that decide no number."""
+    fields = dataclasses.fields(instance)
+    return {f.name: getattr(instance, f.name) for f in fields if f.metadata.get("recipe", True)}
 
 
 def parse(kind: Any, name: str, text: str) -> Any:
