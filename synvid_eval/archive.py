@@ -22,6 +22,9 @@ from safetensors import numpy as tensors
 
 from synvid_eval.states import Arrays
 
+# Below this, looking for an equal array costs more than writing it again.
+_WORTH = 1 << 14
+
 
 class Damaged(Exception):
     """A blob is cut short, altered, or none of ours."""
@@ -37,9 +40,23 @@ def _checksum(arrays: Mapping[str, NDArray[np.generic]], text: str) -> str:
 
 
 def pack(arrays: Mapping[str, NDArray[np.generic]], meta: Mapping[str, Any]) -> bytes:
-    """The blob of named arrays (any numeric dtype and shape) and JSON-ready `meta`."""
-    ready = {name: np.ascontiguousarray(a).reshape(np.shape(a)) for name, a in arrays.items()}
-    text = json.dumps(meta, ensure_ascii=True, sort_keys=True)
+    """The blob of named arrays (any numeric dtype and shape) and JSON-ready `meta`.
+
+    Of equal arrays (rows that two states keep) one is written.
+    """
+    ready: Arrays = {}
+    same: dict[str, str] = {}
+    first: dict[tuple[Any, ...], str] = {}
+    for name, a in arrays.items():
+        array = np.ascontiguousarray(a).reshape(np.shape(a))
+        if array.nbytes >= _WORTH:
+            content = hashlib.blake2b(array.data, digest_size=16).digest()
+            known = first.setdefault((array.dtype.str, array.shape, content), name)
+            if known != name:
+                same[name] = known
+                continue
+        ready[name] = array
+    text = json.dumps({"meta": meta, "same": same}, ensure_ascii=True, sort_keys=True)
     # one key, since safetensors writes several in no fixed order: the same content is the same bytes
     blob: bytes = tensors.save(ready, {"synvid-eval": f"{_checksum(ready, text)} {text}"})
     return blob
@@ -54,7 +71,9 @@ def unpack(blob: bytes) -> tuple[Arrays, dict[str, Any]]:
         checksum, _, text = header["synvid-eval"].partition(" ")
         if checksum != _checksum(arrays, text):
             raise Damaged("checksum differs")
-        return arrays, json.loads(text)
+        whole = json.loads(text)
+        arrays.update({name: arrays[known] for name, known in whole["same"].items()})
+        return arrays, whole["meta"]
     except (SafetensorError, AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise Damaged(str(error) or type(error).__name__) from None
 

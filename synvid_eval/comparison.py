@@ -8,8 +8,8 @@ import importlib.metadata
 import os
 import platform
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -20,13 +20,14 @@ import synvid_eval
 from synvid_eval import features as feature_room
 from synvid_eval import knobs, protocols
 from synvid_eval import metrics as metric_room
-from synvid_eval.errors import DataError, UsageError, nearest
+from synvid_eval.errors import DataError, UsageError, WeightsError, nearest
 from synvid_eval.features.base import Feature
+from synvid_eval.features.network import NetworkFeature, Networks
 from synvid_eval.measurement import Measurement, Measurer, Options, read_measured
 from synvid_eval.metrics.base import Metric, Unscored
 from synvid_eval.protocols import PROTOCOLS, Protocol
 from synvid_eval.score import Comparison, Score, long_signature, recipe, short_signature
-from synvid_eval.scoring import score_pair, unscored
+from synvid_eval.scoring import needs, over_threads, score_pair, unscored
 from synvid_eval.sets import is_measured, is_uri, name_sets, open_set, share_options, split_name
 from synvid_eval.video.layouts import LAYOUTS
 from synvid_eval.video.sampling import Sampler
@@ -35,18 +36,28 @@ from synvid_eval.video.videoset import VideoSet
 Location: TypeAlias = "str | os.PathLike[str] | NDArray[np.uint8] | VideoSet | Measurement"
 
 DEFAULT_METRICS = ("color", "spectrum", "motion", "tubelet", "effective_rank")
+NETWORK_METRICS = ("fid", "kid", "fvd", "kvd", "diversity")
+"""What follows them where the weights are there."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What is computed: configured metrics, the features they need, the sampler, and the protocol they
     follow.
+
+    absent: metrics that stand in the table without a value, each with the reason (weights are missing).
     """
 
     metrics: tuple[Metric, ...]
     features: tuple[Feature, ...]
     sampler: Sampler
     protocol: Protocol = PROTOCOLS["default"]
+    absent: tuple[tuple[Metric, str], ...] = ()
+
+    def label(self, metric: Metric) -> str:
+        """What scores of that metric are called: its name, and its feature's variant (random weights)."""
+        variant = next((f.variant() for f in self.features if f.name == metric.feature), "")
+        return f"{metric.name}[{variant}]" if variant else metric.name
 
 
 def list_metrics() -> list[dict[str, str]]:
@@ -78,16 +89,19 @@ def build_recipe(
     settings: Sequence[str] = (),
     frames: int | None = None,
     protocol: str = "default",
+    networks: Networks | None = None,
 ) -> Recipe:
     """The recipe of metric names and `NAME.KNOB=VALUE` settings.
 
     NAME is a metric (the knob is looked for in the metric, then in its feature), a feature, or `sampler`.
-    Raises UsageError for unknown names and knobs, values that cannot be read or are out of range, settings of
-    something that is not used, and what contradicts the protocol.
+    `networks` says which weights network features run with. Without `metrics` those that need weights which
+    are missing are `absent`. Raises UsageError for unknown names and knobs, values that cannot be read or are
+    out of range, settings of something that is not used, and what contradicts the protocol; WeightsError
+    where a metric that is asked for by name lacks its weights.
     """
     rules = protocols.get(protocol)
     asked = [metrics] if isinstance(metrics, str) else metrics
-    names = list(dict.fromkeys(DEFAULT_METRICS if asked is None else asked))
+    names = list(dict.fromkeys((*DEFAULT_METRICS, *NETWORK_METRICS) if asked is None else asked))
     if not names:
         raise UsageError("No metric is asked for.", nearest("", metric_room.registry.names()))
     kinds = {n: metric_room.registry.get(n) for n in names}
@@ -131,12 +145,31 @@ def build_recipe(
     of_metric = {n: rules.merged(n, given) for n, given in of_metric.items()}
     of_feature = {f: rules.merged(f, given) for f, given in of_feature.items()}
     of_sampler = rules.merged("sampler", of_sampler)
+    made = {n: knobs.replace(kinds[n](), of_metric[n]) for n in names}
+    configured = {f: knobs.replace(features[f](), of_feature[f]) for f in needed}
+    sampler = knobs.replace(Sampler(), of_sampler)
+    missing = {}
+    for name, feature in configured.items():
+        if isinstance(feature, NetworkFeature):
+            try:
+                configured[name] = (networks or Networks()).decide(feature)
+            except WeightsError as error:
+                if asked is not None or (networks and networks.weights):
+                    raise
+                missing[name] = str(error)
     return Recipe(
-        tuple(knobs.replace(kinds[n](), of_metric[n]) for n in names),
-        tuple(knobs.replace(features[f](), of_feature[f]) for f in needed),
-        knobs.replace(Sampler(), of_sampler),
+        tuple(m for m in made.values() if m.feature not in missing),
+        tuple(f for n, f in configured.items() if n not in missing),
+        sampler,
         rules,
+        tuple((m, _needs_weights(m, configured)) for m in made.values() if m.feature in missing),
     )
+
+
+def _needs_weights(metric: Metric, features: Mapping[str, Feature]) -> str:
+    feature = features[metric.feature]
+    wanted = feature.wanted_weights() if isinstance(feature, NetworkFeature) else metric.feature
+    return f"needs weights: synvid-eval weights fetch {wanted}"
 
 
 def _split_setting(text: str) -> tuple[str, str, str]:
@@ -163,6 +196,7 @@ def compare(
     root: str | os.PathLike[str] | None = None,
     follow_outside: bool = False,
     protocol: str = "default",
+    networks: Networks | None = None,
     command: str = "",
     options: Options | None = None,
 ) -> Comparison:
@@ -173,13 +207,14 @@ def compare(
         arrays
             uint8 [N, T, H, W, 3], VideoSets or Measurements.
         reference: the set they are compared with.
-        metrics: names (default: the five that need no weights).
+        metrics: names (default: the five that need no weights, then those whose weights are there).
         settings: `NAME.KNOB=VALUE`, any field of a metric, feature or the sampler.
         frames: frames looked at a clip (default 16).
         clips: at most that many clips a set, drawn by hash of their ids.
         layout, fps: see `open_set`.
         split, root, follow_outside: see `open_set`; they go to those sets that have lists, one at least.
         protocol: a name of `protocols.PROTOCOLS`: how much of each set is looked at.
+        networks: where weights lie, or random ones; device, precision, batches.
         command: what to write down as the command that made it.
         options: seed, workers, cache, what may be skipped, progress; its sampler is replaced by the recipe's.
 
@@ -189,10 +224,8 @@ def compare(
     Raises:
         UsageError (unknown names, contradictions) before any work, DataError where data are unusable.
     """
-    from dataclasses import replace
-
     started = time.monotonic()
-    made = build_recipe(metrics, settings, frames, protocol)
+    made = build_recipe(metrics, settings, frames, protocol, networks)
     chosen = replace(options or Options(), sampler=made.sampler)
     several = isinstance(candidates, Sequence) and not isinstance(candidates, (str, os.PathLike))
     places = [*cast("Sequence[Location]", candidates if several else [candidates]), reference]
@@ -210,6 +243,8 @@ def compare(
         protocol=made.protocol,
     )
     progress = chosen.progress
+    if metrics is None:
+        made = _without(made, [one for one in opened if isinstance(one, Measurement)])
     for one in opened:
         if isinstance(one, Measurement):  # before any long work
             _check_recipe(one, made, chosen.seed)
@@ -219,6 +254,28 @@ def compare(
     with Measurer(made.features, chosen) as measurer:
         measured = [measurer.measure(s) if isinstance(s, VideoSet) else s for s in opened]
     return compare_measured(measured[:-1], measured[-1], made, chosen, command=command, started=started)
+
+
+def _without(made: Recipe, measured: Sequence[Measurement]) -> Recipe:
+    """The recipe without the network metrics that a `.measured` set has not: nobody asked for them."""
+    lacking: dict[str, str] = {}
+    for feature in made.features:
+        for one in measured:
+            if isinstance(feature, NetworkFeature) and feature.name not in one.features:
+                lacking[feature.name] = one.facts.name
+    if not lacking:
+        return made
+    gone = tuple(
+        (m, f"{lacking[m.feature]} was measured without {m.feature}: measure it again with its weights")
+        for m in made.metrics
+        if m.feature in lacking
+    )
+    return replace(
+        made,
+        metrics=tuple(m for m in made.metrics if m.feature not in lacking),
+        features=tuple(f for f in made.features if f.name not in lacking),
+        absent=(*made.absent, *gone),
+    )
 
 
 def open_all(
@@ -309,22 +366,30 @@ def compare_measured(
         _check_recipe(one, made, options.seed)
     scores: dict[tuple[str, str], Score] = {}
     signatures: dict[str, str] = {}
+    spread = over_threads(options.worker_count())
     with threadpool_limits(1):  # the same bits whatever the number of threads
         for metric in made.metrics:
+            label = made.label(metric)
             sides = [m.sides[metric.feature] for m in everyone]
             reason = ""
             try:
-                settled = metric.settle(sides)
+                settled = metric.settle(sides, reference.features[metric.feature])
             except Unscored as error:
                 settled, reason = metric, str(error)
-            signatures[metric.name], short = _signature(settled, made, everyone)
+            signatures[label], short = _signature(settled, made, everyone)
             for candidate, side in zip(candidates, sides, strict=False):
                 names = (candidate.facts.name, reference.facts.name)
                 if reason:
-                    score = unscored(settled, side, sides[-1], candidate.facts.name, short, reason)
+                    score = unscored(
+                        settled, side, sides[-1], candidate.facts.name, short, reason, label=label
+                    )
                 else:
-                    score = score_pair(settled, side, sides[-1], names, short)
+                    score = score_pair(settled, side, sides[-1], names, short, label=label, spread=spread)
                 scores[candidate.facts.name, metric.name] = score
+    for metric, reason in made.absent:
+        for candidate in candidates:
+            clips = {"candidate": candidate.facts.clips, "reference": reference.facts.clips}
+            scores[candidate.facts.name, metric.name] = needs(metric, clips, candidate.facts.name, reason)
     run: dict[str, Any] = {
         "command": command,
         "protocol": made.protocol.name,
@@ -342,7 +407,8 @@ def compare_measured(
             same = f"{candidate.facts.name} and {reference.facts.name} hold the same clips"
             options.progress.say(f"{same}: a distance between them is 0 by construction")
             run["notes"].append(same)
-    order = [scores[c.facts.name, m.name] for c in candidates for m in made.metrics]
+    names_in_order = [m.name for m in made.metrics] + [m.name for m, _ in made.absent]
+    order = [scores[c.facts.name, name] for c in candidates for name in names_in_order]
     return Comparison(reference.facts, [c.facts for c in candidates], order, run)
 
 
@@ -367,7 +433,7 @@ def _check_recipe(one: Measurement, made: Recipe, seed: int) -> None:
 
 
 def _same_knobs(who: str, what: str, own: Any, asked: Any, option: str) -> None:
-    there, here = knobs.values(own), knobs.values(asked)
+    there, here = knobs.recipe(own), knobs.recipe(asked)
     for knob in here:
         if there[knob] != here[knob]:
             raise DataError(
@@ -389,18 +455,18 @@ def _signature(metric: Metric, made: Recipe, everyone: Sequence[Measurement]) ->
     parts["seed"] = everyone[-1].seed
     parts["version"] = synvid_eval.__version__
     long = long_signature(parts)
-    changed: dict[str, Any] = {**_changed(metric)}
+    changed = _changed(metric)
     changed |= {k if k not in changed else f"{feature.name}.{k}": v for k, v in _changed(feature).items()}
     changed |= {f"sampler.{k}": v for k, v in _changed(made.sampler).items() if k != "frames"}
     changed["n"] = made.sampler.frames
     changed["v"] = synvid_eval.__version__
-    return long, short_signature(metric.name, changed, long)
+    return long, short_signature(made.label(metric), changed, long)
 
 
 def _changed(instance: Any) -> dict[str, Any]:
     """The knobs of a configured metric, feature or sampler that differ from their defaults."""
-    defaults = knobs.values(type(instance)())
-    return {k: v for k, v in knobs.values(instance).items() if v != defaults[k]}
+    defaults = knobs.recipe(type(instance)())
+    return {k: v for k, v in knobs.recipe(instance).items() if v != defaults[k]}
 
 
 def versions() -> dict[str, str]:

@@ -29,10 +29,11 @@ from synvid_eval.cache import Cache, default_root
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.execute import HERE, Failure, Processes, Reply, Serial, Task
 from synvid_eval.features.base import Feature
+from synvid_eval.features.network import NetworkFeature
 from synvid_eval.randomness import address
 from synvid_eval.score import SetFacts
 from synvid_eval.sets import open_set, preset_recipe, share_options
-from synvid_eval.states import BLOCKS, KINDS, SUB_SHARDS, Arrays, Fold, Side, fold
+from synvid_eval.states import BLOCKS, KINDS, SUB_SHARDS, Arrays, Fold, Park, Side, fold, pruned
 from synvid_eval.video import decode
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.layouts import frame_files
@@ -41,7 +42,7 @@ from synvid_eval.video.videoset import VideoSet
 from synvid_eval.worker import Worker, class_path, clip_task, setup_task
 
 SCHEMA = "synvid-eval/measured/1"
-ENTRY = 1
+ENTRY = 2
 
 
 class Progress(Protocol):
@@ -105,7 +106,7 @@ class Measurement:
         return {
             "sampler": {"revision": Sampler.revision, **knobs.values(self.sampler)},
             "seed": self.seed,
-            "features": {n: {"revision": f.revision, **knobs.values(f)} for n, f in self.features.items()},
+            "features": {n: {"revision": f.revision, **knobs.recipe(f)} for n, f in self.features.items()},
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -325,7 +326,7 @@ def entry_key(shard: Shard, hashes: Mapping[str, str], feature: Feature, sampler
         "clips": [[c.id, c.kind, c.fps, hashes[c.id]] for c in shard.clips],
         "seed": seed,
         "sampler": [Sampler.revision, knobs.values(sampler)],
-        "feature": [class_path(feature), feature.revision, knobs.values(feature)],
+        "feature": [class_path(feature), feature.revision, knobs.recipe(feature), feature.where()],
         "decoder": decoder_versions(),
     }
     return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
@@ -441,6 +442,7 @@ class _Run:
         self._blocks: dict[str, list[Fold]] = {n: [Fold()] * BLOCKS for n in self._features}
         self._records: list[dict[str, Any]] = []
         self._rows: dict[str, list[dict[str, float]]] = {n: [] for n in self._features}
+        self._park = Park()
 
     def result(self) -> Measurement:
         progress, videos = self._options.progress, self._videos
@@ -506,6 +508,14 @@ class _Run:
             self._blocks[name][shard.block] = self._blocks[name][shard.block] + entry.fold
             self._rows[name] += [c["summary"] for c in entry.clips]
         self._check_skipped()
+        if index + 1 == len(self._shards) or self._shards[index + 1].block != shard.block:
+            self._rest(shard.block)
+
+    def _rest(self, block: int) -> None:
+        """A block is complete: what is large of it waits in a file, and rows beyond the cap are let go."""
+        for name, blocks in self._blocks.items():
+            blocks[block] = blocks[block].parked(self._park)
+            self._blocks[name] = pruned(blocks)
 
     def _again(self, shard: Shard) -> list[Reply | Failure]:
         """Every feature of a shard's clips, beside the run that is under way."""
@@ -635,7 +645,7 @@ def measure(
 
     Args:
         location: see `synvid_eval.open_set`; or an opened VideoSet.
-        features: names or configured features (default: all that are installed).
+        features: names or configured features (default: all that need no weights).
         name, layout, fps, clips, split, root, follow_outside: see `synvid_eval.open_set`.
         options: sampler, seed, workers, cache and so on.
 
@@ -663,6 +673,8 @@ def measure(
         )
     wanted = room.registry.names() if features is None else features
     ready = [room.registry.get(f)() if isinstance(f, str) else f for f in wanted]
+    if features is None:
+        ready = [f for f in ready if not isinstance(f, NetworkFeature)]
     with Measurer(ready, chosen) as measurer:
         return measurer.measure(videos)
 

@@ -278,7 +278,7 @@ def long_signature(parts: Mapping[str, Any]) -> str:
 def recipe(instance: Any, prefix: str) -> dict[str, Any]:
     """A dataclass instance's name, revision and knobs as signature parts."""
     out = {prefix: instance.name, f"{prefix}.revision": instance.revision}
-    out.update({f"{prefix}.{key}": value for key, value in knobs.values(instance).items()})
+    out.update({f"{prefix}.{key}": value for key, value in knobs.recipe(instance).items()})
     return out
 
 

@@ -3,22 +3,45 @@
 What a score carries depends on the metric's kind. A *property* has an interval around its value from the
 candidate's own blocks, and one of its difference from the reference from both. A *distance* is biased upward,
 so the interval belongs to the `corrected` value; beside it stands `floor`, the same distance between two
-halves of the reference. A *richness* depends on the number of clips: corrected, too, from the candidate's
-blocks alone.
+halves of the reference. An *unbiased* distance needs no correction: its interval, from both sides' blocks, is
+around the value. A *richness* depends on the number of clips: corrected, too, from the candidate's blocks
+alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from synvid_eval.intervals import MIN_GROUPS, Jackknife, corrected, interval, jackknife
-from synvid_eval.metrics.base import Detail, Metric, Unscored
+from synvid_eval.metrics.base import Detail, Metric, Spread, Unscored
 from synvid_eval.score import LEVEL, Score
 from synvid_eval.states import Side
 
 NO_VALUE = "There is no value."
+
+
+def over_threads(count: int) -> Spread:
+    """A map over `count` threads, in order, with at most `count` results ahead: inputs are drawn as needed.
+
+    Linear algebra runs outside of Python's lock, so blocks left out of a costly metric go side by side; each
+    is the same computation as before, so the same bits.
+    """
+
+    def spread(compute: Callable[[Any], float], inputs: Iterable[Any]) -> Iterator[float]:
+        with ThreadPoolExecutor(count) as pool:
+            waiting: deque[Future[float]] = deque()
+            for one in inputs:
+                waiting.append(pool.submit(compute, one))
+                if len(waiting) > count:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    return spread if count > 1 else map
 
 
 def score_pair(
@@ -28,6 +51,8 @@ def score_pair(
     names: tuple[str, str],
     signature: str,
     level: float = LEVEL,
+    label: str = "",
+    spread: Spread = map,
 ) -> Score:
     """The Score of `candidate` against `reference`.
 
@@ -36,6 +61,8 @@ def score_pair(
         names: of candidate and reference, for the sentences.
         signature: short form, taken over as it is.
         level: of the intervals, in (0, 1).
+        label: what the score is called where that is not the metric's name (`fid[random-inception]`).
+        spread: maps over blocks left out (see `over_threads`).
 
     A value that cannot be had is NaN with a reason; any other exception of a metric is a bug and passes
     through.
@@ -48,15 +75,19 @@ def score_pair(
     n = {"candidate": candidate.clips(metric.state), "reference": reference.clips(metric.state)}
     notes = []
     if n["candidate"] != n["reference"]:
-        bias = "" if metric.kind == "property" else f", and {metric.name} depends on their number"
+        bias = (
+            "" if metric.kind in ("property", "unbiased") else f", and {metric.name} depends on their number"
+        )
         notes.append(
             f"The sets have different numbers of clips ({n['candidate']} and {n['reference']}){bias}."
         )
     score: dict[str, Any] = {"interval_reason": NO_VALUE}
-    if metric.kind == "distance":
+    if metric.pair:
         detail |= _rows(metric, candidate, reference) | _floor(metric, reference, notes)
-        if reason is None:
-            score = _corrected(value, metric, (candidate, reference), names, level)
+        if reason is None and metric.kind == "distance":
+            score = _corrected(value, metric, (candidate, reference), names, level, spread)
+        elif reason is None:
+            score = _around(value, metric, (candidate, reference), names, level, spread)
     else:
         detail |= {} if metric.kind == "property" else _rows(metric, candidate, reference)
         own, why_not = _value(lambda: metric.value(reference, reference))
@@ -64,21 +95,31 @@ def score_pair(
         if why_not is not None:
             notes.append(f"{names[1]}: {why_not}")
         if metric.kind == "richness" and reason is None:
-            score = _corrected(value, metric, (candidate,), names, level)
+            score = _corrected(value, metric, (candidate,), names, level, spread)
         elif metric.kind == "property":
             if reason is None:
-                score = _centered(value, metric, candidate, names[0], level)
+                score = _around(value, metric, (candidate,), names, level, spread)
             detail["difference_interval"] = None
             if reason is None and why_not is None:
                 detail["difference_interval"], why_none = _difference(
-                    value, own, metric, (candidate, reference), names, level
+                    value, own, metric, (candidate, reference), names, level, spread
                 )
                 if why_none:
                     notes.append(f"No difference_interval: {why_none}")
     if notes:
         detail["notes"] = " ".join(notes)
+    called = label or metric.name
     return _score(
-        metric, names[0], n, signature, value=value, reason=reason, level=level, detail=detail, **score
+        metric,
+        called,
+        names[0],
+        n,
+        signature,
+        value=value,
+        reason=reason,
+        level=level,
+        detail=detail,
+        **score,
     )
 
 
@@ -90,11 +131,13 @@ def unscored(
     signature: str,
     reason: str,
     level: float = LEVEL,
+    label: str = "",
 ) -> Score:
     """The Score of a metric that could not be settled: no value, `reason`, n the clips measured."""
     n = {"candidate": candidate.measured, "reference": reference.measured}
     return _score(
         metric,
+        label or metric.name,
         name,
         n,
         signature,
@@ -106,10 +149,28 @@ def unscored(
     )
 
 
-def _score(metric: Metric, candidate: str, n: dict[str, int], signature: str, **rest: Any) -> Score:
+def needs(metric: Metric, n: dict[str, int], name: str, reason: str, level: float = LEVEL) -> Score:
+    """The Score of a metric that was not measured at all: no value, `reason`, no signature."""
+    return _score(
+        metric,
+        metric.name,
+        name,
+        n,
+        "",
+        value=math.nan,
+        reason=reason,
+        level=level,
+        interval_reason=NO_VALUE,
+        detail={},
+    )
+
+
+def _score(
+    metric: Metric, label: str, candidate: str, n: dict[str, int], signature: str, **rest: Any
+) -> Score:
     return Score(
         candidate=candidate,
-        metric=metric.name,
+        metric=label,
         unit=metric.unit,
         better=metric.better,
         n=n,
@@ -176,62 +237,83 @@ def _gates(metric: Metric, sides: tuple[Side, ...], names: tuple[str, ...]) -> s
     return " ".join(filter(None, (_gate(metric, side, name) for side, name in pairs)))
 
 
-def _left_out(value: float, metric: Metric, sides: tuple[Side, ...], turn: int, name: str) -> Jackknife:
+def _left_out(
+    value: float, metric: Metric, sides: tuple[Side, ...], turn: int, name: str, spread: Spread
+) -> Jackknife:
     """The jackknife of one side, the others whole; Unscored where a left-out value cannot be had."""
-    # Whole sides are folded once: the same bits, since a side is folded block by block from the left anyway.
-    fixed = [Side((side.total(),), side.measured, side.sources) for side in sides]
+    try:
+        values = metric.left_out(sides, turn, spread)
+    except Unscored as error:
+        raise Unscored(f"With one block of {name} left out: {error}") from None
     clips = sides[turn].block_clips(metric.state)
-    values = []
-    for index, count in enumerate(clips):
-        if count == 0:
-            values.append(math.nan)
-            continue
-        fixed[turn] = sides[turn].without(index)
-        pair = (fixed[0], fixed[-1])
-        left, reason = _value(lambda pair=pair: metric.value(*pair))  # type: ignore[misc]
-        if reason is not None:
-            raise Unscored(f"With one block of {name} left out: {reason}")
-        values.append(left)
+    wrong = [v for v, count in zip(values, clips, strict=True) if count and not math.isfinite(v)]
+    if wrong:
+        raise Unscored(f"With one block of {name} left out the computation gave {wrong[0]}.")
     return jackknife(value, values, clips)
 
 
-def _corrected(
-    value: float, metric: Metric, sides: tuple[Side, ...], names: tuple[str, ...], level: float
-) -> dict[str, Any]:
-    """`corrected` and its interval from the sides' blocks, or `interval_reason`."""
+def _parts(
+    value: float,
+    metric: Metric,
+    sides: tuple[Side, ...],
+    names: tuple[str, ...],
+    spread: Spread,
+) -> list[Jackknife] | str:
+    """The jackknife of each side, or why there is none."""
     why_not = _gates(metric, sides, names)
     if why_not:
-        return {"interval_reason": why_not}
+        return why_not
     try:
-        parts = [_left_out(value, metric, sides, turn, names[turn]) for turn in range(len(sides))]
+        return [_left_out(value, metric, sides, turn, names[turn], spread) for turn in range(len(sides))]
     except Unscored as error:
-        return {"interval_reason": str(error)}
+        return str(error)
+
+
+def _corrected(
+    value: float,
+    metric: Metric,
+    sides: tuple[Side, ...],
+    names: tuple[str, ...],
+    level: float,
+    spread: Spread,
+) -> dict[str, Any]:
+    """`corrected` and its interval from the sides' blocks, or `interval_reason`."""
+    parts = _parts(value, metric, sides, names, spread)
+    if isinstance(parts, str):
+        return {"interval_reason": parts}
     center = corrected(value, parts)
     return {"corrected": center, "interval": interval(center, parts, level)}
 
 
-def _centered(value: float, metric: Metric, side: Side, name: str, level: float) -> dict[str, Any]:
-    """The interval around a property from its own blocks, or `interval_reason`."""
-    why_not = _gate(metric, side, name)
-    if why_not:
-        return {"interval_reason": why_not}
-    try:
-        return {"interval": interval(value, [_left_out(value, metric, (side,), 0, name)], level)}
-    except Unscored as error:
-        return {"interval_reason": str(error)}
+def _around(
+    value: float,
+    metric: Metric,
+    sides: tuple[Side, ...],
+    names: tuple[str, ...],
+    level: float,
+    spread: Spread,
+) -> dict[str, Any]:
+    """The interval around the value itself from the sides' blocks, or `interval_reason`."""
+    parts = _parts(value, metric, sides, names, spread)
+    return (
+        {"interval_reason": parts} if isinstance(parts, str) else {"interval": interval(value, parts, level)}
+    )
 
 
 def _difference(
-    value: float, own: float, metric: Metric, sides: tuple[Side, Side], names: tuple[str, str], level: float
+    value: float,
+    own: float,
+    metric: Metric,
+    sides: tuple[Side, Side],
+    names: tuple[str, str],
+    level: float,
+    spread: Spread,
 ) -> tuple[list[float] | None, str]:
     """The interval of a property's difference from both sides' blocks, or None and why."""
-    why_not = _gates(metric, sides, names)
-    if why_not:
-        return None, why_not
-    try:
-        parts = [
-            _left_out(v, metric, (s,), 0, name) for v, s, name in zip((value, own), sides, names, strict=True)
-        ]
-    except Unscored as error:
-        return None, str(error)
-    return list(interval(value - own, parts, level)), ""
+    both: list[Jackknife] = []
+    for one, side, name in zip((value, own), sides, names, strict=True):
+        parts = _parts(one, metric, (side,), (name,), spread)
+        if isinstance(parts, str):
+            return None, _gates(metric, sides, names) or parts
+        both += parts
+    return list(interval(value - own, both, level)), ""

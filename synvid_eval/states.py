@@ -8,9 +8,11 @@ or a half of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +21,62 @@ BLOCKS = 20
 SUB_SHARDS = 16
 
 Arrays: TypeAlias = dict[str, NDArray[np.generic]]
+
+
+class Park:
+    """A temporary file (without a name, gone with the process) in which large states wait until needed.
+
+    The moments of 2048 values are 17 MB, and a set has 20 blocks of them: that is disk, not memory.
+    """
+
+    LEAST = 1 << 20
+    """Bytes from which on an array is worth parking."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        self._lock = threading.Lock()
+        self._end = 0
+
+    def put(self, array: NDArray[Any]) -> Parked:
+        """Writes an array; what comes back reads it again."""
+        with self._lock:
+            offset, self._end = self._end, self._end + array.nbytes
+            self._file.seek(offset)
+            self._file.write(np.ascontiguousarray(array).data)
+            self._file.flush()
+        return Parked(self, offset, array.dtype, array.shape)
+
+    def read(self, parked: Parked) -> NDArray[Any]:
+        """The array that was put, as a new one."""
+        out = np.empty(parked.shape, parked.dtype)
+        with self._lock:
+            self._file.seek(parked.offset)
+            got = self._file.readinto(out.reshape(-1).view(np.uint8).data)
+        if got != out.nbytes:
+            raise OSError(f"a temporary file is cut short: {got} of {out.nbytes} bytes")
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Parked:
+    """An array in a `Park`."""
+
+    park: Park
+    offset: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the array."""
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+
+def _here(array: NDArray[Any] | Parked) -> NDArray[Any]:
+    return array.park.read(array) if isinstance(array, Parked) else array
 
 
 class Moments:
@@ -34,8 +92,9 @@ class Moments:
 
     def __init__(self, dim: int) -> None:
         self.dim = dim
-        self._folded: tuple[float, NDArray[np.float64], NDArray[np.float64]] | None = None
-        self._rows: tuple[NDArray[np.floating], ...] = ()
+        # (n, mean, scatter), the scatter as its packed upper triangle while it is parked
+        self._folded: tuple[float, NDArray[np.float64], NDArray[np.float64] | Parked] | None = None
+        self._rows: tuple[NDArray[np.floating] | Parked, ...] = ()
 
     @classmethod
     def of_rows(cls, rows: ArrayLike) -> Self:
@@ -60,11 +119,12 @@ class Moments:
 
     @classmethod
     def of_parts(cls, n: float, mean: ArrayLike, scatter: ArrayLike) -> Self:
-        """The state with weight n ≥ 0, mean [d] and scatter [d, d] given."""
+        """The state with weight n ≥ 0, mean [d] and scatter [d, d] given (its upper triangle is taken)."""
         centre = np.array(mean, np.float64)
         out = cls(len(centre))
         if n > 0:
-            out._folded = (float(n), centre, np.array(scatter, np.float64))
+            square = np.array(scatter, np.float64)
+            out._folded = (float(n), centre, _square(_packed(square), out.dim))
         return out
 
     def _settle(self) -> None:
@@ -73,15 +133,50 @@ class Moments:
             self._folded, self._rows = self._fold(), ()
 
     def _fold(self) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-        total = self._folded
+        total = self._unparked()
         for rows in self._rows:
-            exact = rows.astype(np.float64)
+            exact = _here(rows).astype(np.float64)
             mean = exact.mean(axis=0)
             exact -= mean
             total = _chan(total, (float(len(rows)), mean, exact.T @ exact))
         if total is None:
             return 0.0, np.zeros(self.dim), np.zeros((self.dim, self.dim))
         return total
+
+    def _unparked(self) -> tuple[float, NDArray[np.float64], NDArray[np.float64]] | None:
+        if self._folded is None:
+            return None
+        n, mean, scatter = self._folded
+        if isinstance(scatter, Parked):
+            return n, mean, _square(_here(scatter), self.dim)
+        return n, mean, scatter
+
+    def parked(self, park: Park) -> Self:
+        """The same state with its large arrays in `park`; itself where there is nothing large."""
+        out = type(self)(self.dim)
+        out._folded, out._rows = self._folded, self._rows
+        if self._folded is not None:
+            n, mean, scatter = self._folded
+            if not isinstance(scatter, Parked) and scatter.nbytes >= Park.LEAST:
+                out._folded = n, mean, park.put(_packed(scatter))
+        rows = [r for r in self._rows if not isinstance(r, Parked)]
+        if len(rows) == len(self._rows) and sum(r.nbytes for r in rows) >= Park.LEAST:
+            whole = park.put(np.concatenate(rows))
+            size, at = whole.dtype.itemsize * self.dim, whole.offset
+            parts = []
+            for part in rows:
+                parts.append(Parked(park, at, whole.dtype, part.shape))
+                at += size * len(part)
+            out._rows = tuple(parts)
+        return out
+
+    def centered_rows(self) -> NDArray[np.float64] | None:
+        """All rows minus their mean, float64 [n, d], where every row is still kept; else None."""
+        if self._folded is not None or not self._rows:
+            return None
+        exact = np.concatenate([_here(r) for r in self._rows]).astype(np.float64)
+        exact -= self.mean
+        return exact
 
     def __add__(self, other: Self) -> Self:
         if other.dim != self.dim:
@@ -92,7 +187,7 @@ class Moments:
         elif not self._rows and self._folded is None:
             out._folded, out._rows = other._folded, other._rows
         else:
-            out._folded, out._rows = _chan(self._fold(), other._folded), other._rows
+            out._folded, out._rows = _chan(self._fold(), other._unparked()), other._rows
         out._settle()
         return out
 
@@ -104,7 +199,13 @@ class Moments:
     @property
     def mean(self) -> NDArray[np.float64]:
         """Mean [d]; zeros when empty."""
-        return self._fold()[1]
+        if self._folded is not None and not self._rows:
+            return self._folded[1]
+        n, mean = (0.0, np.zeros(self.dim)) if self._folded is None else self._folded[:2]
+        for rows in self._rows:
+            n += len(rows)
+            mean = mean + (_here(rows).astype(np.float64).mean(axis=0) - mean) * (len(rows) / n)
+        return mean
 
     def covariance(self, ddof: int) -> NDArray[np.float64]:
         """Scatter / (n − ddof), [d, d]; NaN where n ≤ ddof."""
@@ -124,12 +225,9 @@ class Moments:
         if self._folded is not None:
             n, mean, scatter = self._folded
             out["n"], out["mean"] = np.array([n]), mean
-            out["scatter"] = scatter[np.triu_indices(self.dim)]
-            lower = scatter.T[np.triu_indices(self.dim)]
-            if not np.array_equal(lower, out["scatter"]):
-                out["lower"] = lower
+            out["scatter"] = _here(scatter) if isinstance(scatter, Parked) else _packed(scatter)
         if self._rows:
-            out["rows"] = np.concatenate(self._rows)
+            out["rows"] = np.concatenate([_here(r) for r in self._rows])
             out["parts"] = np.array([len(r) for r in self._rows], np.int64)
         return out
 
@@ -139,10 +237,7 @@ class Moments:
         dim = int(arrays["dim"][0])
         out = cls(dim)
         if "n" in arrays:
-            scatter = np.empty((dim, dim))
-            upper = np.triu_indices(dim)
-            scatter.T[upper] = arrays.get("lower", arrays["scatter"])
-            scatter[upper] = arrays["scatter"]
+            scatter = _square(np.asarray(arrays["scatter"], np.float64), dim)
             out._folded = (float(arrays["n"][0]), np.array(arrays["mean"], np.float64), scatter)
         if "rows" in arrays:
             rows = np.asarray(arrays["rows"])
@@ -150,10 +245,35 @@ class Moments:
         return out
 
 
+def _packed(square: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The upper triangle [d (d + 1) / 2], row after row, of a symmetric matrix [d, d]."""
+    size = len(square)
+    out = np.empty(size * (size + 1) // 2)
+    at = 0
+    for i in range(size):
+        out[at : at + size - i] = square[i, i:]
+        at += size - i
+    return out
+
+
+def _square(packed: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """The symmetric matrix [d, d] of a packed upper triangle."""
+    out = np.empty((size, size))
+    at = 0
+    for i in range(size):
+        row = packed[at : at + size - i]
+        out[i, i:] = row
+        out[i:, i] = row
+        at += size - i
+    return out
+
+
 def _chan(
     a: tuple[float, NDArray[np.float64], NDArray[np.float64]] | None,
-    b: tuple[float, NDArray[np.float64], NDArray[np.float64]],
+    b: tuple[float, NDArray[np.float64], NDArray[np.float64]] | None,
 ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    if b is None:
+        raise ValueError("nothing to add")
     if a is None or a[0] == 0:
         return b
     if b[0] == 0:
@@ -161,7 +281,10 @@ def _chan(
     n = a[0] + b[0]
     delta = b[1] - a[1]
     mean = a[1] + delta * (b[0] / n)
-    scatter = a[2] + b[2] + np.outer(delta, delta) * (a[0] * b[0] / n)
+    scatter = a[2] + b[2]
+    between = np.outer(delta, delta)
+    between *= a[0] * b[0] / n
+    scatter += between
     return n, mean, scatter
 
 
@@ -188,12 +311,119 @@ class Counts:
         return cls(arrays["values"])
 
 
-State: TypeAlias = Moments | Counts
-KINDS: dict[str, type[Moments] | type[Counts]] = {"moments": Moments, "counts": Counts}
+class Rows:
+    """Rows [n, d] float32 that are kept, at most `cap` of a set: those with the smallest keys.
+
+    keys: uint64 [n], a hash of the row's address, all different. owners: uint64 [n], one number a clip. Which
+    rows are kept depends on the keys alone, not on the order of folding.
+    """
+
+    __slots__ = ("_keys", "_owners", "_parts", "cap", "dim")
+
+    def __init__(self, dim: int, cap: int) -> None:
+        self.dim, self.cap = dim, cap
+        self._keys = np.empty(0, np.uint64)
+        self._owners = np.empty(0, np.uint64)
+        self._parts: tuple[NDArray[np.float32], ...] = ()
+
+    @classmethod
+    def of(cls, keys: ArrayLike, owners: ArrayLike, rows: ArrayLike, cap: int) -> Self:
+        """The state of rows [n, d] with keys [n] and owners [n]; n may be 0."""
+        array = np.ascontiguousarray(rows, np.float32)
+        if array.ndim != 2 or not np.isfinite(array).all():
+            raise ValueError(f"rows must be finite and [n, d], got shape {array.shape}")
+        out = cls(array.shape[1], cap)
+        if len(array):
+            out._keys, out._owners = np.array(keys, np.uint64), np.array(owners, np.uint64)
+            out._parts = (array,)
+            if not len(out._keys) == len(out._owners) == len(array):
+                raise ValueError(f"{len(out._keys)} keys, {len(out._owners)} owners, {len(array)} rows")
+        return out.below(out.limit())
+
+    def __add__(self, other: Self) -> Self:
+        if (other.dim, other.cap) != (self.dim, self.cap):
+            raise ValueError(
+                f"rows [{self.dim}] capped at {self.cap} and [{other.dim}] at {other.cap} cannot be added"
+            )
+        out = type(self)(self.dim, self.cap)
+        out._keys = np.concatenate([self._keys, other._keys])
+        out._owners = np.concatenate([self._owners, other._owners])
+        out._parts = self._parts + other._parts
+        return out.below(out.limit()) if len(out._keys) > 2 * self.cap else out
+
+    def limit(self) -> int | None:
+        """The largest key that is kept; None where all are."""
+        if len(self._keys) <= self.cap:
+            return None
+        return int(np.partition(self._keys, self.cap - 1)[self.cap - 1])
+
+    def below(self, limit: int | None) -> Self:
+        """The rows with keys up to `limit`, in the order they have; all where it is None."""
+        if limit is None or not len(self._keys) or self._keys.max() <= np.uint64(limit):
+            return self
+        keep = self._keys <= np.uint64(limit)
+        out = type(self)(self.dim, self.cap)
+        out._keys, out._owners = self._keys[keep], self._owners[keep]
+        parts = np.split(keep, np.cumsum([len(p) for p in self._parts])[:-1])
+        out._parts = tuple(p[k] for p, k in zip(self._parts, parts, strict=True) if k.any())
+        return out
+
+    def _kept(self) -> Self:
+        return self.below(self.limit())
+
+    @property
+    def n(self) -> int:
+        """Number of rows kept."""
+        return min(len(self._keys), self.cap)
+
+    @property
+    def keys(self) -> NDArray[np.uint64]:
+        """Keys of the rows kept, uint64 [n]."""
+        return self._kept()._keys
+
+    @property
+    def owners(self) -> NDArray[np.uint64]:
+        """Their clips, uint64 [n]."""
+        return self._kept()._owners
+
+    @property
+    def rows(self) -> NDArray[np.float32]:
+        """The rows kept, float32 [n, d]."""
+        parts = self._kept()._parts
+        return np.concatenate(parts) if parts else np.empty((0, self.dim), np.float32)
+
+    def to_arrays(self) -> Arrays:
+        """The state as named arrays; `from_arrays` gives it back to the bit."""
+        kept = self._kept()
+        return {
+            "shape": np.array([self.dim, self.cap], np.int64),
+            "keys": kept._keys,
+            "owners": kept._owners,
+            "rows": kept.rows,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
+        """The state that `to_arrays` wrote."""
+        dim, cap = (int(v) for v in arrays["shape"])
+        out = cls(dim, cap)
+        if len(arrays["keys"]):
+            out._keys = np.asarray(arrays["keys"], np.uint64)
+            out._owners = np.asarray(arrays["owners"], np.uint64)
+            out._parts = (np.asarray(arrays["rows"], np.float32),)
+        return out
+
+
+State: TypeAlias = Moments | Counts | Rows
+KINDS: dict[str, type[Moments] | type[Counts] | type[Rows]] = {
+    "moments": Moments,
+    "counts": Counts,
+    "rows": Rows,
+}
 
 
 def kind_of(state: State) -> str:
-    """The name under which a state's class is saved: "moments" or "counts"."""
+    """The name under which a state's class is saved: "moments", "counts" or "rows"."""
     return next(name for name, cls in KINDS.items() if type(state) is cls)
 
 
@@ -218,6 +448,25 @@ class Fold:
             clips[name] = clips.get(name, 0) + other.clips[name]
         return Fold(states, clips)
 
+    def parked(self, park: Park) -> Fold:
+        """The same states, large moments in `park`."""
+        states = {n: s.parked(park) if isinstance(s, Moments) else s for n, s in self.states.items()}
+        return Fold(states, self.clips)
+
+
+def pruned(folds: Sequence[Fold]) -> list[Fold]:
+    """Folds of one set with the rows left out that are not among the `cap` smallest keys of all of them."""
+    limits: dict[str, int | None] = {}
+    for name in {n for f in folds for n, s in f.states.items() if isinstance(s, Rows)}:
+        held = [s for f in folds if isinstance(s := f.states.get(name), Rows)]
+        keys = np.sort(np.concatenate([s.keys for s in held]))
+        cap = held[0].cap
+        limits[name] = int(keys[cap - 1]) if len(keys) > cap else None
+    return [
+        Fold({n: s.below(limits[n]) if isinstance(s, Rows) else s for n, s in f.states.items()}, f.clips)
+        for f in folds
+    ]
+
 
 def fold(parts: Iterable[Fold]) -> Fold:
     """The sum of folds, from the left."""
@@ -238,6 +487,7 @@ class Side:
     blocks: tuple[Fold, ...]
     measured: int
     sources: bool = False
+    _folded: dict[str, State | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def only(self, indices: Iterable[int]) -> Side:
         """The side with the given blocks only (in block order), the others empty."""
@@ -254,15 +504,37 @@ class Side:
         """All blocks folded in order."""
         return fold(self.blocks)
 
+    def each_without(self, names: Iterable[str]) -> Iterator[Side]:
+        """The side with block 0, 1, … left out in turn, as one block, with the states of those names only.
+
+        Halves are folded once and shared, so that 20 blocks cost some 90 additions instead of 380, with no
+        more than a few sums in memory.
+        """
+        wanted = tuple(names)
+        few = [
+            Fold({n: s for n, s in b.states.items() if n in wanted}, {n: b.clips[n] for n in b.states})
+            for b in self.blocks
+        ]
+
+        def descend(low: int, high: int, rest: Fold) -> Iterator[Side]:
+            if high - low == 1:
+                yield Side((rest,), self.measured, self.sources)
+                return
+            middle = (low + high) // 2
+            yield from descend(low, middle, rest + fold(few[middle:high]))
+            yield from descend(middle, high, rest + fold(few[low:middle]))
+
+        yield from descend(0, len(few), Fold())
+
     def state(self, name: str) -> State | None:
-        """The folded state of that name; None where no clip gave to it."""
-        parts = [b.states[name] for b in self.blocks if name in b.states]
-        if not parts:
-            return None
-        total = parts[0]
-        for part in parts[1:]:
-            total = add(total, part)
-        return total
+        """The folded state of that name; None where no clip gave to it. Folded once and kept."""
+        if name not in self._folded:
+            parts = [b.states[name] for b in self.blocks if name in b.states]
+            total = parts[0] if parts else None
+            for part in parts[1:]:
+                total = add(total, part)  # type: ignore[arg-type]
+            self._folded[name] = total
+        return self._folded[name]
 
     def moments(self, name: str) -> Moments | None:
         """The folded `Moments` of that name; None where no clip gave to it."""
@@ -277,6 +549,13 @@ class Side:
         if state is not None and not isinstance(state, Counts):
             raise TypeError(f"state {name!r} is {type(state).__name__}, not Counts")
         return None if state is None else state.values
+
+    def rows(self, name: str) -> Rows | None:
+        """The folded `Rows` of that name; None where no clip gave to it."""
+        state = self.state(name)
+        if state is not None and not isinstance(state, Rows):
+            raise TypeError(f"state {name!r} is {type(state).__name__}, not Rows")
+        return state
 
     def clips(self, name: str) -> int:
         """Number of clips that gave to the state of that name."""

@@ -86,10 +86,11 @@ class Worker:
         return cls(features, Sampler(**setup["sampler"]), setup["seed"])
 
     def warm_up(self) -> None:
-        """Takes every view of a small frame, so that compilation is done before a clip is waited for."""
+        """Takes every view of a small frame and loads networks: done before a clip is waited for."""
         frame = np.arange(48 * 48 * 3, dtype=np.uint64).reshape(48, 48, 3).astype(np.uint8)
         for feature in self._features.values():
             feature.view()(frame)
+            feature.prepare()
 
     def measure(self, task: Task, beat: Beat = _silent) -> Reply:
         """The reply to `{"clip": ClipRef as dict, "features": [names]}`: state arrays and a record of the
@@ -154,10 +155,10 @@ class Worker:
         self, reader: Reader, total: int, clip: str, features: Sequence[Feature], beat: Beat
     ) -> tuple[Plan, dict[View, dict[int, NDArray[Any]]], list[int]]:
         plan = self._sampler.plan(total, clip, self._seed)
-        run = {i for r in plan.runs.values() for i in r}
         wanted: dict[View, set[int]] = {}
         for feature in features:
-            taken = run if feature.looks_at == "runs" else feature.wants(plan.frames)
+            runs = {i for stride in feature.strides for i in plan.runs.get(stride, ())}
+            taken = runs if feature.looks_at == "runs" else feature.wants(plan.frames)
             wanted.setdefault(feature.view(), set()).update(taken)
         views: dict[View, dict[int, NDArray[Any]]] = {view: {} for view in wanted}
         size = [0, 0]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synvid_eval.states import BLOCKS, Counts, Fold, Moments, Side, add, fold, kind_of
+from synvid_eval.states import BLOCKS, Counts, Fold, Moments, Park, Rows, Side, add, fold, kind_of, pruned
 
 
 def _bytes(state):
@@ -230,3 +230,88 @@ def test_side_without_a_block_and_with_half_of_them():
     even, odd = side.only(range(0, 20, 2)), side.only(range(1, 20, 2))
     assert even.clips("m") + odd.clips("m") == 50
     _close(even.moments("m") + odd.moments("m"), side.moments("m"))
+
+
+def _kept(seed, n, d=3, cap=50, start=0):
+    rng = np.random.default_rng(seed)
+    keys = rng.permutation(10 * n).astype(np.uint64)[:n] * np.uint64(5) + np.uint64(start)
+    return Rows.of(keys, keys // 7, rng.normal(size=(n, d)), cap)
+
+
+@pytest.mark.parametrize("n", [0, 1, 49, 50, 51, 400])
+def test_rows_keep_the_smallest_keys_whatever_the_split(n):
+    whole = _kept(0, n)
+    smallest = 5 * np.sort(np.random.default_rng(0).permutation(10 * n)[:n])[:50]
+    assert sorted(whole.keys) == smallest.tolist() and whole.n == min(n, 50)
+    keys, owners, rows = (a for a in (whole.keys, whole.owners, whole.rows))
+    for parts in (2, 7):
+        total = Rows(3, 50)
+        for k, o, r in zip(
+            np.array_split(keys, parts),
+            np.array_split(owners, parts),
+            np.array_split(rows, parts),
+            strict=True,
+        ):
+            total = total + Rows.of(k, o, r, 50)
+        assert _bytes(total) == _bytes(whole) == _bytes(_saved(total))
+
+
+def test_rows_beyond_the_cap_are_let_go_in_any_order():
+    parts = [_kept(0, 300)]
+    keys = np.random.default_rng(4).permutation(5000).astype(np.uint64)[:1500]
+    rows = np.arange(4500.0).reshape(1500, 3)
+    parts = [Rows.of(keys[i : i + 30], keys[i : i + 30], rows[i : i + 30], 50) for i in range(0, 1500, 30)]
+    total = Rows(3, 50)
+    for part in parts:
+        total = total + part
+        assert len(total._keys) <= 150
+    back = Rows(3, 50)
+    for part in reversed(parts):
+        back = back + part
+    order = np.argsort(total.keys), np.argsort(back.keys)
+    assert (total.keys[order[0]] == np.sort(keys)[:50]).all()
+    assert (total.rows[order[0]] == back.rows[order[1]]).all()
+
+
+def test_pruning_across_blocks_keeps_what_the_whole_would_keep():
+    folds = [Fold({"r": _kept(i, 80, start=i), "c": Counts([1])}, {"r": 1, "c": 1}) for i in range(5)]
+    after = pruned(folds)
+    assert (fold(after).states["r"].keys == fold(folds).states["r"].keys).all()
+    assert sum(f.states["r"].n for f in after) == 50
+    assert fold(after).states["c"].values == [5]
+
+
+def test_parked_moments_are_the_same_bits(monkeypatch):
+    monkeypatch.setattr(Park, "LEAST", 1)
+    park = Park()
+    few, many = Moments.of_rows(_rows(0, 4, 20, np.float32)), Moments.of_rows(_rows(1, 900, 20))
+    rest = few + Moments.of_rows(_rows(2, 3, 20))
+    for moments in (few, many, many + rest, rest, Moments(20)):
+        waiting = moments.parked(park)
+        assert _bytes(waiting) == _bytes(moments)
+        assert (waiting.covariance(1) == moments.covariance(1)).all() or moments.n < 2
+        assert (waiting.mean == moments.mean).all()
+        assert _bytes(waiting + few) == _bytes(moments + few)
+        assert _bytes(waiting.parked(park)) == _bytes(moments)
+    assert (few.parked(park).centered_rows() == few.centered_rows()).all()
+    assert many.centered_rows() is None
+
+
+def test_the_mean_alone_is_that_of_the_fold():
+    m = Moments.of_rows(_rows(0, 3, 20)) + Moments.of_rows(_rows(1, 5, 20))
+    assert (m.mean == m._fold()[1]).all()
+    big = Moments.of_rows(_rows(2, 900, 20)) + Moments.of_rows(_rows(3, 2, 20))
+    assert (big.mean == big._fold()[1]).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, BLOCKS])
+def test_each_without_leaves_one_block_out(count):
+    blocks = [Fold({"x": Moments.of_rows(_rows(i, i % 4, 3))}, {"x": i % 4}) for i in range(count)]
+    side = Side(tuple(blocks), 9)
+    rests = list(side.each_without(["x"]))
+    assert len(rests) == count
+    for i, rest in enumerate(rests):
+        expected = side.without(i)
+        assert rest.clips("x") == expected.clips("x") and rest.measured == 9
+        if count > 1:
+            _close(rest.moments("x"), expected.moments("x"))

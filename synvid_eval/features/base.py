@@ -68,6 +68,8 @@ class Feature(ABC):
     name: ClassVar[str]
     looks_at: ClassVar[Literal["frames", "runs"]]
     revision: ClassVar[int] = 1
+    strides: ClassVar[tuple[int, ...]] = (4, 2, 1)
+    """Strides whose runs a feature with `looks_at` "runs" looks at."""
 
     def __post_init__(self) -> None:
         knobs.check(self)
@@ -79,6 +81,18 @@ class Feature(ABC):
     def wants(self, frames: Sequence[int]) -> Sequence[int]:
         """Which of the looked-at frame indices this feature's view is taken of (`looks_at` "frames"): all."""
         return frames
+
+    def variant(self) -> str:
+        """What stands in brackets behind the names of metrics on this feature; empty for none."""
+        return ""
+
+    def where(self) -> str:
+        """What beside its recipe decides the bits of this feature (a device); empty for nothing."""
+        return ""
+
+    def prepare(self) -> None:
+        """What takes long and must not be waited for when the first clip comes (loading a network)."""
+        return
 
     @abstractmethod
     def measure(self, look: Look) -> ClipResult:

@@ -8,12 +8,14 @@ depend on that clip alone.
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from synvid_eval.errors import UsageError
 from synvid_eval.features.base import Feature
 from synvid_eval.knobs import knob
 
@@ -34,6 +36,20 @@ class NetworkFeature(Feature):
         """ "random-NETWORK" where the weights are random, else empty: stands beside the metric's name."""
         return f"random-{self.network}" if self.weights.startswith("random:") else ""
 
+    def where(self) -> str:
+        """Kind of device and version of torch: the last digits are theirs."""
+        return f"{self.device.partition(':')[0]}, torch {importlib.metadata.version('torch')}"
+
+    def wanted_weights(self) -> str:
+        """Name of the known weights (see `networks.weights`) that this configuration is defined with."""
+        return self.network
+
+    def prepare(self) -> None:
+        """Loads the network."""
+        from synvid_eval.networks.loading import load
+
+        load(self.network, self.weights, self.file, self.precision, self.device)
+
     def rows(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """The network's rows [n, d] float32 of inputs [n, …], in batches; a batch that memory does not bear
         is halved.
@@ -53,6 +69,54 @@ class NetworkFeature(Feature):
         )
 
 
-def with_weights(feature: NetworkFeature, **changes: Any) -> NetworkFeature:
-    """The feature with `weights`, `file`, `device`, … decided."""
-    return dataclasses.replace(feature, **changes)
+@dataclass(frozen=True)
+class Networks:
+    """What is asked of networks as such: where weights lie, or that random ones be used, and how they run.
+
+    weights: `DIR` or `inception=FILE,i3d=FILE`; empty: $SYNVID_EVAL_WEIGHTS, then the default folder.
+    features: empty, or `random` or `random:SEED`. precision: fp32 or bf16. device: auto, cpu, cuda, cuda:1,
+    mps. batch: inputs in one forward pass, 0 for as many as memory bears.
+    """
+
+    weights: str = ""
+    features: str = ""
+    precision: str = "fp32"
+    device: str = "auto"
+    batch: int = 0
+
+    def __post_init__(self) -> None:
+        if self.features:
+            self.seed()
+            if self.weights:
+                raise UsageError(
+                    f"--features {self.features} runs random networks, --weights {self.weights} real ones.",
+                    "Give one of them.",
+                )
+
+    def seed(self) -> int:
+        """The seed of `random[:SEED]`; UsageError for anything else."""
+        kind, _, seed = self.features.partition(":")
+        if kind == "random" and (not seed and ":" not in self.features):
+            return 0
+        if kind == "random" and seed.isascii() and seed.isdigit() and int(seed) < 2**63:
+            return int(seed)
+        raise UsageError(
+            f"--features {self.features} cannot be read.", "It is random, or random:SEED such as random:1."
+        )
+
+    def decide(self, feature: NetworkFeature) -> NetworkFeature:
+        """The feature with its weights, precision, device and batch.
+
+        Raises WeightsError where the weights are not there, or not what they should be; UsageError for a
+        device that this machine has not.
+        """
+        from synvid_eval.networks import loading, weights
+
+        if self.features:
+            file, identity = "", f"random:{self.seed()}"
+        else:
+            found = weights.locate(feature.network, self.weights or None, feature.wanted_weights())
+            file, identity = str(found.file), found.identity
+        changes: dict[str, Any] = {"weights": identity, "file": file, "batch": self.batch}
+        changes |= {"precision": self.precision, "device": loading.device(self.device)}
+        return dataclasses.replace(feature, **changes)

@@ -1,16 +1,18 @@
 """What a metric is: states of one or two sets → a number, with what it needs to be read.
 
-Three kinds. A *property* is a number of the candidate (spectrum, motion). A *distance* compares two sets and
-is biased upward by O(1/n) (color, tubelet). A *richness* is a number of the candidate that depends on n
-(effective_rank). The kind decides which intervals a score carries (see `synvid_eval.intervals`).
+Four kinds. A *property* is a number of the candidate (spectrum, motion). A *distance* compares two sets and
+is biased upward by O(1/n) (color, tubelet). An *unbiased* distance is right in the mean at any n (kid). A
+*richness* is a number of the candidate that depends on n (effective_rank). The kind decides which intervals a
+score carries (see `synvid_eval.intervals`).
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 from numpy.typing import ArrayLike
 
@@ -19,6 +21,11 @@ from synvid_eval.errors import SynvidEvalError
 from synvid_eval.states import Fold, Moments, Side
 
 Detail = dict[str, Any]
+
+Spread: TypeAlias = Callable[[Callable[[Any], float], Iterable[Any]], Iterator[float]]
+"""An order-preserving map, `map` itself or one over threads."""
+
+Kind: TypeAlias = Literal["property", "distance", "unbiased", "richness"]
 
 
 class Unscored(SynvidEvalError):
@@ -31,7 +38,7 @@ class Metric(ABC):
 
     name: ClassVar[str]
     feature: ClassVar[str]
-    kind: ClassVar[Literal["property", "distance", "richness"]]
+    kind: ClassVar[Kind]
     better: ClassVar[Literal["lower", "higher", "match"]]
     unit: ClassVar[str]
     revision: ClassVar[int] = 1
@@ -44,9 +51,19 @@ class Metric(ABC):
     def state(self) -> str:
         """Name of the feature's state that carries the value (and whose clips are n)."""
 
-    def settle(self, sides: Sequence[Side]) -> Self:
-        """This metric with knobs that depend on the sides decided (the stride common to all); Unscored if
-        none.
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of all states that `value` reads."""
+        return (self.state,)
+
+    @property
+    def pair(self) -> bool:
+        """True for a distance, which looks at both sides."""
+        return self.kind in ("distance", "unbiased")
+
+    def settle(self, sides: Sequence[Side], feature: Any = None) -> Self:
+        """This metric with knobs that depend on the sides (the stride common to all) or on the configured
+        feature decided; Unscored if that cannot be.
         """
         return self
 
@@ -64,13 +81,29 @@ class Metric(ABC):
         """Why this side bears no `corrected`/`interval`: a clause after its name, or empty."""
         return ""
 
+    def left_out(self, sides: tuple[Side, ...], turn: int, spread: Spread = map) -> list[float]:
+        """The value with block 0, 1, … of `sides[turn]` left out, a block; NaN where a block is empty.
+
+        sides: (candidate,) or (candidate, reference). A metric that has these more cheaply overrides it.
+        Raises Unscored where one cannot be had.
+        """
+        filled = sides[turn].block_clips(self.state)
+
+        def value(rest: Side) -> float:
+            pair = [rest if i == turn else side for i, side in enumerate(sides)]
+            return self.value(pair[0], pair[-1])
+
+        each = sides[turn].each_without(self.states)
+        found = spread(value, (rest for rest, clips in zip(each, filled, strict=True) if clips))
+        return [next(found) if clips else math.nan for clips in filled]
+
     def of_rows(self, candidate: ArrayLike, reference: ArrayLike | None = None) -> float:
         """The number straight from arrays of rows [n, d] (what the feature gives to `state`), without any
         set.
 
         For properties and richness `reference` may be left out; a distance without it is a ValueError.
         """
-        if reference is None and self.kind == "distance":
+        if reference is None and self.pair:
             raise ValueError(f"{self.name} is a distance: give the rows of the reference, too")
         sides = [
             _side(self.state, rows) for rows in (candidate, candidate if reference is None else reference)

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from synvid_eval.knobs import knob
-from synvid_eval.metrics.base import Detail, Metric, Unscored
+from synvid_eval.metrics.base import Detail, Kind, Metric, Unscored
 from synvid_eval.metrics.needed import needed
 from synvid_eval.states import Moments, Side
 
@@ -46,7 +46,7 @@ class Color(Metric):
 
     name: ClassVar[str] = "color"
     feature: ClassVar[str] = "lab"
-    kind: ClassVar[Literal["property", "distance", "richness"]] = "distance"
+    kind: ClassVar[Kind] = "distance"
     better: ClassVar[Literal["lower", "higher", "match"]] = "lower"
     unit: ClassVar[str] = "nats"
 

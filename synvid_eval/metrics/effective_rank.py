@@ -27,7 +27,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from synvid_eval.metrics.base import Detail, Metric, Unscored
+from synvid_eval.metrics.base import Detail, Kind, Metric, Unscored
 from synvid_eval.metrics.needed import needed
 from synvid_eval.states import Side
 
@@ -40,7 +40,7 @@ class EffectiveRank(Metric):
 
     name: ClassVar[str] = "effective_rank"
     feature: ClassVar[str] = "hog"
-    kind: ClassVar[Literal["property", "distance", "richness"]] = "richness"
+    kind: ClassVar[Kind] = "richness"
     better: ClassVar[Literal["lower", "higher", "match"]] = "higher"
     unit: ClassVar[str] = "dimensions"
 

@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from synvid_eval import histogram
-from synvid_eval.metrics.base import Detail
+from synvid_eval.metrics.base import Detail, Kind
 from synvid_eval.metrics.needed import needed
 from synvid_eval.metrics.strides import StridedMetric
 from synvid_eval.states import Side
@@ -50,7 +50,7 @@ class Motion(StridedMetric):
 
     name: ClassVar[str] = "motion"
     feature: ClassVar[str] = "motion"
-    kind: ClassVar[Literal["property", "distance", "richness"]] = "property"
+    kind: ClassVar[Kind] = "property"
     better: ClassVar[Literal["lower", "higher", "match"]] = "match"
     unit: ClassVar[str] = "D"
 

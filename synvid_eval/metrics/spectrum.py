@@ -30,7 +30,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from synvid_eval.metrics.base import Detail, Metric, Unscored
+from synvid_eval.metrics.base import Detail, Kind, Metric, Unscored
 from synvid_eval.metrics.needed import needed
 from synvid_eval.states import Side
 
@@ -44,7 +44,7 @@ class Spectrum(Metric):
 
     name: ClassVar[str] = "spectrum"
     feature: ClassVar[str] = "spectrum"
-    kind: ClassVar[Literal["property", "distance", "richness"]] = "property"
+    kind: ClassVar[Kind] = "property"
     better: ClassVar[Literal["lower", "higher", "match"]] = "match"
     unit: ClassVar[str] = "α"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from synvid_eval.knobs import knob
 from synvid_eval.metrics.base import Detail, Metric, Unscored
@@ -42,7 +42,7 @@ class StridedMetric(Metric):
         """Number of a side's clips that are long enough for a stride."""
         return side.clips(f"stride{stride}")
 
-    def settle(self, sides: Sequence[Side]) -> Self:
+    def settle(self, sides: Sequence[Side], feature: Any = None) -> Self:
         """The metric at the largest stride (or the fixed one) all sides have; Unscored says what there is."""
         wanted: tuple[int | str, ...] = STRIDES if self.stride == "auto" else (self.stride,)
         for stride in wanted:

@@ -29,7 +29,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from synvid_eval.knobs import knob
-from synvid_eval.metrics.base import Detail, Unscored
+from synvid_eval.metrics.base import Detail, Kind, Unscored
 from synvid_eval.metrics.frechet import frechet
 from synvid_eval.metrics.needed import needed
 from synvid_eval.metrics.strides import StridedMetric
@@ -45,7 +45,7 @@ class Tubelet(StridedMetric):
 
     name: ClassVar[str] = "tubelet"
     feature: ClassVar[str] = "tubelet"
-    kind: ClassVar[Literal["property", "distance", "richness"]] = "distance"
+    kind: ClassVar[Kind] = "distance"
     better: ClassVar[Literal["lower", "higher", "match"]] = "lower"
     unit: ClassVar[str] = ""
 
