@@ -81,16 +81,18 @@ says so.
 
 Frames. 16 of each clip, the centers of 16 equal segments (frame ⌊(2i+1)·T/32⌋ of T); a shorter clip
 gives each of its frames once. All metrics of frames (color, spectrum, effective_rank) look at all 16:
-effective_rank, which by default takes 4 of them, does so too (hog.frames=16).
+effective_rank, which by default takes 4 of them, does so too (hog.frames=16), and so do kid and diversity.
+fid looks at 10 of the 16 (fid.frames=10), those with the smallest hashes of seed, clip id and frame index:
+10,000 frames of 1,000 clips.
 
 Runs. motion and tubelet as by default: one run of 16 frames a clip at the largest stride of 4, 2, 1 that at
-least 95 % of every set's clips can give, its start by hash of (seed, clip id).
+least 95 % of every set's clips can give, its start by hash of (seed, clip id). fvd and kvd take one run of 16
+consecutive frames a clip.
 
 Everything else stands at its default. --clips, --frames or --set may not say otherwise (exit 2); what the
 protocol leaves open, such as --seed or spectrum.window, may be given and enters the signature. The protocol's
 name stands in `run.protocol` of the result. A .measured file takes part if it was measured with
---protocol paper. `fid` (10 of the 16 frames of each clip: 10,000 frames) and `fvd` (one run a clip) join the
-protocol with the version that brings them.
+--protocol paper.
 
 Source. Ours. 1,000 clips and 16 frames are a convention that makes numbers comparable, not a finding.
 
@@ -98,7 +100,12 @@ Pitfalls. 1,000 clips are no guarantee: the intervals say what they bear. A set 
 cut into many clips has fewer independent draws than clips.""",
     clips=1000,
     frames=16,
-    knobs={"hog": {"frames": "16"}, "sampler": {"length": "16", "start": "hash"}},
+    knobs={
+        "hog": {"frames": "16"},
+        "inception": {"subset": "10"},
+        "fid": {"frames": "10"},
+        "sampler": {"length": "16", "start": "hash"},
+    },
 )
 
 PROTOCOLS: dict[str, Protocol] = {p.name: p for p in (_DEFAULT, _PAPER)}

@@ -36,6 +36,7 @@ ROWS = [
         "randomness",
         "histogram",
         "kernels",
+        "networks",
         "protocols",
         "schemas",
         "errors",

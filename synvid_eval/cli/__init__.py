@@ -31,6 +31,7 @@ COMMANDS = {
     "explain": "Explain a metric, feature, layout, protocol or the sampler: constants, pitfalls, cost.",
     "schema": "Print the JSON Schema of what a command writes.",
     "doctor": "Check this installation, and say how to mend what is missing.",
+    "weights": "Say which network weights there are; fetch and verify them.",
     "cache": "Say where measurements are kept and how much space they take; remove old ones.",
     "completion": "Print the script that completes commands and options in bash, zsh or fish.",
 }

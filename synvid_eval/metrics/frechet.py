@@ -5,11 +5,22 @@
 (Dowson & Landau 1982). The field calls this squared 2-Wasserstein distance "the Fréchet distance", and so do
 we.
 
-With any factors Σᵢ = AᵢAᵢᵀ, tr (Σ₁Σ₂)^½ is the sum of the singular values of A₁ᵀA₂. We take A = V√λ from a
-symmetric eigendecomposition and leave out the eigenvalues within rounding of zero (λ ≤ d·ε·λmax, a *relative*
-test): their square roots, 1e-8 of the largest one each, are what costs the matrix-square-root and eigvals
-forms their digits where n < d. So the result is exact at any rank, for features of any size, and nothing is
-added to a covariance, no imaginary part is dropped.
+With any factors Σᵢ = FᵢFᵢᵀ, tr (Σ₁Σ₂)^½ is the sum of the singular values of F₁ᵀF₂ (its nuclear norm):
+nothing is added to a covariance, no matrix square root is taken, no imaginary part is dropped. What serves as
+factor decides what it costs, and that depends on the sides' ranks alone:
+
+- few rows, kept as rows: the centered rows themselves, so that a few hundred rows of 2048 values cost a small
+  matrix;
+- full rank: Cholesky. With both sides of full rank the singular values are the roots of the eigenvalues of
+  LᵀΣL, which are cheaper; in this basis small ones keep their digits, too;
+- else: Cholesky with pivots, which stops where nothing but rounding is left.
+
+What counts as rounding is relative: a pivot of d·ε times the largest variance. A matrix whose reciprocal
+condition number is above d·ε has full rank; n rows have rank n − 1 where all but one singular value of F₁ᵀF₂
+are above d·ε times the factors' norms (numpy's `matrix_rank` has that rule for the rows themselves), else
+their Gram matrix decides. Rows are constant where they differ from their mean by rounding only. The square
+roots of such rounding, 1e-8 of the largest one each, are what costs the matrix-square-root and eigenvalue
+forms of other tools their digits where n < d. So the result is exact at any rank, for features of any size.
 
 Range: 0 to ∞, 0 for equal moments. Direction: lower is closer. Units: those of the features, squared.
 
@@ -20,13 +31,25 @@ dependent, not that anything failed.
 
 from __future__ import annotations
 
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import lapack
 
-from synvid_eval.states import Moments
+from synvid_eval.metrics.base import Detail, Kind, Metric, Spread, Unscored
+from synvid_eval.metrics.needed import needed
+from synvid_eval.states import Moments, Side
+
+INTERVAL_CLIPS = 100
+INTERVAL_ROWS_PER_DIMENSION = 2
+
+LEAST_DIGITS = 1e-9
+"""Largest share of tr (Σ₁Σ₂)^½ that a bound on rounding may be where a block is taken out of a product."""
 
 
 class FrechetTerms(NamedTuple):
@@ -42,7 +65,7 @@ class FrechetTerms(NamedTuple):
 def frechet(candidate: Moments, reference: Moments, ddof: int = 1) -> FrechetTerms:
     """The distance and its terms; both states need more than `ddof` rows and the same dimension.
 
-    ddof: 1 divides the scatter by n − 1 (the field's default), 0 by n.
+    ddof: 1 divides each side's scatter by its n − 1 (the field's default), 0 by n.
     Raises ValueError for too few rows or unequal dimensions.
     """
     if candidate.dim != reference.dim:
@@ -51,24 +74,243 @@ def frechet(candidate: Moments, reference: Moments, ddof: int = 1) -> FrechetTer
         )
     if min(candidate.n, reference.n) <= ddof:
         raise ValueError(f"a covariance needs more than {ddof} rows, got {candidate.n:g} and {reference.n:g}")
-    mean_1, factor_1, trace_1 = _factor(candidate, ddof)
-    mean_2, factor_2, trace_2 = _factor(reference, ddof)
-    gap = mean_1 - mean_2
+    return _terms(candidate, reference, ddof)
+
+
+# States are immutable and hash by identity. The terms of the pair just seen are asked for twice (value, then
+# detail). Left-out values hold one side fixed: with three entries it is factored once, whichever of two
+# threads uses it. At d = 2048 an entry is 33 MB and its state as much, so there are no more of them.
+@lru_cache(maxsize=1)
+def _terms(candidate: Moments, reference: Moments, ddof: int) -> FrechetTerms:
+    one, other = _factored(candidate, ddof), _factored(reference, ddof)
+    gap = one.mean - other.mean
     mean_term = float(gap @ gap)
-    cross = 0.0
-    if factor_1.shape[1] and factor_2.shape[1]:
-        cross = float(np.linalg.svd(factor_1.T @ factor_2, compute_uv=False).sum())
+    certain = 0
+    if one.rank == 0 or other.rank == 0:
+        cross = 0.0
+    elif one.full and other.full:
+        cross = _cross_of_full(candidate.covariance(ddof), other.factor)
+    else:
+        values = np.linalg.svd(one.factor.T @ other.factor, compute_uv=False)
+        cross = float(values.sum())
+        # The product has no higher rank than either factor.
+        certain = int((values > _rounding(candidate.dim) * math.sqrt(one.trace * other.trace)).sum())
     # Mathematically ≥ 0; rounding leaves at most a few ε of the traces below it.
-    trace_term = max(0.0, (trace_1 - cross) + (trace_2 - cross))
-    return FrechetTerms(mean_term + trace_term, mean_term, trace_term, factor_1.shape[1], factor_2.shape[1])
+    trace_term = max(0.0, (one.trace - cross) + (other.trace - cross))
+    ranks = []
+    for side, moments in ((one, candidate), (other, reference)):
+        if side.rank is not None:
+            ranks.append(side.rank)
+        elif certain == int(moments.n) - 1:
+            ranks.append(certain)
+        else:
+            ranks.append(_rank_of_rows(moments))
+    return FrechetTerms(mean_term + trace_term, mean_term, trace_term, *ranks)
 
 
-# States are immutable and hash by identity. The jackknife varies one side against a fixed one: with two
-# entries the fixed side is decomposed once.
-@lru_cache(maxsize=2)
-def _factor(moments: Moments, ddof: int) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Mean [d], A [d, rank] with A·Aᵀ = covariance, and its trace (of what A holds, so that d²(x, x) = 0)."""
+def _rounding(size: int) -> float:
+    """What counts as rounding, relative to the largest, in a computation with `size` dimensions: size·ε, of
+    32 at least.
+    """
+    return max(size, 32) * float(np.finfo(np.float64).eps)
+
+
+def _cross_of_full(covariance: NDArray[np.float64], lower: NDArray[np.float64]) -> float:
+    """tr (Σ LLᵀ)^½ from the eigenvalues of LᵀΣL, both of full rank; `covariance` is overwritten."""
+    inner, info = lapack.dsygst(covariance.T, lower, itype=2, lower=1, overwrite_a=1)
+    if info != 0:
+        raise RuntimeError(f"LAPACK dsygst gave {info}")
+    values = np.linalg.eigvalsh(inner)  # reads the lower triangle only
+    return float(np.sqrt(np.maximum(values, 0)).sum())
+
+
+class _Factored(NamedTuple):
+    """One side: mean [d], F [d, k] with FFᵀ = covariance, its trace, its rank (None: not known yet, of rows).
+
+    full: F is lower triangular, from a Cholesky decomposition without pivots of a covariance that is far
+    enough from singular.
+    """
+
+    mean: NDArray[np.float64]
+    factor: NDArray[np.float64]
+    trace: float
+    rank: int | None
+    full: bool
+
+
+@lru_cache(maxsize=3)
+def _factored(moments: Moments, ddof: int) -> _Factored:
+    mean, rows = moments.mean, moments.centered_rows()
+    if rows is not None:
+        rows /= np.sqrt(moments.n - ddof)
+        trace = float(np.einsum("ij,ij->", rows, rows))
+        if _constant(moments, trace):
+            return _nothing(mean)
+        return _Factored(mean, rows.T, trace, None, False)
     covariance = moments.covariance(ddof)
-    values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
-    keep = values > len(values) * np.finfo(np.float64).eps * values[-1]
-    return moments.mean, vectors[:, keep] * np.sqrt(values[keep]), float(values[keep].sum())
+    trace = float(np.trace(covariance))
+    if _constant(moments, trace):
+        return _nothing(mean)
+    norm = float(np.abs(covariance).sum(axis=0).max())
+    lower, info = lapack.dpotrf(covariance.T, lower=1, clean=1)
+    if info == 0:
+        inverse_condition, _ = lapack.dpocon(lower, norm, uplo="L")
+        if inverse_condition > _rounding(moments.dim):
+            return _Factored(mean, lower, trace, moments.dim, True)
+    factor, rank = _pivoted(covariance, moments.dim)
+    return _Factored(mean, factor, trace, rank, False)
+
+
+def _constant(moments: Moments, trace: float) -> bool:
+    """Whether a mean of n numbers, off by up to n·ε of it, accounts for all that varies."""
+    mean = moments.mean
+    return trace <= (moments.n * float(np.finfo(np.float64).eps)) ** 2 * float(mean @ mean)
+
+
+def _nothing(mean: NDArray[np.float64]) -> _Factored:
+    return _Factored(mean, np.empty((len(mean), 0)), 0.0, 0, False)
+
+
+def _rank_of_rows(moments: Moments) -> int:
+    """Rank of the Gram matrix of centered rows that are kept as rows."""
+    rows = moments.centered_rows()
+    assert rows is not None
+    return _pivoted(rows @ rows.T, max(rows.shape))[1]
+
+
+def _pivoted(matrix: NDArray[np.float64], size: int) -> tuple[NDArray[np.float64], int]:
+    """F [k, rank] with FFᵀ = a positive semidefinite matrix [k, k], and the rank: pivots above size·ε times
+    the largest diagonal element. `matrix` is overwritten.
+    """
+    tolerance = _rounding(size) * float(matrix.diagonal().max())
+    lower, pivots, rank, _ = lapack.dpstrf(matrix.T, tol=tolerance, lower=1, overwrite_a=1)
+    factor = np.zeros((len(matrix), rank))
+    factor[pivots - 1] = np.tril(lower[:, :rank])
+    return factor, int(rank)
+
+
+class _Less:
+    """Distances to a fixed side of full rank from a side of full rank that a block of rows is taken out of.
+
+    With the fixed side's L and the other's scatter S, LᵀSL is made once; what the block and the move of the
+    mean contribute to it is subtracted (Chan's rule, backwards).
+    """
+
+    def __init__(self, whole: Moments, fixed: Moments, ddof: int) -> None:
+        self._ddof, self._n, self._mean = ddof, whole.n, whole.mean
+        other = _factored(fixed, ddof)
+        self._lower, self._fixed_mean, self._fixed_trace = other.factor, other.mean, other.trace
+        scatter = whole.covariance(0)
+        scatter *= whole.n
+        self._trace = float(np.trace(scatter))
+        self._inner, info = lapack.dsygst(scatter.T, self._lower, itype=2, lower=1, overwrite_a=1)
+        if info != 0:
+            raise RuntimeError(f"LAPACK dsygst gave {info}")
+
+    def distance(self, block: Moments) -> float | None:
+        """The distance without the rows of `block`; None where rounding might show in it."""
+        rest = self._n - block.n
+        mean = self._mean + (self._mean - block.mean) * (block.n / rest)
+        gap = (block.mean - mean) * math.sqrt(block.n * rest / self._n)
+        rows = block.centered_rows()
+        if rows is None:
+            scatter = block.covariance(0)
+            scatter *= block.n
+            trace = float(np.trace(scatter))
+            inner = self._lower.T @ (scatter @ self._lower)
+        else:
+            trace = float(np.einsum("ij,ij->", rows, rows))
+            rows = rows @ self._lower
+            inner = rows.T @ rows
+        np.subtract(self._inner, inner, out=inner)
+        moved = self._lower.T @ gap
+        inner -= np.outer(moved, moved)
+        inner /= rest - self._ddof
+        values = np.linalg.eigvalsh(inner)  # reads the lower triangle only, as does what made `_inner`
+        noise = float(np.finfo(np.float64).eps) * float(values[-1]) * self._n / rest
+        roots = np.sqrt(np.maximum(values, noise))
+        cross = float(roots.sum())
+        if noise / 2 * float((1 / roots).sum()) > LEAST_DIGITS * cross:
+            return None
+        left = (self._trace - trace - float(gap @ gap)) / (rest - self._ddof)
+        away = mean - self._fixed_mean
+        return float(away @ away) + max(0.0, (left - cross) + (self._fixed_trace - cross))
+
+
+@dataclass(frozen=True)
+class FrechetMetric(Metric):
+    """Base of the metrics whose value is the Fréchet distance of a network's rows.
+
+    A subclass names its state, its covariances' ddof (`divisor`) and its rows (`noun`, plural).
+    """
+
+    kind: ClassVar[Kind] = "distance"
+    better: ClassVar[Literal["lower", "higher", "match"]] = "lower"
+    noun: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def divisor(self) -> int:
+        """The ddof of both covariances, 0 or 1."""
+
+    def value(self, candidate: Side, reference: Side) -> float:
+        """The distance, ≥ 0; each side needs two rows."""
+        return frechet(*self._moments(candidate, reference), self.divisor).distance
+
+    def _moments(self, candidate: Side, reference: Side) -> tuple[Moments, Moments]:
+        return (
+            needed(self.name, candidate, self.state, 2, self.noun, "the candidate"),
+            needed(self.name, reference, self.state, 2, self.noun, "the reference"),
+        )
+
+    def left_out(self, sides: tuple[Side, ...], turn: int, spread: Spread = map) -> list[float]:
+        """The distance with each block of `sides[turn]` left out, as `Metric.left_out` gives it.
+
+        Where both sides have full rank and no block holds half of the rows, each costs little beyond the
+        eigenvalues of one matrix.
+        """
+        both = self._moments(sides[0], sides[-1])
+        whole, fixed = both[turn], both[1 - turn]
+        blocks = [block.states.get(self.state) for block in sides[turn].blocks]
+        largest = max(block.n for block in blocks if isinstance(block, Moments))
+        full = _factored(whole, self.divisor).full and _factored(fixed, self.divisor).full
+        if not full or 2 * largest > whole.n:
+            return super().left_out(sides, turn, spread)
+        less = _Less(whole, fixed, self.divisor)
+
+        def value(index: int) -> float:
+            block = blocks[index]
+            assert isinstance(block, Moments)
+            found = less.distance(block)
+            if found is None:
+                rest = [s.without(index) if i == turn else s for i, s in enumerate(sides)]
+                return self.value(rest[0], rest[1])
+            return found
+
+        filled = [clips > 0 for clips in sides[turn].block_clips(self.state)]
+        each = spread(value, (index for index, there in enumerate(filled) if there))
+        return [next(each) if there else math.nan for there in filled]
+
+    def detail(self, candidate: Side, reference: Side) -> Detail:
+        """Both terms and both ranks; nothing where there is no value."""
+        try:
+            terms = frechet(*self._moments(candidate, reference), self.divisor)
+        except Unscored:
+            return {}
+        return {
+            "mean_term": terms.mean_term,
+            "trace_term": terms.trace_term,
+            "rank_candidate": terms.rank_candidate,
+            "rank_reference": terms.rank_reference,
+        }
+
+    def interval_gate(self, side: Side) -> str:
+        """From 100 clips and from two rows a dimension on."""
+        clips, moments = side.clips(self.state), side.moments(self.state)
+        if clips < INTERVAL_CLIPS:
+            return f"has {clips} clips and {self.name} needs at least {INTERVAL_CLIPS}"
+        if moments is None or moments.n < INTERVAL_ROWS_PER_DIMENSION * moments.dim:
+            seen = 0.0 if moments is None else moments.n
+            least = "some" if moments is None else str(INTERVAL_ROWS_PER_DIMENSION * moments.dim)
+            return f"has {seen:g} {self.noun} and {self.name} needs at least {least}"
+        return ""
