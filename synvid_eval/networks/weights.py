@@ -359,10 +359,10 @@ def missing(one: WeightsFile, folder: Path) -> MissingWeights:
     )
 
 
-def is_program(path: Path) -> bool:
+def is_program(file: Path | io.BytesIO) -> bool:
     """Whether a file is a TorchScript archive (which holds code), by its table of contents."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             return any("/code/" in n or n.endswith("/constants.pkl") for n in archive.namelist())
     except (OSError, zipfile.BadZipFile, NotImplementedError):
         return False
@@ -393,6 +393,11 @@ def state_dict(data: bytes, label: str) -> dict[str, Tensor]:
     """
     import torch
 
+    if is_program(io.BytesIO(data)):
+        raise WeightsError(
+            f"{label} is a TorchScript program, no state dict: it is not run.",
+            "Give a state dict, or the known file: synvid-eval weights list shows its hash.",
+        )
     try:
         if _is_safetensors(data):
             from safetensors.torch import load

@@ -16,7 +16,8 @@ from synvid_eval.cli import COMMANDS, group
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 WIDTH = 100
-NAMES = ["", *COMMANDS, "cache info", "cache prune"]
+SUBCOMMANDS = ["cache info", "cache prune", *(f"weights {w}" for w in ("list", "fetch", "verify", "path"))]
+NAMES = ["", *COMMANDS, *SUBCOMMANDS]
 
 
 def help_text(name: str) -> str:

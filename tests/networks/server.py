@@ -1,4 +1,4 @@
-"""A real server on loopback that cuts, stalls, redirects and lies, and a table entry for what it should give."""
+"""A real server on loopback that cuts, stalls, redirects and lies, and table entries for its file."""
 
 from __future__ import annotations
 

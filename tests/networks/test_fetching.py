@@ -19,7 +19,8 @@ from synvid_eval.errors import WeightsError
 from synvid_eval.networks.fetching import Patience, fetch
 from tests.networks.server import CONTENT, PAGE, WRONG, Server, blob_entry, entry, serving
 
-QUICK = Patience(tries=3, pause=0.01, stall=0.25, slow_after=0.25)
+QUICK = Patience(tries=3, pause=0.01, stall=10, slow_after=10)
+HASTY = Patience(tries=3, pause=0.01, stall=0.25, slow_after=0.25)
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def left(folder: Path) -> list[str]:
     ],
 )
 def test_the_file_comes_in_the_end(server: Server, tmp_path: Path, path: str, asked: int, make) -> None:
-    patience = Patience(tries=5, pause=0.01, stall=0.25)
+    patience = Patience(tries=5, pause=0.01, stall=0.5 if "stall" in path else 10)
     one, told = make(server.at(path)), []
     found = fetch(one, tmp_path / "new", patience=patience, progress=lambda *a: told.append(a))
     assert found.file.read_bytes() == CONTENT
@@ -72,7 +73,8 @@ def test_the_next_address_goes_on_where_the_last_one_failed(server: Server, tmp_
 
 
 def test_wrong_bytes_of_one_address_do_not_spoil_the_next(server: Server, tmp_path: Path) -> None:
-    fetch(entry(server.at("/wrong-cut"), server.at("/good")), tmp_path, patience=Patience(tries=2, pause=0.01))
+    twice = Patience(tries=2, pause=0.01)
+    fetch(entry(server.at("/wrong-cut"), server.at("/good")), tmp_path, patience=twice)
     assert (tmp_path / "inception.pth").read_bytes() == CONTENT
     assert server.asked[-1] == ("/good", None)
 
@@ -103,7 +105,12 @@ def test_nothing_wrong_is_kept_and_the_error_says_how_it_failed(
 ) -> None:
     one, told = make(server.at(path)), []
     with pytest.raises(WeightsError) as caught:
-        fetch(one, tmp_path, patience=QUICK, say=told.append)
+        fetch(
+            one,
+            tmp_path,
+            patience=HASTY if path in ("/stall", "/silent", "/drip") else QUICK,
+            say=told.append,
+        )
     assert left(tmp_path) == []
     assert f"{server.at(path)}: " in caught.value.message
     assert any(said in text for text in (*told, caught.value.message))
@@ -199,7 +206,8 @@ facts, folder, limit = json.loads(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
-    fetch(WeightsFile(**facts), folder, patience=Patience(tries=1), progress=lambda h, s: print(h, flush=True))
+    one = WeightsFile(**facts)
+    fetch(one, folder, patience=Patience(tries=1), progress=lambda h, s: print(h, flush=True))
 except OSError as error:
     print("OSError", error.errno)
 """

@@ -1,0 +1,156 @@
+"""`synvid-eval weights list|fetch|verify|path`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from synvid_eval.cli import run as main
+from synvid_eval.networks import fetching, weights
+from tests.conftest import Run
+from tests.networks.server import CONTENT, Server, entry, serving
+
+NAME = "pt_inception-2015-12-05-6726825d.pth"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    for name in ("http_proxy", "https_proxy", "all_proxy", weights.VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    with serving() as running:
+        yield running
+
+
+def test_list(run_cli: Run, tmp_path: Path) -> None:
+    place = {"SYNVID_EVAL_WEIGHTS": str(tmp_path / "w")}
+    done = run_cli("weights", "list", "--json", "-", env=place)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["folder"] == str(tmp_path / "w")
+    assert [w["name"] for w in facts["weights"]] == ["inception", "i3d", "i3d-videogpt"]
+    for one in facts["weights"]:
+        assert one["state"] == "missing" and one["path"] is None
+        assert one["hash"].split()[0] in ("sha256", "git") and len(one["addresses"]) >= 2
+    assert facts["weights"][0]["bytes"] == 95_628_359
+    text = run_cli("weights", "list", env=place).stdout
+    lines = [line.split() for line in text.splitlines()]
+    assert lines[0] == ["name", "network", "size", "state", "where", "hash"]
+    assert lines[1][:2] == ["inception", "inception"] and "missing" in lines[1]
+    assert "weights fetch" in text
+
+
+def test_a_truncated_file_is_wrong_everywhere(run_cli: Run, tmp_path: Path) -> None:
+    place = {"SYNVID_EVAL_WEIGHTS": str(tmp_path)}
+    assert run_cli("weights", "verify", env=place).returncode == 0  # nothing is there, nothing is wrong
+    (tmp_path / NAME).write_bytes(bytes(12_992_512))
+    listed = json.loads(run_cli("weights", "list", "--json", "-", env=place).stdout)["weights"][0]
+    assert listed["state"] == "wrong" and listed["path"] is None and "cut short" in listed["reason"]
+    for args in (["verify"], ["verify", "inception"], ["path", "inception"]):
+        done = run_cli("weights", *args, env=place)
+        assert done.returncode == 4, args
+        assert "weights fetch inception" in done.stderr
+    assert "cut short: 12,992,512 of 95,628,359 bytes" in run_cli("weights", "verify", env=place).stdout
+
+
+def test_path(run_cli: Run, tmp_path: Path) -> None:
+    done = run_cli("weights", "path", env={"SYNVID_EVAL_WEIGHTS": str(tmp_path / "w")})
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'w'}\n")
+    assert run_cli("weights", "path", "--weights", "v").stdout == "v\n"
+    done = run_cli("weights", "path", "inception", "--weights", "v")
+    assert done.returncode == 4 and not done.stdout
+    assert "95,628,359 bytes" in done.stderr and "weights fetch inception" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["fetch"], "NAME"),
+        (["fetch", "incepton"], "Did you mean 'inception'"),
+        (["verify", "incepton"], "Did you mean 'inception'"),
+        (["path", "incepton"], "Did you mean 'inception'"),
+        (["list", "--weights", "incepton=x"], "Did you mean 'inception'"),
+        (["fetch", "i3d", "--weights", "i3d=x"], "no folder"),
+    ],
+)
+def test_what_makes_no_sense_is_exit_2(run_cli: Run, args: list[str], said: str) -> None:
+    done = run_cli("weights", *args)
+    assert done.returncode == 2
+    assert said in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_fetch_verify_list_path(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(weights, "FILES", (entry(server.at("/gone"), server.at("/good")),))
+    where, file = ["--weights", str(tmp_path / "w")], tmp_path / "w" / "inception.pth"
+    assert main(["weights", "fetch", "inception", *where]) == 0
+    out = capsys.readouterr()
+    assert out.out == f"{file}\n" and file.read_bytes() == CONTENT
+    assert "/gone: HTTP 404 Not Found; trying another address" in out.err
+    assert main(["weights", "fetch", "inception", "-q", *where]) == 0
+    assert capsys.readouterr() == (f"{file}\n", "")
+    assert server.times("/good") == 1
+    assert main(["weights", "verify", *where]) == 0
+    assert capsys.readouterr().out.split() == ["present", "inception", f"sha256:{entry().sha256}"]
+    assert main(["weights", "path", "inception", *where]) == 0
+    assert capsys.readouterr().out == f"{file}\n"
+    assert main(["weights", "list", *where]) == 0
+    assert "present" in (text := capsys.readouterr().out) and str(file) in text
+    assert "weights fetch" not in text
+
+
+def test_a_fetch_that_fails_is_exit_4_and_leaves_nothing(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(weights, "FILES", (entry(server.at("/page"), server.at("/wrong")),))
+    assert main(["weights", "fetch", "inception", "-q", "--weights", str(tmp_path / "w")]) == 4
+    out = capsys.readouterr()
+    assert out.out == "" and len(out.err.splitlines()) == 1
+    assert "/page: sent a page" in out.err and "/wrong: sent another file" in out.err
+    assert list((tmp_path / "w").iterdir()) == []
+
+
+def test_progress_is_told_where_it_takes_long(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from synvid_eval.cli import weights_command
+
+    monkeypatch.setattr(weights, "FILES", (entry(server.at("/slow")),))
+    monkeypatch.setattr(weights_command, "SAY_EVERY", 0.3)
+    assert main(["weights", "fetch", "inception", "--weights", str(tmp_path)]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert 2 <= len(lines) <= 10
+    assert all(line.startswith("inception: ") and " of 293 KiB, " in line for line in lines)
+
+
+def test_interrupted_is_130_and_goes_on(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from synvid_eval.cli import weights_command
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(weights, "FILES", (entry(server.at("/good")),))
+    with monkeypatch.context() as patch:
+        patch.setattr(weights_command._Line, "progress", interrupt)
+        assert main(["weights", "fetch", "inception", "--weights", str(tmp_path)]) == 130
+    assert [p.name for p in tmp_path.iterdir()] == [".inception.pth.part"]
+    assert main(["weights", "fetch", "inception", "--weights", str(tmp_path)]) == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["inception.pth"]
+
+
+def test_fetching_needs_no_torch(run_cli: Run) -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from synvid_eval.cli import run; run(['weights', 'list']); "
+        f"import {fetching.__name__}; assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
