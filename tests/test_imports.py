@@ -38,6 +38,7 @@ ROWS = [
         "kernels",
         "protocols",
         "schemas",
+        "extras",
         "errors",
     },
 ]
