@@ -26,6 +26,9 @@ from synvid_eval.states import Arrays
 # A file changed less than this ago may change again within the clock's grain, so its hash is not kept.
 _SETTLED_NS = 2_000_000_000
 
+# Seconds between two writings of an index while files are hashed.
+_INDEX_EVERY = 5.0
+
 # What lies in a cache folder, and what each file is. Only these are ever removed.
 _PATTERNS = (
     ("shards/??/*.safetensors", "shard"),
@@ -120,11 +123,19 @@ class Cache:
         except OSError as error:
             self._failed("written", error)
 
-    def content_hashes(self, paths: Iterable[str], place: str, workers: int = 2) -> dict[str, str]:
+    def content_hashes(
+        self,
+        paths: Iterable[str],
+        place: str,
+        workers: int = 2,
+        tell: Callable[[str, int], None] = lambda path, total: None,
+    ) -> dict[str, str]:
         """Path → blake2b-128 of the file's bytes ("" where it cannot be read), reading only files that
         changed.
 
         `place` names the index (one a set). A file counts as unchanged by its (path, size, mtime_ns, inode).
+        `tell` hears of each file that was read, and how many there are to read. The index is written every
+        few seconds, so that a run that is killed need not read them again.
         """
         index = self._index_path(place)
         known: dict[str, list[Any]] = _read_index(index)
@@ -147,14 +158,30 @@ class Cache:
                 unknown.append(path)
         if unknown:
             with ThreadPoolExecutor(max(1, workers)) as pool:
-                hashes.update(zip(unknown, pool.map(file_hash, unknown), strict=True))
+                written = time.monotonic()
+                for path, content in zip(unknown, pool.map(file_hash, unknown), strict=True):
+                    hashes[path] = content
+                    tell(path, len(unknown))
+                    if time.monotonic() - written > _INDEX_EVERY:
+                        self._keep(index, known, stamps, hashes)
+                        written = time.monotonic()
+        self._keep(index, known, stamps, hashes)
+        return hashes
+
+    def _keep(
+        self,
+        index: Path | None,
+        known: dict[str, list[Any]],
+        stamps: dict[str, list[int]],
+        hashes: dict[str, str],
+    ) -> None:
+        """Writes the index where it would say something new."""
         settled = time.time_ns() - _SETTLED_NS
-        fresh = {p: [*s, hashes[p]] for p, s in stamps.items() if hashes[p] and s[1] < settled}
+        fresh = {p: [*s, hashes[p]] for p, s in stamps.items() if hashes.get(p) and s[1] < settled}
         if index is not None and any(known.get(p) != entry for p, entry in fresh.items()):
             # what was not asked for (a run with --clips) is kept, unless it is gone
-            kept = {p: e for p, e in known.items() if p not in hashes and os.path.exists(p)}
+            kept = {p: e for p, e in known.items() if p not in stamps and os.path.exists(p)}
             self._write(index, json.dumps(kept | fresh).encode())
-        return hashes
 
     def changed(self, path: str) -> bool:
         """Whether a file is no longer the one that `content_hashes` saw last."""
@@ -274,7 +301,13 @@ class Peek(Cache):
     know, the hash is "".
     """
 
-    def content_hashes(self, paths: Iterable[str], place: str, workers: int = 2) -> dict[str, str]:
+    def content_hashes(
+        self,
+        paths: Iterable[str],
+        place: str,
+        workers: int = 2,
+        tell: Callable[[str, int], None] = lambda path, total: None,
+    ) -> dict[str, str]:
         """Path → the hash that the index holds for the unchanged file; "" where there is none."""
         known = _read_index(self._index_path(place))
         hashes = {}

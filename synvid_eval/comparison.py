@@ -28,7 +28,7 @@ from synvid_eval.metrics.base import Metric, Unscored
 from synvid_eval.protocols import PROTOCOLS, Protocol
 from synvid_eval.score import Comparison, Score, long_signature, recipe, short_signature
 from synvid_eval.scoring import needs, over_threads, score_pair, unscored
-from synvid_eval.sets import is_measured, is_uri, name_sets, open_set, share_options, split_name
+from synvid_eval.sets import is_measured, is_uri, name_sets, open_set, share_options, split_name, takes_fps
 from synvid_eval.video.layouts import LAYOUTS
 from synvid_eval.video.sampling import Sampler
 from synvid_eval.video.videoset import VideoSet
@@ -241,6 +241,7 @@ def compare(
         root=root,
         follow_outside=follow_outside,
         protocol=made.protocol,
+        decode_timeout=chosen.decode_timeout,
     )
     progress = chosen.progress
     if metrics is None:
@@ -289,6 +290,7 @@ def open_all(
     root: str | os.PathLike[str] | None = None,
     follow_outside: bool = False,
     protocol: Protocol = PROTOCOLS["default"],
+    decode_timeout: float = 60.0,
 ) -> list[VideoSet | Measurement]:
     """Opens locations (listing only, nothing is decoded), with different names; reads `.measured` files.
 
@@ -315,8 +317,20 @@ def open_all(
         else:
             name, location = names_of[number]
             opened[number] = open_set(
-                location, name=name, layout=layout, fps=fps, clips=count, seed=seed, **listing[number]
+                location,
+                name=name,
+                layout=layout,
+                fps=fps,
+                clips=count,
+                seed=seed,
+                decode_timeout=decode_timeout,
+                **listing[number],
             )
+    if fps is not None and not any(isinstance(o, VideoSet) and takes_fps(o) for o in opened.values()):
+        raise UsageError(
+            f"--fps {fps:g} means nothing for any of the sets: their clips have a rate of their own.",
+            "It is for frame folders and arrays: leave it away.",
+        )
     out = [opened[i] for i in range(len(places))]
     names = [o.name if isinstance(o, VideoSet) else o.facts.name for o in out]
     if len(set(names)) < len(names):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from synvid_eval.execute import HERE, Failure, Processes
 from synvid_eval.features.base import Feature
 from synvid_eval.measurement import Options
+from synvid_eval.prober import probe_task
 from synvid_eval.randomness import address
 from synvid_eval.states import BLOCKS, KINDS, SUB_SHARDS, Arrays, Fold, fold
 from synvid_eval.video.decode import ClipRef
@@ -32,13 +33,14 @@ _META = 500
 @dataclass(frozen=True)
 class Trial:
     """What a few clips of a set took: tried clips, seconds each, bytes that the cache would keep of `clips`;
-    the reason for each clip that could not be measured.
+    the reason for each clip that could not be measured; what was noted of those that were.
     """
 
     tried: int
     seconds_per_clip: float | None
     states: tuple[Fold, ...]
     failed: dict[str, str]
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
     def seconds(self, clips: int, workers: int) -> float | None:
         """Seconds that `clips` clips would take on that many workers."""
@@ -91,6 +93,7 @@ def try_clips(
     took: list[list[float]] = [[] for _ in groups]
     states: list[tuple[Fold, ...]] = [() for _ in groups]
     failed: list[dict[str, str]] = [{} for _ in groups]
+    notes: list[dict[str, list[str]]] = [{} for _ in groups]
     began = last = time.monotonic()
     startup = 0.0
     try:
@@ -107,13 +110,39 @@ def try_clips(
                 continue
             took[group_number].append(spent)
             states[group_number] = _folds(*answer)
+            if answer[1]["notes"]:
+                notes[group_number][task["clip"]["id"]] = list(answer[1]["notes"])
     finally:
         pool.close()
     trials = tuple(
-        Trial(len(t), float(np.mean(t)) if t else None, s, f)
-        for t, s, f in zip(took, states, failed, strict=True)
+        Trial(len(t), float(np.mean(t)) if t else None, s, f, n)
+        for t, s, f, n in zip(took, states, failed, notes, strict=True)
     )
     return Trials(trials, startup, _peak_memory("children") if tasks else None)
+
+
+def try_looks(clips: Sequence[ClipRef], options: Options, tried: int = TRIED) -> tuple[float, float | None]:
+    """Seconds until a prober is ready, and seconds that looking at one clip (headers, packets, first frame)
+    takes, from up to `tried` clips; None where none of them can be read.
+    """
+    chosen = sorted(clips, key=lambda c: address("estimate", c.id))[:tried]
+    chosen = [c for c in chosen if c.kind != "memory"]
+    timeout = min(PATIENCE, options.decode_timeout)
+    pool = Processes("synvid_eval.prober", 1, {"loud": options.loud}, timeout, options.loud)
+    took: list[float] = []
+    began = last = time.monotonic()
+    startup = 0.0
+    try:  # the first answer also holds the start of the process: the first clip is asked for twice
+        for number, (_, answer) in enumerate(pool.map(probe_task(c) for c in [*chosen[:1], *chosen])):
+            now = time.monotonic()
+            spent, last = now - last, now
+            if number == 0:
+                startup = now - began
+            elif not isinstance(answer, Failure) and answer[1].get("skipped") is None:
+                took.append(spent)
+    finally:
+        pool.close()
+    return startup, float(np.mean(took)) if took else None
 
 
 def _folds(arrays: Arrays, record: dict[str, Any]) -> tuple[Fold, ...]:

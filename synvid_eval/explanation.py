@@ -1,4 +1,5 @@
-"""Explanations: what a metric, feature, layout, protocol or the sampler is, read from the code that does it.
+"""Explanations: what a metric, feature, layout, protocol, preset or the sampler is, read from the code that
+does it.
 
 Essays are the modules' own texts; constants come from the declarations that validate them and enter the
 signature of a number. So an explanation cannot say other than what is computed. What it costs is timed here
@@ -7,6 +8,7 @@ and now.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import time
@@ -19,18 +21,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval import features as feature_room
+from synvid_eval import knobs, protocols
 from synvid_eval import metrics as metric_room
-from synvid_eval import protocols
 from synvid_eval.errors import UsageError, nearest
 from synvid_eval.features.base import Feature
+from synvid_eval.generators import presets
 from synvid_eval.randomness import address
-from synvid_eval.video import layouts
+from synvid_eval.video import layouts, lists
 from synvid_eval.video import sampling as sampling_module
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.sampling import Sampler
 from synvid_eval.worker import Worker, clip_task
 
-KINDS = ("metric", "feature", "sampler", "layout", "protocol")
+KINDS = ("metric", "feature", "sampler", "layout", "protocol", "preset")
+
+# What a SET may be beside the layouts that --layout names; `compare` says so of such a set.
+PLACES = {
+    "measured": "a .measured file, as `measure` writes it (recognized by its suffix)",
+    "cut": "cut:MOVIE?seconds=4: one long video as consecutive clips of that length",
+    "preset": "preset:NAME?n=100: clips that a preset draws while they are measured (see: list presets)",
+}
+# A cost is the least of the times that fit into this [s], five at least: machines have other things to do.
+TIMED = 0.3
+_ASKED = {
+    "measured": "give the file as the SET",
+    "cut": "give cut:MOVIE?seconds=4 as the SET (seconds > 0, in quotes)",
+    "preset": "give preset:NAME?n=100&seed=0&KNOB=VALUE as the SET, in quotes",
+}
 
 
 @dataclass(frozen=True)
@@ -103,31 +120,25 @@ a file lies in.
 
 Pitfalls. What an archive holds is seen only when it is read: one of another shape is skipped, with the
 reason.""",
-    "ucf101": """A folder of UCF101's class folders with its lists (ucfTrainTestlist/): --split trainlist01,
-02, 03 or testlist01, 02, 03 says which. Labels come from classInd.txt.
-
-Pitfalls. Videos of one group (g01 … g25) come from one source, so they are no independent draws.""",
-    "hmdb51": """A folder of HMDB51's class folders with its <class>_test_split<n>.txt files: --split train1
-… test3 says which. The label is the class whose file lists the video.""",
-    "kinetics": """A table (.csv) with label, youtube_id, time_start, time_end and split beside the videos,
-which are called <youtube_id>_<start>_<end>.mp4 with six digits each.
-
-Pitfalls. Most copies lack videos that have vanished: they are counted and named, under --max-skipped.""",
-    "ssv2": """A JSON list of objects with `id` and `label` or `template`; videos are called <id>.webm or
-<id>.mp4.""",
-    "list": """A text file with one clip a line: `path label` or `path`, as VideoMAE and mmaction2 have it;
-blanks in paths survive. Paths are relative to the list's folder, or to --root DIR.
-
-Pitfalls. Paths that lead out of the root are refused unless --follow-outside is given.""",
-    "rawframes": """A text file with one folder of pictures a line: `folder total_frames label`, as
-mmaction2 has it. Paths are relative to the list's folder, or to --root DIR; the rate is --fps (25 without
-it).""",
     "measured": """A .measured file, as `measure SET --out F.measured` writes it, stands wherever compare
 takes a SET. It holds statistics and per-clip numbers, no pixels: measure a private or distant set where it
 lies and carry the file.
 
 Pitfalls. It was measured with one recipe; a comparison with another one (--frames, --set, --protocol, --seed)
 refuses it and says what differs.""",
+    "cut": """The SET is cut:MOVIE?seconds=S: one video file as consecutive clips of S seconds, counted by
+frames at the video's mean rate; what is left at the end and is shorter than a clip is left out, and said. The
+video is read once to count its frames. Clips are called after the movie and numbered; there are no labels.
+
+Pitfalls. Clips of one film are no independent draws, however many there are: all of them are one source, so
+no interval is given. A clip may hold a change of scene, which counts as motion.""",
+    "preset": """The SET is preset:NAME?n=100&seed=0&KNOB=VALUE: n clips that are drawn while they are
+measured; no file is written. NAME is one of `list presets`, and `explain` of that name gives its knobs with
+their values, units and ranges. n is the preset's own number of clips without it, seed is --seed. One clip is
+decided by (seed, preset's name, number of the clip), so a larger n adds clips and changes none.
+
+Pitfalls. A shell takes ? and & for its own: put quotes around the location. Two presets that differ in their
+knobs only are independent draws; one preset with a knob changed keeps all that the knob does not touch.""",
 }
 
 
@@ -138,8 +149,9 @@ def names() -> dict[str, list[str]]:
         ("metric", metric_room.registry.names()),
         ("feature", feature_room.registry.names()),
         ("sampler", [Sampler.name]),
-        ("layout", [*layouts.LAYOUTS, "measured"]),
+        ("layout", [*layouts.LAYOUTS, *PLACES]),
         ("protocol", list(protocols.PROTOCOLS)),
+        ("preset", presets.names()),
     ):
         for name in known:
             found.setdefault(name, []).append(kind)
@@ -160,6 +172,7 @@ def explain(name: str, timed: bool = True) -> list[Explanation]:
         "sampler": _sampler,
         "layout": lambda: _layout(name),
         "protocol": lambda: _protocol(name),
+        "preset": lambda: _preset(name, timed),
     }
     return [makers[kind]() for kind in known[name]]
 
@@ -224,15 +237,16 @@ def _sampler() -> Explanation:
 
 
 def _layout(name: str) -> Explanation:
-    about = layouts.LAYOUTS.get(name, "a .measured file, as `measure` writes it (recognised by its suffix)")
+    about = layouts.LAYOUTS.get(name) or PLACES[name]
     suffixes = " ".join(sorted(layouts.VIDEO_SUFFIXES))
     pictures = " ".join(sorted(layouts.PICTURE_SUFFIXES))
-    facts = {"ask for it": f"--layout {name}" if name != "measured" else "give the file as the SET"}
+    facts = {"ask for it": _ASKED.get(name) or f"--layout {name}"}
     if name in ("flat", "classes", "splits", "nested"):
         facts["videos end in"] = suffixes
     elif name == "frames":
         facts["pictures end in"] = pictures
-    return Explanation(name, "layout", about, facts, LAYOUT_ESSAYS.get(name, ""))
+    essay = lists.essay(name) if name in layouts.LIST_LAYOUTS else LAYOUT_ESSAYS.get(name, "")
+    return Explanation(name, "layout", about, facts, essay)
 
 
 def _protocol(name: str) -> Explanation:
@@ -251,6 +265,49 @@ def _protocol(name: str) -> Explanation:
         kind = feature_room.registry.get(target)
         constants += [c for c in _constants(kind, target, values) if c.name in values]
     return Explanation(name, "protocol", found.about, facts, found.essay, constants)
+
+
+def _preset(name: str, timed: bool) -> Explanation:
+    found = presets.get(name)
+    generator = found.configured()
+    _, essay = _essay(type(generator))
+    query = next((f"&{k}={v}" for k, v in found.own.items()), "")
+    same = (
+        "the same bytes on any machine"
+        if generator.exact
+        else "the same bytes on one machine and library version"
+    )
+    facts = {
+        "ask for it": f'"preset:{name}?n={found.clips}{query}" as the SET (any knob below may be set so)',
+        "generator": f"{found.generator} (revision {generator.revision}); {same}",
+        "extends": found.extends or "no other preset",
+        "clips": f"{found.clips:,}, or n=N",
+        "own knobs": ", ".join(f"{k}={v}" for k, v in found.own.items()) or "none: the generator's defaults",
+    }
+    if (source := generator.source(0)) is not None:
+        facts["sources"] = f"clips share sources (clip 0: {source}), so they are no independent draws"
+    constants = _constants(type(generator), name, knobs.values(generator))
+    cost = _drawing(name) if timed else ""
+    return Explanation(name, "preset", found.note, facts, essay, constants, cost)
+
+
+@functools.cache
+def _drawing(name: str) -> str:
+    """What drawing one clip of a preset takes, timed now: the least of several times, in this process."""
+    generator = presets.get(name).configured()
+    length = generator.clip_length(0, name, 0)
+    wanted = Sampler().plan(length, f"{name}/0", 0).frames
+    took: list[float] = []
+    while len(took) < 5 or sum(took[1:]) < TIMED:  # the first one compiles
+        began = time.perf_counter()
+        for _frame in generator.draw(0, name, 0, wanted):
+            pass
+        took.append(time.perf_counter() - began)
+    height, width = generator.frame_size
+    return (
+        f"{1000 * min(took[1:]):.1f} ms to draw the {len(wanted)} frames of {width} × {height} of a clip "
+        "that frame metrics look at, on one core of this machine (the least of several, timed now)"
+    )
 
 
 def _essay(kind: type) -> tuple[str, str]:
@@ -301,23 +358,28 @@ def _allowed(meta: typing.Mapping[str, Any]) -> str:
     return f"{'−∞' if low is None else f'{low:,}'} to {high:,}"
 
 
+@functools.cache
 def _cost(kind: type[Feature]) -> str:
-    """What the feature takes on one made clip, timed now: the least of three times, in this process."""
+    """What the feature takes on one made clip, timed now: the least of several times, in this process.
+
+    A metric costs what its feature costs, so both say the same number, which is measured once.
+    """
     feature = kind()
     frames = _made_clip()
     ref = ClipRef("made", "memory", "", 0, fps=25.0)
     worker = Worker([feature], Sampler(), 0, frames)
     task = clip_task(ref, [feature.name])
     arrays, _ = worker.measure(task)
-    took = []
-    for _repeat in range(3):
+    took: list[float] = []
+    while len(took) < 5 or sum(took) < TIMED:
         began = time.perf_counter()
         worker.measure(task)
         took.append(time.perf_counter() - began)
     kept = sum(a.nbytes for a in arrays.values())
     return (
-        f"{1000 * min(took):.1f} ms a clip of 320 × 240 on one core of this machine, beyond decoding (the "
-        f"least of three, timed now); {kept / 1024:.1f} KiB of statistics a clip"
+        f"The feature {feature.name} takes {1000 * min(took):.1f} ms a clip of 320 × 240 on one core of this "
+        f"machine, beyond decoding (the least of several, timed now), and keeps {kept / 1024:.1f} KiB of "
+        "statistics a clip"
     )
 
 

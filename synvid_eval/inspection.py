@@ -27,6 +27,7 @@ from synvid_eval.video.sampling import STRIDES
 from synvid_eval.video.videoset import VideoSet
 
 SCHEMA = "synvid-eval/inspect/1"
+NOTED = 20
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,9 @@ def inspect(videos: VideoSet, features: Sequence[Feature], options: Options, cos
     """Looks at every clip of a set (headers, packet count, first frame), and tries what measuring `features`
     costs.
 
-    A clip that hangs, crashes its process or cannot be opened is listed in `skipped`.
+    A clip that hangs, crashes its process or cannot be opened is listed in `skipped`. Notes are those that a
+    measurement would say, as far as they are seen: what only decoding shows is known of the clips that were
+    tried.
     """
     skipped = [{"id": i, "reason": r} for i, r in videos.skipped]
     facts: dict[str, dict[str, Any]] = {}
@@ -138,20 +141,30 @@ def inspect(videos: VideoSet, features: Sequence[Feature], options: Options, cos
         strides=_strides([f["total"] for f in facts.values()], options.sampler.length),
         duplicates=_duplicates(good, facts, sizes),
         skipped=skipped,
-        notes=list(videos.notes),
     )
-    return _with_cost(seen, good, features, options) if cost else replace(seen, cost_reason="not asked for")
+    noted = {i: [str(n) for n in f.get("notes", [])] for i, f in facts.items()}
+    if not cost:
+        return replace(seen, notes=_notes(videos, noted), cost_reason="not asked for")
+    return _with_cost(seen, good, features, options, videos, noted)
 
 
 def _with_cost(
-    seen: Inspection, good: tuple[ClipRef, ...], features: Sequence[Feature], options: Options
+    seen: Inspection,
+    good: tuple[ClipRef, ...],
+    features: Sequence[Feature],
+    options: Options,
+    videos: VideoSet,
+    noted: dict[str, list[str]],
 ) -> Inspection:
     if not good:
-        return replace(seen, cost_reason="no clip can be opened")
+        return replace(seen, notes=_notes(videos, noted), cost_reason="no clip can be opened")
     trials = try_clips([good], features, options)
     (trial,) = trials.sets
     reasons = [{"id": i, "reason": r} for i, r in trial.failed.items()]
     seen = replace(seen, skipped=[*seen.skipped, *reasons], clips=seen.clips - len(reasons))
+    for clip, notes in trial.notes.items():
+        noted[clip] = list(dict.fromkeys([*noted.get(clip, []), *notes]))
+    seen = replace(seen, notes=_notes(videos, {i: n for i, n in noted.items() if i not in trial.failed}))
     workers = min(options.worker_count(), max(1, seen.clips))
     seconds = trial.seconds(seen.clips, workers)
     if seconds is None or trial.seconds_per_clip is None:
@@ -165,6 +178,13 @@ def _with_cost(
         trial.kept(seen.clips),
     )
     return replace(seen, cost=cost)
+
+
+def _notes(videos: VideoSet, noted: dict[str, list[str]]) -> list[str]:
+    """What a measurement would note: of the set, then of its first clips."""
+    each = [f"{clip}: {note}" for clip, notes in sorted(noted.items()) for note in notes]
+    more = [f"and {len(each) - NOTED} more notes on clips"] if len(each) > NOTED else []
+    return [*videos.notes, *each[:NOTED], *more]
 
 
 def _count(facts: dict[str, dict[str, Any]], key: str) -> dict[str, int]:

@@ -288,8 +288,13 @@ def _files(clip: ClipRef) -> list[str]:
     return [os.path.abspath(f) for f in files]
 
 
-def content_hashes(videos: VideoSet, cache: Cache, workers: int) -> dict[str, str]:
-    """Clip id → hash of what decides its pixels; "" where the file cannot be read."""
+def content_hashes(
+    videos: VideoSet, cache: Cache, workers: int, progress: Progress | None = None
+) -> dict[str, str]:
+    """Clip id → hash of what decides its pixels; "" where the file cannot be read.
+
+    `progress` sees the files that the cache does not know yet as a part of its own.
+    """
     if videos.array is not None:
         whole = videos.array
         return {
@@ -298,7 +303,19 @@ def content_hashes(videos: VideoSet, cache: Cache, workers: int) -> dict[str, st
         }
     parts = {c.id: _files(c) for c in videos.clips if c.kind != "preset"}
     paths = dict.fromkeys(p for files in parts.values() for p in files)
-    hashes = cache.content_hashes(paths, os.path.abspath(videos.location), workers) if paths else {}
+    begun = False
+
+    def tell(path: str, total: int) -> None:
+        nonlocal begun
+        if progress is None:
+            return
+        if not begun:
+            progress.begin(f"{videos.name} (hashing files)", total)
+        begun = True
+        progress.advance(1, cached=False, reading=path)
+
+    place = os.path.abspath(videos.location)
+    hashes = cache.content_hashes(paths, place, workers, tell) if paths else {}
     out = {}
     for clip in videos.clips:
         if clip.kind == "preset":
@@ -446,11 +463,12 @@ class _Run:
 
     def result(self) -> Measurement:
         progress, videos = self._options.progress, self._videos
-        progress.begin(videos.name, len(videos.clips))
         for note in videos.notes:
             progress.say(note)
         self._check_skipped()
-        self._hashes = content_hashes(videos, self._options.cache, self._options.worker_count())
+        workers = self._options.worker_count()
+        self._hashes = content_hashes(videos, self._options.cache, workers, progress)
+        progress.begin(videos.name, len(videos.clips))
         answers: list[Reply | Failure] = []
         for task, reply in self._executor.map(self._tasks()):
             index = task["shard"]
@@ -572,7 +590,10 @@ class _Run:
         count, found = len(self._skipped), self._videos.found
         if count <= self._limit and count < found:
             return
-        listed = "; ".join(f"{s['id']}: {s['reason']}" for s in self._skipped[:10])
+        groups: dict[str, list[str]] = {}
+        for s in self._skipped[:10]:
+            groups.setdefault(s["reason"], []).append(s["id"])
+        listed = "; ".join(f"{', '.join(ids)}: {reason}" for reason, ids in groups.items())
         more = f"; and {count - 10} more" if count > 10 else ""
         if count >= found:
             raise DataError(f"{self._videos.name}: none of {found} videos can be measured: {listed}{more}.")
@@ -658,6 +679,10 @@ def measure(
     chosen = options or Options()
     if isinstance(location, VideoSet):
         share_options([None], layout, split, root, follow_outside)
+        given = {"name": name, "fps": fps, "clips": clips, "layout": None if layout == "auto" else layout}
+        if any(v is not None for v in given.values()):
+            said = ", ".join(f"{k}={v!r}" for k, v in given.items() if v is not None)
+            raise UsageError(f"{said} means nothing for an opened set.", "Give it to open_set.")
         videos = location
     else:
         videos = open_set(
@@ -670,6 +695,7 @@ def measure(
             split=split,
             root=root,
             follow_outside=follow_outside,
+            decode_timeout=chosen.decode_timeout,
         )
     wanted = room.registry.names() if features is None else features
     ready = [room.registry.get(f)() if isinstance(f, str) else f for f in wanted]

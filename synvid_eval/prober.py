@@ -35,6 +35,7 @@ def probe(ref: ClipRef, beat: Callable[[], None]) -> dict[str, Any]:
         first = reader.frames([0])
         _, frame = next(iter(first))
         facts: dict[str, Any] = {"total": reader.total, "fps": reader.fps, "size": list(frame.shape[:2])}
+        facts["notes"] = list(getattr(reader, "notes", []))
         if ref.kind == "array":
             facts["content"] = _content(ref, beat)
     except Unreadable as error:

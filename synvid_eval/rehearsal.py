@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from synvid_eval.cache import Peek
-from synvid_eval.estimate import Trials, try_clips
+from synvid_eval.estimate import TRIED as MEASURED
+from synvid_eval.estimate import Trials, try_clips, try_looks
 from synvid_eval.features.base import Feature
 from synvid_eval.measurement import Measurement, Options, content_hashes, entry_key, plan_shards
 from synvid_eval.video.decode import ClipRef
@@ -110,6 +111,26 @@ def rehearse(
         trials.memory(workers) if most else None,
         0 if cache.root is None else kept,
     )
+
+
+def rehearse_look(videos: VideoSet, features: Sequence[Feature], options: Options) -> Rehearsal:
+    """What inspecting a set would take: two clips are looked at, as `inspect` does, and timed.
+
+    features: those whose cost `inspect` would try (none: not asked for).
+    """
+    workers = min(options.worker_count(), max(1, len(videos.clips)))
+    startup, each = try_looks(videos.clips, options, TRIED)
+    seconds = None if each is None else startup + each * len(videos.clips) / workers
+    if seconds is not None and features:
+        trial = try_clips([videos.clips], features, options, TRIED)
+        each_measured = trial.sets[0].seconds_per_clip or 0.0
+        seconds += trial.startup + each_measured * min(MEASURED, len(videos.clips))
+    clips = len(videos.clips)
+    plan = SetPlan(
+        videos.name, videos.location, videos.layout, videos.said, clips, len(videos.skipped), 0, 0, 0, clips,
+        _bytes(videos.clips), each,
+    )  # fmt: skip
+    return Rehearsal([plan], [f.name for f in features], workers, None, seconds, None, 0)
 
 
 def _together(plans: Sequence[SetPlan], trials: Trials, workers: int) -> tuple[float | None, int | None]:

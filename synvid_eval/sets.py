@@ -12,7 +12,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval.errors import DataError, UsageError, nearest
+from synvid_eval.execute import Failure, Processes
 from synvid_eval.video import arrays, cut, decode, layouts, lists
 from synvid_eval.video.decode import ClipRef, Frame, Reader
 from synvid_eval.video.videoset import VideoSet
@@ -121,6 +122,8 @@ def open_set(
     split: str | None = None,
     root: str | os.PathLike[str] | None = None,
     follow_outside: bool = False,
+    decode_timeout: float = 60.0,
+    shared: bool = False,
 ) -> VideoSet:
     """Finds the clips of a location; opens none of them (but a movie that is cut, to count its frames).
 
@@ -136,6 +139,8 @@ def open_set(
         split: which of a folder's lists names the clips, or which split of a Kinetics table.
         root: the folder that a list's paths are relative to (default: where they are found).
         follow_outside: whether a list may name files outside its root.
+        decode_timeout: seconds without a packet after which a movie that is cut counts as hung.
+        shared: whether `fps` is meant for several sets: one that has no use for it says so in a note.
 
     Raises:
         DataError: nothing is there, or no video in it. UsageError: unknown layout, preset, knob or split, or
@@ -155,7 +160,7 @@ def open_set(
             able = options_of(text, layout, split)
             _refuse(text, {k: v for k, v in asked.items() if k not in able})
         if scheme := _scheme(text):
-            found = SCHEMES[scheme](text, seed)
+            found = SCHEMES[scheme](text, seed, decode_timeout)
         elif is_uri(text):
             before = text.partition(":")[0]
             raise UsageError(f"No scheme is called {before!r} (in {text}).", nearest(before, SCHEMES))
@@ -164,8 +169,21 @@ def open_set(
         found = replace(found, name=name or default_name(text))
     if not found.clips and not found.skipped:
         raise DataError(f"0 videos in {found.location}.", "Check the location.")
+    if fps is not None and found.clips and not takes_fps(found):
+        if not shared:
+            raise UsageError(
+                f"--fps {fps:g} means nothing for {found.location}: its clips have a rate of their own.",
+                "It is for frame folders and arrays: leave it away.",
+            )
+        note = f"--fps {fps:g} means nothing for {found.name}: its clips have a rate of their own"
+        found = replace(found, notes=(*found.notes, note))
     found = replace(found, clips=tuple(sorted(found.clips, key=lambda c: c.id)))
     return found.draw(clips) if clips is not None else found
+
+
+def takes_fps(videos: VideoSet) -> bool:
+    """Whether any clip of a set has the rate that --fps gives: pictures and arrays have none of their own."""
+    return any(c.kind in ("frames", "array", "memory") for c in videos.clips)
 
 
 def list_options(
@@ -195,13 +213,15 @@ def share_options(
     root: str | os.PathLike[str] | None,
     follow_outside: bool,
 ) -> list[dict[str, Any]]:
-    """For each of several locations (None: an opened set) the options for lists that mean something for it.
+    """For each of several locations (None: an opened set) the keywords of `open_set` that it needs beside
+    those that all have: the options for lists that mean something for it, and `shared` where it is not alone.
 
-    Raises UsageError where one of them means nothing for any.
+    Raises UsageError where an option for lists means nothing for any.
     """
     asked = list_options(split, root, follow_outside)
+    shared = {"shared": True} if len(locations) > 1 else {}
     if not asked:
-        return [{} for _ in locations]
+        return [dict(shared) for _ in locations]
     if len(locations) == 1 and locations[0] is not None:
         return [asked]  # `open_set` says best what is wrong with it
     able = [frozenset[str]() if at is None else options_of(at, layout, split) for at in locations]
@@ -214,7 +234,7 @@ def share_options(
                 f"{flag(option, value)} means nothing for any of the sets: none is {what}.",
                 "Leave it away, or give the list file itself as a SET.",
             )
-    return [{k: v for k, v in asked.items() if k in names} for names in able]
+    return [{k: v for k, v in asked.items() if k in names} | shared for names in able]
 
 
 def flag(option: str, value: object) -> str:
@@ -244,6 +264,9 @@ def _path(location: str, layout: str, fps: float | None, asked: dict[str, Any]) 
     elif is_folder:
         _refuse(f"the folder {location} without --split", asked)
         listing = layouts.read_folder(path, layout, fps)
+        if layout == "auto" and listing.layout != "npz_clips" and (names := lists.beside(path)):
+            note = f"lists found ({lists.some(names)}): all clips are taken, --split NAME takes those of one"
+            listing = replace(listing, notes=(*listing.notes, note))
     elif is_file and lists.is_list(path):
         listing = lists.read_file(path, layout, **asked, fps=fps)
     elif is_file:
@@ -253,8 +276,13 @@ def _path(location: str, layout: str, fps: float | None, asked: dict[str, Any]) 
             raise DataError(f"{location} is neither a file nor a folder.", "Give a folder of videos.")
         raise DataError(f"{location} does not exist.", _close_by(path))
     notes = listing.notes
-    if listing.layout in ("npy", "npz") and (loaded := arrays.open_array(path).loaded):
-        notes = (f"{location} is compressed: {loaded / 2**20:.1f} MiB are loaded into memory a process",)
+    if listing.layout == "npz" and (header := arrays.read_header(path)).offset is None:
+        size = (
+            f"{header.nbytes / 2**30:.1f} GiB"
+            if header.nbytes >= 2**30
+            else f"{header.nbytes / 2**20:.1f} MiB"
+        )
+        notes += (f"{location} is compressed: {size} are loaded into memory a process",)
     return VideoSet("", location, listing.layout, listing.said, listing.clips, listing.skipped, notes=notes)
 
 
@@ -288,12 +316,12 @@ def _file(path: Path, layout: str, fps: float | None) -> layouts.Listing:
                 f"{path} holds `mu` and `sigma` (feature statistics, no pixels).",
                 "Give the videos they were made of.",
             )
-    frames = arrays.open_array(path).frames
+    whole = arrays.read_header(path).shape
     stem, rate = layouts.clip_id(path.stem), 25.0 if fps is None else fps
-    count = 1 if frames.ndim == 4 else len(frames)
-    digits = range(count) if frames.ndim == 5 else [-1]
+    count = 1 if len(whole) == 4 else whole[0]
+    digits = range(count) if len(whole) == 5 else [-1]
     clips = tuple(ClipRef(f"{stem}[{max(i, 0)}]", "array", os.fspath(path), i, fps=rate) for i in digits)
-    shape = "×".join(map(str, frames.shape[-4:]))
+    shape = "×".join(map(str, whole[-4:]))
     said = f"{count:,} clip{'' if count == 1 else 's'} of {shape} in one array, at {rate:g} frames/s"
     return layouts.Listing(suffix[1:], said, clips)
 
@@ -310,7 +338,7 @@ def _memory(array: NDArray[np.uint8], name: str, fps: float | None) -> VideoSet:
     )
 
 
-def _preset(location: str, seed: int) -> VideoSet:
+def _preset(location: str, seed: int, timeout: float) -> VideoSet:
     from synvid_eval import knobs
     from synvid_eval.generators import presets, registry
 
@@ -353,7 +381,23 @@ def _cut_parts(location: str) -> tuple[str, str]:
     return (movie, query) if movie else (query, "")
 
 
-def _cut(location: str, seed: int) -> VideoSet:
+def _look(movie: str, timeout: float) -> dict[str, Any]:
+    """The prober's facts of a video (`total` frames, `fps`, …), read in a process of its own: a file that
+    hangs or crashes FFmpeg ends in a DataError.
+    """
+    pool = Processes("synvid_eval.prober", 1, {"loud": False}, timeout)
+    try:
+        clip = ClipRef(layouts.clip_id(os.path.basename(movie)), "file", movie)
+        ((_, answer),) = pool.map([{"clip": asdict(clip)}])
+    finally:
+        pool.close()
+    reason = answer.reason if isinstance(answer, Failure) else answer[1].get("skipped")
+    if isinstance(answer, Failure) or reason is not None:
+        raise DataError(f"{movie}: {str(reason).rstrip('.')}.", "cut: wants one video file.")
+    return answer[1]
+
+
+def _cut(location: str, seed: int, timeout: float) -> VideoSet:
     movie, query = _cut_parts(location)
     pairs = parse_qsl(query, keep_blank_values=True)
     options = dict(pairs)
@@ -370,13 +414,15 @@ def _cut(location: str, seed: int) -> VideoSet:
     if not os.path.isfile(movie):
         what = "is a folder" if os.path.isdir(movie) else "does not exist"
         raise DataError(f"{movie} {what}.", "cut: wants one video file.")
-    clips, said, notes = cut.cut_movie(Path(movie), seconds)
+    facts = _look(movie, timeout)
+    seeks = cut.may_seek(str(facts.get("container", "")), str(facts.get("codec", "")))
+    clips, said, notes = cut.cut_movie(Path(movie), seconds, facts["total"], facts["fps"], seeks)
     # pieces of one film are no independent draws: one source, and so no interval
     sources = dict.fromkeys((c.id for c in clips), layouts.clip_id(os.path.basename(movie)))
     return VideoSet("", location, "cut", said, clips, sources=sources, notes=notes)
 
 
-SCHEMES: dict[str, Callable[[str, int], VideoSet]] = {"preset": _preset, "cut": _cut}
+SCHEMES: dict[str, Callable[[str, int, float], VideoSet]] = {"preset": _preset, "cut": _cut}
 
 
 @lru_cache(maxsize=8)
@@ -421,7 +467,7 @@ def _array_clip(ref: ClipRef) -> Reader:
             )
         return decode.ArrayClip(ref)
     except DataError as error:
-        raise decode.Unreadable(str(error)) from None
+        raise decode.Unreadable(error.message.rstrip(".")) from None
 
 
 _READERS: dict[str, Callable[[ClipRef], Reader]] = {

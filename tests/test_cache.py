@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -274,3 +275,30 @@ def test_the_key_knows_feature_sampler_and_seed(tmp_path: Path, clips: Path) -> 
     count = len(entries(tmp_path))
     run(clips, kept)
     assert kept.hits == count // 3
+
+
+def test_files_to_hash_are_told_one_by_one_and_the_index_is_written_on_the_way(tmp_path, monkeypatch):
+    monkeypatch.setattr("synvid_eval.cache._INDEX_EVERY", 0.0)
+    paths = []
+    for i in range(5):
+        path = tmp_path / f"{i}.mp4"
+        path.write_bytes(bytes([i]) * 100)
+        os.utime(path, (time.time() - 60, time.time() - 60))
+        paths.append(str(path))
+    told = []
+    cache = Cache(tmp_path / "cache")
+
+    def tell(path, total):
+        told.append((path, total))
+        if len(told) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.content_hashes(paths, "x", 1, tell)
+    assert told == [(p, 5) for p in paths[:3]]
+    again = []
+    hashes = Cache(tmp_path / "cache").content_hashes(
+        paths, "x", 1, lambda path, total: again.append((path, total))
+    )
+    assert again == [(p, 3) for p in paths[2:]]  # the first two were kept
+    assert hashes == {p: hashlib.blake2b(Path(p).read_bytes(), digest_size=16).hexdigest() for p in paths}

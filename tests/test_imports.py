@@ -39,6 +39,7 @@ ROWS = [
         "networks",
         "protocols",
         "schemas",
+        "extras",
         "errors",
     },
 ]

@@ -6,9 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from synvid_eval.comparison import open_all
 from synvid_eval.errors import DataError, UsageError
+from synvid_eval.metrics import strides
 from synvid_eval.sets import name_sets, open_clip, open_set, split_name
+from synvid_eval.video import sampling
+from synvid_eval.video.videoset import VideoSet
 from tests.clips import write_set
 from tests.conftest import Run
 
@@ -136,5 +141,26 @@ def test_clips_drawn_are_said_on_the_command_line(tmp_path: Path, run_cli: Run) 
         "measure", "set", "--out", "b.measured", "--metrics", "motion", "--clips", "9", "--workers", "1"
     )
     assert many.returncode == 0, many.stderr
-    assert "--clips 9 asked, 4 found: all of them are used, none twice" in many.stderr
+    assert "9 clips wanted, 4 found: all of them are used, none twice" in many.stderr
     assert "set: 4 clips" in many.stdout
+
+
+def test_a_rate_that_no_clip_takes_is_no_option(tmp_path: Path) -> None:
+    write_set(tmp_path / "videos", 2)
+    for i in (1, 2):
+        (tmp_path / "frames/a").mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / f"frames/a/{i}.png")
+    with pytest.raises(UsageError, match=r"--fps 12 means nothing for videos: .* leave it away"):
+        open_set("videos", fps=12)
+    with pytest.raises(UsageError, match="--fps 12 means nothing"):
+        open_set("preset:moving_circles?n=2", fps=12)
+    assert open_set("frames", fps=12).notes == ()
+    frames, videos = open_all(["frames", "videos"], fps=12)  # one --fps serves all sets
+    assert isinstance(frames, VideoSet) and isinstance(videos, VideoSet)
+    assert {c.fps for c in frames.clips} == {12} and frames.notes == ()
+    assert videos.notes == ("--fps 12 means nothing for videos: its clips have a rate of their own",)
+
+
+def test_metrics_know_the_strides_that_are_sampled() -> None:
+    """Two definitions, since metrics import nothing of videos."""
+    assert strides.STRIDES == sampling.STRIDES

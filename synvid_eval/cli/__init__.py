@@ -28,12 +28,12 @@ COMMANDS = {
     "report": "Make the HTML page of a comparison again from its JSON.",
     "inspect": "Say what a set holds, what cannot be read, and what measuring it would cost here.",
     "list": "List metrics, features, layouts, protocols or presets.",
-    "explain": "Explain a metric, feature, layout, protocol or the sampler: constants, pitfalls, cost.",
+    "explain": "Explain a metric, feature, layout, protocol, preset or the sampler: constants, cost.",
     "schema": "Print the JSON Schema of what a command writes.",
     "doctor": "Check this installation, and say how to mend what is missing.",
     "weights": "Say which network weights there are; fetch and verify them.",
     "cache": "Say where measurements are kept and how much space they take; remove old ones.",
-    "completion": "Print the script that completes commands and options in bash, zsh or fish.",
+    "completion": "Print the script that completes commands, options and names in bash, zsh or fish.",
 }
 
 
@@ -103,10 +103,11 @@ def run(args: list[str]) -> int:
     except click.ClickException as error:
         ctx = getattr(error, "ctx", None)
         hint = f"See {ctx.command_path} --help." if ctx else ""
-        return _fail(args, 2, one_line(error.format_message()), hint)
+        return _fail(args, 2, _usage(error), hint)
     except SynvidEvalError as error:
         if verbose:
             traceback.print_exc()
+        error = _missing(error) or error
         return _fail(args, error.code, error.message, error.hint)
     except (KeyboardInterrupt, click.Abort):
         return _fail(
@@ -125,8 +126,31 @@ def run(args: list[str]) -> int:
     except Exception as error:
         if verbose:
             click.echo(getattr(error, "traceback", "") or traceback.format_exc(), err=True)
+        if missing := _missing(error):
+            return _fail(args, missing.code, missing.message, missing.hint)
         hint = "This is a bug, of synvid-eval or of a plug-in; -v shows the traceback."
         return _fail(args, 1, f"{type(error).__name__}: {one_line(error)}", hint)
+
+
+def _missing(error: BaseException) -> SynvidEvalError | None:
+    """What to say instead where a package that is not installed lies behind an error; None otherwise."""
+    from synvid_eval.extras import missing_package
+
+    return missing_package(error)
+
+
+def _usage(error: click.ClickException) -> str:
+    """A usage error of click in one line; what is missing is said by its name, each choice once."""
+    param = getattr(error, "param", None)
+    if not isinstance(error, click.MissingParameter) or param is None:
+        return one_line(" ".join(error.format_message().split()))
+    command = error.ctx.command_path.partition(" ")[2] if error.ctx else "This"
+    if isinstance(param.type, click.Choice):
+        return f"{command} wants one of {', '.join(map(str, param.type.choices))}; nothing is given."
+    name = param.metavar or param.human_readable_name
+    if isinstance(param, click.Option):
+        return f"{command} wants {param.opts[0]} {name}; it is not given."
+    return f"{command} wants a {name}; nothing is given."
 
 
 def _fail(args: list[str], code: int, message: str, hint: str) -> int:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from synvid_eval.errors import UsageError, one_line
+from synvid_eval.cli import names
+from synvid_eval.errors import UsageError, nearest, one_line
 
 if TYPE_CHECKING:
     from synvid_eval.comparison import Recipe
@@ -28,6 +29,17 @@ PLAIN_EVERY = 30.0
 
 # Any text, which a shell completes as a path; what it names is checked where it is opened.
 PATH = click.Path(readable=False)
+
+
+class OneOf(click.Choice):  # type: ignore[type-arg,unused-ignore]
+    """One of a few names; an unknown one is answered with the nearest, and each name stands there once."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name as it is; UsageError for another one."""
+        if value in self.choices:
+            return value
+        command = ctx.info_name if ctx is not None else "This"
+        raise UsageError(f"{command} knows no {value!r}.", nearest(str(value), map(str, self.choices)))
 
 
 def _stack(*options: Callable[[Any], Any]) -> Callable[[F], F]:
@@ -50,6 +62,7 @@ looking = _stack(
     click.option(
         "--metrics",
         metavar="LIST",
+        shell_complete=names.completed_list(names.metrics),
         help="Comma-separated names (see: list metrics). Default: the five that need no weights.",
     ),
     click.option(
@@ -57,6 +70,7 @@ looking = _stack(
         "settings",
         metavar="NAME.KNOB=VALUE",
         multiple=True,
+        shell_complete=names.complete_setting,
         help="Any knob of a metric, feature or the sampler, such as spectrum.window=none. May be repeated.",
     ),
     click.option(
@@ -66,10 +80,20 @@ looking = _stack(
         "--clips", type=int, metavar="N", help="At most N clips a set, drawn by hash of their names."
     ),
     click.option(
-        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of every random draw."
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help="Seed of every random draw.",
     ),
     click.option(
-        "--layout", default="auto", show_default=True, help="How clips lie on disk (see: list layouts)."
+        "--layout",
+        default="auto",
+        show_default=True,
+        metavar="NAME",
+        shell_complete=names.completed(names.layouts),
+        help="How clips lie on disk, where that cannot be recognized (see: list layouts).",
     ),
     click.option(
         "--fps", type=float, metavar="RATE", help="Frame rate of frame folders and arrays.  [default: 25]"
@@ -95,7 +119,10 @@ looking = _stack(
 measuring = _stack(
     looking,
     click.option(
-        "--cache", metavar="DIR|none", help="Where measurements are kept.  [default: the user's cache folder]"
+        "--cache",
+        metavar="DIR|none",
+        shell_complete=names.folder,
+        help="Where measurements are kept.  [default: the user's cache folder]",
     ),
 )
 
@@ -106,6 +133,7 @@ following = _stack(
         default="default",
         show_default=True,
         metavar="NAME",
+        shell_complete=names.completed(names.protocols),
         help="How much of each set is looked at: default, or paper (see: explain paper).",
     ),
     click.option(
@@ -122,7 +150,12 @@ listing = _stack(
         metavar="NAME",
         help="Which list of a folder names its clips, such as trainlist01 (UCF101), train1 (HMDB51), val.",
     ),
-    click.option("--root", metavar="DIR", help="Where a list's videos lie, if not beside it."),
+    click.option(
+        "--root",
+        metavar="DIR",
+        shell_complete=names.folder,
+        help="Where a list's videos lie, if not beside it.",
+    ),
     click.option("--follow-outside", is_flag=True, help="Let a list name files outside its root."),
 )
 
@@ -243,7 +276,16 @@ def rehearsed(
     from synvid_eval.score import dump_json
 
     chosen = replace(options, sampler=made.sampler)
-    opened = open_all(list(places), seed=options.seed, protocol=made.protocol, **opening)
+    opened = open_all(
+        list(places),
+        seed=options.seed,
+        protocol=made.protocol,
+        decode_timeout=options.decode_timeout,
+        **opening,
+    )
+    for one in opened:
+        for note in getattr(one, "notes", ()):  # what the command itself would say
+            options.progress.say(note)
     plan = replace(
         rehearse(opened, made.features, chosen),
         writes=list(writes),
@@ -255,6 +297,68 @@ def rehearsed(
     else:
         for line in _plan_lines(plan):
             click.echo(one_line(line))
+
+
+def rehearsed_look(
+    place: str,
+    made: Recipe,
+    options: Options,
+    writes: Sequence[str],
+    json: str | None,
+    cost: bool,
+    **opening: Any,
+) -> None:
+    """`inspect --dry-run`: says which files would be looked at and how long that takes."""
+    from dataclasses import replace
+
+    from synvid_eval.comparison import open_all
+    from synvid_eval.measurement import Measurement
+    from synvid_eval.rehearsal import rehearse_look
+    from synvid_eval.score import dump_json
+
+    (videos,) = open_all(
+        [place], seed=options.seed, protocol=made.protocol, decode_timeout=options.decode_timeout, **opening
+    )
+    if isinstance(videos, Measurement):
+        raise measured_already(place)
+    for note in videos.notes:
+        options.progress.say(note)
+    features = made.features if cost else ()
+    plan = replace(
+        rehearse_look(videos, features, replace(options, sampler=made.sampler)),
+        writes=list(writes),
+        metrics=[m.name for m in made.metrics] if cost else [],
+        protocol=made.protocol.name,
+    )
+    if json == "-":
+        write_text(dump_json(plan.to_dict()), json)
+        return
+    (one,) = plan.sets
+    size = "" if one.read_bytes is None else f" ({size_text(one.read_bytes)})"
+    lines = [
+        "Dry run: nothing is kept or written.",
+        f"{one.name}: {one.layout}: {one.recognized}",
+        f"  {one.clips:,} clips whose headers, packets and first frame would be read{size}",
+    ]
+    if one.skipped:
+        lines.append(f"  {one.skipped:,} would be skipped, as listing shows")
+    lines.append("  files of equal size would be read in full, to find duplicates")
+    if plan.metrics:
+        lines.append(f"tries:    a few clips, for what {', '.join(plan.metrics)} would cost")
+    if plan.protocol != "default":
+        lines.append(f"protocol: {plan.protocol} (see: explain {plan.protocol})")
+    workers = f"{plan.workers} worker{'' if plan.workers == 1 else 's'}"
+    about = "unknown: the clips that were tried cannot be read"
+    if plan.seconds is not None:
+        about = f"about {time_text(plan.seconds)} with {workers} (by a few clips tried)"
+    lines += [f"time:     {about}", f"writes:   {', '.join(plan.writes) or 'no file'}"]
+    for line in lines:
+        click.echo(one_line(line))
+
+
+def measured_already(place: str) -> UsageError:
+    """The error of a `.measured` file where videos are wanted."""
+    return UsageError(f"{place} is measured already and holds no video.", "Give the set it was made of.")
 
 
 def _plan_lines(plan: Rehearsal) -> list[str]:

@@ -1,16 +1,29 @@
-"""`synvid-eval completion SHELL`: the script that makes a shell complete commands and options."""
+"""`synvid-eval completion SHELL`: the script that makes a shell complete commands, options and names."""
 
 from __future__ import annotations
 
 import click
 
+from synvid_eval.cli import common
+
 SHELLS = ("bash", "zsh", "fish")
+
+# A knob (spectrum.window=) is followed by its value, not by a blank.
+_BASH_END = """\
+    if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]]; then
+        compopt -o nospace
+    fi
+
+    return 0
+"""
 
 
 @click.command(name="completion")
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", type=common.OneOf(SHELLS))
 def command(shell: str) -> None:
-    """Print the script that completes commands and options in bash, zsh or fish.
+    """Print the script that completes commands, options and names in bash, zsh or fish.
+
+    Names are those of metrics, layouts, protocols, presets and their knobs, those of other packages included.
 
     \b
     Examples:
@@ -26,4 +39,5 @@ def command(shell: str) -> None:
     assert kind is not None
     made = kind(group, {}, "synvid-eval", "_SYNVID_EVAL_COMPLETE")
     # the base class's: bash's own first asks an installed bash for its version, which is not ours to check
-    click.echo(ShellComplete.source(made))
+    script = ShellComplete.source(made)
+    click.echo(script.replace("    return 0\n", _BASH_END) if shell == "bash" else script)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from synvid_eval.cli import common, table
+from synvid_eval.cli import common, names, table
 
 RUNGS = ("static_circles", "moving_circles", "moving_shapes")
 REFERENCE = "photo_camera"
@@ -18,11 +18,19 @@ CLIPS = 64
 
 @click.command(name="demo")
 @click.option(
-    "--out", default="synvid-eval-demo", show_default=True, metavar="DIR", help="The folder to write into."
+    "--out",
+    default="synvid-eval-demo",
+    show_default=True,
+    metavar="DIR",
+    shell_complete=names.folder,
+    help="The folder to write into.",
 )
 @click.option("--workers", default="auto", show_default=True, metavar="auto|N", help="Worker processes.")
 @click.option(
-    "--cache", metavar="DIR|none", help="Where measurements are kept.  [default: the user's cache folder]"
+    "--cache",
+    metavar="DIR|none",
+    shell_complete=names.folder,
+    help="Where measurements are kept.  [default: the user's cache folder]",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be drawn, measured and written; do none of it.")
 @common.talking

@@ -60,7 +60,8 @@ def command(folder: str | None, json: str | None) -> None:
 
     common.check_outputs(json=json)
     checks: list[Check] = []
-    for look in (_python, _packages, _opencv, _codecs, _devices, lambda: _cache(folder), _weights):
+    looks = (_python, _packages, _opencv, _extras, _codecs, _devices, lambda: _cache(folder), _weights)
+    for look in looks:
         checks += look()
     missing = [c for c in checks if c.state == "missing"]
     warnings = sum(c.state == "warning" for c in checks)
@@ -138,6 +139,25 @@ def _opencv() -> list[Check]:
         return []
     cure = f"pip uninstall -y {' '.join(both)}, then pip install opencv-python-headless"
     return [Check("opencv", "warning", f"{' and '.join(both)} overwrite each other's files", cure)]
+
+
+def _extras() -> list[Check]:
+    """Each extra: what it brings, or the command that brings it. None of them is needed by the main job."""
+    from synvid_eval.extras import DISTRIBUTION, extras
+
+    out = []
+    for extra, packages in extras().items():
+        lacking = [p for p in packages if _version(p) is None]
+        if lacking:
+            cure = f'if you want it: pip install "{DISTRIBUTION}[{extra}]"'
+            out.append(Check(f"extra {extra}", "ok", f"not installed: {', '.join(lacking)}", cure))
+        else:
+            found = ", ".join(f"{p} {_version(p)}" for p in packages)
+            out.append(Check(f"extra {extra}", "ok", found))
+    if not out and _version(DISTRIBUTION) is None:
+        said = "unknown: synvid-eval runs from a folder and is not installed"
+        return [Check("extras", "ok", said)]
+    return out
 
 
 def _codecs() -> list[Check]:

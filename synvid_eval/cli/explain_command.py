@@ -1,4 +1,4 @@
-"""`synvid-eval explain NAME`: a metric, feature, layout, protocol or the sampler in full."""
+"""`synvid-eval explain NAME`: a metric, feature, layout, protocol, preset or the sampler in full."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synvid_eval.cli import common
+from synvid_eval.cli import common, names
 
 if TYPE_CHECKING:
     from synvid_eval.explanation import Constant, Explanation
 
 
 @click.command(name="explain")
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=names.completed(names.explained))
 @click.option("--no-cost", is_flag=True, help="Leave out what it costs (which is timed, a second or two).")
 @common.outputs("json")
 def command(name: str, no_cost: bool, json: str | None) -> None:
-    """Explain a metric, feature, layout, protocol or the sampler: what it is, its formula, every constant
-    with its range, source, pitfalls, and what it costs here.
+    """Explain a metric, feature, layout, protocol, preset or the sampler: what it is, its formula, every
+    constant with its range, source, pitfalls, and what it costs here. NAME is one that list shows, or
+    sampler.
 
     \b
     Examples:
       synvid-eval explain color
       synvid-eval explain paper
+      synvid-eval explain moving_circles
     """
     from synvid_eval.explanation import explain
     from synvid_eval.score import dump_json
@@ -36,7 +38,9 @@ def command(name: str, no_cost: bool, json: str | None) -> None:
         common.write_text(dump_json({"name": name, "explanations": [e.to_dict() for e in found]}), json)
     if json != "-":
         width = max(60, min(100, shutil.get_terminal_size((100, 40)).columns))
-        click.echo("\n\n\n".join(_text(e, width) for e in found))
+        texts = [_text(e, width) for e in found]
+        costs = dict.fromkeys(e.cost for e in found if e.cost)  # a metric's is its feature's: said once
+        click.echo("\n\n\n".join([*texts[:-1], "\n\n".join([texts[-1], *(_cost(c, width) for c in costs)])]))
 
 
 def _text(one: Explanation, width: int) -> str:
@@ -47,11 +51,14 @@ def _text(one: Explanation, width: int) -> str:
     if one.essay:
         parts.append(_wrapped(one.essay, width))
     if one.constants:
-        how = "" if one.kind == "protocol" else " (--set NAME.KNOB=VALUE changes one)"
+        changed = "preset:NAME?KNOB=VALUE" if one.kind == "preset" else "--set NAME.KNOB=VALUE"
+        how = "" if one.kind == "protocol" else f" ({changed} changes one)"
         parts.append(f"Constants{how}\n\n{_table(one.constants, width)}")
-    if one.cost:
-        parts.append(_wrapped(f"Cost. {one.cost}.", width))
     return "\n\n".join(p for p in parts if p)
+
+
+def _cost(text: str, width: int) -> str:
+    return _wrapped(f"Cost. {text}.", width)
 
 
 def _fact(key: str, value: str, labels: int, width: int) -> str:

@@ -20,6 +20,7 @@ SHOWN = 10
 @click.argument("set_", type=common.PATH, metavar="SET")
 @common.looking
 @common.listing
+@common.following
 @click.option(
     "--no-cost", is_flag=True, help="Leave out the estimate of time and memory (it tries a few clips)."
 )
@@ -36,6 +37,8 @@ def command(
     split: str | None,
     root: str | None,
     follow_outside: bool,
+    protocol: str,
+    dry_run: bool,
     no_cost: bool,
     json: str | None,
     quiet: bool,
@@ -46,39 +49,48 @@ def command(
     and what measuring it would cost here.
 
     Headers are read, packets counted and first frames decoded; a file that is damaged further on is noticed
-    only when it is measured. Nothing is kept.
+    only when it is measured. Nothing is kept. With --clips or --protocol paper, only the clips that these
+    draw are looked at.
 
     \b
     Examples:
       synvid-eval inspect ucf101/
       synvid-eval inspect synth/ --json -
+      synvid-eval inspect ucf101/ --protocol paper
     """
     from dataclasses import replace
 
     from synvid_eval.comparison import build_recipe, open_all
-    from synvid_eval.errors import UsageError
     from synvid_eval.inspection import inspect
     from synvid_eval.measurement import Measurement, parse_share
     from synvid_eval.score import dump_json
 
     common.check_outputs(json=json)
-    made = build_recipe(common.name_list(metrics), settings, frames)
+    made = build_recipe(common.name_list(metrics), settings, frames, protocol)
     with common.Terminal(quiet, verbose) as progress:
         options = common.build_options(cache="none", progress=progress, verbose=verbose, **running)
         options = replace(options, sampler=made.sampler)
         opening: dict[str, Any] = {"clips": clips, "layout": layout, "fps": fps}
         opening |= {"split": split, "root": root, "follow_outside": follow_outside}
-        (videos,) = open_all([set_], seed=options.seed, **opening)
+        if dry_run:
+            writes = [json] if json and json != "-" else []
+            common.rehearsed_look(set_, made, options, writes, json, not no_cost, **opening)
+            return
+        (videos,) = open_all(
+            [set_],
+            seed=options.seed,
+            protocol=made.protocol,
+            decode_timeout=options.decode_timeout,
+            **opening,
+        )
         if isinstance(videos, Measurement):
-            raise UsageError(
-                f"{set_} is measured already and holds no video.", "Give the set it was made of."
-            )
+            raise common.measured_already(set_)
         allowed = parse_share(options.max_skipped)(videos.found)
         seen = inspect(videos, made.features, options, cost=not no_cost)
     if json:
         common.write_text(dump_json(seen.to_dict()), json)
     if json != "-":
-        for line in _lines(seen):
+        for line in _lines(seen, made.protocol.name):
             click.echo(one_line(line))
         if len(seen.skipped) > allowed:
             click.echo(
@@ -87,7 +99,7 @@ def command(
             )
 
 
-def _lines(seen: Inspection) -> list[str]:
+def _lines(seen: Inspection, protocol: str) -> list[str]:
     labels = f" in {_many(len(seen.labels), 'label')}" if seen.labels else ""
     size = "" if seen.bytes is None else f", {common.size_text(seen.bytes)}"
     lines = [
@@ -95,6 +107,8 @@ def _lines(seen: Inspection) -> list[str]:
         f"layout      {seen.layout}: {seen.recognized}",
         f"clips       {seen.clips:,} of {seen.found:,} found can be opened{labels}{size}",
     ]
+    if protocol != "default":
+        lines.append(f"protocol    {protocol} (see: explain {protocol})")
     if seen.labels:
         lines.append(f"labels      {_shares(seen.labels)}")
     if seen.sizes:

@@ -10,7 +10,7 @@ WHAT = ("metrics", "features", "layouts", "protocols", "presets")
 
 
 @click.command(name="list")
-@click.argument("what", type=click.Choice(WHAT))
+@click.argument("what", type=common.OneOf(WHAT))
 @common.outputs("json")
 def command(what: str, json: str | None) -> None:
     """List what is installed: metrics, features, layouts, protocols or presets.
@@ -54,13 +54,10 @@ def _features() -> list[dict[str, str]]:
 
 
 def _layouts() -> list[dict[str, str]]:
+    from synvid_eval.explanation import PLACES
     from synvid_eval.video.layouts import LAYOUTS
 
-    measured = {
-        "name": "measured",
-        "about": "a .measured file, as `measure` writes it (recognized by its suffix)",
-    }
-    return [*({"name": n, "about": a} for n, a in LAYOUTS.items()), measured]
+    return [{"name": n, "about": a} for n, a in (*LAYOUTS.items(), *PLACES.items())]
 
 
 def _protocols() -> list[dict[str, str]]:

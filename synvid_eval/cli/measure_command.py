@@ -62,7 +62,13 @@ def command(
         if dry_run:
             common.rehearsed([set_], made, options, [out], None, **opening)
             return
-        (videos,) = open_all([set_], seed=options.seed, protocol=made.protocol, **opening)
+        (videos,) = open_all(
+            [set_],
+            seed=options.seed,
+            protocol=made.protocol,
+            decode_timeout=options.decode_timeout,
+            **opening,
+        )
         if isinstance(videos, Measurement):
             raise UsageError(f"{set_} is measured already.", "Give the set that it was made of.")
         progress.say(f"{videos.name}: {videos.layout}: {videos.said}")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from synvid_eval.cli import names
+
 
 @click.command(name="schema")
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=names.completed(names.schemas))
 def command(name: str) -> None:
     """Print the JSON Schema (draft 2020-12) of what a command writes: comparison, dry-run, doctor, error,
     inspect or measured.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -16,14 +17,19 @@ if TYPE_CHECKING:
 
 _PIPED = 160
 _WITH_CLIPS = 96
+# A set's name keeps at least this many characters, however narrow the terminal is.
+_NAME_LEAST = 12
 
 
 def print_comparison(comparison: Comparison) -> None:
     """Table, what is missing and why, and the verdict on stdout; colored on a terminal, else plain.
 
-    The value is the corrected one where there is one. On a narrow terminal the column of clips is left out.
+    The value is the corrected one where there is one. On a narrow terminal the column of clips is left out,
+    and long names lose their middle; below the table stands what they are. Text is wrapped to a terminal's
+    width; what is piped keeps its lines, a sentence each.
     """
     from rich import box
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -33,34 +39,105 @@ def print_comparison(comparison: Comparison) -> None:
     tty = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if tty else _PIPED
     out = io.StringIO()  # printed in one piece, so that a reader who leaves early is noticed in one place
-    console = Console(file=out, width=width, force_terminal=tty, highlight=False)
     headings = ["metric", "set", "value", "95 % interval", "reference"]
     if width >= _WITH_CLIPS:
         headings.append("clips")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
         left = heading in ("metric", "set")
-        table.add_column(
-            heading,
-            justify="left" if left else "right",
-            no_wrap=heading != "set",
-            overflow="fold" if heading == "set" else "ellipsis",
-        )
+        table.add_column(heading, justify="left" if left else "right", no_wrap=True, overflow="ellipsis")
+    rows: list[tuple[list[str], bool]] = []
     for metric in comparison.metrics():
         scores = [s for s in comparison.scores if s.metric == metric]
         for i, score in enumerate(scores):
-            cells = _cells(score, first=i == 0)[: len(headings)]
-            table.add_row(*map(Text, cells), end_section=i == len(scores) - 1)
+            rows.append((_cells(score, first=i == 0)[: len(headings)], i == len(scores) - 1))
+    names = [c[1] for c, _ in rows]
+    longest = max(map(cell_len, names), default=0)
+    room = width - _beside_names(headings, rows)
+    if room < longest and tty:  # units go below their metrics before names are shortened
+        rows = _units_below(rows)
+        room = width - _beside_names(headings, rows)
+    elif room < longest:
+        width, room = width + longest - room, longest
+    shown = shortened(names, max(room, _NAME_LEAST))
+    # with a height too, or Rich takes 80 columns wherever TERM=dumb
+    console = Console(file=out, width=width, height=100, force_terminal=tty, highlight=False)
+    for cells, last in rows:
+        table.add_row(*map(Text, [cells[0], shown[cells[1]], *cells[2:]]), end_section=last)
     reference = one_line(comparison.reference.name)
-    console.print(Text(f"Each set against {reference}"))
+    console.print(Text(f"Each set against {reference}"), soft_wrap=not tty)
     console.print(table)
-    console.print(Text("↓ lower is nearer · ≈ should match the reference · ↑ higher is richer, not nearer"))
+    for name, short in shown.items():
+        if short != name:
+            console.print(Text(f"{short} is {name}"), soft_wrap=not tty)
+    console.print(
+        Text("↓ lower is nearer · ≈ should match the reference · ↑ higher is richer, not nearer"),
+        soft_wrap=not tty,
+    )
     if any(s.corrected is not None for s in comparison.scores):
         console.print(Text("* corrected for the bias of few clips, as its interval is"))
     for line in _missing(comparison):
-        console.print(Text(line), soft_wrap=True)
-    console.print(Text("\n" + headline(comparison)), soft_wrap=True)
+        console.print(Text(line), soft_wrap=not tty)
+    console.print(Text("\n" + headline(comparison)), soft_wrap=not tty)
     click.echo(out.getvalue(), nl=False)
+
+
+def _units_below(rows: Sequence[tuple[list[str], bool]]) -> list[tuple[list[str], bool]]:
+    """The rows with each metric's unit in the row below its name, or on a line of its own where none is."""
+    out: list[tuple[list[str], bool]] = []
+    unit = ""
+    for cells, last in rows:
+        first = cells[0] or unit
+        if cells[0]:
+            first, _, unit = cells[0].partition(", ")
+            if last and unit:
+                first = f"{first}\n{unit}"
+        if not cells[0] or last:
+            unit = ""
+        out.append(([first, *cells[1:]], last))
+    return out
+
+
+def _beside_names(headings: Sequence[str], rows: Sequence[tuple[list[str], bool]]) -> int:
+    """Columns of the terminal that the table takes beside the names of sets."""
+    from rich.cells import cell_len
+
+    widths = [
+        max([len(heading), *(cell_len(line) for cells, _ in rows for line in cells[i].split("\n"))])
+        for i, heading in enumerate(headings)
+    ]
+    return sum(w for i, w in enumerate(widths) if i != 1) + 3 * (len(headings) - 1) + 2
+
+
+def shortened(names: Sequence[str], width: int) -> dict[str, str]:
+    """Name → what stands for it in `width` columns of a terminal: its ends with … between them, numbered
+    where two would look the same.
+    """
+    from rich.cells import cell_len
+
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in dict.fromkeys(names):
+        short, number = _middle_out(name, width), 1
+        while short in taken:
+            number += 1
+            short = _middle_out(name, width - len(f"~{number}")) + f"~{number}"
+        assert cell_len(short) <= max(width, 1)
+        taken.add(short)
+        found[name] = short
+    return found
+
+
+def _middle_out(text: str, width: int) -> str:
+    from rich.cells import cell_len, set_cell_size
+
+    if cell_len(text) <= width:
+        return text
+    front = (width - 1) // 2
+    back = text
+    while cell_len(back) > width - 1 - front:
+        back = back[1:]
+    return f"{set_cell_size(text, front).rstrip()}…{back}"
 
 
 def _cells(score: Score, first: bool) -> list[str]:

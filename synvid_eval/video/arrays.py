@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 import struct
 import tokenize
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,23 +48,46 @@ class ArrayFile:
     loaded: int
 
 
-@functools.lru_cache(maxsize=2)
-def _open_cached(path: Path, _size: int, _mtime_ns: int) -> ArrayFile:
-    loaded = 0
-    array: NDArray[Any]
+@dataclass(frozen=True)
+class Header:
+    """What an array file says of its array before any pixel is read.
+
+    shape, dtype, fortran: of the array. offset: where its bytes begin in the file, or None where they are
+    compressed and have to be loaded: `nbytes` then are needed in memory.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran: bool
+    offset: int | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the array."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def read_header(path: Path) -> Header:
+    """The header of `.npy` clips or of a `.npz`'s `frames`, checked; nothing is loaded.
+
+    Raises DataError, which names the dtype and shape seen and what is wanted.
+    """
     try:
         if path.suffix.lower() == ".npy":
-            array = np.lib.format.open_memmap(path, mode="r")
+            with path.open("rb") as file:
+                header = _header(file)
+            if header.nbytes > path.stat().st_size - (header.offset or 0):
+                raise ValueError(f"it is cut short: {header.nbytes:,} bytes announced")
         else:
-            array, loaded = _npz_member(path, "frames")
+            header = _npz_header(path)
     except _DAMAGE as error:
-        raise DataError(f"{path} cannot be read as an array: {error}.", _WANTED) from None
-    four = array.ndim == 4 and path.suffix.lower() == ".npz"
-    if array.dtype != np.uint8 or not (array.ndim == 5 or four) or array.shape[-1] != 3:
-        raise DataError(f"{path} holds {array.dtype} {list(array.shape)}.", _WANTED)
-    if 0 in array.shape:
-        raise DataError(f"{path} holds no pixel: its shape is {list(array.shape)}.", _WANTED)
-    return ArrayFile(array, loaded)
+        raise _damaged(path, "an array", error) from None
+    four = len(header.shape) == 4 and path.suffix.lower() == ".npz"
+    if header.dtype != np.uint8 or not (len(header.shape) == 5 or four) or header.shape[-1] != 3:
+        raise DataError(f"{path} holds {header.dtype} {list(header.shape)}.", _WANTED)
+    if 0 in header.shape:
+        raise DataError(f"{path} holds no pixel: its shape is {list(header.shape)}.", _WANTED)
+    return header
 
 
 def open_array(path: Path) -> ArrayFile:
@@ -75,39 +99,63 @@ def open_array(path: Path) -> ArrayFile:
     return _open_cached(path, facts.st_size, facts.st_mtime_ns)
 
 
+@functools.lru_cache(maxsize=2)
+def _open_cached(path: Path, _size: int, _mtime_ns: int) -> ArrayFile:
+    header = read_header(path)
+    try:
+        if header.offset is not None:
+            order: Literal["C", "F"] = "F" if header.fortran else "C"
+            return ArrayFile(np.memmap(path, np.uint8, "r", header.offset, header.shape, order), 0)
+        with zipfile.ZipFile(path) as archive, archive.open("frames.npy") as member:
+            array = np.lib.format.read_array(member, allow_pickle=False)
+    except _DAMAGE as error:
+        raise _damaged(path, "an array", error) from None
+    return ArrayFile(array, array.nbytes)
+
+
 def npz_keys(path: Path) -> list[str]:
     """The array names of a `.npz`, sorted; DataError where it is none."""
     try:
         with zipfile.ZipFile(path) as archive:
             return sorted(n.removesuffix(".npy") for n in archive.namelist())
     except _DAMAGE as error:
-        raise DataError(f"{path} cannot be read as .npz: {error}.", _WANTED) from None
+        raise _damaged(path, ".npz", error) from None
 
 
-def _npz_member(path: Path, key: str) -> tuple[NDArray[Any], int]:
-    """The member array and the bytes it takes in memory: 0 where it is stored uncompressed and so can be
-    mapped.
-    """
-    with zipfile.ZipFile(path) as archive:
-        info = archive.getinfo(f"{key}.npy")
-        with archive.open(info) as member:
-            if info.compress_type != zipfile.ZIP_STORED:
-                array = np.lib.format.read_array(member, allow_pickle=False)
-                return array, array.nbytes
-            version = np.lib.format.read_magic(member)
-            header = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            shape, fortran, dtype = header(member)
-            within = member.tell()
+def _damaged(path: Path, what: str, error: BaseException) -> DataError:
+    text = getattr(error, "strerror", None) or str(error.args[0] if error.args else "")
+    return DataError(
+        f"{path} cannot be read as {what}: {text.rstrip('. ') or type(error).__name__}.", _WANTED
+    )
+
+
+def _header(file: IO[bytes]) -> Header:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
     if dtype.hasobject:
-        raise ValueError("it holds Python objects")
+        raise ValueError("it holds Python objects, which are never loaded")
+    return Header(shape, dtype, fortran, file.tell())
+
+
+def _npz_header(path: Path) -> Header:
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        if "frames.npy" not in names:
+            held = ", ".join(sorted(n.removesuffix(".npy") for n in names)[:8]) or "nothing"
+            raise ValueError(f"it has no array `frames` (it holds {held})")
+        info = archive.getinfo("frames.npy")
+        with archive.open(info) as member:
+            header = _header(member)
+    # what the archive's directory says must be enough, so that no more than that is ever unpacked
+    within = header.offset or 0
+    if header.nbytes > info.file_size - within:
+        raise ValueError(f"it is cut short: {header.nbytes:,} bytes announced")
+    if info.compress_type != zipfile.ZIP_STORED:
+        return replace(header, offset=None)
     # the local header's name and extra lengths may differ from the central directory's, so they are read
     # there
     with path.open("rb") as file:
         file.seek(info.header_offset + 26)
         lengths = np.frombuffer(file.read(4), "<u2")
-    offset = info.header_offset + 30 + int(lengths.sum()) + within
-    return np.memmap(path, dtype, "r", offset, shape, "F" if fortran else "C"), 0
+    return replace(header, offset=info.header_offset + 30 + int(lengths.sum()) + within)

@@ -10,7 +10,9 @@ start after all, and skipped if a picture is missing then too.
 Cost of a clip, beside one reading of all packets a process and video (nothing is decoded there): where
 seeking is safe, decoding from the keyframe before the clip (x264: at most 250 frames before it) to the clip's
 end; else from the start of the video to the clip's end, so that a video of N clips costs N/2 decodings of the
-whole, and a note says so.
+whole: the square of its length. That is so of AVI, MPEG, transport streams and GIF, whatever the codec, and a
+note says so before it is begun. Clips are tasks of their own that any process may take, so none can go on
+where another ended; the cure is to convert the video (H.264 in .mp4), or to cut it into files beforehand.
 """
 
 from __future__ import annotations
@@ -33,6 +35,9 @@ from synvid_eval.video.layouts import clip_id, count_of
 if TYPE_CHECKING:
     import av
 
+# More clips of one video are refused: a slip in `seconds` shall not fill memory with names.
+MOST_CLIPS = 1_000_000
+
 _TIMED = {"mov", "mp4", "matroska", "webm"}
 _KEPT = 2
 
@@ -43,13 +48,15 @@ class Index:
 
     total: packets. fps: mean rate [1/s] or None. times: int64 [total], the presentation times in order, in
     the stream's unit. starts: int64, the positions (in presentation order) of keyframes that decoding may
-    start from; without any the times are not relied on.
+    start from; without any the times are not relied on. promised: whether container and codec let expect
+    some.
     """
 
     total: int
     fps: float | None
     times: NDArray[np.int64]
     starts: NDArray[np.int64]
+    promised: bool = False
 
 
 class _Astray(Exception):
@@ -85,7 +92,8 @@ def index_of(path: str, beat: Callable[[], None] = _silent) -> Index:
 def _read_index(path: str, beat: Callable[[], None]) -> Index:
     container, stream = decode._open(path)
     with container:
-        is_start = _start_test(stream) if _TIMED & set(container.format.name.split(",")) else None
+        promised = may_seek(container.format.name, stream.codec_context.name)
+        is_start = _start_test(stream) if promised else None
         total, times, keys = 0, [], []
         for packet in container.demux(stream):
             beat()
@@ -105,7 +113,14 @@ def _read_index(path: str, beat: Callable[[], None]) -> Index:
     starts = np.searchsorted(ordered, np.sort(np.array(keys, np.int64)))
     if len(ordered) != total:
         ordered, starts = ordered[:0], starts[:0]
-    return Index(total, float(rate) if rate else None, ordered, starts.astype(np.int64))
+    return Index(total, float(rate) if rate else None, ordered, starts.astype(np.int64), promised)
+
+
+def may_seek(container: str, codec: str) -> bool:
+    """Whether decoding may be begun within files of that container and codec (FFmpeg's names), if nothing in
+    the file itself forbids it.
+    """
+    return bool(_TIMED & set(container.split(","))) and (codec in ("h264", "hevc") or "vp9" in codec)
 
 
 def _start_test(stream: av.VideoStream) -> Callable[[bytes], bool] | None:
@@ -132,40 +147,50 @@ def _first_slice(data: bytes, width: int, shift: int, mask: int, slices: range) 
     return -1
 
 
-def cut_movie(path: Path, seconds: float) -> tuple[tuple[ClipRef, ...], str, tuple[str, ...]]:
+def cut_movie(
+    path: Path, seconds: float, total: int, fps: float | None, seeks: bool
+) -> tuple[tuple[ClipRef, ...], str, tuple[str, ...]]:
     """(clips, what was done as a sentence, notes): consecutive clips of `seconds` at the video's mean rate.
 
-    What remains at the end and is shorter is left out. Raises DataError where the video cannot be read or is
-    shorter than one clip.
+    total: frames of the video. fps: its mean rate [1/s]. seeks: see `may_seek`. What remains at the end and
+    is shorter than a clip is left out. Raises DataError where a clip would be shorter than a frame or longer
+    than the video, or there would be more than MOST_CLIPS.
     """
-    try:
-        index = index_of(os.fspath(path))
-    except Unreadable as error:
-        raise DataError(f"{path}: {error}.", "cut: wants one video file.") from None
-    if index.fps is None:
+    if not fps:
         raise DataError(f"{path} has no frame rate, so seconds cannot be counted.", "Convert it first.")
-    length = max(1, round(seconds * index.fps))
-    count, left = divmod(index.total, length)
+    length = round(seconds * fps)
+    if not length:
+        raise DataError(
+            f"seconds={seconds:g} is less than one frame of {path}, which lasts {1 / fps:.3g} s.",
+            "Give more seconds, such as 4.",
+        )
+    count, left = divmod(total, length)
     if not count:
         raise DataError(
-            f"{path} is {index.total / index.fps:.3g} s long, shorter than one clip of {seconds:g} s.",
+            f"{path} is {total / fps:.3g} s long, shorter than one clip of {seconds:g} s.",
             "Give fewer seconds.",
+        )
+    if count > MOST_CLIPS:
+        raise DataError(
+            f"seconds={seconds:g} cuts {path} into {count:,} clips, more than {MOST_CLIPS:,}.",
+            "Give more seconds, such as 4.",
         )
     name = clip_id(path.name)
     clips = tuple(
-        ClipRef(f"{name}[{k}]", "cut", os.fspath(path), k * length, fps=index.fps, length=length)
+        ClipRef(f"{name}[{k}]", "cut", os.fspath(path), k * length, fps=fps, length=length)
         for k in range(count)
     )
-    each = f"{count_of(length, 'frame')} ({length / index.fps:.3g} s)"
+    each = f"{count_of(length, 'frame')} ({length / fps:.3g} s)"
     said = f"{count_of(count, 'clip')} of {each}, cut from {path}"
     notes = []
     if left:
-        rest = f"{count_of(left, 'frame')} ({left / index.fps:.3g} s)"
+        rest = f"{count_of(left, 'frame')} ({left / fps:.3g} s)"
         notes.append(f"{path}: no whole clip is left of the last {rest}: left out")
-    if not len(index.starts) and count > 1:
+    if not seeks and count > 1:
         notes.append(
             f"{path}: no safe place to start decoding within it: each clip is decoded from the video's "
-            "start (slow where it is long; as H.264 in .mp4 it would be read faster)"
+            f"start, together about {count_of(-(-count // 2), 'time')} the whole (as H.264 in .mp4 it would "
+            "be read once)"
         )
     return clips, said, tuple(notes)
 
@@ -177,6 +202,9 @@ class CutClip:
         self._ref, self._beat = ref, beat
         self._index = index_of(ref.path, beat)
         self.total, self.fps = ref.length, ref.fps
+        self.notes: list[str] = []
+        if self._index.promised and not len(self._index.starts) and ref.index:
+            self.notes.append("its video has no safe place to start decoding within: decoded from its start")
 
     def frames(self, wanted: Sequence[int]) -> Iterator[tuple[int, Frame]]:
         """See `Reader.frames`: positions within the clip."""

@@ -27,6 +27,20 @@ Frame: TypeAlias = NDArray[np.uint8]
 # Packets of one clip are kept between counting and decoding up to this size; a larger file is read twice.
 _KEEP_BYTES = 64 * 2**20
 
+# Larger frames [pixels] are refused before they become arrays: what a small file unpacks to may fill memory.
+MOST_PIXELS = 100_000_000
+
+# FFmpeg's readers of one file that holds its own pictures. Others follow what a file names (playlists,
+# scripts, descriptions of streams), whatever the file itself is called, and so read other files or the
+# network.
+_CONTAINERS = (
+    "3dostr aac aiff apng asf asf_o av1 avi avs2 avs3 bink caf cavsvideo dirac dv evc flac flic flv gif "
+    "gif_pipe gxf h261 h263 h264 hevc ivf live_flv m4v matroska mjpeg mjpeg_2000 mov mp3 mpeg mpegts "
+    "mpegtsraw mpegvideo mpjpeg mxf nut obu ogg rm roq smjpeg smk swf vc1 vc1test vvc w64 wav webm wtv "
+    "yuv4mpegpipe"
+)
+_PLAYLISTS = (b"ffconcat", b"#EXTM3U", b"<?xml", b"<MPD", b"v=0", b"[Playlist]", b"[playlist]")
+
 
 # Raised whenever the same file gives other pixels (alpha, rotation, order): part of every cache key.
 REVISION = 1
@@ -46,7 +60,7 @@ class Unreadable(Exception):
     @classmethod
     def because(cls, error: BaseException, where: str = "") -> Unreadable:
         """What `error` says of the clip, with `where` in front."""
-        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        text = (getattr(error, "strerror", None) or str(error)).rstrip(". ") or type(error).__name__
         passing = (
             isinstance(error, (OSError, MemoryError)) and type(error).__name__ != "UnidentifiedImageError"
         )
@@ -253,7 +267,15 @@ def _open(path: str) -> tuple[av.container.InputContainer, av.VideoStream]:
     import av
 
     # "file:" keeps FFmpeg from reading a protocol or an image pattern out of an odd file name
-    container = av.open("file:" + path, metadata_errors="replace")
+    allowed = {"format_whitelist": ",".join(_CONTAINERS.split()), "protocol_whitelist": "file"}
+    try:
+        container = av.open("file:" + path, metadata_errors="replace", container_options=allowed)
+    except (av.error.InvalidDataError, av.error.ArgumentError) as error:
+        if _is_playlist(path):
+            raise Unreadable("a playlist, not a video: what it names is not opened") from None
+        if isinstance(error, av.error.ArgumentError):  # so it says that a format is not allowed
+            raise Unreadable("cannot be decoded: no video container (a picture, a script?)") from None
+        raise
     pictures = _pictures()
     streams = [s for s in container.streams.video if not s.disposition & pictures]
     if not streams:
@@ -263,20 +285,37 @@ def _open(path: str) -> tuple[av.container.InputContainer, av.VideoStream]:
         raise Unreadable("no decoder for its video stream")
     if stream.codec_context.name in ("vp8", "vp9") and stream.metadata.get("alpha_mode") == "1":
         raise Unreadable(f"its alpha channel cannot be decoded ({stream.codec_context.name} with alpha)")
+    if reason := _too_large(stream.codec_context.width, stream.codec_context.height):
+        raise Unreadable(reason)
     stream.thread_type = "NONE"
     stream.codec_context.thread_count = 1
     return container, stream
+
+
+def _is_playlist(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_PLAYLISTS)
+
+
+def _too_large(width: int, height: int) -> str:
+    """Why a frame of that size is refused, or ""."""
+    if width * height <= MOST_PIXELS:
+        return ""
+    return f"a frame of {width}×{height} pixels: more than {MOST_PIXELS / 1e6:g} megapixels are not read"
 
 
 def to_rgb(frame: av.VideoFrame) -> Frame:
     """A decoded frame as RGB uint8 [H, W, 3], turned and mirrored as its display matrix says, alpha over
     black.
     """
+    if reason := _too_large(frame.width, frame.height):
+        raise ValueError(reason)
+    # threads=1: PyAV would convert with as many threads as there are processors in every worker
     # a palette may have transparent colors, though FFmpeg gives it no alpha component
     if frame.format.has_palette or any(c.is_alpha for c in frame.format.components):
-        pixels = over_black(cast(Frame, frame.to_ndarray(format="rgba")))
+        pixels = over_black(cast(Frame, frame.to_ndarray(format="rgba", threads=1)))
     else:
-        pixels = cast(Frame, frame.to_ndarray(format="rgb24"))
+        pixels = cast(Frame, frame.to_ndarray(format="rgb24", threads=1))
     matrix = _display_matrix(frame)
     return pixels if matrix is None else upright(pixels, matrix)
 
@@ -347,6 +386,8 @@ def read_picture(path: Path) -> Frame:
         if not stat.S_ISREG(path.stat().st_mode):  # a FIFO would be waited for
             raise Unreadable(f"{path.name}: not a regular file")
         with Image.open(path) as picture:
+            if reason := _too_large(*picture.size):
+                raise Unreadable(f"{path.name}: {reason}")
             return _pixels(ImageOps.exif_transpose(picture))
     except Unreadable:
         raise

@@ -11,7 +11,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -70,7 +70,7 @@ LAYOUTS |= LIST_LAYOUTS
 @dataclass
 class Found:
     """What lies below a folder: videos, pictures by folder (relative POSIX path, "" is the root), .npz
-    archives, and how many files of each other suffix.
+    archives, how many files of each other suffix, and folders that are called like a video.
     """
 
     videos: list[str] = field(default_factory=list)
@@ -78,6 +78,22 @@ class Found:
     archives: list[str] = field(default_factory=list)
     other: Counter[str] = field(default_factory=Counter)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    called: list[str] = field(default_factory=list)
+
+    def passed_over(self, taken: Iterable[str]) -> list[tuple[str, str]]:
+        """(id, reason) of folders that could not be read, and of those called like a video in which neither a
+        video nor any of the clips `taken` (relative paths) lies.
+        """
+        if not self.called:
+            return self.unreadable
+        holding = set()
+        for relative in itertools.chain(self.videos, taken):
+            holding.add(relative)
+            while (relative := relative.rpartition("/")[0]) and relative not in holding:
+                holding.add(relative)
+        seen = {i for i, _ in self.unreadable}
+        bare = [(clip_id(c), "a folder, not a video") for c in self.called if c not in holding]
+        return [*self.unreadable, *(b for b in bare if b[0] not in seen)]
 
 
 @dataclass(frozen=True)
@@ -95,7 +111,7 @@ def walk(root: Path) -> Found:
     """All videos and pictures below `root`, in sorted order. Symbolic links are followed, to files and to
     folders alike; only a link to a folder that it lies in (a loop) is not entered.
 
-    A folder that is named like a video and holds neither videos nor pictures is listed as unreadable.
+    Folders are folders whatever they are called; those that are called like a video are told of, too.
     """
     found = Found()
     # each folder with the real folders that it lies in
@@ -115,7 +131,6 @@ def walk(root: Path) -> Found:
             found.unreadable.append((clip_id(relative or "."), reason))
             continue
         below: list[str] = []
-        before = len(found.videos)
         for name in names:
             path, inner = os.path.join(folder, name), f"{relative}/{name}" if relative else name
             suffix = os.path.splitext(name)[1].lower()
@@ -130,9 +145,8 @@ def walk(root: Path) -> Found:
                     found.archives.append(inner)
                 found.other[suffix or "(no suffix)"] += 1
         folders += [(b, within) for b in reversed(below)]
-        bare = not below and relative not in found.pictures and len(found.videos) == before
-        if bare and os.path.splitext(relative)[1].lower() in VIDEO_SUFFIXES:
-            found.unreadable.append((clip_id(relative), "a folder, not a video"))
+        if os.path.splitext(relative)[1].lower() in VIDEO_SUFFIXES:
+            found.called.append(relative)
     found.videos.sort()
     found.archives.sort()
     return found
@@ -150,6 +164,20 @@ def frame_files(folder: Path) -> list[Path]:
         names = [e.name for e in entries if not e.name.startswith(".") and not e.is_dir()]
     pictures = [n for n in names if os.path.splitext(n)[1].lower() in PICTURE_SUFFIXES]
     return [folder / name for name in sorted(pictures, key=natural)]
+
+
+def count_pictures(folder: str) -> int:
+    """The number of pictures directly in a folder; 0 where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return sum(
+                os.path.splitext(e.name)[1].lower() in PICTURE_SUFFIXES
+                and not e.name.startswith(".")
+                and not e.is_dir()
+                for e in entries
+            )
+    except OSError:
+        return 0
 
 
 def _numbered(names: list[str]) -> bool:
@@ -233,7 +261,7 @@ def read_folder(root: Path, layout: str = "auto", fps: float | None = None) -> L
     left = len(found.videos) - len(videos)
     if left:
         said += f"; {count_of(left, 'video')} elsewhere left out by --layout {layout}"
-    return Listing(layout, said, clips, (*skipped, *found.unreadable))
+    return Listing(layout, said, clips, (*skipped, *found.passed_over(videos)))
 
 
 _LABELS: dict[str, Callable[[PurePosixPath], str | None]] = {
@@ -282,7 +310,7 @@ def _frame_folders(root: Path, found: Found, fps: float) -> Listing:
     clips = tuple(ClipRef(clip_id(name), c.kind, c.path, fps=fps) if c.id == "." else c for c in clips)
     pictures = sum(map(len, found.pictures.values()))
     said = f"{count_of(len(clips), 'frame folder')}, {count_of(pictures, 'picture')}, at {fps:g} frames/s"
-    return Listing("frames", said, clips, (*skipped, *found.unreadable))
+    return Listing("frames", said, clips, (*skipped, *found.passed_over(folders)))
 
 
 def _npz_clips(root: Path, found: Found, fps: float) -> Listing:
@@ -295,7 +323,7 @@ def _npz_clips(root: Path, found: Found, fps: float) -> Listing:
     left = sum(map(len, found.pictures.values())) + len(found.videos)
     if left:
         said += f"; {count_of(left, 'video or picture', 'videos or pictures')} beside them left out"
-    return Listing("npz_clips", said, clips, (*skipped, *found.unreadable))
+    return Listing("npz_clips", said, clips, (*skipped, *found.passed_over(found.archives)))
 
 
 def _seen(found: Found) -> str:
@@ -318,6 +346,6 @@ def _nothing(root: Path, found: Found) -> tuple[str, str]:
         hint += " A .npy set is given as the file itself, not its folder."
     elif found.other[".csv"] or found.other[".json"]:
         hint += " A list of videos that lie elsewhere is given as the file itself, with --root DIR."
-    elif found.unreadable:
-        hint += f" {found.unreadable[0][0] or root}: {found.unreadable[0][1]}."
+    elif bad := found.passed_over(()):
+        hint += f" {bad[0][0] or root}: {bad[0][1]}."
     return f"0 videos under {root}.", f"{hint} Videos end in {' '.join(sorted(VIDEO_SUFFIXES))}."

@@ -3,11 +3,13 @@ VideoMAE, mmaction2). Reads the list, finds the files that it names below a root
 
 Every entry of a list becomes a clip or a skipped one with its reason: files that are missing, and files
 outside the root, which are let in by `follow_outside` only. An entry that stands there twice is taken once.
+Blank lines are passed over, and so are lines that begin with # unless a file of that name is there.
 """
 
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 import os
 import re
@@ -20,7 +22,14 @@ from pathlib import Path, PurePosixPath
 
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.video.decode import ClipRef
-from synvid_eval.video.layouts import LIST_LAYOUTS, VIDEO_SUFFIXES, Listing, clip_id, count_of
+from synvid_eval.video.layouts import (
+    LIST_LAYOUTS,
+    VIDEO_SUFFIXES,
+    Listing,
+    clip_id,
+    count_of,
+    count_pictures,
+)
 
 SUFFIXES = (".txt", ".csv", ".json")
 
@@ -30,7 +39,7 @@ _AROUND = re.compile(r"list|split|annot|label", re.IGNORECASE)
 _AROUND_PLAIN = re.compile(r"(list|split|annotation|label)s?", re.IGNORECASE)
 _VIDEO = "|".join(re.escape(s[1:]) for s in sorted(VIDEO_SUFFIXES))
 _PATH_LABEL = re.compile(rf"(.*\.(?:{_VIDEO}))(?:[ \t,]+(.*))?", re.IGNORECASE | re.DOTALL)
-_FRAMES = re.compile(r"(.+?)[ \t,]+(\d+)[ \t,]+(\d+)", re.DOTALL)
+_FRAMES = re.compile(r"(.+?)[ \t,]+(\d{1,9})[ \t,]+(\d+)", re.DOTALL)
 _SPLIT_WORDS = ({"val", "valid", "validate", "validation"}, {"train", "training"}, {"test", "testing"})
 _SNIFF_FILES, _SNIFF_BYTES, _SAMPLE = 200, 1 << 16, 200
 
@@ -39,12 +48,13 @@ _SNIFF_FILES, _SNIFF_BYTES, _SAMPLE = 200, 1 << 16, 200
 class Entry:
     """One entry of a list: the relative paths where its file may lie, the likeliest first.
 
-    kind: "file" or "frames".
+    kind: "file" or "frames". frames: how many the list says that a frame folder holds, -1 where it does not.
     """
 
     names: tuple[str, ...]
     label: str | None
     kind: str = "file"
+    frames: int = -1
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,31 @@ def find(folder: Path, layout: str = "auto", like: str | None = None) -> dict[st
         for name, sources in place.items():
             found.setdefault(name, sources)
     return found
+
+
+def beside(folder: Path) -> list[str]:
+    """The names that --split would take for a folder, as far as they are cheap to see: those in it and in
+    its folders called like lists, and those beside it that are called as UCF101's or HMDB51's are and name
+    files of it.
+    """
+    parent = Path(os.path.abspath(folder)).parent
+    found: dict[str, None] = {}
+    # class folders are not looked through a second time: there may be very many files
+    for one in [folder, *_folders(folder, named=True)]:
+        plain = one == folder or _AROUND_PLAIN.fullmatch(one.name) is not None
+        found |= {name: None for name, _ in _lists_in(one, plain, None)}
+    for one in [parent, *_folders(parent, named=True)]:
+        if one == parent or not os.path.samefile(one, folder):
+            lists_there = _lists_in(one, False, None)
+            found |= {name: None for name, source in lists_there if _fits(source, name, folder)}
+    return sorted(found)
+
+
+def some(found: Iterable[str], most: int = 12) -> str:
+    """Names as text, the first `most` of them: "a, b and 3 more"."""
+    names = list(found)
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _places(folder: Path, layout: str, like: str | None) -> Iterator[dict[str, list[Source]]]:
@@ -174,7 +209,7 @@ def sniff(path: Path) -> str | None:
     lines = _lines(head)
     if len(head) == _SNIFF_BYTES and len(lines) > 1:
         lines.pop()
-    lines = lines[:20]
+    lines = [line for line in lines if not line.startswith("#")][:20] or lines[:20]
     if not lines:
         return None
     if "youtube_id" in _columns(lines[0]):
@@ -185,8 +220,14 @@ def sniff(path: Path) -> str | None:
 
 
 def _lines(data: bytes) -> list[str]:
+    return [line for _, line in _numbered(data)]
+
+
+def _numbered(data: bytes) -> list[tuple[int, str]]:
+    """(number from 1 on, text) of all lines that are not blank."""
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
-    return [stripped for line in text.split("\n") if (stripped := line.rstrip(" \t\r"))]
+    lines = enumerate(text.split("\n"), 1)
+    return [(number, stripped) for number, line in lines if (stripped := line.rstrip(" \t\r"))]
 
 
 def _read(path: Path) -> bytes:
@@ -239,7 +280,7 @@ def read_folder(
             "Give the list file as the SET, with --root DIR where its videos lie elsewhere.",
         )
     if split is None:
-        raise UsageError(f"Which list of {folder}? It has {_some(found)}.", "Say it: --split NAME.")
+        raise UsageError(f"Which list of {folder}? It has {some(sorted(found))}.", "Say it: --split NAME.")
     sources: list[Source] | None = None
     for place in _places(folder, layout, split):
         sources = place.get(split) or next((s for n, s in place.items() if same_split(n, split)), None)
@@ -248,7 +289,9 @@ def read_folder(
     if not sources:
         words = {n: s for n, s in found.items() if split in re.split(r"[-_.]", n)}
         if len(words) != 1:
-            raise UsageError(f"{folder} has no list {split!r}; it has {_some(found)}.", nearest(split, found))
+            raise UsageError(
+                f"{folder} has no list {split!r}; it has {some(sorted(found))}.", nearest(split, found)
+            )
         (sources,) = words.values()
     if len(sources) > 1:
         raise DataError(
@@ -265,12 +308,6 @@ def read_folder(
     by_column = not same_split(own.stem, split) and any(same_split(s, split) for s in _kinetics_splits(own))
     entries, bad = _entries(source, split if source.layout == "hmdb51" or by_column else None)
     return _listing(source, entries, bad, places, root is not None, follow_outside, fps, split)
-
-
-def _some(found: Iterable[str]) -> str:
-    names = sorted(found)
-    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-    return ", ".join(names[:12]) + more
 
 
 def read_file(
@@ -293,6 +330,8 @@ def read_file(
             f"{path} is one class's part of an HMDB51 split.",
             "Give the folder of videos: DIR --split train1.",
         )
+    if seen is None and not any(not line.startswith("#") for line in _lines(_read(path))):
+        raise DataError(f"The list {path} is empty.", "Write one clip a line: `path label`.")
     if layout == "auto":
         if seen is None:
             lines = "lines `path.mp4 label` or `folder frames label`, or a Kinetics table"
@@ -318,18 +357,17 @@ def read_file(
 
 _Bad = list[tuple[str, str]]
 
+_ANY_LIST = """Paths are relative to the folder of the list, or to its parent, or to the SET where that is a
+folder; --root DIR names another root. Files outside the root, and symbolic links that lead out of it, are
+skipped unless --follow-outside is given. Files that are missing are skipped, too: both are counted, the first
+ten named, and count towards --max-skipped. Blank lines and lines that begin with # are passed over."""
+
 
 def _entries(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     """The entries of a list and its lines that are none, as (id, reason)."""
-    readers: dict[str, Callable[[Source, str | None], tuple[list[Entry], _Bad]]] = {
-        "ucf101": _ucf101,
-        "hmdb51": _hmdb51,
-        "kinetics": _kinetics,
-        "ssv2": _ssv2,
-        "list": _video_list,
-        "rawframes": _frame_list,
-    }
-    entries, bad = readers[source.layout](source, split)
+    entries, bad = _READERS[source.layout](source, split)
+    if not entries and not bad:
+        raise DataError(f"The list {split or source.files[0].name} ({source}) is empty.", "Check the list.")
     if not entries:
         raise DataError(
             f"{source} has no entry of layout {source.layout}: {LIST_LAYOUTS[source.layout]}.",
@@ -340,15 +378,29 @@ def _entries(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
 
 def _each_line(path: Path, parse: Callable[[str], Entry | None]) -> tuple[list[Entry], _Bad]:
     entries, bad = [], []
-    for number, line in enumerate(_lines(_read(path)), 1):
+    for number, line in _numbered(_read(path)):
         if (entry := parse(line)) is not None:
             entries.append(entry)
-        else:
+        elif not line.startswith("#"):
             bad.append((f"{clip_id(path.name)}:{number}", f"no entry: {clip_id(line[:80])}"))
     return entries, bad
 
 
 def _video_list(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
+    """A text file with one clip a line, a path and a label (or several, or none), as VideoMAE and mmaction2
+    write it:
+
+        videos/abseiling/a b.mp4 0
+        "videos/zumba/c.mp4" 399
+
+    Between path and label stand blanks, tabs or a comma; blanks within a path survive, in quotes or not.
+    Labels are the text as it stands. The list is recognised where at least half of its first lines end in a
+    video's suffix and labels.
+
+    The list file itself is the SET: `train.csv`. Where a folder has several, the folder is the SET and
+    --split train takes `train.csv`.
+    """
+
     def parse(line: str) -> Entry | None:
         found = _video_line(line)
         return found and Entry((found[0],), found[1])
@@ -357,15 +409,42 @@ def _video_list(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
 
 
 def _frame_list(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
-    # the number of frames is the list's claim; the pictures themselves are counted when they are read
+    """A text file with one folder of pictures a line, the number of its frames and a label, as mmaction2
+    writes it:
+
+        abseiling/video_1 300 0
+        abseiling/video_2 287 0
+
+    where abseiling/video_1/ holds img_00001.jpg, img_00002.jpg and so on. The list file is the SET, or a
+    folder that has it, with --split and its name without suffix. --fps is the pictures' rate [1/s] (25
+    without it).
+
+    All pictures of a folder are taken, in natural order. Where they are others in number than the list says,
+    that is noted with the first names: pictures of optical flow (flow_x_…) beside the frames would be read,
+    too.
+    """
+
     def parse(line: str) -> Entry | None:
         match = _FRAMES.fullmatch(line)
-        return Entry((match[1].strip('"'),), match[3], "frames") if match else None
+        return Entry((match[1].strip('"'),), match[3], "frames", int(match[2])) if match else None
 
     return _each_line(source.files[0], parse)
 
 
 def _ucf101(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
+    """Class folders and lists, as the two archives of UCF101 unpack:
+
+        UCF-101/ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi
+        ucfTrainTestlist/classInd.txt       1 ApplyEyeMakeup
+        ucfTrainTestlist/trainlist01.txt    ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1
+        ucfTrainTestlist/testlist01.txt     ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi
+
+    The SET is the folder of the classes, or the one that holds both; --split trainlist01, 02, 03 or
+    testlist01, 02, 03 picks a list. Without --split all clips are taken, and a note names the lists that were
+    seen. Labels come from classInd.txt, else from the folders' names.
+
+    Pitfalls. Videos of one group (g01 … g25) come from one source, so they are no independent draws.
+    """
     path = source.files[0]
     classes = {}
     try:
@@ -385,13 +464,24 @@ def _ucf101(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
 
 
 def _hmdb51(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
+    """Class folders and one text file a class and split, as HMDB51 unpacks:
+
+        hmdb51/brush_hair/April_09_brush_hair_u_nm_np1_ba_goo_0.avi
+        testTrainMulti_7030_splits/brush_hair_test_split1.txt
+
+    with lines `April_09_brush_hair_u_nm_np1_ba_goo_0.avi 1`: 1 is for training, 2 for testing, 0 for neither.
+    The SET is the folder of the classes, or the one that holds both; --split train1, train2, train3, test1,
+    test2 or test3 picks. The label is the class whose file lists the video.
+    """
     wanted = {"train": "1", "test": "2"}[(split or "")[:-1]]
     entries, bad = [], []
     for path in source.files:
         match = _HMDB.fullmatch(path.name)
         label = match[1] if match else ""
-        for number, line in enumerate(_lines(_read(path)), 1):
+        for number, line in _numbered(_read(path)):
             name, _, use = line.rpartition(" ")
+            if line.startswith("#") and use not in ("0", "1", "2"):
+                continue
             if use not in ("0", "1", "2") or not name.strip():
                 bad.append((f"{clip_id(path.name)}:{number}", f"no entry: {clip_id(line[:80])}"))
             elif use == wanted:
@@ -399,12 +489,14 @@ def _hmdb51(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     return entries, bad
 
 
-def _table(path: Path) -> Iterator[dict[str, str]]:
-    reader = csv.reader(_lines(_read(path)))
+def _table(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line number, values by column name) of a table's rows."""
+    lines = [(number, line) for number, line in _numbered(_read(path)) if not line.startswith("#")]
+    reader = csv.reader(line for _, line in lines)
     try:
         head = [c.strip().lower() for c in next(reader, [])]
         for row in reader:
-            yield dict(zip(head, row, strict=False))
+            yield lines[reader.line_num - 1][0], dict(zip(head, row, strict=False))
     except csv.Error as error:
         raise DataError(f"{path} cannot be read as a table: {error}.", "Check the list.") from None
 
@@ -413,14 +505,27 @@ def _kinetics_splits(path: Path) -> list[str]:
     """The values of the column `split` of a Kinetics table in order of appearance; of any other list none."""
     if path.suffix.lower() == ".json" or sniff(path) != "kinetics":
         return []
-    return list(dict.fromkeys(s for row in _table(path) if (s := row.get("split", "").strip())))
+    return list(dict.fromkeys(s for _, row in _table(path) if (s := row.get("split", "").strip())))
 
 
 def _kinetics(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
+    """A table with a heading, as Kinetics-400, 600 and 700 are published, and videos called after it:
+
+        label,youtube_id,time_start,time_end,split
+        abseiling,-0id_A,1,11,train
+
+        train/abseiling/-0id_A_000001_000011.mp4
+
+    The seconds stand in the name with six digits each. Videos are looked for beside each other, in folders of
+    labels (blanks or underscores), and below train/, val/ or test/. The table is the SET, or the folder that
+    has it; --split train, val or test picks a table of that name, or the rows whose column `split` says so.
+
+    Pitfalls. Most copies lack videos that have vanished from YouTube.
+    """
     path = source.files[0]
     entries, bad = [], []
     splits: Counter[str] = Counter()
-    for number, row in enumerate(_table(path), 2):
+    for number, row in _table(path):
         own = row.get("split", "").strip()
         splits[own] += 1
         if split is not None and not same_split(own, split):
@@ -447,6 +552,15 @@ def _kinetics(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
 
 
 def _ssv2(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
+    """A JSON list of objects and videos called after their ids, as Something-Something V2 is published:
+
+        labels/validation.json    [{"id": "78687", "template": "Holding [something]", …}, …]
+        20bn-something-something-v2/78687.webm
+
+    .mp4 is found as well. The label is the template without its brackets, else `label`. The JSON file is the
+    SET, with --root 20bn-something-something-v2/ where it is not beside the videos; or the folder of videos
+    is, and --split train or validation picks the list within it or beside it.
+    """
     path = source.files[0]
     try:
         items = json.loads(_read(path))
@@ -467,7 +581,25 @@ def _ssv2(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     return entries, bad
 
 
-_MISSING = "in the list, but not below"
+_READERS: dict[str, Callable[[Source, str | None], tuple[list[Entry], _Bad]]] = {
+    "ucf101": _ucf101,
+    "hmdb51": _hmdb51,
+    "kinetics": _kinetics,
+    "ssv2": _ssv2,
+    "list": _video_list,
+    "rawframes": _frame_list,
+}
+
+
+def essay(layout: str) -> str:
+    """What a layout of lists looks like, which options choose and find, what becomes of missing files."""
+    return f"{inspect.getdoc(_READERS[layout])}\n\n{_ANY_LIST}"
+
+
+_MISSING = "missing: in the list, not on the disk"
+_OUTSIDE = "outside the root (--follow-outside reads it)"
+_LINK = "a symbolic link that leads out of the root (--follow-outside reads it)"
+_FOLDER = "a folder, not a video"
 
 
 class _Root:
@@ -480,31 +612,30 @@ class _Root:
 
     def place(self, entry: Entry) -> tuple[str, str, str]:
         """(id, path, reason) of an entry. reason: why it has to be skipped, or ""; path: "" if not found."""
-        outside = ""
+        outside: tuple[str, str, str] | None = None
         for name in entry.names:
             if "\0" in name:
                 continue
             for form in dict.fromkeys([name, *(unicodedata.normalize(f, name) for f in ("NFC", "NFD"))]):
                 path = os.path.join(self._root, form)
-                if not self._follow and not self._inside(path):
-                    outside = outside or name
-                elif os.path.exists(path):
-                    return self._name(form), path, self._unfit(path, entry.kind)
+                if os.path.exists(path):
+                    if self._follow or self._inside(path):
+                        return self._name(form), path, self._unfit(path, entry.kind)
+                    below = os.path.join(os.path.abspath(self._root), "")
+                    plain = os.path.abspath(path).startswith(below)
+                    outside = outside or (self._name(form), "", _LINK if plain else _OUTSIDE)
                 if form.isascii():
                     break
-        name = entry.names[0].replace("\0", "\\0")
-        if outside:
-            return self._name(outside), "", f"leads out of {self._root}: --follow-outside lets it in"
-        return self._name(name), "", f"{_MISSING} {self._root}"
+        return outside or (self._name(entry.names[0].replace("\0", "\\0")), "", _MISSING)
 
     def lacks(self, entry: Entry) -> bool:
-        """Whether an entry is neither below the root nor plainly outside."""
-        return self.place(entry)[2].startswith(_MISSING)
+        """Whether an entry is neither below the root nor outside it."""
+        return self.place(entry)[2] == _MISSING
 
     def _unfit(self, path: str, kind: str) -> str:
         if kind == "frames":
             return "" if os.path.isdir(path) else "a file, not a folder of pictures"
-        return "a folder, not a video" if os.path.isdir(path) else ""
+        return _FOLDER if os.path.isdir(path) else ""
 
     def _name(self, name: str) -> str:
         if os.path.isabs(name) or ".." in name.split("/"):
@@ -556,27 +687,67 @@ def _listing(
     skipped: dict[str, str] = {}
     twice: dict[str, None] = {}
     rate = (25.0 if fps is None else fps) if source.layout == "rawframes" else None
-    missing = 0
+    other: list[str] = []
     for entry in entries:
         name, path, reason = root.place(entry)
+        if reason == _MISSING and entry.names[0].startswith("#"):
+            continue  # an entry that was commented out
         if name in clips or name in skipped:
             twice[name] = None
         elif reason:
             skipped[name] = reason
-            missing += not path
         else:
             clips[name] = ClipRef(
                 name, entry.kind, path, label=entry.label and clip_id(entry.label), fps=rate
             )
+            if entry.kind == "frames" and (pictures := count_pictures(path)) != entry.frames:
+                other.append(f"{name}: {entry.frames:,} in the list, {pictures:,} found")
+    where = os.fspath(places[best])
+    notes, short = _told(source, skipped, where, given)
+    if not clips and skipped:
+        what = " ".join(f"{n[:1].upper()}{n[1:]}." for n in notes)
+        raise DataError(f"0 of the {count_of(len(skipped), 'file')} of {source} can be read. {what}")
+    if other:
+        many = count_of(len(other), "folder holds", "folders hold")
+        notes.append(
+            f"{source}: {many} another number of pictures than the list says, and all found are taken "
+            f"({some(other, 3)})"
+        )
     labels = len({c.label for c in clips.values() if c.label is not None})
     said = count_of(len(clips), "frame folder" if source.layout == "rawframes" else "video")
     said += f" in {count_of(labels, 'class', 'classes')}" if labels else ""
-    said += f", the list {split or source.files[0].name} ({source}), below {places[best]}"
+    said += f", the list {split or source.files[0].name} ({source}), below {where}"
     said += f", at {rate:g} frames/s" if rate else ""
-    said += f"; {missing:,} missing or outside" if missing else ""
-    notes: tuple[str, ...] = ()
+    said += short
     if twice:
-        first = ", ".join(islice(twice, 3))
         many = count_of(len(twice), "entry", "entries")
-        notes = (f"{source}: {many} listed more than once, taken once ({first})",)
-    return Listing(source.layout, said, tuple(clips.values()), (*skipped.items(), *bad), notes)
+        notes.append(f"{source}: {many} listed more than once, taken once ({some(twice, 3)})")
+    return Listing(source.layout, said, tuple(clips.values()), (*skipped.items(), *bad), tuple(notes))
+
+
+def _told(source: Source, skipped: dict[str, str], where: str, given: bool) -> tuple[list[str], str]:
+    """(notes, end of the sentence): how many entries of a list are skipped, the first ten names and the cure,
+    said once for each reason.
+    """
+    names: dict[str, list[str]] = {}
+    for name, reason in skipped.items():
+        names.setdefault(reason, []).append(name)
+    missing, links = names.get(_MISSING, []), names.get(_LINK, [])
+    outside, folders = [*names.get(_OUTSIDE, []), *links], names.get(_FOLDER, [])
+    notes, short = [], ""
+    if missing:
+        cure = "" if given else "; --root DIR says where they lie, if it is elsewhere"
+        files = count_of(len(missing), "file is", "files are")
+        notes.append(f"{source}: {files} missing below {where}: {some(missing, 10)}{cure}")
+        short += f"; {len(missing):,} missing"
+    if outside:
+        files = count_of(len(outside), "file lies", "files lie")
+        through = f", {len(links):,} by a symbolic link" if links else ""
+        cure = "; --follow-outside reads them"
+        notes.append(f"{source}: {files} outside {where}{through}: {some(outside, 10)}{cure}")
+        short += f"; {len(outside):,} outside"
+    if folders:
+        what = count_of(len(folders), "entry is a folder", "entries are folders")
+        cure = "; --layout rawframes reads lists of frame folders"
+        notes.append(f"{source}: {what}, no video: {some(folders, 10)}{cure}")
+    return notes, short

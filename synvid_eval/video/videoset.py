@@ -54,7 +54,8 @@ class VideoSet:
         if count >= len(ids):
             if count == len(ids):
                 return self
-            note = f"{self.name}: --clips {count} asked, {len(ids)} found: all of them are used, none twice"
+            seen = f"{count:,} clips wanted, {len(ids):,} found"
+            note = f"{self.name}: {seen}: all of them are used, none twice"
             return replace(self, notes=(*self.notes, note))
         keep = set(sorted(ids, key=lambda i: (address("clips", i), i))[:count])
         return replace(

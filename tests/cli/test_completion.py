@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from synvid_eval.cli import COMMANDS
+from synvid_eval.cli import COMMANDS, names
+from tests.cli.test_errors import install_plugin
 from tests.conftest import Run
 
 
-def complete(run_cli: Run, words: str) -> list[str]:
+def complete(run_cli: Run, words: str, extra: dict[str, str] | None = None) -> list[str]:
     env = {
+        **(extra or {}),
         "_SYNVID_EVAL_COMPLETE": "bash_complete",
         "COMP_WORDS": f"synvid-eval {words}",
         "COMP_CWORD": str(len(words.split(" "))),
@@ -42,6 +45,74 @@ def test_commands_options_and_files_complete(run_cli: Run) -> None:
     assert complete(run_cli, "completion z") == ["zsh"]
     assert complete(run_cli, "compare syn") == ["syn"]  # "file": the shell itself completes the path
     assert complete(run_cli, "nothing x") == []
+
+
+def test_names_complete(run_cli: Run) -> None:
+    assert complete(run_cli, "explain mov") == ["moving_circles", "moving_shapes"]
+    assert complete(run_cli, "schema d") == ["dry-run", "doctor"]
+    assert complete(run_cli, "list p") == ["protocols", "presets"]
+    assert complete(run_cli, "compare --layout ucf") == ["ucf101"]
+    assert complete(run_cli, "inspect --protocol p") == ["paper"]
+    assert complete(run_cli, "compare --metrics c") == ["color"]
+    assert complete(run_cli, "compare --metrics color,sp") == ["color,spectrum"]
+    assert "color,color" not in complete(run_cli, "compare --metrics color,")
+    assert complete(run_cli, "compare --set spectrum.w") == ["spectrum.window="]
+    assert complete(run_cli, "measure --set color.") == ["color.ridge="]
+    assert complete(run_cli, "compare --set sampler.start=f") == ["sampler.start=first"]
+    assert complete(run_cli, "compare --set nothing") == []
+
+
+def test_names_of_other_packages_complete_without_being_loaded(run_cli: Run, tmp_path: Path) -> None:
+    env = install_plugin(tmp_path, "raise SystemExit(9)", "synvid_eval.metrics", "zigzag", "Zigzag")
+    assert complete(run_cli, "compare --metrics zig", env) == ["zigzag"]
+
+
+def test_the_names_are_those_of_the_registries() -> None:
+    from synvid_eval import features, knobs, metrics
+    from synvid_eval.explanation import names as explained
+    from synvid_eval.sets import SCHEMES
+    from synvid_eval.video.layouts import LAYOUTS
+    from synvid_eval.video.sampling import Sampler
+
+    assert names.metrics() == metrics.registry.names()
+    assert names.features() == features.registry.names()
+    assert names.layouts() == ["auto", *LAYOUTS]
+    assert names.schemes() == list(SCHEMES)
+    assert set(names.explained()) == set(explained())
+    wanted = {f"sampler.{k}=" for k in knobs.names(Sampler)}
+    for feature in map(features.registry.get, features.registry.names()):
+        wanted |= {f"{feature.name}.{k}=" for k in knobs.names(feature)}
+    for metric in map(metrics.registry.get, metrics.registry.names()):
+        both = (metric, features.registry.get(metric.feature))
+        wanted |= {f"{metric.name}.{k}=" for kind in both for k in knobs.names(kind)}
+    assert {s for s in names.settings() if s.endswith("=")} == wanted
+
+
+HEAVY = {"torch", "av", "scipy", "pandas", "numba", "matplotlib", "numpy", "cv2", "skimage", "rich", "jinja2"}
+
+
+@pytest.mark.parametrize("words", ["explain c", "compare --set spectrum.", "inspect --layout u", "measure "])
+def test_completion_imports_nothing_heavy(cli_env: dict[str, str], words: str) -> None:
+    code = (
+        "import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules)); "
+        "from synvid_eval.cli import run; run([])"
+    )
+    env = {"_SYNVID_EVAL_COMPLETE": "bash_complete", "COMP_WORDS": f"synvid-eval {words}"}
+    env["COMP_CWORD"] = str(len(words.split(" ")))
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**cli_env, **env}, capture_output=True, text=True, check=False
+    )
+    loaded = done.stdout.splitlines()[-1].split()
+    assert loaded[0] == "loaded" and "synvid_eval" in loaded
+    assert not set(loaded) & HEAVY
+
+
+def test_no_shell_and_an_unknown_one_are_one_clean_line(run_cli: Run) -> None:
+    done = run_cli("completion")
+    assert done.returncode == 2
+    assert "completion wants one of bash, zsh, fish; nothing is given. See" in done.stderr
+    assert "\\n" not in done.stderr and len(done.stderr.splitlines()) == 1
+    assert "Did you mean 'bash'?" in run_cli("completion", "bas").stderr
 
 
 def test_an_unknown_shell_is_exit_2(run_cli: Run) -> None:

@@ -62,3 +62,17 @@ def test_missing_codecs_and_an_unusable_cache_are_warnings(
     (check,) = doctor._cache(str(tmp_path / "file" / "cache"))
     assert check.state == "warning"
     assert "--cache DIR" in check.cure
+
+
+def test_extras_are_listed_with_what_brings_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"guide": ["no-such-optuna"], "docs": ["numpy"]}
+    monkeypatch.setattr("synvid_eval.extras.extras", lambda: known)
+    guide, docs = doctor._extras()
+    assert (guide.name, guide.state) == ("extra guide", "ok")
+    assert "not installed: no-such-optuna" in guide.found
+    assert 'pip install "synvid-eval[guide]"' in guide.cure
+    assert docs.found.startswith("numpy ") and docs.cure == ""
+    monkeypatch.setattr("synvid_eval.extras.extras", dict)
+    monkeypatch.setattr(doctor, "_version", lambda name: None)
+    (check,) = doctor._extras()
+    assert "not installed" in check.found

@@ -83,6 +83,26 @@ def test_measure_demo_and_report_too(run_cli: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "r.html").exists()
 
 
+def test_inspect_too(run_cli: Run, tmp_path: Path) -> None:
+    videos = write_set(tmp_path / "set", 3)
+    before = everything(tmp_path)
+    done = run_cli("inspect", videos, "--dry-run", "--json", tmp_path / "x.json", "-q")
+    assert done.returncode == 0, done.stderr
+    for word in ("3 clips whose headers", "tries:    a few clips", "time:     about", "x.json"):
+        assert word in done.stdout, word
+    assert everything(tmp_path) == before
+    plan = json.loads(run_cli("inspect", videos, "--dry-run", "--no-cost", "--json", "-", "-q").stdout)
+    jsonschema.validate(plan, get("dry-run"))
+    assert plan["features"] == [] and plan["metrics"] == [] and plan["cache"] is None
+    assert plan["sets"][0]["read_bytes"] == sum(p.stat().st_size for p in videos.iterdir())
+    assert run_cli("inspect", tmp_path / "gone", "--dry-run").returncode == 3
+
+
+def test_a_dry_run_says_the_notes_of_the_run(run_cli: Run) -> None:
+    done = run_cli("compare", A, B, "--clips", "9", "--dry-run", "--metrics", "color")
+    assert "4 found" in done.stderr and "3 found" in done.stderr
+
+
 def test_a_dry_run_finds_the_same_mistakes(run_cli: Run, tmp_path: Path) -> None:
     assert run_cli("compare", A, tmp_path / "gone", "--dry-run").returncode == 3
     assert run_cli("compare", A, B, "--dry-run", "--metrics", "colour").returncode == 2
@@ -104,7 +124,7 @@ def test_protocol_paper_draws_1000_clips_and_is_recorded(run_cli: Run) -> None:
     args = ("compare", A, B, "--metrics", "color,effective_rank", "--json", "-")
     done = run_cli(*args, "--protocol", "paper")
     assert done.returncode == 0, done.stderr
-    assert "1000 asked, 4 found" in done.stderr
+    assert "4 found: all of them are used" in done.stderr
     paper, default = json.loads(done.stdout), json.loads(run_cli(*args).stdout)
     assert (paper["run"]["protocol"], default["run"]["protocol"]) == ("paper", "default")
     assert paper["scores"][0] == default["scores"][0]  # color looks at all 16 frames anyway

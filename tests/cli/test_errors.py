@@ -69,8 +69,11 @@ TABLE = [
     (["report", "{d}/text.txt", "--html", "{d}/x.html"], 3, ["no JSON"]),
     (["report", "{d}/text.txt"], 2, ["--html"]),
     (["measure", SMALL, "--out", "x.npz"], 2, [".measured"]),
-    (["measure", SMALL], 2, ["--out"]),
     (["list", "nothing"], 2, ["nothing", "metrics"]),
+    (["list", "metrix"], 2, ["list knows no 'metrix'", "Did you mean 'metrics'"]),
+    (["list"], 2, ["list wants one of metrics, features, layouts"]),
+    (["explain"], 2, ["explain wants a NAME; nothing is given"]),
+    (["measure", SMALL], 2, ["measure wants --out F.measured"]),
 ]
 
 
@@ -96,7 +99,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_bad_input_is_one_line_with_the_right_code(
     run_cli: Run, folder: Path, args: list[str], code: int, words: list[str]
 ) -> None:
-    done = run_cli(*(a.format(d=folder) for a in args), "-q") if args[0] != "list" else run_cli(*args)
+    quiet = [] if args[0] in ("list", "explain") else ["-q"]
+    done = run_cli(*(a.format(d=folder) for a in args), *quiet)
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
     lines = done.stderr.strip().splitlines()
@@ -201,3 +205,24 @@ def test_a_feature_that_raises_in_a_worker_is_exit_1_and_names_the_clip(run_cli:
     assert done.returncode == 1
     assert "KeyError: 'in the worker'" in done.stderr
     assert "clip a[" in done.stderr
+
+
+def test_a_plug_in_whose_package_is_missing_is_exit_5(run_cli: Run, tmp_path: Path) -> None:
+    source = f"import zz_no_such_package\n{PLUGIN}"
+    env = install_plugin(tmp_path, source, "synvid_eval.metrics", "raises", "Raises")
+    done = run_cli("compare", SMALL, SMALL, "--metrics", "raises", "--json", "-", env=env)
+    assert done.returncode == 5
+    assert done.stderr.strip().splitlines()[-1].endswith("Run: pip install zz-no-such-package")
+    assert json.loads(done.stdout)["error"]["code"] == 5
+
+
+def test_a_package_that_is_missed_in_a_worker_is_exit_5(run_cli: Run, tmp_path: Path) -> None:
+    lazy = FEATURE.replace('raise KeyError("in the worker")', "import zz_no_such_package")
+    env = install_plugin(tmp_path, lazy, "synvid_eval.features", "faulty", "Faulty")
+    metric = PLUGIN.replace('"lab"', '"faulty"')
+    env = install_plugin(tmp_path, metric, "synvid_eval.metrics", "raises", "Raises")
+    clips = array(tmp_path / "a.npy")
+    done = run_cli("compare", f"x={clips}", f"y={clips}", "--metrics", "raises", "-q", env=env)
+    assert done.returncode == 5
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "zz-no-such-package" in done.stderr

@@ -9,6 +9,7 @@ import pytest
 
 from synvid_eval import features, metrics
 from synvid_eval.explanation import explain, names
+from synvid_eval.generators import presets
 from synvid_eval.protocols import PROTOCOLS
 from synvid_eval.video.layouts import LAYOUTS
 from tests.conftest import Run
@@ -18,6 +19,7 @@ def test_everything_that_list_lists_can_be_explained() -> None:
     known = names()
     for name in (*metrics.registry.names(), *features.registry.names(), *LAYOUTS, *PROTOCOLS, "sampler"):
         assert name in known
+    assert set(presets.names()) <= set(known)
 
 
 @pytest.mark.parametrize("name", sorted(names()))
@@ -71,6 +73,31 @@ def test_the_paper_protocol_is_explained_in_full(run_cli: Run) -> None:
         "--clips",
     ):
         assert word in text, word
+
+
+def test_a_preset_is_explained_with_its_own_values(run_cli: Run) -> None:
+    text = run_cli("explain", "moving_circles").stdout
+    for word in ("Yu et al. 2024",
+                 '"preset:moving_circles?n=100&speed=1.2:3.0"', "extends     static_circles",
+                 "speed = 1.2:3.0 px/frame", "shapes = circle", "preset:NAME?KNOB=VALUE", "ms to draw",
+                 "arXiv"):  # fmt: skip
+        assert word in text, word
+    assert "share sources" in run_cli("explain", "photo_camera", "--no-cost").stdout
+
+
+def test_what_a_set_may_be_beside_the_layouts_is_listed_and_explained(run_cli: Run) -> None:
+    listed = run_cli("list", "layouts").stdout
+    for name in ("cut", "preset", "measured"):
+        assert f"\n{name} " in listed
+        (one,) = explain(name, timed=False)
+        assert one.kind == "layout" and "Pitfalls." in one.essay
+    assert "cut:MOVIE?seconds=4" in run_cli("explain", "cut").stdout
+
+
+def test_a_cost_is_said_once(run_cli: Run) -> None:
+    assert run_cli("explain", "tubelet").stdout.count("Cost.") == 1
+    both = json.loads(run_cli("explain", "tubelet", "--json", "-").stdout)["explanations"]
+    assert both[0]["cost"] == both[1]["cost"] != ""
 
 
 def test_an_unknown_name_is_exit_2_with_the_nearest(run_cli: Run) -> None:

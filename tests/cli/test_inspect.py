@@ -139,3 +139,38 @@ def test_what_cannot_be_inspected_is_told(run_cli: Run, tmp_path: Path) -> None:
     done = run_cli("inspect", out)
     assert done.returncode == 2
     assert "measured already" in done.stderr
+
+
+def test_the_protocol_draws_and_a_contradiction_is_told(run_cli: Run) -> None:
+    big = "preset:static_circles?n=1003&size=32&objects=5&length=16"
+    seen = inspected(run_cli, big, "--protocol", "paper", *QUICK)
+    assert seen["found"] == 1000
+    done = run_cli("inspect", "preset:static_circles?n=2&size=32", "--protocol", "paper", "--no-cost", "-q")
+    assert "protocol    paper" in done.stdout
+    assert "2 found: all of them are used" in done.stdout
+    assert run_cli("inspect", big, "--protocol", "paper", "--clips", "5").returncode == 2
+
+
+def test_notes_are_those_of_a_measurement(run_cli: Run, tmp_path: Path) -> None:
+    root = write_set(tmp_path / "set", 2, "xvid", frames=20)
+    (tmp_path / "note").mkdir()
+    (tmp_path / "note" / "sitecustomize.py").write_text(NOTING)
+    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "note"), str(REPOSITORY)])}
+    args = (root, "--clips", "7", "--metrics", "color", "--json", "-")
+    seen = json.loads(run_cli("inspect", *args, "-q", env=env).stdout)["notes"]
+    done = run_cli("compare", f"a={root}", f"b={root}", *args[1:], env=env)
+    told = json.loads(done.stdout)["run"]["sets"][0]["notes"]
+    assert len(seen) == len(told) == 3
+    assert seen[1:] == told[1:] == [f"clip_00{i}.avi: a note of the reader" for i in (0, 1)]
+
+
+NOTING = """
+import sys
+if "synvid_eval.worker" in sys.orig_argv:
+    import synvid_eval.video.decode as decode
+    real = decode.VideoFile.__init__
+    def init(self, *args, **more):
+        real(self, *args, **more)
+        self.notes.append("a note of the reader")
+    decode.VideoFile.__init__ = init
+"""

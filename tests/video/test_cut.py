@@ -165,7 +165,7 @@ def test_what_is_said(tmp_path: Path) -> None:
     assert {c.kind for c in found.clips} == {"cut"}
     rest, slow = found.notes
     assert rest == f"{path}: no whole clip is left of the last 10 frames (0.4 s): left out"
-    assert "each clip is decoded from the video's start" in slow
+    assert "each clip is decoded from the video's start, together about 1 time the whole" in slow
     assert open_set(f"cut:{movie(tmp_path, 'h264', 50)}?seconds=1").notes == ()
     assert default_name(f"cut:{path}?seconds=1") == found.name == "movie"
 
@@ -184,6 +184,12 @@ def test_a_movie_with_a_question_mark_in_its_name(tmp_path: Path) -> None:
         ("cut:movie.avi?seconds=0", UsageError, "seconds=0 in"),
         ("cut:movie.avi?seconds=nan", UsageError, "seconds=nan in"),
         ("cut:movie.avi?seconds=four", UsageError, "seconds=four in"),
+        (
+            "cut:movie.avi?seconds=0.01",
+            DataError,
+            "seconds=0.01 is less than one frame of movie.avi, which lasts",
+        ),
+        ("cut:list.avi?seconds=1", DataError, "a playlist, not a video"),
         ("cut:movie.avi?seconds=9", DataError, "is 1.2 s long, shorter than one clip of 9 s"),
         ("cut:none.avi?seconds=1", DataError, "none.avi does not exist"),
         ("cut:.?seconds=1", DataError, ". is a folder"),
@@ -196,9 +202,41 @@ def test_what_cannot_be_cut(
     monkeypatch.chdir(tmp_path)
     movie(tmp_path, "xvid", 30)
     (tmp_path / "notes.avi").write_bytes(b"no video")
+    (tmp_path / "list.avi").write_bytes(b"ffconcat version 1.0\nfile movie.avi\n")
     with pytest.raises(error) as caught:
         open_set(location)
     assert text in str(caught.value)
+
+
+def test_more_clips_than_any_video_has(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"into 2,000,000 clips, more than 1,000,000\. Give more seconds"):
+        cut.cut_movie(Path("film.mp4"), 1.0, 50_000_000, 25.0, True)
+
+
+def test_a_video_that_hangs_or_crashes_harms_no_listing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packets are counted in a process of its own, which is ended when it says nothing."""
+    path = movie(tmp_path, "h264", 30)
+    for body, reason in (("time.sleep(60)", "hung: no new frame for 1 s"), ("os.abort()", "crashed")):
+        (tmp_path / "bad").mkdir(exist_ok=True)
+        site = "import os, sys, time\nif 'synvid_eval.prober' in sys.orig_argv:\n    import av\n"
+        site += f"    av.open = lambda *a, **k: {body}\n"
+        (tmp_path / "bad" / "sitecustomize.py").write_text(site)
+        monkeypatch.setenv("PYTHONPATH", os.fspath(tmp_path / "bad"))
+        with pytest.raises(DataError) as caught:
+            open_set(f"cut:{path}?seconds=1", decode_timeout=1)
+        assert f"{path}: {reason}" in str(caught.value)
+
+
+def test_a_clip_says_that_it_is_decoded_from_the_start_where_that_was_not_foreseen(tmp_path: Path) -> None:
+    path = movie(tmp_path, "h264", 50)
+    index = cut.index_of(os.fspath(path))
+    one, two = in_order(open_set(f"cut:{path}?seconds=1").clips)
+    none = cut.Index(index.total, index.fps, index.times[:0], index.starts[:0], True)
+    with patch.object(cut, "index_of", lambda *_: none):
+        assert cut.CutClip(one).notes == []
+        assert "decoded from its start" in cut.CutClip(two).notes[0]
 
 
 def test_other_lengths_are_other_cache_entries(tmp_path: Path) -> None:

@@ -350,3 +350,50 @@ def test_a_bad_picture_names_itself(tmp_path: Path, make: object) -> None:
     reader = FrameFolder(ClipRef("a", "frames", os.fspath(tmp_path)))
     with pytest.raises(Unreadable, match=r"^2\.png: "):
         list(reader.frames([0, 1]))
+
+
+PLAYLISTS = {
+    "concat": "ffconcat version 1.0\nfile 'other.mp4'\n",
+    "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nother.mp4\n#EXT-X-ENDLIST\n",
+    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+    "dash": '<?xml version="1.0"?>\n<MPD type="static"><Period><BaseURL>other.mp4</BaseURL></Period></MPD>\n',
+}
+
+
+@pytest.mark.parametrize("kind", PLAYLISTS)
+def test_what_a_playlist_names_is_never_opened(tmp_path: Path, kind: str) -> None:
+    write_video(tmp_path / "other.mp4", moving(20), "h264")
+    os.mkfifo(tmp_path / "pipe")  # whoever opened it would wait here
+    for target in ("other.mp4", "pipe"):
+        path = tmp_path / "evil.mp4"
+        path.write_text(PLAYLISTS[kind].replace("other.mp4", target))
+        with pytest.raises(Unreadable, match="a playlist, not a video: what it names is not opened"):
+            VideoFile(ref(path))
+
+
+@pytest.mark.parametrize("kind", CODECS)
+def test_every_container_of_these_tests_is_allowed(tmp_path: Path, kind: str) -> None:
+    assert VideoFile(ref(write_video(tmp_path / f"a{CODECS[kind][0]}", moving(4), kind))).total == 4
+
+
+def test_huge_frames_are_refused_before_they_are_arrays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "a.gif", moving(4), "gif")
+    (tmp_path / "frames").mkdir()
+    Image.new("RGB", (48, 32)).save(tmp_path / "frames/1.png")
+    folder = FrameFolder(ClipRef("frames", "frames", os.fspath(tmp_path / "frames")))
+    reader = VideoFile(ref(path))
+    monkeypatch.setattr(decode, "MOST_PIXELS", 1000)
+    with pytest.raises(
+        Unreadable, match=r"a frame of 48×32 pixels: more than 0\.001 megapixels are not read"
+    ):
+        VideoFile(ref(path))
+    with pytest.raises(Unreadable, match=r"frame 0: .* 48×32"):  # a size that changes within the file
+        list(reader.frames([0]))
+    with pytest.raises(Unreadable, match=r"1\.png: a frame of 48×32"):
+        list(folder.frames([0]))
+    monkeypatch.undo()
+    Image.new("1", (11_000, 11_000)).save(tmp_path / "huge.gif")
+    with pytest.raises(Unreadable, match="11000×11000 pixels: more than 100 megapixels"):
+        VideoFile(ref(tmp_path / "huge.gif"))

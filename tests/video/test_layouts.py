@@ -268,6 +268,31 @@ def test_a_folder_named_like_a_video(tmp_path: Path) -> None:
     assert sorted(found.skipped) == [("b.mp4", reason), ("empty.mp4", reason)]
 
 
+def test_a_folder_named_like_a_video_is_a_clip_or_told_of_in_every_layout(tmp_path: Path) -> None:
+    reason = "a folder, not a video"
+    touch(tmp_path, "a.mp4/1.png", "a.mp4/2.png", "deep.mp4/x/y/notes.txt", "arrays.mp4/a.npz")
+    frames = read_folder(tmp_path, "frames")
+    assert (ids(frames), sorted(frames.skipped)) == (
+        ["a.mp4"],
+        [("arrays.mp4", reason), ("deep.mp4", reason)],
+    )
+    arrays = read_folder(tmp_path, "npz_clips")
+    assert (ids(arrays), sorted(arrays.skipped)) == (
+        ["arrays.mp4/a.npz"],
+        [("a.mp4", reason), ("deep.mp4", reason)],
+    )
+    touch(tmp_path, "deep.mp4/x/b.avi")
+    videos = read_folder(tmp_path)
+    assert (ids(videos), sorted(videos.skipped)) == (
+        ["deep.mp4/x/b.avi"],
+        [("a.mp4", reason), ("arrays.mp4", reason)],
+    )
+    with pytest.raises(DataError, match=r"empty\.mp4: a folder, not a video"):
+        (tmp_path / "only" / "empty.mp4").mkdir(parents=True)
+        touch(tmp_path, "only/empty.mp4/notes.txt")
+        read_folder(tmp_path / "only")
+
+
 def test_a_folder_that_cannot_be_read_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "a/1.mp4", "b/2.mp4")
     real = os.scandir

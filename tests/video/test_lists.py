@@ -12,7 +12,7 @@ from synvid_eval.errors import DataError, UsageError
 from synvid_eval.measurement import Options, measure
 from synvid_eval.sets import open_set
 from synvid_eval.video.layouts import LAYOUTS, LIST_LAYOUTS
-from synvid_eval.video.lists import sniff
+from synvid_eval.video.lists import essay, sniff
 from synvid_eval.video.videoset import VideoSet
 from tests.clips import write_set
 from tests.conftest import Run
@@ -146,7 +146,11 @@ def test_ucf101_on_the_real_clips(test_data: Path, tmp_path: Path) -> None:
     name = sets["testlist01"].ids[0]
     (farm / name).parent.mkdir(parents=True)
     (farm / name).symlink_to(real / name)
-    assert "--follow-outside" in dict(open_set(farm, split="testlist01").skipped)[name]
+    with pytest.raises(DataError) as caught:
+        open_set(farm, split="testlist01")
+    outside = f"1 file lies outside {farm}, 1 by a symbolic link: {name}; --follow-outside reads them."
+    assert outside in str(caught.value)
+    assert str(caught.value).count("--follow-outside") == 1
     assert open_set(farm, split="testlist01", follow_outside=True).ids == [name]
 
 
@@ -271,7 +275,14 @@ def test_frame_folders_of_mmaction2(tmp_path: Path) -> None:
     assert {(c.kind, c.fps) for c in found.clips} == {("frames", 12)}
     assert "at 12 frames/s" in found.said
     assert dict(found.skipped)["file.txt"] == "a file, not a folder of pictures"
-    assert dict(found.skipped)["gone"].startswith("in the list, but not below")
+    assert dict(found.skipped)["gone"] == "missing: in the list, not on the disk"
+    assert found.notes == (f"{path}: 1 file is missing below {tmp_path / 'rawframes'}: gone",)
+    write(path, "a b 4 7", "c/d 3 0")
+    (other,) = open_set(path, root=tmp_path / "rawframes").notes
+    assert other == (
+        f"{path}: 1 folder holds another number of pictures than the list says, and all found are taken "
+        "(a b: 4 in the list, 3 found)"
+    )
 
 
 # -- Kinetics --------------------------------------------------------------------------------------
@@ -356,14 +367,19 @@ def test_missing_files_are_skipped_with_a_reason_and_counted(tmp_path: Path) -> 
     found = open_set(path)
     assert found.ids == ["a.mp4"]
     assert dict(found.skipped) == {
-        "b.mp4": f"in the list, but not below {tmp_path}",
-        "x/c.mp4": f"in the list, but not below {tmp_path}",
+        "b.mp4": "missing: in the list, not on the disk",
+        "x/c.mp4": "missing: in the list, not on the disk",
         "folder.mp4": "a folder, not a video",
         "list.txt:5": "no entry: nonsense",
     }
     assert found.found == 5
-    assert "; 2 missing or outside" in found.said
-    assert found.notes == (f"{path}: 1 entry listed more than once, taken once (b.mp4)",)
+    assert found.said.endswith("; 2 missing")
+    assert found.notes == (
+        f"{path}: 2 files are missing below {tmp_path}: b.mp4, x/c.mp4; --root DIR says where they lie, "
+        "if it is elsewhere",
+        f"{path}: 1 entry is a folder, no video: folder.mp4; --layout rawframes reads lists of frame folders",
+        f"{path}: 1 entry listed more than once, taken once (b.mp4)",
+    )
 
 
 def test_too_many_missing_files_name_the_first_ten(tmp_path: Path) -> None:
@@ -393,7 +409,14 @@ def test_paths_stay_below_the_root_unless_allowed(tmp_path: Path) -> None:
     assert set(found.ids) == good
     outside = dict(found.skipped)
     assert set(outside) == {"../out.mp4", "far/x.mp4", "linked.mp4", "../set-beside/out.mp4"}
-    assert all("--follow-outside lets it in" in reason for reason in outside.values())
+    assert {i for i, r in outside.items() if r.startswith("a symbolic link that leads out")} == {
+        "far/x.mp4",
+        "linked.mp4",
+    }
+    assert outside["../out.mp4"] == "outside the root (--follow-outside reads it)"
+    assert found.said.endswith("; 4 outside")
+    (note,) = (n for n in found.notes if "outside" in n)
+    assert note.count("--follow-outside") == 1 and "2 by a symbolic link" in note
     followed = open_set(path, follow_outside=True)
     assert set(followed.ids) == good | set(outside)
     assert not followed.skipped
@@ -438,11 +461,69 @@ def test_what_is_no_list(tmp_path: Path) -> None:
 
 def test_a_forced_layout_of_a_file(tmp_path: Path) -> None:
     touch(tmp_path, "a.mp4")
-    path = write(tmp_path / "mixed.txt", "# made by hand", "# twice", "a.mp4 0")
+    path = write(tmp_path / "mixed.txt", "made by hand", "more words", "a.mp4 0")
     with pytest.raises(DataError, match="--layout"):
         open_set(path)
     found = open_set(path, layout="list")
     assert (found.ids, len(found.skipped)) == (["a.mp4"], 2)
+
+
+def test_comments_and_blank_lines_are_no_entries(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", "#1.mp4")
+    lines = ["# made by hand", "", "#gone.mp4 3", "a.mp4 0", "   ", "#1.mp4 2", "nonsense"]
+    found = open_set(write(tmp_path / "l.txt", *lines))
+    assert labels(found) == {"a.mp4": "0", "#1.mp4": "2"}
+    assert found.skipped == (("l.txt:7", "no entry: nonsense"),)
+    table = write(tmp_path / "k.csv", "# a comment", K400[0], "", "x,bb,,3,train", "x,cc,1,2,train")
+    touch(tmp_path, "cc_000001_000002.mp4")
+    assert [i for i, _ in open_set(table).skipped] == ["k.csv:4"]
+
+
+@pytest.mark.parametrize("lines", [[], ["", "  "], ["# only a comment"]])
+@pytest.mark.parametrize("layout", ["auto", "list"])
+def test_an_empty_list_is_called_so(tmp_path: Path, lines: list[str], layout: str) -> None:
+    path = write(tmp_path / "list.txt", *lines)
+    with pytest.raises(DataError, match=r"The list .*list\.txt is empty"):
+        open_set(path, layout=layout)
+
+
+def test_where_no_file_can_be_read_names_and_cure_are_said_once(tmp_path: Path) -> None:
+    names = [f"gone_{i:02d}.mp4" for i in range(12)]
+    path = write(tmp_path / "list.txt", *(f"{n} 0" for n in names))
+    (tmp_path / "root").mkdir()
+    with pytest.raises(DataError) as caught:
+        open_set(path, root=tmp_path / "root")
+    text = str(caught.value)
+    assert text == (
+        f"0 of the 12 files of {path} can be read. {path}: 12 files are missing below {tmp_path / 'root'}: "
+        f"{', '.join(names[:10])} and 2 more."
+    )
+
+
+@pytest.mark.parametrize("place", ["UCF-101/ucfTrainTestlist", "ucfTrainTestlist", "UCF-101"])
+def test_lists_that_are_not_asked_for_are_told_of(tmp_path: Path, place: str) -> None:
+    ucf101(tmp_path / "UCF-101", tmp_path / place)
+    names = "testlist01, testlist02, trainlist01, trainlist02"
+    note = f"lists found ({names}): all clips are taken, --split NAME takes those of one"
+    assert open_set(tmp_path / "UCF-101").notes == (note,)
+    assert open_set(tmp_path / "UCF-101", layout="classes").notes == ()
+    assert open_set(tmp_path / "UCF-101", split="trainlist01").notes == ()
+
+
+def test_lists_of_other_sets_beside_a_folder_are_not_told_of(tmp_path: Path) -> None:
+    ucf101(tmp_path / "UCF-101", tmp_path / "ucfTrainTestlist")
+    hmdb51(tmp_path / "hmdb51", tmp_path / "hmdb51" / "splits")
+    touch(tmp_path, "other/a.mp4")
+    assert open_set(tmp_path / "other").notes == ()
+    assert "train1" in open_set(tmp_path / "hmdb51").notes[0]
+
+
+@pytest.mark.parametrize("layout", LIST_LAYOUTS)
+def test_the_essay_of_a_layout_says_what_is_asked(layout: str) -> None:
+    text = essay(layout)
+    assert "\n\n    " in text  # an example of what is published
+    for word in ("--split", "--root", "--follow-outside", "--max-skipped", "label", "missing"):
+        assert word in text.lower(), word
 
 
 def test_every_layout_of_lists_is_listed_with_a_line() -> None:

@@ -52,7 +52,7 @@ def test_adding_clips_keeps_those_drawn_that_are_still_smallest() -> None:
 def test_more_than_there_are_is_said_and_nothing_is_drawn_twice() -> None:
     drawn = make(5).draw(9)
     assert drawn.ids == make(5).ids
-    assert drawn.notes == ("s: --clips 9 asked, 5 found: all of them are used, none twice",)
+    assert drawn.notes == ("s: 9 clips wanted, 5 found: all of them are used, none twice",)
     assert make(5).draw(5) == make(5)
 
 

@@ -1,0 +1,202 @@
+"""Names that a shell completes: of metrics, features, knobs, layouts, presets. Nothing heavy is imported for
+them.
+
+The names of this package's own plug-ins are read from their sources as text (importing them loads NumPy,
+OpenCV, PyAV); those of other packages from their entry points, which are not loaded. What cannot be read is
+not completed. A test holds these names against the registries.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.metadata
+import tomllib
+from collections.abc import Callable, Iterable
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import click
+
+
+def completed(known: Callable[[], Iterable[str]]) -> Any:
+    """The completion of an option or argument whose value is one of the names that `known()` gives."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        return [n for n in known() if n.startswith(incomplete)]
+
+    return complete
+
+
+def completed_list(known: Callable[[], Iterable[str]]) -> Any:
+    """The same for a comma-separated list: its last part is completed, with names that are not there yet."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",")
+        taken = before.split(",")
+        return [f"{before}{comma}{n}" for n in known() if n.startswith(last) and n not in taken]
+
+    return complete
+
+
+def folder(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    """A folder: the shell itself completes the path."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def metrics() -> list[str]:
+    """Names of metrics, sorted."""
+    return _names("metrics")
+
+
+def features() -> list[str]:
+    """Names of features, sorted."""
+    return _names("features")
+
+
+def layouts() -> list[str]:
+    """What `--layout` takes."""
+    return ["auto", *_keys("LAYOUTS", "video", "layouts.py"), *_keys("LIST_LAYOUTS", "video", "layouts.py")]
+
+
+def schemes() -> list[str]:
+    """Schemes of a location (`preset:…`)."""
+    return _keys("SCHEMES", "sets.py")
+
+
+def presets() -> list[str]:
+    """Names of presets, in the order of their file."""
+    try:
+        text = _source("generators", "presets.toml").read_text("utf-8")
+        return list(tomllib.loads(text))
+    except (OSError, ValueError):
+        return []
+
+
+def protocols() -> list[str]:
+    """What `--protocol` takes."""
+    from synvid_eval.protocols import PROTOCOLS
+
+    return list(PROTOCOLS)
+
+
+def schemas() -> list[str]:
+    """What `schema` takes."""
+    from synvid_eval.schemas import SCHEMAS
+
+    return list(SCHEMAS)
+
+
+def explained() -> list[str]:
+    """What `explain` takes."""
+    other = [*layouts()[1:], "measured", *schemes(), *protocols(), *presets(), "sampler"]
+    return sorted({*metrics(), *features(), *other})
+
+
+def settings() -> list[str]:
+    """What `--set` takes: `NAME.KNOB=`, and `NAME.KNOB=VALUE` where the values can be counted."""
+    of_metric, of_feature = _plugins("metrics"), _plugins("features")
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for room in (of_metric, of_feature):
+        for name, kind in room.items():
+            found.setdefault(name, {}).update(_knobs(kind, room))
+    for name, kind in of_metric.items():
+        if used := of_feature.get(_constant(kind, "feature")):
+            found[name] |= _knobs(used, of_feature)
+    if sampler := _classes("video", "sampling.py").get("Sampler"):
+        found["sampler"] = _knobs(sampler, {})
+    out = []
+    for name, knobs in sorted(found.items()):
+        if name.isidentifier():  # the abstract bases of a room stand there too
+            for knob, values in knobs.items():
+                out += [f"{name}.{knob}=", *(f"{name}.{knob}={v}" for v in values)]
+    return out
+
+
+def complete_setting(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """`--set`: knobs first, values once the knob is written."""
+    fit = [s for s in settings() if s.startswith(incomplete)]
+    return fit if "=" in incomplete else [s for s in fit if s.endswith("=")]
+
+
+def _names(room: str) -> list[str]:
+    points = importlib.metadata.entry_points(group=f"synvid_eval.{room}")
+    own = [n for n in _plugins(room) if n.isidentifier()]
+    return sorted({*own, *(p.name for p in points)})
+
+
+def _source(*parts: str) -> Traversable:
+    return resources.files("synvid_eval").joinpath("/".join(parts))
+
+
+@functools.cache
+def _tree(*parts: str) -> ast.Module:
+    try:
+        return ast.parse(_source(*parts).read_text("utf-8"))
+    except (OSError, ValueError, SyntaxError):
+        return ast.Module([], [])
+
+
+def _classes(*parts: str) -> dict[str, ast.ClassDef]:
+    return {node.name: node for node in _tree(*parts).body if isinstance(node, ast.ClassDef)}
+
+
+@functools.cache
+def _plugins(room: str) -> dict[str, ast.ClassDef]:
+    """Plug-ins of a room by name; classes that others derive from as `class NAME`."""
+    found: dict[str, ast.ClassDef] = {}
+    try:
+        files = sorted(f.name for f in _source(room).iterdir() if f.name.endswith(".py"))
+    except OSError:
+        return found
+    for file in files:
+        for name, node in _classes(room, file).items():
+            found[_constant(node, "name") or f"class {name}"] = node
+    return found
+
+
+def _constant(node: ast.ClassDef, field: str) -> str:
+    """The text that `field: ClassVar[str] = "…"` gives in a class; "" where there is none."""
+    for line in node.body:
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.target.id == field:
+            value = line.value
+            return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""
+    return ""
+
+
+def _knobs(node: ast.ClassDef, room: dict[str, ast.ClassDef]) -> dict[str, tuple[str, ...]]:
+    """Knob → its choices, of a class and of those it derives from in the same room."""
+    found: dict[str, tuple[str, ...]] = {}
+    for base in node.bases:
+        if isinstance(base, ast.Name) and (parent := room.get(f"class {base.id}")):
+            found |= _knobs(parent, room)
+    for line in node.body:
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+            call = line.value
+            if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "knob":
+                found[line.target.id] = _choices(call)
+    return found
+
+
+def _choices(call: ast.Call) -> tuple[str, ...]:
+    for keyword in call.keywords:
+        if keyword.arg == "choices":
+            try:
+                return tuple(map(str, ast.literal_eval(keyword.value)))
+            except (ValueError, TypeError):
+                return ()
+    return ()
+
+
+def _keys(name: str, *parts: str) -> list[str]:
+    """The keys of a dictionary that a module writes out under that name."""
+    for node in _tree(*parts).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        value = getattr(node, "value", None)
+        if isinstance(value, ast.Dict) and any(isinstance(t, ast.Name) and t.id == name for t in targets):
+            return [str(k.value) for k in value.keys if isinstance(k, ast.Constant)]
+    return []
