@@ -8,7 +8,7 @@ import importlib.metadata
 import os
 import platform
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
@@ -25,6 +25,7 @@ from synvid_eval.features.base import Feature
 from synvid_eval.features.network import NetworkFeature, Networks
 from synvid_eval.measurement import Measurement, Measurer, Options, read_measured
 from synvid_eval.metrics.base import Metric, Unscored
+from synvid_eval.networks.weights import MissingWeights
 from synvid_eval.protocols import PROTOCOLS, Protocol
 from synvid_eval.score import Comparison, Score, long_signature, recipe, short_signature
 from synvid_eval.scoring import needs, over_threads, score_pair, unscored
@@ -148,28 +149,35 @@ def build_recipe(
     made = {n: knobs.replace(kinds[n](), of_metric[n]) for n in names}
     configured = {f: knobs.replace(features[f](), of_feature[f]) for f in needed}
     sampler = knobs.replace(Sampler(), of_sampler)
-    missing = {}
-    for name, feature in configured.items():
-        if isinstance(feature, NetworkFeature):
-            try:
-                configured[name] = (networks or Networks()).decide(feature)
-            except WeightsError as error:
-                if asked is not None or (networks and networks.weights):
-                    raise
-                missing[name] = str(error)
+    missing = _decide(configured, networks or Networks(), asked is not None)
     return Recipe(
         tuple(m for m in made.values() if m.feature not in missing),
         tuple(f for n, f in configured.items() if n not in missing),
         sampler,
         rules,
-        tuple((m, _needs_weights(m, configured)) for m in made.values() if m.feature in missing),
+        tuple((m, missing[m.feature]) for m in made.values() if m.feature in missing),
     )
 
 
-def _needs_weights(metric: Metric, features: Mapping[str, Feature]) -> str:
-    feature = features[metric.feature]
-    wanted = feature.wanted_weights() if isinstance(feature, NetworkFeature) else metric.feature
-    return f"needs weights: synvid-eval weights fetch {wanted}"
+def _decide(features: dict[str, Feature], networks: Networks, by_name: bool) -> dict[str, str]:
+    """Gives network features their weights, in place; feature → why it has none, which is an error where its
+    metric was asked for by name, where its weights are wrong, or where --weights has none at all.
+    """
+    missing: dict[str, str] = {}
+    asked = [name for name, feature in features.items() if isinstance(feature, NetworkFeature)]
+    for name in asked:
+        feature = cast(NetworkFeature, features[name])
+        try:
+            features[name] = networks.decide(feature)
+        except MissingWeights:
+            if by_name or (networks.weights and len(missing) + 1 == len(asked)):
+                raise
+            missing[name] = f"needs weights: synvid-eval weights fetch {feature.wanted_weights()}"
+        except WeightsError as error:
+            if by_name or networks.weights:
+                raise
+            missing[name] = str(error)
+    return missing
 
 
 def _split_setting(text: str) -> tuple[str, str, str]:

@@ -19,6 +19,7 @@ from synvid_eval.errors import UsageError, nearest, one_line
 
 if TYPE_CHECKING:
     from synvid_eval.comparison import Recipe
+    from synvid_eval.features.network import Networks
     from synvid_eval.measurement import Options
     from synvid_eval.rehearsal import Rehearsal
     from synvid_eval.score import Comparison
@@ -63,7 +64,8 @@ looking = _stack(
         "--metrics",
         metavar="LIST",
         shell_complete=names.completed_list(names.metrics),
-        help="Comma-separated names (see: list metrics). Default: the five that need no weights.",
+        help="Comma-separated names (see: list metrics). Default: the five that need no weights, and "
+        "those whose weights are there.",
     ),
     click.option(
         "--set",
@@ -116,8 +118,61 @@ looking = _stack(
     ),
 )
 
+networked = _stack(
+    click.option(
+        "--weights",
+        metavar="DIR|NAME=FILE",
+        shell_complete=names.folder,
+        help="Where network weights lie: a folder, or inception=FILE,i3d=FILE (see: weights list).",
+    ),
+    click.option(
+        "--features",
+        metavar="random[:SEED]",
+        help="Run random networks: for tests and dry runs; their numbers do not stand in for FID or FVD.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["fp32", "bf16"]),
+        default="fp32",
+        show_default=True,
+        help="What networks compute in; two precisions are never compared.",
+    ),
+    click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="auto|cpu|cuda[:N]|mps",
+        help="Where networks run.",
+    ),
+    click.option(
+        "--batch-size",
+        default="auto",
+        show_default=True,
+        metavar="auto|N",
+        help="Frames or clips in one pass of a network; auto is halved where memory is short.",
+    ),
+)
+
+
+def take_networks(running: dict[str, Any]) -> Networks:
+    """The options of `networked`, taken out of a command's others; UsageError for what cannot be."""
+    from synvid_eval.features.network import Networks
+
+    size = running.pop("batch_size")
+    if size != "auto" and not (size.isascii() and size.isdigit() and 0 < int(size) <= 65536):
+        raise UsageError(f"--batch-size {size} is no number of inputs.", "Give auto, or 1 and more.")
+    return Networks(
+        weights=running.pop("weights") or "",
+        features=running.pop("features") or "",
+        precision=running.pop("precision"),
+        device=running.pop("device"),
+        batch=0 if size == "auto" else int(size),
+    )
+
+
 measuring = _stack(
     looking,
+    networked,
     click.option(
         "--cache",
         metavar="DIR|none",

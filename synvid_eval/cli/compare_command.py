@@ -59,12 +59,13 @@ def command(
             f"compare wants one SET or more and then the REFERENCE; {seen}.", "compare synth/ ucf101/"
         )
     common.check_outputs(json=json, csv=csv, html=html)
+    networks = common.take_networks(running)
     with common.Terminal(quiet, verbose) as progress:
         options = common.build_options(progress=progress, verbose=verbose, **running)
         opening: dict[str, Any] = {"clips": clips, "layout": layout, "fps": fps}
         opening |= {"split": split, "root": root, "follow_outside": follow_outside}
         if dry_run:
-            made = build_recipe(common.name_list(metrics), settings, frames, protocol)
+            made = build_recipe(common.name_list(metrics), settings, frames, protocol, networks)
             writes = [t for t in (json, csv, html) if t and t != "-"]
             common.rehearsed(sets, made, options, writes, json, **opening)
             return
@@ -75,6 +76,7 @@ def command(
             settings=settings,
             frames=frames,
             protocol=protocol,
+            networks=networks,
             **opening,
             command=common.command_line(sys.argv[1:]),
             options=options,

@@ -44,7 +44,7 @@ def command(out: str, workers: str, cache: str | None, dry_run: bool, quiet: boo
     Example:
       synvid-eval demo
     """
-    from synvid_eval.comparison import build_recipe, compare
+    from synvid_eval.comparison import DEFAULT_METRICS, build_recipe, compare
     from synvid_eval.errors import UsageError
     from synvid_eval.report.page import page
 
@@ -74,11 +74,12 @@ def command(out: str, workers: str, cache: str | None, dry_run: bool, quiet: boo
         )
         if dry_run:
             writes = [str(folder / n) for n in ("comparison.json", "comparison.csv", "report.html")]
-            common.rehearsed(sets, build_recipe(), options, writes, None)
+            common.rehearsed(sets, build_recipe(DEFAULT_METRICS), options, writes, None)
             return
         comparison = compare(
             sets[:-1],
             sets[-1],
+            metrics=DEFAULT_METRICS,
             command=common.command_line(sys.argv[1:]),
             options=options,
         )

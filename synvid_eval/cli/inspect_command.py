@@ -19,6 +19,7 @@ SHOWN = 10
 @click.command(name="inspect")
 @click.argument("set_", type=common.PATH, metavar="SET")
 @common.looking
+@common.networked
 @common.listing
 @common.following
 @click.option(
@@ -66,7 +67,7 @@ def command(
     from synvid_eval.score import dump_json
 
     common.check_outputs(json=json)
-    made = build_recipe(common.name_list(metrics), settings, frames, protocol)
+    made = build_recipe(common.name_list(metrics), settings, frames, protocol, common.take_networks(running))
     with common.Terminal(quiet, verbose) as progress:
         options = common.build_options(cache="none", progress=progress, verbose=verbose, **running)
         options = replace(options, sampler=made.sampler)

@@ -53,7 +53,7 @@ def command(
     if not out.endswith(".measured"):
         raise UsageError(f"--out {out} does not end in .measured.", f"Give --out {out}.measured.")
     common.check_outputs(out=out)
-    made = build_recipe(common.name_list(metrics), settings, frames, protocol)
+    made = build_recipe(common.name_list(metrics), settings, frames, protocol, common.take_networks(running))
     with common.Terminal(quiet, verbose) as progress:
         options = common.build_options(progress=progress, verbose=verbose, **running)
         options = replace(options, sampler=made.sampler)
