@@ -23,7 +23,12 @@ from synvid_eval.score import recipe
 from synvid_eval.states import Fold, Moments, Side
 from tests.metrics.sides import clip_side, normal_clips
 
-KINDS = {"property": {"match"}, "distance": {"lower"}, "richness": {"higher", "lower"}}
+KINDS = {
+    "property": {"match"},
+    "distance": {"lower"},
+    "unbiased": {"lower"},
+    "richness": {"higher", "lower"},
+}
 MAY_IMPORT = {
     "__future__",
     "abc",
@@ -105,7 +110,7 @@ def scores_rows(metric: Metric) -> None:
     """`of_rows` gives a finite number or says why not; no rows are never a number."""
     rows = [np.concatenate(clips_of(seed)) for seed in (0, 1)]
     assert np.isfinite(metric.of_rows(*rows))
-    if metric.kind != "distance":
+    if not metric.pair:
         assert metric.of_rows(rows[0]) == metric.of_rows(*rows), "looks at the reference"
     for bad in (np.empty((0, DIM)), np.ones((1, DIM))):
         try:
@@ -130,25 +135,33 @@ def says_when_empty(metric: Metric) -> None:
         assert metric.interval_gate(empty), "an interval from nothing"
 
 
+def side_of(metric: Metric, clips: list[NDArray[np.float64]], **options: Any) -> Side:
+    """A side with the kind of state that the metric reads."""
+    return clip_side(clips, metric.state, kept=metric.kind == "unbiased", **options)
+
+
 def knows_identity(metric: Metric) -> None:
-    """A distance is 0 between equal sets, symmetric, and not 0 between different ones."""
-    if metric.kind != "distance":
+    """A distance is symmetric, 0 between equal sets (an unbiased one near it), not between different ones."""
+    if not metric.pair:
         return
-    a, b = (clip_side(clips_of(seed), metric.state) for seed in (0, 1))
+    a, b = (side_of(metric, clips_of(seed)) for seed in (0, 1))
     there, back = metric.value(a, b), metric.value(b, a)
     assert there > 0
     assert abs(there - back) <= 1e-12 * there, f"{there} there, {back} back"
-    assert 0 <= metric.value(a, a) <= 1e-12 * there, "not 0 for equal sets"
+    if metric.kind == "unbiased":
+        assert -there < metric.value(a, a) <= 0, "above 0 for equal sets"
+    else:
+        assert 0 <= metric.value(a, a) <= 1e-12 * there, "not 0 for equal sets"
 
 
 def ignores_split(metric: Metric) -> None:
     """Any split of the clips into blocks gives the value of one block."""
     a, b = clips_of(0), clips_of(1)
-    whole = metric.value(clip_side(a, metric.state, blocks=1), clip_side(b, metric.state, blocks=1))
+    whole = metric.value(side_of(metric, a, blocks=1), side_of(metric, b, blocks=1))
     splits = np.random.default_rng(5)
     for blocks in (2, 7, 20):
         sides = [
-            clip_side(c, metric.state, blocks=blocks, block_of=list(splits.integers(0, blocks, len(c))))
+            side_of(metric, c, blocks=blocks, block_of=list(splits.integers(0, blocks, len(c))))
             for c in (a, b)
         ]
         assert all(sum(m > 0 for m in s.block_clips(metric.state)) > 1 for s in sides), "there was no split"
@@ -158,9 +171,9 @@ def ignores_split(metric: Metric) -> None:
 
 def keeps_inputs(metric: Metric) -> None:
     """The states are the same bytes after `value`, `detail`, `interval_gate`; a second value is the first."""
-    rows = [np.concatenate(clips_of(seed)) for seed in (0, 1)]
-    folded = [Moments.of_rows(r) for r in rows]
-    folded = [Moments.of_parts(m.n, m.mean, m.covariance(0) * m.n) for m in folded]
+    folded: list[Any] = [side_of(metric, clips_of(seed), blocks=1).state(metric.state) for seed in (0, 1)]
+    if isinstance(folded[0], Moments):
+        folded = [Moments.of_parts(m.n, m.mean, m.covariance(0) * m.n) for m in folded]
     sides = [Side((Fold({metric.state: m}, {metric.state: 90}),), 90) for m in folded]
     before = [{k: v.tobytes() for k, v in m.to_arrays().items()} for m in folded]
     first = metric.value(sides[0], sides[1])
@@ -171,5 +184,17 @@ def keeps_inputs(metric: Metric) -> None:
     assert metric.value(sides[0], sides[1]) == first, "another value the second time"
 
 
+def leaves_blocks_out(metric: Metric) -> None:
+    """`left_out` gives what `value` gives of the side without that block, however it is computed."""
+    sides = tuple(side_of(metric, clips_of(seed)) for seed in (0, 1))[: 2 if metric.pair else 1]
+    for turn, side in enumerate(sides):
+        found = metric.left_out(sides, turn)
+        assert len(found) == len(side.blocks), "not one value a block"
+        for index in (0, 7, 19):
+            rest = [side.without(index) if i == turn else s for i, s in enumerate(sides)]
+            expected = metric.value(rest[0], rest[-1])
+            assert abs(found[index] - expected) <= 1e-9 * abs(expected), f"block {index}: {found[index]}"
+
+
 OF_CLASS = (describes_itself, imports_little, has_valid_knobs)
-OF_INSTANCE = (scores_rows, says_when_empty, knows_identity, ignores_split, keeps_inputs)
+OF_INSTANCE = (scores_rows, says_when_empty, knows_identity, ignores_split, keeps_inputs, leaves_blocks_out)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from synvid_eval.states import BLOCKS, Counts, Fold, Moments, Side, State
+from synvid_eval.states import BLOCKS, Counts, Fold, Moments, Rows, Side, State
 
 
 def clip_side(
@@ -18,11 +18,19 @@ def clip_side(
     counts: dict[str, Sequence[int]] | None = None,
     sources: bool = False,
     block_of: Sequence[int] | None = None,
+    kept: bool = False,
 ) -> Side:
-    """A side whose clip i gives rows `clips[i]` [n, d] to `state`, and `counts` to each name of it."""
+    """A side whose clip i gives rows `clips[i]` [n, d] to `state`, and `counts` to each name of it.
+
+    kept: the state is `Rows` (what an unbiased metric looks at), not `Moments`.
+    """
     folds = [Fold() for _ in range(blocks)]
     for i, rows in enumerate(clips):
-        states: dict[str, State] = {state: Moments.of_rows(np.atleast_2d(rows))}
+        array = np.atleast_2d(rows)
+        states: dict[str, State] = {state: Moments.of_rows(array)}
+        if kept:
+            keys = 1000 * i + np.arange(len(array))
+            states = {state: Rows.of(keys, np.full(len(array), i), array, 10_000)}
         states |= {name: Counts(values) for name, values in (counts or {}).items()}
         block = i % blocks if block_of is None else block_of[i]
         folds[block] = folds[block] + Fold(states, dict.fromkeys(states, 1))

@@ -107,6 +107,11 @@ class _LooksAtReference(_Mean):
         return super().value(candidate, reference) + super().value(reference, candidate)
 
 
+class _LeavesOutNothing(_Mean):
+    def left_out(self, sides, turn, spread=map):
+        return [self.value(sides[0], sides[-1])] * len(sides[turn].blocks)
+
+
 class _WrongWay(_Mean):
     better = "lower"
 
@@ -130,6 +135,7 @@ def test_the_sound_one_passes(rule):
         (_ScoresNothing(), contract.scores_rows, "no data scored"),
         (_Gap(), contract.knows_identity, "there"),
         (_LooksAtReference(), contract.scores_rows, "looks at the reference"),
+        (_LeavesOutNothing(), contract.leaves_blocks_out, "block 0"),
         (_WrongWay, contract.describes_itself, "cannot be better"),
         (_Mean, contract.describes_itself, "essay"),
         (_Mean, contract.imports_little, "imports"),
