@@ -10,6 +10,7 @@ import platform
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -23,13 +24,15 @@ from synvid_eval import metrics as metric_room
 from synvid_eval.errors import DataError, UsageError, WeightsError, nearest
 from synvid_eval.features.base import Feature
 from synvid_eval.features.network import NetworkFeature, Networks
-from synvid_eval.measurement import Measurement, Measurer, Options, read_measured
+from synvid_eval.measurement import Measurement, Measurer, Options, read_gaussian, read_measured
 from synvid_eval.metrics.base import Metric, Unscored
-from synvid_eval.networks.weights import MissingWeights
+from synvid_eval.networks.weights import MissingWeights, recognized
 from synvid_eval.protocols import PROTOCOLS, Protocol
 from synvid_eval.score import Comparison, Score, long_signature, recipe, short_signature
-from synvid_eval.scoring import needs, over_threads, score_pair, unscored
+from synvid_eval.scoring import over_threads, score_pair, unscored
 from synvid_eval.sets import is_measured, is_uri, name_sets, open_set, share_options, split_name, takes_fps
+from synvid_eval.states import Side
+from synvid_eval.statistics_files import FEATURE, is_statistics
 from synvid_eval.video.layouts import LAYOUTS
 from synvid_eval.video.sampling import Sampler
 from synvid_eval.video.videoset import VideoSet
@@ -91,18 +94,21 @@ def build_recipe(
     frames: int | None = None,
     protocol: str = "default",
     networks: Networks | None = None,
+    measured_already: bool = False,
 ) -> Recipe:
     """The recipe of metric names and `NAME.KNOB=VALUE` settings.
 
     NAME is a metric (the knob is looked for in the metric, then in its feature), a feature, or `sampler`.
-    `networks` says which weights network features run with. Without `metrics` those that need weights which
-    are missing are `absent`. Raises UsageError for unknown names and knobs, values that cannot be read or are
+    `networks` says which weights network features run with; `measured_already` that none will run, since all
+    sets are files of mu and sigma (which `fid` alone can compare). Without `metrics` those that need weights
+    which are missing are `absent`. Raises UsageError for unknown names and knobs, values that cannot be read or are
     out of range, settings of something that is not used, and what contradicts the protocol; WeightsError
     where a metric that is asked for by name lacks its weights.
     """
     rules = protocols.get(protocol)
     asked = [metrics] if isinstance(metrics, str) else metrics
-    names = list(dict.fromkeys((*DEFAULT_METRICS, *NETWORK_METRICS) if asked is None else asked))
+    default = ("fid",) if measured_already else (*DEFAULT_METRICS, *NETWORK_METRICS)
+    names = list(dict.fromkeys(default if asked is None else asked))
     if not names:
         raise UsageError("No metric is asked for.", nearest("", metric_room.registry.names()))
     kinds = {n: metric_room.registry.get(n) for n in names}
@@ -149,7 +155,9 @@ def build_recipe(
     made = {n: knobs.replace(kinds[n](), of_metric[n]) for n in names}
     configured = {f: knobs.replace(features[f](), of_feature[f]) for f in needed}
     sampler = knobs.replace(Sampler(), of_sampler)
-    missing = _decide(configured, networks or Networks(), asked is not None)
+    missing: dict[str, str] = {}
+    if not measured_already:
+        missing = _decide(configured, networks or Networks(), asked is not None)
     return Recipe(
         tuple(m for m in made.values() if m.feature not in missing),
         tuple(f for n, f in configured.items() if n not in missing),
@@ -233,10 +241,12 @@ def compare(
         UsageError (unknown names, contradictions) before any work, DataError where data are unusable.
     """
     started = time.monotonic()
-    made = build_recipe(metrics, settings, frames, protocol, networks)
-    chosen = replace(options or Options(), sampler=made.sampler)
     several = isinstance(candidates, Sequence) and not isinstance(candidates, (str, os.PathLike))
     places = [*cast("Sequence[Location]", candidates if several else [candidates]), reference]
+    made = build_recipe(
+        metrics, settings, frames, protocol, networks, measured_already=all(map(_is_statistics, places))
+    )
+    chosen = replace(options or Options(), sampler=made.sampler)
     if len(places) < 2:
         raise UsageError("There is no candidate to compare.", "Give one or more sets and then the reference.")
     opened = open_all(
@@ -270,7 +280,8 @@ def _without(made: Recipe, measured: Sequence[Measurement]) -> Recipe:
     lacking: dict[str, str] = {}
     for feature in made.features:
         for one in measured:
-            if isinstance(feature, NetworkFeature) and feature.name not in one.features:
+            lacks = feature.name not in one.features and one.statistics is None
+            if isinstance(feature, NetworkFeature) and lacks:
                 lacking[feature.name] = one.facts.name
     if not lacking:
         return made
@@ -322,6 +333,8 @@ def open_all(
             opened[number] = open_set(place, name=f"array{number}", fps=fps, clips=count)
         elif is_measured(names_of[number][1]):
             opened[number] = _read_followed(*names_of[number], clips, protocol)
+        elif is_statistics(names_of[number][1]):
+            opened[number] = read_gaussian(names_of[number][1], names_of[number][0])
         else:
             name, location = names_of[number]
             opened[number] = open_set(
@@ -361,7 +374,7 @@ def _read_followed(name: str, location: str, clips: int | None, protocol: Protoc
 def _check_options(places: Sequence[Location], layout: str, fps: float | None) -> None:
     """UsageError where an option means nothing for any of the places."""
     texts = [split_name(os.fspath(p))[1] for p in places if isinstance(p, (str, os.PathLike))]
-    files = [t for t in texts if not is_measured(t) and not is_uri(t)]
+    files = [t for t in texts if not (is_measured(t) or is_uri(t) or is_statistics(t))]
     if layout not in ("auto", *LAYOUTS):
         raise UsageError(f"No layout is called {layout!r}.", nearest(layout, ["auto", *LAYOUTS]))
     arrays = any(isinstance(p, np.ndarray) for p in places)
@@ -392,32 +405,39 @@ def compare_measured(
     with threadpool_limits(1):  # the same bits whatever the number of threads
         for metric in made.metrics:
             label = made.label(metric)
-            sides = [m.sides[metric.feature] for m in everyone]
+            sides = [_side(m, metric) for m in everyone]
             reason = ""
+            feature = next(f for f in made.features if f.name == metric.feature)
             try:
-                settled = metric.settle(sides, reference.features[metric.feature])
+                settled = metric.settle([s for s in sides if s is not None], feature)
             except Unscored as error:
                 settled, reason = metric, str(error)
-            signatures[label], short = _signature(settled, made, everyone)
+            signatures[label], short = _signature(settled, made, options.seed)
             for candidate, side in zip(candidates, sides, strict=False):
                 names = (candidate.facts.name, reference.facts.name)
-                if reason:
-                    score = unscored(
-                        settled, side, sides[-1], candidate.facts.name, short, reason, label=label
-                    )
+                bare = [n for n, s in zip(names, (side, sides[-1]), strict=True) if s is None]
+                if reason or side is None or sides[-1] is None:
+                    clips = {"candidate": candidate.facts.clips, "reference": reference.facts.clips}
+                    why = reason or f"{bare[0]} is a file of mu and sigma, of which only fid can be had."
+                    score = unscored(settled, clips, names[0], short, why, label=label)
                 else:
                     score = score_pair(settled, side, sides[-1], names, short, label=label, spread=spread)
+                    if remark := _remark(feature):
+                        notes = " ".join(filter(None, [score.detail.get("notes"), remark]))
+                        score = replace(score, detail={**score.detail, "notes": notes})
                 scores[candidate.facts.name, metric.name] = score
     for metric, reason in made.absent:
         for candidate in candidates:
             clips = {"candidate": candidate.facts.clips, "reference": reference.facts.clips}
-            scores[candidate.facts.name, metric.name] = needs(metric, clips, candidate.facts.name, reason)
+            scores[candidate.facts.name, metric.name] = unscored(
+                metric, clips, candidate.facts.name, "", reason
+            )
     run: dict[str, Any] = {
         "command": command,
         "protocol": made.protocol.name,
         "notes": [],
-        "seed": reference.seed,
-        "sampler": knobs.values(reference.sampler),
+        "seed": options.seed,
+        "sampler": knobs.values(made.sampler),
         "signatures": signatures,
         "sets": [{**m.about, "name": m.facts.name} for m in everyone],
         "versions": versions(),
@@ -437,6 +457,14 @@ def compare_measured(
 def _check_recipe(one: Measurement, made: Recipe, seed: int) -> None:
     """DataError where a measurement was not made as asked: names each knob that differs."""
     who = one.facts.name
+    if one.statistics is not None:
+        for feature in made.features:
+            if feature.name == FEATURE and feature.variant():
+                raise DataError(
+                    f"{who} holds statistics of the pretrained network, --features random is asked.",
+                    "Leave one of them away.",
+                )
+        return
     for feature in made.features:
         if feature.name not in one.features:
             users = [m.name for m in made.metrics if m.feature == feature.name]
@@ -464,7 +492,27 @@ def _same_knobs(who: str, what: str, own: Any, asked: Any, option: str) -> None:
             )
 
 
-def _signature(metric: Metric, made: Recipe, everyone: Sequence[Measurement]) -> tuple[str, str]:
+def _side(measured: Measurement, metric: Metric) -> Side | None:
+    """What a metric sees of a set; None where a file of mu and sigma has nothing for it."""
+    if measured.statistics is None:
+        return measured.sides[metric.feature]
+    return measured.statistics.side(metric.state) if metric.name == "fid" else None
+
+
+def _remark(feature: Feature) -> str:
+    """What a score must say of the weights behind it; empty for known ones and where there are none."""
+    if not isinstance(feature, NetworkFeature) or not feature.weights.startswith("sha256:"):
+        return ""
+    if not feature.file or recognized(Path(feature.file)):
+        return ""
+    return f"The weights are no file that is known: {feature.weights}."
+
+
+def _is_statistics(place: Location) -> bool:
+    return isinstance(place, (str, os.PathLike)) and is_statistics(split_name(os.fspath(place))[1])
+
+
+def _signature(metric: Metric, made: Recipe, seed: int) -> tuple[str, str]:
     """Long and short form: built from the dataclass fields of metric, feature and sampler, the seed and the
     version.
     """
@@ -474,7 +522,7 @@ def _signature(metric: Metric, made: Recipe, everyone: Sequence[Measurement]) ->
         **recipe(feature, "feature"),
         **recipe(made.sampler, "sampler"),
     }
-    parts["seed"] = everyone[-1].seed
+    parts["seed"] = seed
     parts["version"] = synvid_eval.__version__
     long = long_signature(parts)
     changed = _changed(metric)
@@ -488,7 +536,10 @@ def _signature(metric: Metric, made: Recipe, everyone: Sequence[Measurement]) ->
 def _changed(instance: Any) -> dict[str, Any]:
     """The knobs of a configured metric, feature or sampler that differ from their defaults."""
     defaults = knobs.recipe(type(instance)())
-    return {k: v for k, v in knobs.recipe(instance).items() if v != defaults[k]}
+    found = {k: v for k, v in knobs.recipe(instance).items() if v != defaults[k]}
+    if str(found.get("weights", "")).startswith("sha256:"):
+        found["weights"] = found["weights"][: len("sha256:") + 8]  # the long form has all of it
+    return found
 
 
 def versions() -> dict[str, str]:

@@ -34,6 +34,7 @@ from synvid_eval.randomness import address
 from synvid_eval.score import SetFacts
 from synvid_eval.sets import open_set, preset_recipe, share_options
 from synvid_eval.states import BLOCKS, KINDS, SUB_SHARDS, Arrays, Fold, Park, Side, fold, pruned
+from synvid_eval.statistics_files import Statistics, read_statistics
 from synvid_eval.video import decode
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.layouts import frame_files
@@ -90,6 +91,7 @@ class Measurement:
     summaries.
 
     summaries: feature → key → float64 [clips] in the order of `clips` (NaN where a clip has none).
+    statistics: set where it is no measurement of ours but a file of `mu` and `sigma`; all else is empty then.
     """
 
     facts: SetFacts
@@ -100,6 +102,7 @@ class Measurement:
     clips: tuple[ClipRecord, ...]
     summaries: dict[str, dict[str, NDArray[np.float64]]]
     about: dict[str, Any] = field(default_factory=dict)
+    statistics: Statistics | None = None
 
     def recipe(self) -> dict[str, Any]:
         """Sampler, seed and features with knobs: two measurements are comparable where these agree."""
@@ -181,6 +184,13 @@ def read_measured(path: str | os.PathLike[str], name: str | None = None) -> Meas
             f"{where} was made by another version ({type(error).__name__}: {error}).",
             "Measure the set again.",
         ) from None
+
+
+def read_gaussian(path: str | os.PathLike[str], name: str) -> Measurement:
+    """A `.npz` of `mu` and `sigma` as a side of a comparison, for `fid` only; see `read_statistics`."""
+    found = read_statistics(path, name)
+    about = {"layout": "statistics", "notes": []}
+    return Measurement(found.facts, Sampler(), 0, {}, {}, (), {}, about, found)
 
 
 def _from_meta(where: str, arrays: Arrays, meta: dict[str, Any], name: str | None) -> Measurement:

@@ -2,7 +2,9 @@
 
 The rule: the last digit kept is the first significant digit of the interval's half width, or its second where
 the first is a 1 (so that rounding moves nothing by more than a quarter of the half width). A number without
-an interval has three significant digits. Plain digits between 1e-3 and 1e6, `1.23e-7` beyond.
+an interval has three significant digits, or as many more as it takes to tell it from the reference's own
+(two digits of their difference: -13312 beside -13336, not -13300 twice). Plain digits between 1e-3 and 1e6,
+`1.23e-7` beyond.
 
 Used by the terminal's table, the verdict and the pages alike, so that all three print the same digits.
 """
@@ -16,6 +18,7 @@ from synvid_eval.score import Score
 
 MISSING = "–"
 _SIGNIFICANT = 3
+_ROUNDING = 1e-8  # numbers nearer to each other than this share of them look equal
 _ARROWS = {"lower": "↓", "higher": "↑", "match": "≈"}
 _ARROW_WORDS = {"lower": "lower is nearer", "higher": "higher is richer", "match": "a match is nearer"}
 
@@ -53,6 +56,21 @@ def last_digit(interval: tuple[float, float] | None) -> int | None:
         return None
     leading, exponent = f"{half:.1e}".split("e")
     return int(exponent) - (1 if float(leading) < 2 else 0)
+
+
+def shown_digit(score: Score) -> int | None:
+    """The power of ten of the last digit shown of the score's value and of the reference's own: what the
+    interval bears; without one, what tells the two apart; None where three significant digits do.
+    """
+    bounds, value = score_interval(score), finite(score.value)
+    own = finite(score.detail.get("reference"))
+    if last_digit(bounds) is not None or value is None or own is None:
+        return last_digit(bounds)
+    difference, largest = abs(value - own), max(abs(value), abs(own))
+    if not _ROUNDING * largest < difference < math.inf:
+        return None
+    last = _exponent(difference) - 1
+    return last if last < _exponent(largest) - _SIGNIFICANT + 1 else None
 
 
 def format_number(value: float | None, last: int | None = None) -> str:
@@ -101,8 +119,10 @@ def score_interval(score: Score) -> tuple[float, float] | None:
 
 
 def format_value(score: Score) -> str:
-    """The score's `value`, rounded to what its interval bears; an en dash where it could not be had."""
-    return format_number(finite(score.value), last_digit(score_interval(score)))
+    """The score's `value`, rounded to what its interval bears (see `shown_digit`); an en dash where it could
+    not be had.
+    """
+    return format_number(finite(score.value), shown_digit(score))
 
 
 def format_corrected(score: Score) -> str:

@@ -74,7 +74,10 @@ def score_pair(
         detail = {}
     n = {"candidate": candidate.clips(metric.state), "reference": reference.clips(metric.state)}
     notes = []
-    if n["candidate"] != n["reference"]:
+    bare = [name for name, side in zip(names, (candidate, reference), strict=True) if side.statistics]
+    if bare:
+        notes.append(f"{' and '.join(bare)}: a file of mu and sigma, which knows neither clips nor recipe.")
+    elif n["candidate"] != n["reference"]:
         bias = (
             "" if metric.kind in ("property", "unbiased") else f", and {metric.name} depends on their number"
         )
@@ -125,44 +128,20 @@ def score_pair(
 
 def unscored(
     metric: Metric,
-    candidate: Side,
-    reference: Side,
+    n: dict[str, int],
     name: str,
     signature: str,
     reason: str,
     level: float = LEVEL,
     label: str = "",
 ) -> Score:
-    """The Score of a metric that could not be settled: no value, `reason`, n the clips measured."""
-    n = {"candidate": candidate.measured, "reference": reference.measured}
-    return _score(
-        metric,
-        label or metric.name,
-        name,
-        n,
-        signature,
-        value=math.nan,
-        reason=reason,
-        level=level,
-        interval_reason=NO_VALUE,
-        detail={},
-    )
+    """The Score of a metric that could not be settled or measured: no value, `reason`.
 
-
-def needs(metric: Metric, n: dict[str, int], name: str, reason: str, level: float = LEVEL) -> Score:
-    """The Score of a metric that was not measured at all: no value, `reason`, no signature."""
-    return _score(
-        metric,
-        metric.name,
-        name,
-        n,
-        "",
-        value=math.nan,
-        reason=reason,
-        level=level,
-        interval_reason=NO_VALUE,
-        detail={},
-    )
+    n: clips of both sides.
+    """
+    score: dict[str, Any] = {"value": math.nan, "reason": reason, "level": level}
+    score |= {"interval_reason": NO_VALUE, "detail": {}}
+    return _score(metric, label or metric.name, name, n, signature, **score)
 
 
 def _score(
@@ -197,12 +176,14 @@ def _rows(metric: Metric, candidate: Side, reference: Side) -> Detail:
 def _weight(metric: Metric, side: Side) -> int | float:
     """Rows (the weight n) of the metric's state, an integer where it is one."""
     state = side.state(metric.state)
-    n = float(getattr(state, "n", 0.0))
+    n = math.nan if side.statistics else float(getattr(state, "n", 0.0))
     return int(n) if n.is_integer() else n
 
 
 def _floor(metric: Metric, reference: Side, notes: list[str]) -> Detail:
     """The distance between the reference's even and odd blocks; NaN with a note below 2 clips a half."""
+    if reference.statistics:
+        return {"floor": math.nan, "floor_rows": [math.nan, math.nan]}
     halves = [reference.only(range(start, len(reference.blocks), 2)) for start in (0, 1)]
     clips = [half.clips(metric.state) for half in halves]
     floor, reason = (
@@ -220,6 +201,8 @@ def _gate(metric: Metric, side: Side, name: str) -> str:
     """Why this side cannot carry an interval, as a sentence; empty where it can."""
     filled = sum(m > 0 for m in side.block_clips(metric.state))
     clause = ""
+    if side.statistics:
+        return f"{name} is a file of mu and sigma, which knows no clips."
     if filled < MIN_GROUPS:
         if side.sources:
             clause = f"has clips from {filled} sources and an interval needs at least {MIN_GROUPS}"

@@ -481,19 +481,24 @@ class Side:
     """One set's folded states of one feature, in 20 blocks: what a metric sees of a set.
 
     `measured` is the number of clips measured in all; `sources` is True where a block is one source of clips
-    (clips of one photograph, say), so that blocks and not clips are the independent draws.
+    (clips of one photograph, say), so that blocks and not clips are the independent draws; `statistics` where
+    it was read from a file that knows no clips.
     """
 
     blocks: tuple[Fold, ...]
     measured: int
     sources: bool = False
+    statistics: bool = False
     _folded: dict[str, State | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def only(self, indices: Iterable[int]) -> Side:
         """The side with the given blocks only (in block order), the others empty."""
         keep = set(indices)
         return Side(
-            tuple(b if i in keep else Fold() for i, b in enumerate(self.blocks)), self.measured, self.sources
+            tuple(b if i in keep else Fold() for i, b in enumerate(self.blocks)),
+            self.measured,
+            self.sources,
+            self.statistics,
         )
 
     def without(self, index: int) -> Side:
@@ -518,7 +523,7 @@ class Side:
 
         def descend(low: int, high: int, rest: Fold) -> Iterator[Side]:
             if high - low == 1:
-                yield Side((rest,), self.measured, self.sources)
+                yield Side((rest,), self.measured, self.sources, self.statistics)
                 return
             middle = (low + high) // 2
             yield from descend(low, middle, rest + fold(few[middle:high]))

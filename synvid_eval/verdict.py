@@ -3,12 +3,14 @@
 A set is called nearest only where its interval lies wholly below every other set's; else the verdict is "not
 separable", with why. What the evidence does not carry is not said: no metric is called a predictor of
 accuracy, no richness (`better: higher`) is called nearness or set against the reference's, and numbers of
-random networks, which stand in for nothing, get no verdict.
+random networks, which stand in for nothing, get no verdict. Those, and metrics whose weights are missing, are
+spoken of together, once.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +22,7 @@ from synvid_eval.rounding import (
     format_number,
     last_digit,
     score_interval,
+    shown_digit,
     with_unit,
 )
 from synvid_eval.score import Comparison, Score
@@ -27,6 +30,38 @@ from synvid_eval.score import Comparison, Score
 _LONGEST_NAME = 64
 _LONGEST_REASON = 240
 _LISTED = 3
+_NEEDS = "needs weights: "
+
+RANDOM = (
+    "Random networks are for tests, benchmarks and a dry run of the pipeline: their numbers do not stand in "
+    "for FID, FVD or any other number of a trained network."
+)
+"""What numbers of random networks are for; a reader is told once."""
+
+
+def is_random(metric: str) -> bool:
+    """Whether a metric's name says that its network is random (`fid[random-inception]`)."""
+    return "[random" in metric
+
+
+def weights_command(scores: Sequence[Score]) -> str:
+    """The command that gets the weights for want of which none of these scores has a value; empty where that
+    is not what they lack.
+    """
+    reasons = {s.reason or "" for s in scores if finite(s.value) is None}
+    measured = any(finite(s.value) is not None for s in scores)
+    reason = reasons.pop() if len(reasons) == 1 else ""
+    return "" if measured or not reason.startswith(_NEEDS) else one_line(reason.removeprefix(_NEEDS)).strip()
+
+
+def by_command(comparison: Comparison) -> dict[str, list[str]]:
+    """Command → the metrics that lack the weights it gets, in the order in which they were asked for."""
+    found: dict[str, list[str]] = {}
+    for metric, scores in _by_metric(comparison).items():
+        command = weights_command(scores)
+        if command:
+            found.setdefault(command, []).append(metric)
+    return found
 
 
 @dataclass(frozen=True)
@@ -57,25 +92,36 @@ class _Ranked(NamedTuple):
     interval: tuple[float, float] | None
 
     def words(self, unit: str = "") -> str:
-        number = with_unit(format_number(self.point, last_digit(self.interval)), unit)
+        last = last_digit(self.interval)
+        if last is None and self.score.better != "match":
+            last = shown_digit(self.score)
+        number = with_unit(format_number(self.point, last), unit)
         return f"{number} {format_bounds(self.interval)}".strip()
 
 
 def verdicts(comparison: Comparison) -> list[MetricVerdict]:
     """One verdict a metric, in the order in which the metrics were asked for."""
+    reference = short_name(comparison.reference.name)
+    return [_verdict(metric, scores, reference) for metric, scores in _by_metric(comparison).items()]
+
+
+def _by_metric(comparison: Comparison) -> dict[str, list[Score]]:
     by_metric: dict[str, list[Score]] = {}
     for score in comparison.scores:
         by_metric.setdefault(score.metric, []).append(score)
-    reference = short_name(comparison.reference.name)
-    return [_verdict(metric, scores, reference) for metric, scores in by_metric.items()]
+    return by_metric
 
 
-def headline(comparison: Comparison) -> str:
+def headline(comparison: Comparison, *, reasons: bool = True) -> str:
     """The verdicts as a few plain sentences: what can be told, what cannot, what could not be measured.
 
-    Why sets are not separable stands in `verdicts`; here only the metrics are named.
+    Why sets are not separable stands in `verdicts`; here only the metrics are named. reasons: False leaves
+    out what random networks are for and what could not be measured, for a reader who was told that already;
+    nothing may be left then.
     """
-    found = verdicts(comparison)
+    everything = verdicts(comparison)
+    found = [v for v in everything if not (v.measured and is_random(v.metric))]
+    random = [one_line(v.metric) for v in everything if v.measured and is_random(v.metric)]
     alone = len(comparison.candidates) == 1
     told = "; ".join(
         f"{one_line(v.metric)}: {v.sentence}" for v in found if v.measured and (v.separable or alone)
@@ -94,9 +140,13 @@ def headline(comparison: Comparison) -> str:
         if not verdict.measured:
             missing.setdefault(verdict.sentence, []).append(one_line(verdict.metric))
     untold = "; ".join(f"{', '.join(metrics)}: {sentence}" for sentence, metrics in missing.items())
-    if not found:
+    if not everything:
         return f"Nothing was scored against {short_name(comparison.reference.name)}."
-    return " ".join(f"{part}." for part in (told, tied, untold) if part)
+    dry = f"No verdict: {', '.join(random)}" if random else ""
+    if dry and reasons:
+        dry = f"{dry}. {RANDOM.rstrip('.')}"
+    parts = (told, tied, dry, untold if reasons else "")
+    return " ".join(f"{part}." for part in parts if part)
 
 
 def short_name(name: str) -> str:
@@ -125,7 +175,7 @@ def _verdict(metric: str, scores: list[Score], reference: str) -> MetricVerdict:
 def _closest(metric: str, scores: list[Score]) -> str | None:
     """The set with the smallest distance or difference by value alone; None for richness and ties."""
     ranked = sorted((r for r in map(_ranked, scores) if r is not None), key=lambda r: r.point)
-    apt = len({(s.better, s.unit, s.signature) for s in scores}) == 1 and "[random" not in metric
+    apt = len({(s.better, s.unit, s.signature) for s in scores}) == 1 and not is_random(metric)
     if not apt or scores[0].better == "higher" or len(ranked) < 2 or ranked[0].point == ranked[1].point:
         return None
     return ranked[0].score.candidate
@@ -133,12 +183,8 @@ def _closest(metric: str, scores: list[Score]) -> str | None:
 
 def _rank(metric: str, scores: list[Score], reference: str) -> tuple[str, str | None, str | None]:
     """(sentence, nearest, highest) of the scores that have a value."""
-    if "[random" in metric:
-        return (
-            "no verdict: a random network's number stands in for no other and is for tests only",
-            None,
-            None,
-        )
+    if is_random(metric):
+        return "no verdict: the network is random", None, None
     better = scores[0].better
     # Numbers of two recipes are two quantities: their order means nothing.
     if len({(s.better, s.unit, s.signature) for s in scores}) > 1:
@@ -257,7 +303,7 @@ def _alone(score: Score, reference: str) -> str:
     """One set has no rank: its number beside what it is read against."""
     name, unit = short_name(score.candidate), one_line(score.unit)
     if score.better == "match":
-        last = last_digit(score_interval(score))
+        last = shown_digit(score)
         own = finite(score.detail.get("reference"))
         number = with_unit(format_number(finite(score.value), last), unit)
         number = f"{number} {format_bounds(score_interval(score))}".strip()

@@ -17,10 +17,13 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 @pytest.fixture
 def cli_env(tmp_path: Path) -> dict[str, str]:
-    """The environment of real processes: a cache of the test's own, this checkout importable, no color."""
+    """The environment of real processes: a cache of the test's own, no weights, this checkout importable, no
+    color.
+    """
     paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
     own = {
         "SYNVID_EVAL_CACHE": str(tmp_path / "cache"),
+        "SYNVID_EVAL_WEIGHTS": str(tmp_path / "no-weights"),
         "NO_COLOR": "1",
         "PYTHONPATH": os.pathsep.join(paths),
     }
@@ -59,6 +62,7 @@ def test_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No test touches the user's cache."""
+    """No test touches the user's cache, and none sees what weights the machine has."""
     monkeypatch.setenv("SYNVID_EVAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SYNVID_EVAL_WEIGHTS", str(tmp_path / "no-weights"))
     yield

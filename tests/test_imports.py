@@ -17,7 +17,7 @@ ROOT = Path(synvid_eval.__file__).parent
 ROWS = [
     {"__main__"},
     {"cli"},
-    {"comparison", "report", "inspection", "rehearsal", "explanation"},
+    {"comparison", "report", "inspection", "rehearsal", "explanation", "selfcheck"},
     {"estimate"},
     {"measurement"},
     {"worker", "prober"},
@@ -37,6 +37,7 @@ ROWS = [
         "histogram",
         "kernels",
         "networks",
+        "statistics_files",
         "protocols",
         "schemas",
         "extras",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -57,6 +58,32 @@ def scored(
 def test_table(value: float, interval: tuple[float, float] | None, number: str, bounds: str) -> None:
     assert format_value(scored(value, interval)) == number
     assert format_interval(scored(value, interval)) == bounds
+
+
+@pytest.mark.parametrize(
+    ("value", "own", "shown", "own_shown"),
+    [
+        (-13312.3, -13335.9, "-13312", "-13336"),  # not -13300 twice
+        (-13312.34, -13312.91, "-13312.34", "-13312.91"),
+        (10.1, 15.7, "10.1", "15.7"),
+        (1.2834, 1.3041, "1.283", "1.304"),
+        (1.2834, 1.2834, "1.28", "1.28"),
+        (1.2834, math.nextafter(1.2834, 2), "1.28", "1.28"),  # rounding is no difference
+        (0.5, 100.0, "0.500", "100"),
+        (9.98, 10.02, "9.980", "10.020"),
+        (0.0, 1e-7, "0", "1.00e-7"),
+        (0.0, 0.0, "0", "0"),
+        (1e308, -1e308, "1.00e308", "-1.00e308"),
+    ],
+)
+def test_without_an_interval_digits_tell_value_and_reference_apart(
+    value: float, own: float, shown: str, own_shown: str
+) -> None:
+    score = replace(scored(value), detail={"reference": own})
+    assert format_value(score) == shown
+    assert format_number(own, numbers.shown_digit(score)) == own_shown
+    sure = replace(score, interval=(value - 0.3, value + 0.3))  # an interval decides alone
+    assert numbers.shown_digit(sure) == numbers.last_digit(sure.interval)
 
 
 def test_corrected_shares_the_digits_of_its_interval() -> None:

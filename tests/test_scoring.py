@@ -242,7 +242,7 @@ def test_a_detail_that_cannot_be_had_is_left_out():
 
 
 def test_unscored():
-    score = unscored(Motion(), _color(0, 20), _color(1, 20), "made", "motion|x", "No stride.")
+    score = unscored(Motion(), {"candidate": 20, "reference": 20}, "made", "motion|x", "No stride.")
     assert (
         math.isnan(score.value)
         and score.reason == "No stride."

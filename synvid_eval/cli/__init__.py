@@ -31,6 +31,7 @@ COMMANDS = {
     "explain": "Explain a metric, feature, layout, protocol, preset or the sampler: constants, cost.",
     "schema": "Print the JSON Schema of what a command writes.",
     "doctor": "Check this installation, and say how to mend what is missing.",
+    "selfcheck": "Compute known values again with the weights that are here: expected, got, verdict.",
     "weights": "Say which network weights there are; fetch and verify them.",
     "cache": "Say where measurements are kept and how much space they take; remove old ones.",
     "completion": "Print the script that completes commands, options and names in bash, zsh or fish.",

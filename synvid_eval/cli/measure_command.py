@@ -12,6 +12,12 @@ from synvid_eval.cli import common
 @click.command(name="measure")
 @click.argument("set_", type=common.PATH, metavar="SET")
 @click.option("--out", required=True, metavar="F.measured", help="The file to write.")
+@click.option(
+    "--statistics",
+    type=common.PATH,
+    metavar="F.npz",
+    help="Also write mu and sigma of the Inception features, as pytorch-fid reads them.",
+)
 @common.measuring
 @common.listing
 @common.following
@@ -19,6 +25,7 @@ from synvid_eval.cli import common
 def command(
     set_: str,
     out: str,
+    statistics: str | None,
     metrics: str | None,
     settings: tuple[str, ...],
     frames: int | None,
@@ -43,17 +50,24 @@ def command(
     Examples:
       synvid-eval measure ucf101/ --out ucf101.measured
       synvid-eval compare synth/ ucf101.measured
+      synvid-eval measure ucf101/ --metrics fid --out ucf101.measured --statistics ucf101.npz
     """
     from dataclasses import replace
 
     from synvid_eval.comparison import build_recipe, open_all
     from synvid_eval.errors import UsageError
     from synvid_eval.measurement import Measurement, Measurer
+    from synvid_eval.statistics_files import FEATURE, write_statistics
 
     if not out.endswith(".measured"):
         raise UsageError(f"--out {out} does not end in .measured.", f"Give --out {out}.measured.")
-    common.check_outputs(out=out)
+    if statistics is not None and not statistics.endswith(".npz"):
+        raise UsageError(f"--statistics {statistics} does not end in .npz.", "Give F.npz.")
+    common.check_outputs(out=out, statistics=statistics)
     made = build_recipe(common.name_list(metrics), settings, frames, protocol, common.take_networks(running))
+    fid = next((m for m in made.metrics if m.name == "fid"), None) if statistics else None
+    if statistics and (fid is None or made.label(fid) != "fid"):
+        raise UsageError("--statistics wants fid with real weights.", "Give --weights, or see: weights list.")
     with common.Terminal(quiet, verbose) as progress:
         options = common.build_options(progress=progress, verbose=verbose, **running)
         options = replace(options, sampler=made.sampler)
@@ -75,6 +89,8 @@ def command(
         with Measurer(made.features, options) as measurer:
             measured = measurer.measure(videos)
     measured = replace(measured, about={**measured.about, "protocol": made.protocol.name})
+    if fid is not None:
+        write_statistics(str(statistics), measured.sides[FEATURE], fid.state)
     measured.save(out)
     facts = measured.facts
     skipped = f", {len(facts.skipped)} skipped" if facts.skipped else ""

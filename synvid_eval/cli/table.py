@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -19,12 +20,16 @@ _PIPED = 160
 _WITH_CLIPS = 96
 # A set's name keeps at least this many characters, however narrow the terminal is.
 _NAME_LEAST = 12
+_RANDOM = "†"
+_NEEDS = "needs weights"
+_ITSELF = "\0"
 
 
 def print_comparison(comparison: Comparison) -> None:
     """Table, what is missing and why, and the verdict on stdout; colored on a terminal, else plain.
 
-    The value is the corrected one where there is one. On a narrow terminal the column of clips is left out,
+    The value is the corrected one where there is one. Rows of random networks are dim and have a sign; a
+    metric without weights has one row for all sets. On a narrow terminal the column of clips is left out,
     and long names lose their middle; below the table stands what they are. Text is wrapped to a terminal's
     width; what is piped keeps its lines, a sentence each.
     """
@@ -34,7 +39,7 @@ def print_comparison(comparison: Comparison) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from synvid_eval.verdict import headline
+    from synvid_eval.verdict import RANDOM, headline, is_random, weights_command
 
     tty = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if tty else _PIPED
@@ -47,10 +52,19 @@ def print_comparison(comparison: Comparison) -> None:
         left = heading in ("metric", "set")
         table.add_column(heading, justify="left" if left else "right", no_wrap=True, overflow="ellipsis")
     rows: list[tuple[list[str], bool]] = []
+    faint: list[bool] = []
+    several = len(comparison.candidates) > 1
+    random = False
     for metric in comparison.metrics():
         scores = [s for s in comparison.scores if s.metric == metric]
-        for i, score in enumerate(scores):
-            rows.append((_cells(score, first=i == 0)[: len(headings)], i == len(scores) - 1))
+        command, dry = weights_command(scores), is_random(metric)
+        random = random or dry
+        for i, score in enumerate(scores[:1] if command else scores):
+            cells = _cells(score, first=i == 0)[: len(headings)]
+            if command:
+                cells[1:] = ["all sets" if several else cells[1], _NEEDS, "", "", ""][: len(headings) - 1]
+            rows.append((cells, several and i == len(scores) - 1))
+            faint.append(dry or bool(command))
     names = [c[1] for c, _ in rows]
     longest = max(map(cell_len, names), default=0)
     room = width - _beside_names(headings, rows)
@@ -62,8 +76,9 @@ def print_comparison(comparison: Comparison) -> None:
     shown = shortened(names, max(room, _NAME_LEAST))
     # with a height too, or Rich takes 80 columns wherever TERM=dumb
     console = Console(file=out, width=width, height=100, force_terminal=tty, highlight=False)
-    for cells, last in rows:
-        table.add_row(*map(Text, [cells[0], shown[cells[1]], *cells[2:]]), end_section=last)
+    for (cells, last), dim in zip(rows, faint, strict=True):
+        texts = map(Text, [cells[0], shown[cells[1]], *cells[2:]])
+        table.add_row(*texts, end_section=last, style="dim" if dim else None)
     reference = one_line(comparison.reference.name)
     console.print(Text(f"Each set against {reference}"), soft_wrap=not tty)
     console.print(table)
@@ -76,9 +91,13 @@ def print_comparison(comparison: Comparison) -> None:
     )
     if any(s.corrected is not None for s in comparison.scores):
         console.print(Text("* corrected for the bias of few clips, as its interval is"))
+    if random:
+        console.print(Text(f"{_RANDOM} {RANDOM}"), soft_wrap=not tty)
     for line in _missing(comparison):
         console.print(Text(line), soft_wrap=not tty)
-    console.print(Text("\n" + headline(comparison)), soft_wrap=not tty)
+    words = headline(comparison, reasons=False)
+    if words:
+        console.print(Text("\n" + words), soft_wrap=not tty)
     click.echo(out.getvalue(), nl=False)
 
 
@@ -148,19 +167,20 @@ def _cells(score: Score, first: bool) -> list[str]:
         format_interval,
         format_number,
         format_value,
-        last_digit,
-        score_interval,
+        shown_digit,
     )
+    from synvid_eval.verdict import is_random
 
     own, floor = finite(score.detail.get("reference")), finite(score.detail.get("floor"))
     beside = ""
     if own is not None:
-        beside = format_number(own, last_digit(score_interval(score)))
+        beside = format_number(own, shown_digit(score))
     elif floor is not None:
         beside = f"floor {format_number(floor)}"
     unit = f", {one_line(score.unit)}" if score.unit else ""
+    sign = _RANDOM if is_random(score.metric) else ""
     return [
-        f"{one_line(score.metric)} {arrow(score.better)}{unit}" if first else "",
+        f"{one_line(score.metric)}{sign} {arrow(score.better)}{unit}" if first else "",
         one_line(score.candidate),
         format_value(score) if score.corrected is None else f"{format_corrected(score)}*",
         "–" if score.interval is None else format_interval(score),
@@ -170,23 +190,56 @@ def _cells(score: Score, first: bool) -> list[str]:
 
 
 def _missing(comparison: Comparison) -> list[str]:
-    """What is missing and why: a line a metric (first reason, how many more), one a set that has skips."""
+    """What is missing and why: a line a reason with the metrics it is of, one a set that has skips."""
+    from synvid_eval.verdict import by_command
+
+    lines = []
+    without: set[str] = set()
+    for command, metrics in by_command(comparison).items():
+        lines.append(one_line(f"{', '.join(metrics)}: need{'s'[len(metrics) > 1 :]} weights: {command}"))
+        without.update(metrics)
     no_value: dict[str, list[str]] = {}
     no_interval: dict[str, list[str]] = {}
-    for score in comparison.scores:
-        if score.reason:
-            no_value.setdefault(score.metric, []).append(f"{score.candidate}: {score.reason}")
-        elif score.interval is None and score.interval_reason:
-            no_interval.setdefault(score.metric, []).append(score.interval_reason)
-    lines = []
-    for what, found in (("no value", no_value), ("no interval", no_interval)):
-        for metric, reasons in found.items():
-            distinct = list(dict.fromkeys(reasons))
-            more = f" (and {len(distinct) - 1} more like it)" if len(distinct) > 1 else ""
-            lines.append(one_line(f"{metric}: {what}: {distinct[0]}{more}"))
+    for metric in comparison.metrics():
+        reasons: list[str] = []
+        sentences: dict[str, list[str]] = {}
+        for score in (s for s in comparison.scores if s.metric == metric and metric not in without):
+            if score.reason:
+                reasons.append(f"{score.candidate}: {score.reason}")
+            elif score.interval is None:
+                for kind, sentence in _sentences(score):
+                    sentences.setdefault(kind, []).append(sentence)
+        if reasons:
+            no_value.setdefault(_first(reasons), []).append(metric)
+        for found in sentences.values():
+            no_interval.setdefault(_first(found), []).append(metric)
+    for reason, metrics in no_value.items():
+        lines.append(one_line(f"{', '.join(metrics)}: no value: {reason}"))
+    for reason, metrics in no_interval.items():
+        who = metrics[0].partition("[")[0] if len(metrics) == 1 else "each"
+        lines.append(one_line(f"{', '.join(metrics)}: no interval: {reason.replace(_ITSELF, who)}"))
     for side in [*comparison.candidates, comparison.reference]:
         if side.skipped:
             first = "; ".join(f"{s['id']}: {s['reason']}" for s in side.skipped[:3])
             more = f"; and {len(side.skipped) - 3} more" if len(side.skipped) > 3 else ""
             lines.append(one_line(f"{side.name}: {len(side.skipped)} skipped: {first}{more}"))
     return lines
+
+
+def _first(reasons: Sequence[str]) -> str:
+    distinct = list(dict.fromkeys(reasons))
+    return distinct[0] + (f" (and {len(distinct) - 1} more like it)" if len(distinct) > 1 else "")
+
+
+def _sentences(score: Score) -> list[tuple[str, str]]:
+    """Each sentence of why a score has no interval, as (its kind, itself).
+
+    The metric's own name is a sign in them, so that metrics with one reason are seen to have it; the kind is
+    the sentence without candidate and numbers.
+    """
+    name = re.escape(score.metric.partition("[")[0])
+    out = []
+    for sentence in re.split(r"(?<=\.) (?=\S)", (score.interval_reason or "").strip()):
+        general = re.sub(rf"(?<= and ){name}(?= needs at least )", _ITSELF, sentence)
+        out.append((re.sub(r"\d+", "#", general.removeprefix(f"{score.candidate} ")), general))
+    return [pair for pair in out if pair[1]]

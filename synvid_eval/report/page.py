@@ -1,7 +1,8 @@
 """The page of a comparison: the verdict first, then every score with its recipe.
 
 `page` is a pure function of the comparison's JSON: `compare --html F` and `report FILE.json --html F` write
-the same bytes. It recomputes nothing that was measured and shows whatever keys a run happens to have.
+the same bytes. It recomputes nothing that was measured and shows whatever keys a run happens to have. Numbers
+of random networks stand apart, striped; where Fréchet distances have no interval, kernel distances lead.
 """
 
 from __future__ import annotations
@@ -20,7 +21,16 @@ from markupsafe import Markup
 from synvid_eval import rounding, verdict
 from synvid_eval.errors import one_line
 from synvid_eval.report import document, svg
-from synvid_eval.rounding import MISSING, finite, finite_pair, format_bounds, format_number, last_digit
+from synvid_eval.rounding import (
+    MISSING,
+    finite,
+    finite_pair,
+    format_bounds,
+    format_number,
+    last_digit,
+    shown_digit,
+    typographic,
+)
 from synvid_eval.score import Comparison, Score, SetFacts, dump_json, read_comparison
 
 _ABOUT = {
@@ -40,6 +50,8 @@ _ABOUT = {
     "kid": "Kernel distance (unbiased MMD²) between features of single frames; it may fall below 0.",
     "kvd": "Kernel distance (unbiased MMD²) between features of clips; it may fall below 0.",
 }
+# The kernel distance of the same features, to be read where a Fréchet distance has no interval.
+_UNBIASED = {"fid": "kid", "fvd": "kvd"}
 # Shown in columns or pictures of their own.
 _SHOWN = {
     "reference",
@@ -160,6 +172,8 @@ class _Metric:
     key: str
     notes: list[str]
     sentence: str
+    random: bool
+    command: str
     figures: list[_Figure] = field(default_factory=list)
     extra_head: list[str] = field(default_factory=list)
     extra_rows: list[list[str]] = field(default_factory=list)
@@ -207,6 +221,7 @@ class _View:
         # name.
         self.by_name = {s.name: s for s in reversed(self.sets)}
         self.verdicts = {v.metric: v for v in verdict.verdicts(comparison)}
+        self.names, self.led = self.order()
 
     def context(self) -> dict[str, Any]:
         comparison = self.comparison
@@ -216,7 +231,9 @@ class _View:
         if command is not None and not isinstance(command, str):
             command = " ".join(map(str, command)) if isinstance(command, list) else json.dumps(command)
         warnings = [text for key in ("warnings", "notes") for text in _texts(run.pop(key, None))]
-        metrics = [self.metric(name, i) for i, name in enumerate(comparison.metrics())]
+        metrics = [self.metric(name, i) for i, name in enumerate(self.names)]
+        scored = [m for m in metrics if not m.random and not m.command]
+        random = [m for m in metrics if m.random and not m.command]
         levels = {s.level for s in comparison.scores}
         return {
             "title": f"{self.question()} · synvid-eval",
@@ -231,7 +248,16 @@ class _View:
                 "rows": [self.reference, *self.sets],
             },
             "metrics": metrics,
-            "overview": self.overview(metrics),
+            "scored": scored,
+            "overview": self.overview(scored),
+            "led": self.why_led(),
+            "random": random,
+            "random_overview": self.overview(random),
+            "random_sentence": verdict.RANDOM,
+            "needs": [
+                {"command": command, "metrics": names}
+                for command, names in verdict.by_command(comparison).items()
+            ],
             "unmeasured": self.unmeasured(),
             "signatures": self.signatures(long),
             "command": command,
@@ -252,6 +278,35 @@ class _View:
     def scores(self, metric: str) -> list[Score]:
         return [s for s in self.comparison.scores if s.metric == metric]
 
+    def order(self) -> tuple[list[str], list[tuple[str, str]]]:
+        """The metrics in the order of the page, and the pairs (kernel distance, Fréchet distance) where the
+        first was put before the second because that has no interval.
+        """
+        names, led = self.comparison.metrics(), []
+        for name in list(names):
+            kind, bracket, rest = name.partition("[")
+            kernel = _UNBIASED.get(kind, "") + bracket + rest
+            unsure = any(finite(s.value) is not None and _bounds(s) is None for s in self.scores(name))
+            if not unsure or kernel not in names or not self.verdicts[kernel].measured:
+                continue
+            led.append((kernel, name))
+            if names.index(kernel) > names.index(name):
+                names.remove(kernel)
+                names.insert(names.index(name), kernel)
+        return names, led
+
+    def why_led(self) -> str:
+        """Why kernel distances lead, in a sentence; empty where none does, or of random networks only."""
+        pairs = [(k, f) for k, f in self.led if not verdict.is_random(f)]
+        if not pairs:
+            return ""
+        order = " and ".join(f"{kernel} stands before {frechet}" for kernel, frechet in pairs)
+        have = "have" if len(pairs) > 1 else "has"
+        return (
+            f"{order}: {' and '.join(f for _, f in pairs)} {have} no interval here, and a Fréchet distance is "
+            "biased upward where clips are few; a kernel distance is unbiased, so it can be read at small n."
+        )
+
     def overview(self, metrics: Sequence[_Metric]) -> list[dict[str, Any]]:
         found: dict[tuple[str, str], Score] = {}
         for each in self.comparison.scores:
@@ -266,10 +321,8 @@ class _View:
                         {"missing": "not asked for" if score is None else "not measured", "best": ""}
                     )
                 else:
-                    main = rounding.typographic(
-                        rounding.format_corrected(score) or rounding.format_value(score)
-                    )
-                    interval = rounding.typographic(rounding.format_interval(score))
+                    main = typographic(rounding.format_corrected(score) or rounding.format_value(score))
+                    interval = typographic(rounding.format_interval(score))
                     best = _best(metric.verdict, one.name)
                     cells.append({"missing": "", "main": main, "interval": interval, "best": best})
             rows.append({"set": one, "cells": cells})
@@ -289,7 +342,7 @@ class _View:
             state, badge = "missing", "not measured"
         elif found.separable:
             state, badge = "told", "nearest" if found.nearest is not None else "highest"
-        elif "[random" in name:
+        elif verdict.is_random(name):
             badge = "random network"
         elif len(scores) == 1:
             badge = "one set"
@@ -301,7 +354,7 @@ class _View:
             unit=unit,
             arrow=rounding.arrow(better),
             arrow_words=rounding.arrow_words(better),
-            about=_ABOUT.get(name, ""),
+            about=_ABOUT.get(name.partition("[")[0], ""),
             state=state,
             badge=badge,
             verdict=found,
@@ -311,6 +364,8 @@ class _View:
             key=key,
             notes=shared,
             sentence=_after_badge(found.sentence),
+            random=verdict.is_random(name),
+            command=verdict.weights_command(scores),
             figures=self.figures(measured, identity),
             extra_head=extra_head,
             extra_rows=extra_rows,
@@ -343,7 +398,7 @@ class _View:
             columns.append(picture)
         if better != "lower" and any(_reference(s) is not None for s in scores):
             columns.append(
-                _Column("Reference’s own", lambda s: _number(format_number(_reference(s), _last(s))))
+                _Column("Reference’s own", lambda s: _number(format_number(_reference(s), shown_digit(s))))
             )
         if better == "match":
             columns.append(_Column("Difference", _difference_cell))
@@ -397,22 +452,27 @@ class _View:
         if any(beside(s) is not None for s in scores):
             floor = "the floor (two halves of the reference against each other; for orientation, no test)"
             words.append("dashed: " + (floor if better == "lower" else "the reference’s own value"))
+        if better == "lower" and any((_floor(s) or 0) < 0 for s in scores):
+            words.append("an unbiased floor may fall below 0")
         words += ["logarithmic scale"] if log else []
         axis = svg.strip_axis(scale)
         return _Column("Picture of the row", cell, numeric=False, axis=axis), "; ".join(words) + "."
 
     def own(self, scores: Sequence[Score], better: str) -> str:
+        digits = [d for s in scores if _bounds(s) is None and (d := shown_digit(s)) is not None]
         for score in scores:
             if better == "lower" and _floor(score) is not None:
-                return f"floor {format_number(_floor(score))}"
+                return f"floor {typographic(format_number(_floor(score)))}"
             if better != "lower" and _reference(score) is not None:
-                return f"{format_number(_reference(score), _last(score))} itself"
+                last = min([d for d in [shown_digit(score)] if d is not None] + digits, default=None)
+                return f"{typographic(format_number(_reference(score), last))} itself"
         return MISSING
 
     def unmeasured(self) -> list[dict[str, str]]:
+        lacking = {m for names in verdict.by_command(self.comparison).values() for m in names}
         grouped: dict[tuple[str, str], list[str]] = {}
         for score in self.comparison.scores:
-            if finite(score.value) is None:
+            if finite(score.value) is None and score.metric not in lacking:
                 reason = score.reason or "no reason given"
                 grouped.setdefault((score.metric, reason), []).append(verdict.short_name(score.candidate))
         out = []
@@ -426,7 +486,7 @@ class _View:
     def signatures(self, long: Any) -> list[dict[str, Any]]:
         longs = long if isinstance(long, Mapping) else {}
         out = []
-        for metric in self.comparison.metrics():
+        for metric in self.names:
             short = list(dict.fromkeys(s.signature for s in self.scores(metric) if s.signature))
             whole = longs.get(metric)
             parts = whole.split("|") if isinstance(whole, str) else _texts(whole)
@@ -649,10 +709,6 @@ def _bounds(score: Score) -> tuple[float, float] | None:
     return rounding.score_interval(score)
 
 
-def _last(score: Score) -> int | None:
-    return last_digit(_bounds(score))
-
-
 def _reference(score: Score) -> float | None:
     return finite(score.detail.get("reference"))
 
@@ -673,7 +729,7 @@ def _difference_cell(score: Score) -> _Cell:
 
 
 def _number(text: str) -> _Cell:
-    return _Cell(rounding.typographic(text))
+    return _Cell(typographic(text))
 
 
 def _clips(score: Score) -> str:

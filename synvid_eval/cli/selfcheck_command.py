@@ -1,0 +1,117 @@
+"""`synvid-eval selfcheck`: known values computed again, with the weights that are installed."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from synvid_eval.cli import common, names
+from synvid_eval.errors import known_error, one_line
+
+if TYPE_CHECKING:
+    from synvid_eval.selfcheck import Outcome
+
+WIDTH = 100
+
+
+@click.command(name="selfcheck")
+@click.option(
+    "--weights",
+    metavar="DIR|NAME=FILE",
+    shell_complete=names.folder,
+    help="Where network weights lie: a folder, or inception=FILE,i3d=FILE (see: weights list).",
+)
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda[:N]|mps",
+    help="Where networks run.",
+)
+@click.option(
+    "--all", "everything", is_flag=True, help="Also what takes minutes on a CPU (about 5 on one core)."
+)
+@common.outputs("json")
+@common.talking
+def command(
+    weights: str | None, device: str, everything: bool, json: str | None, quiet: bool, verbose: bool
+) -> None:
+    """Compute known values again and compare: numbers that others published or that mathematics gives.
+    Checks whose weights are not here are listed as not run. -v shows what each proves, its source, and why
+    its tolerance is what it is; so does the JSON.
+
+    Exit code 0 if nothing failed (what was not run did not fail), 4 if only checks of weights failed, 1 if
+    one did that needs none.
+
+    \b
+    Examples:
+      synvid-eval selfcheck
+      synvid-eval selfcheck --all --device cuda --json selfcheck.json
+    """
+    from synvid_eval import selfcheck
+    from synvid_eval.networks import loading
+    from synvid_eval.score import dump_json
+
+    def say(text: str) -> None:
+        if not quiet:
+            click.echo(f"  {text}", err=True)
+
+    common.check_outputs(json=json)
+    place = loading.device(device)
+    outcomes: list[Outcome] = []
+    for outcome in selfcheck.run(weights, place, everything, say):
+        outcomes.append(outcome)
+        if json != "-":
+            click.echo(_text(outcome, verbose))
+    code = selfcheck.exit_code(outcomes)
+    if json:
+        document = {"ok": not code, "device": place, "versions": selfcheck.versions()}
+        checks = {"checks": [o.to_dict() for o in outcomes]}
+        common.write_text(dump_json(document | checks), json)
+    if json != "-":
+        click.echo("\n" + _summary(outcomes, place))
+    if code:
+        failed = [o for o in outcomes if o.verdict == "FAILED"]
+        error = known_error(code, f"Failed: {'; '.join(o.name for o in failed)}.", _cure(failed))
+        if json == "-":  # stdout holds the one document already
+            click.echo(f"synvid-eval: {error}", err=True)
+            raise SystemExit(error.code)
+        raise error
+
+
+def _cure(failed: Sequence[Outcome]) -> str:
+    if files := list(dict.fromkeys(o.needs for o in failed if o.needs)):
+        return f"Are the weights the right ones? synvid-eval weights verify {' '.join(files)}"
+    return "Please report it with the output of: synvid-eval selfcheck --json - and synvid-eval doctor"
+
+
+def _number(value: float) -> str:
+    return f"{value:.10g}"
+
+
+def _text(one: Outcome, verbose: bool) -> str:
+    """An outcome in lines: verdict and name; expected, got; where it failed or verbose, what it is about."""
+    seen = one.note if one.got is None else f"got {_number(one.got)}"
+    expected = f"expected {_number(one.expected)} ± {one.tolerance:.3g}, {one_line(seen)}"
+    if verbose:
+        expected += f" ({one.seconds:.1f} s)"
+    facts = [f"{expected}."]
+    if verbose or one.verdict == "FAILED":
+        facts += [f"Shows: {one.proves}.", f"Source: {one.source}.", f"Tolerance: {one.because}."]
+    blanks = " " * 9
+    lines = [textwrap.fill(f, WIDTH, initial_indent=blanks, subsequent_indent=blanks + "  ") for f in facts]
+    return "\n".join([f"{one.verdict:<9}{one.name}", *lines])
+
+
+def _summary(outcomes: Sequence[Outcome], place: str) -> str:
+    count = {v: sum(o.verdict == v for o in outcomes) for v in ("ok", "FAILED", "not run")}
+    text = f"{count['ok']} ok, {count['FAILED']} FAILED, {count['not run']} not run, on {place}."
+    lacking = dict.fromkeys(o.needs for o in outcomes if o.verdict == "not run" and not o.weights)
+    if lacking:
+        text += f"\nTo run the others: synvid-eval weights fetch {' '.join(lacking)}"
+    if any(o.verdict == "not run" and o.weights for o in outcomes):
+        text += "\nTo run the long ones, too: synvid-eval selfcheck --all"
+    return text

@@ -1,0 +1,446 @@
+"""Known values: numbers that others have published, or that mathematics gives, computed again here.
+
+A check runs the package's own code on made input, with the weights that are installed, and holds the result
+against a number that does not come from this package. What needs no weights always runs. What needs a file of
+weights runs where that file is there and is what its hash says: these checks could not be run where the
+package was written, and are how a user sees that network, preprocessing and distance together give the
+numbers of the field.
+
+Weights that a user names and that are not known (`--weights i3d=FILE`) are held against the same values:
+other weights give other values, and the check says FAILED, as it should.
+
+Published values carry the last digits of the machine they were made on; each tolerance says why it is what it
+is. An FVD between frames that are all black and frames that are all white has no covariance: it is the
+squared distance of two rows, and so a test of preprocessing and network alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synvid_eval.errors import WeightsError, one_line
+from synvid_eval.metrics.frechet import frechet
+from synvid_eval.networks import weights as files
+from synvid_eval.states import Moments
+
+Verdict = Literal["ok", "FAILED", "not run"]
+Say = Callable[[str], None]
+
+COMMON_METRICS = "JunyaoHu/common_metrics_on_video_quality, README (StyleGAN-V's file)"
+FIXTURE = "8 clips of black frames against 8 of white ones, 64 × 64"
+EQUAL = (
+    "the source says that its numbers move by about 1 between versions of PyTorch; its own differ by 0.13 %"
+)
+SPREAD = 0.005
+"""Of the value: tolerance of the black and white clips."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a check may use: verified weights (file and identity; empty where it needs none), a device.
+
+    say: takes a line about how far a long check is.
+    """
+
+    weights: str = ""
+    file: str = ""
+    device: str = "cpu"
+    say: Say = lambda _: None
+
+
+@dataclass(frozen=True)
+class Check:
+    """A known value. expected ± tolerance (absolute); `because`: why that tolerance. needs: name of the known
+    weights file, or "". heavy: minutes on a CPU, so only with `--all`; `cost` says how long.
+    """
+
+    name: str
+    proves: str
+    source: str
+    expected: float
+    tolerance: float
+    because: str
+    compute: Callable[[Place], float]
+    needs: str = ""
+    heavy: bool = False
+    cost: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A check that was looked at. got: None where it was not run or gave an error. note: why, or "".
+
+    weights: identity of the file that ran, or "". seconds: what it took.
+    """
+
+    name: str
+    proves: str
+    source: str
+    expected: float
+    tolerance: float
+    because: str
+    needs: str
+    weights: str
+    got: float | None
+    verdict: Verdict
+    note: str
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready plain data."""
+        return asdict(self)
+
+
+def run(
+    given: str | None = None,
+    device: str = "auto",
+    everything: bool = False,
+    say: Say = lambda _: None,
+    checks: Sequence[Check] | None = None,
+) -> Iterator[Outcome]:
+    """Runs the checks one after the other and gives each outcome as soon as it is there.
+
+    given: where weights lie, as `--weights` takes it. device: as `--device`. everything: heavy ones, too.
+    checks: in place of `CHECKS`.
+
+    Raises UsageError for a device that is not there, or where `given` cannot be read.
+    """
+    from synvid_eval.networks import loading
+
+    place = loading.device(device)
+    list(files.sources(given))  # what cannot be read is said before anything runs
+    for check in CHECKS if checks is None else checks:
+        yield _look(check, given, place, everything, say)
+
+
+def _look(check: Check, given: str | None, device: str, everything: bool, say: Say) -> Outcome:
+    def outcome(verdict: Verdict, got: float | None = None, note: str = "", found: str = "") -> Outcome:
+        facts = {k: v for k, v in vars(check).items() if k in Outcome.__dataclass_fields__}
+        seconds = time.monotonic() - began
+        return Outcome(**facts, weights=found, got=got, verdict=verdict, note=note, seconds=seconds)
+
+    began = time.monotonic()
+    identity = file = ""
+    if check.needs:
+        network = files.known(check.needs).network
+        try:
+            found = files.locate(network, given, check.needs)
+        except files.MissingWeights:
+            return outcome("not run", note=f"needs weights: synvid-eval weights fetch {check.needs}")
+        except WeightsError as error:
+            return outcome("FAILED", note=str(error))
+        if found.name not in (None, check.needs):
+            return outcome("not run", note=f"--weights names {found.name}, this one needs {check.needs}")
+        identity, file = found.identity, str(found.file)
+    if check.heavy and not everything:
+        return outcome("not run", note=f"{check.cost}: synvid-eval selfcheck --all", found=identity)
+    try:
+        got = check.compute(Place(identity, file, device, say))
+    except Exception as error:  # a check that breaks is a check that failed; the others go on
+        return outcome("FAILED", note=f"{type(error).__name__}: {one_line(error)}", found=identity)
+    if not math.isfinite(got):
+        return outcome("FAILED", note=f"gave {got}", found=identity)
+    good = abs(got - check.expected) <= check.tolerance
+    return outcome("ok" if good else "FAILED", got, found=identity)
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> int:
+    """0: nothing failed; 4: what failed needs weights; 1: something failed that needs none."""
+    failed = [o for o in outcomes if o.verdict == "FAILED"]
+    return 0 if not failed else 4 if all(o.needs for o in failed) else 1
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    names = ("torch", "torchvision", "pytorch-fid", "numpy", "scipy")
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+# Without weights ------------------------------------------------------------------------------------------
+
+
+def standard_normals(place: Place) -> float:
+    """Fréchet distance of N(0, I) and N(1, I) in 2048 dimensions."""
+    eye, zero = np.eye(2048), np.zeros(2048)
+    return frechet(Moments.of_parts(1, zero, eye), Moments.of_parts(1, zero + 1, eye), 0).distance
+
+
+def diagonals(place: Place) -> float:
+    """Fréchet distance of diag(1, 4, 9) and diag(4, 1, 16) with means that differ by (1, 2, 2)."""
+    one = Moments.of_parts(1, np.zeros(3), np.diag([1.0, 4.0, 9.0]))
+    other = Moments.of_parts(1, np.array([1.0, 2.0, 2.0]), np.diag([4.0, 1.0, 16.0]))
+    return frechet(one, other, 0).distance
+
+
+def three_images(place: Place) -> float:
+    """The entry of the covariance that is farthest from 0.25; NaN where a mean is not 0.5."""
+    images = np.stack([np.full((4, 4, 3), value) for value in (0.0, 0.5, 1.0)])
+    moments = Moments.of_rows(images.mean((1, 2)))
+    entries = moments.covariance(1).ravel()
+    right = np.allclose(moments.mean, 0.5, rtol=0, atol=1e-12)
+    return float(entries[np.abs(entries - 0.25).argmax()]) if right else math.nan
+
+
+def beside_pytorch_fid(place: Place) -> float:
+    """Our Fréchet distance over pytorch-fid's, of the same 4,000 and 3,000 rows of 256 values."""
+    from pytorch_fid.fid_score import calculate_frechet_distance  # type: ignore[import-untyped]
+
+    from synvid_eval.networks.threads import one_thread
+
+    rng = np.random.default_rng(2023)
+    mixed = rng.normal(size=(256, 256)) / 16
+    rows = [rng.normal(size=(4000, 256)) @ mixed, rng.normal(0.1, 1.2, size=(3000, 256)) @ mixed]
+    with one_thread():
+        stats = [(r.mean(0), np.cov(r, rowvar=False)) for r in rows]
+        theirs = calculate_frechet_distance(*stats[0], *stats[1])
+    return frechet(Moments.of_rows(rows[0]), Moments.of_rows(rows[1])).distance / float(theirs)
+
+
+def spread(place: Place, network: str) -> float:
+    """How far a random network's rows lie apart, over their size (both root mean squares), on frames of our
+    generators.
+    """
+    from synvid_eval.networks import loading, random
+
+    made = random.inputs(network).numpy()
+    rows = loading.run(network, made, weights="random:0", device=place.device).astype(np.float64)
+    return float(np.sqrt((rows - rows.mean(0)).var(0).mean() / (rows**2).mean()))
+
+
+# Inception ------------------------------------------------------------------------------------------------
+
+_loads = threading.Lock()
+
+
+def frames_for_inception() -> NDArray[np.uint8]:
+    """Four made frames uint8 [4, 240, 320, 3], coarse and fine detail, always the same."""
+    rng = np.random.default_rng(3)
+    coarse = rng.integers(0, 256, (4, 24, 32, 3)).repeat(10, axis=1).repeat(10, axis=2)
+    return np.clip(coarse + rng.normal(0, 12, coarse.shape), 0, 255).astype(np.uint8)
+
+
+def inception_beside_pytorch_fid(place: Place) -> float:
+    """Largest difference between our 2048 features and those of pytorch-fid's own network (on the CPU,
+    float32) with the same file, of four made frames. Without a file both have random weights, and the
+    difference is in units of the largest feature, for these come out some 10 times as large.
+    """
+    from pathlib import Path
+
+    import pytorch_fid.inception as peer  # type: ignore[import-untyped]
+    import torch
+
+    from synvid_eval.features.inception import Inception
+    from synvid_eval.networks import random
+    from synvid_eval.networks.loading import exact
+    from synvid_eval.networks.threads import one_thread
+
+    feature = Inception(weights=place.weights or "random:0", file=place.file, device=place.device)
+    frames = frames_for_inception()
+    ours = feature.rows(np.stack([feature.view()(frame) for frame in frames]))
+    if place.weights:
+        data = files.read(Path(place.file), place.weights)
+        tensors = files.state_dict(data, place.file)
+    else:
+        tensors = random.random_state("inception", 0)
+    with _loads, one_thread(), exact(), torch.inference_mode():
+        fetch = peer.load_state_dict_from_url
+        peer.load_state_dict_from_url = lambda *_, **__: tensors  # the file that is here, not one fetched
+        try:
+            network = peer.InceptionV3([3]).eval()
+        finally:
+            peer.load_state_dict_from_url = fetch
+        x = torch.from_numpy(frames).permute(0, 3, 1, 2).float().div(255)
+        theirs = network(x)[0].squeeze(3).squeeze(2).numpy()
+    return float(np.abs(ours - theirs).max() / (1 if place.weights else np.abs(theirs).max()))
+
+
+# I3D ------------------------------------------------------------------------------------------------------
+
+
+def black_and_white(place: Place, frames: int, protocol: str) -> float:
+    """FVD of clips of that many black frames and as many white ones, 64 × 64 pixels, 8 of each.
+
+    All clips of a side are the same: one goes through the network.
+    """
+    rows = [_constant_row(place.weights, place.file, place.device, protocol, frames, v) for v in (0, 255)]
+    one, other = (Moments.of_rows(np.repeat(row, 8, axis=0)) for row in rows)
+    return frechet(one, other, 0).distance
+
+
+@functools.lru_cache(maxsize=32)
+def _constant_row(
+    weights: str, file: str, device: str, protocol: str, frames: int, value: int
+) -> NDArray[np.float32]:
+    from synvid_eval.features.i3d import I3D
+
+    feature = I3D(weights=weights, file=file, device=device, protocol=protocol)
+    view = feature.view()(np.full((64, 64, 3), value, np.uint8))
+    return feature.rows(feature.clip([view] * frames)[None])
+
+
+NOISE_CLIPS = 128
+
+SAY_EVERY = 10.0
+"""Seconds between two lines of a long check."""
+
+
+def noise_clips(seed: int, clips: int = NOISE_CLIPS) -> Iterator[NDArray[np.float32]]:
+    """The clips float32 [1, 3, 16, 224, 224] in 0 … 1 of RandomState(seed).rand(clips, 16, 224, 224, 3), one
+    after the other.
+    """
+    drawn = np.random.RandomState(seed)
+    for _ in range(clips):
+        yield drawn.rand(1, 16, 224, 224, 3).astype(np.float32).transpose(0, 4, 1, 2, 3)
+
+
+def noise(place: Place) -> float:
+    """FVD of two sets of 128 clips of noise in 0 … 1, which the network takes as they are."""
+    from synvid_eval.networks import loading
+
+    sides: list[Moments] = []
+    began = said = time.monotonic()
+    for seed in (1, 2):
+        rows = []
+        for i, clip in enumerate(noise_clips(seed)):
+            rows.append(loading.run("i3d", clip, weights=place.weights, file=place.file, device=place.device))
+            done, now = NOISE_CLIPS * len(sides) + i + 1, time.monotonic()
+            if now - said >= SAY_EVERY:
+                said, left = now, (now - began) / done * (2 * NOISE_CLIPS - done)
+                place.say(f"{done} of {2 * NOISE_CLIPS} clips, about {left:.0f} s left")
+        sides.append(Moments.of_rows(np.concatenate(rows)))
+    return frechet(sides[0], sides[1], 1).distance
+
+
+def _black_and_white(frames: int, expected: float) -> Check:
+    return Check(
+        f"FVD of black and white clips of {frames} frames, protocol styleganv",
+        "I3D's file, the scaling of frames, padding in time and the mean over time",
+        f"{COMMON_METRICS}: {FIXTURE}",
+        expected,
+        SPREAD * expected,
+        EQUAL,
+        functools.partial(black_and_white, frames=frames, protocol="styleganv"),
+        needs="i3d",
+    )
+
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        "Fréchet distance of N(0, I) and N(1, I), 2048 dimensions",
+        "the distance at the size and rank of FID",
+        "closed form; pytorch-fid, tests/test_fid_score.py",
+        2048.0,
+        1e-8,
+        "float64, and the trace term is 0: rounding of 2048 sums",
+        standard_normals,
+    ),
+    Check(
+        "Fréchet distance of two diagonal Gaussians",
+        "mean term 9 and trace term 3",
+        "closed form: diag(1, 4, 9), diag(4, 1, 16), means (1, 2, 2) apart",
+        12.0,
+        1e-12,
+        "float64 rounding",
+        diagonals,
+    ),
+    Check(
+        "moments of three images",
+        "mean 0.5, covariances divided by n − 1",
+        "pytorch-fid, tests/test_fid_score.py: constant images 0, 0.5, 1 by their channels' means",
+        0.25,
+        1e-12,
+        "float64 rounding",
+        three_images,
+    ),
+    Check(
+        "Fréchet distance over that of pytorch-fid",
+        "the same number as the matrix square root gives, from the same rows",
+        "the installed pytorch-fid: 4,000 and 3,000 rows of 256 values",
+        1.0,
+        1e-6,
+        "digits that a matrix square root of a well-conditioned product keeps, with room",
+        beside_pytorch_fid,
+    ),
+    *(
+        Check(
+            f"random network {network}: spread of its rows over their size",
+            "different frames give different features (a collapsed network gives next to nothing)",
+            "this package: random networks are calibrated to values of order 1",
+            0.5,
+            0.45,
+            "of order 1 is all that is asked",
+            functools.partial(spread, network=network),
+        )
+        for network in ("inception", "i3d")
+    ),
+    Check(
+        "Inception beside pytorch-fid's network, random weights",
+        "graph, resize and scale of protocol pytorch; fused layers and this device change no more",
+        "the installed pytorch-fid with the same tensors: largest difference of 4 × 2048 features, over the "
+        "largest of them",
+        0.0,
+        1e-4,
+        "float32 sums in another order, through 48 layers",
+        inception_beside_pytorch_fid,
+    ),
+    Check(
+        "Inception beside pytorch-fid's network, pretrained weights",
+        "FID's features are those of pytorch-fid",
+        "the installed pytorch-fid with the same file: largest difference of 4 × 2048 features",
+        0.0,
+        1e-4,
+        "float32 sums in another order; features are of order 1",
+        inception_beside_pytorch_fid,
+        needs="inception",
+    ),
+    Check(
+        "FVD of black and white clips of 15 frames, the original code's word",
+        "it is the network of the original FVD: a known wrong port gives 219",
+        "google-research, frechet_video_distance: 16 videos of 15 frames, 64 × 64, “should be around 131”",
+        131.0,
+        5.0,
+        "“around”; StyleGAN-V's file gives 133.7 here, by the source of the next ones",
+        functools.partial(black_and_white, frames=15, protocol="styleganv"),
+        needs="i3d",
+    ),
+    _black_and_white(10, 569.2296293622766),
+    _black_and_white(15, 133.70311962583372),
+    _black_and_white(16, 152.91750309134142),
+    _black_and_white(30, 151.25648496845326),
+    *(
+        Check(
+            f"FVD of black and white clips of {frames} frames, protocol videogpt",
+            "our own I3D with VideoGPT's file is the network of FVD",
+            "the same README: with this file results are “almost identical” to those above",
+            expected,
+            2 * SPREAD * expected,
+            "as above, and “almost identical” in place of a number",
+            functools.partial(black_and_white, frames=frames, protocol="videogpt"),
+            needs="i3d-videogpt",
+        )
+        for frames, expected in ((16, 152.91750309134142), (30, 151.25648496845326))
+    ),
+    Check(
+        "FVD of two sets of 128 clips of noise",
+        "I3D's file and the Fréchet distance of fewer rows than dimensions",
+        "universome/fvd-comparison: RandomState(1), RandomState(2), as 0 … 1; TensorFlow gives 10.138085",
+        10.138084766713924,
+        1e-3,
+        "the source's two implementations agree to 1e-6; float32 sums and its matrix square root add some",
+        noise,
+        needs="i3d",
+        heavy=True,
+        cost="256 clips of 224 × 224, about 5 minutes on one CPU core",
+    ),
+)
+"""All checks, in the order they are run."""

@@ -1,0 +1,104 @@
+"""Files of `mu` and `sigma`: the Gaussian of a set's Inception features, as pytorch-fid keeps it.
+
+A side of a comparison for `fid` only: such a file knows neither its clips nor their number, so it has no
+interval and no floor, and nothing but its maker says which frames and weights it was made of. By definition
+sigma has ddof 1 (pytorch-fid: `np.cov`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synvid_eval import archive
+from synvid_eval.errors import DataError
+from synvid_eval.score import SetFacts
+from synvid_eval.states import Fold, Moments, Side
+
+FEATURE = "inception"
+DIM = 2048
+_CURE = "pytorch-fid --save-stats DIR F.npz writes one, and so does measure --statistics F.npz."
+
+# The weight that stands for an unknown number of rows, more than there are dimensions.
+_MANY = 2.0**26
+
+
+class _Given(Moments):
+    """Moments whose covariance is the given one, whatever the divisor."""
+
+    __slots__ = ("sigma",)
+
+    sigma: NDArray[np.float64]
+
+    def covariance(self, ddof: int) -> NDArray[np.float64]:
+        """The file's sigma."""
+        return np.array(self.sigma)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """A file that was read. mu: float64 [2048]; sigma: float64 [2048, 2048], symmetric."""
+
+    facts: SetFacts
+    mu: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+
+    def side(self, state: str) -> Side:
+        """The side that a metric on that state sees."""
+        moments = _Given.of_parts(_MANY, self.mu, self.sigma * _MANY)
+        moments.sigma = self.sigma
+        return Side((Fold({state: moments}, {state: 0}),), 0, statistics=True)
+
+
+def is_statistics(location: str) -> bool:
+    """Whether a location is a `.npz` file with `mu` and `sigma` and without `frames`."""
+    if not location.endswith(".npz") or not os.path.isfile(location):
+        return False
+    try:
+        with zipfile.ZipFile(location) as file:
+            names = {n.removesuffix(".npy") for n in file.namelist()}
+    except (OSError, zipfile.BadZipFile):
+        return False
+    return {"mu", "sigma"} <= names and "frames" not in names
+
+
+def read_statistics(path: str | os.PathLike[str], name: str) -> Statistics:
+    """The file's Gaussian. DataError where it cannot be read, or is of another shape or not finite."""
+    where = os.fspath(path)
+    try:
+        data = Path(path).read_bytes()
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            mu, sigma = (np.asarray(file[key], np.float64) for key in ("mu", "sigma"))
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{where} cannot be read as mu and sigma: {error}.", _CURE) from None
+    if mu.shape != (DIM,) or sigma.shape != (DIM, DIM):
+        raise DataError(
+            f"{where} holds mu {list(mu.shape)}, sigma {list(sigma.shape)}; wanted [{DIM}], [{DIM}, {DIM}].",
+            _CURE,
+        )
+    if not (np.isfinite(mu).all() and np.isfinite(sigma).all()):
+        raise DataError(f"{where}: mu or sigma is not finite.", _CURE)
+    fingerprint = hashlib.blake2b(data, digest_size=8).hexdigest()
+    return Statistics(SetFacts(name, where, fingerprint, 0, 0), mu, (sigma + sigma.T) / 2)
+
+
+def write_statistics(path: str | os.PathLike[str], side: Side, state: str) -> None:
+    """Writes `mu` and `sigma` (ddof 1) of a side's state as `.npz` (aside, then renamed).
+
+    Raises DataError below 2 rows.
+    """
+    moments = side.moments(state)
+    if moments is None or moments.n < 2:
+        rows = 0 if moments is None else moments.n
+        raise DataError(f"{rows:g} frames have no covariance.", "Measure a set of two frames or more.")
+    out = io.BytesIO()
+    np.savez(out, mu=moments.mean, sigma=moments.covariance(1))
+    archive.write_bytes(Path(path), out.getvalue())
