@@ -53,11 +53,15 @@ def _inline(text: str) -> list[nodes.Node]:
 
 
 def _paragraphs(text: str) -> list[nodes.Node]:
-    """Paragraphs; indented ones (formulas) keep their lines."""
+    """Paragraphs and lists; indented ones (formulas) keep their lines."""
     out: list[nodes.Node] = []
     for one in filter(None, text.split("\n\n")):
         if one.startswith(" "):
             out.append(nodes.literal_block(text=one, language="none"))
+        elif one.startswith("- "):
+            items = [" ".join(i.split()) for i in one.removeprefix("- ").split("\n- ")]
+            paragraphs = [nodes.paragraph("", "", *_inline(i)) for i in items]
+            out.append(nodes.bullet_list("", *(nodes.list_item("", p) for p in paragraphs)))
         else:
             out.append(nodes.paragraph("", "", *_inline(" ".join(one.split()))))
     return out
@@ -118,7 +122,8 @@ class HelpStep(Directive):
         from synvid_eval.cli import group
 
         command: click.Command = group
-        context = click.Context(group, info_name="synvid-eval", terminal_width=90)
+        settings = {**group.context_settings, "terminal_width": 90}
+        context = click.Context(group, info_name="synvid-eval", **settings)
         for name in self.arguments:
             assert isinstance(command, click.Group)
             found = command.get_command(context, name)

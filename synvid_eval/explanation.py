@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import math
 import time
 import typing
 from collections.abc import Callable, Sequence
@@ -23,9 +24,13 @@ from numpy.typing import NDArray
 from synvid_eval import features as feature_room
 from synvid_eval import knobs, protocols
 from synvid_eval import metrics as metric_room
-from synvid_eval.errors import UsageError, nearest
+from synvid_eval.errors import UsageError, WeightsError, nearest
+from synvid_eval.features import i3d, inception
 from synvid_eval.features.base import Feature
+from synvid_eval.features.network import NetworkFeature, Networks
 from synvid_eval.generators import presets
+from synvid_eval.metrics import fvd
+from synvid_eval.networks.weights import known
 from synvid_eval.randomness import address
 from synvid_eval.video import layouts, lists
 from synvid_eval.video import sampling as sampling_module
@@ -43,6 +48,14 @@ PLACES = {
 }
 # A cost is the least of the times that fit into this [s], five at least: machines have other things to do.
 TIMED = 0.3
+# Knobs of features that run a network which options of their own set.
+_OPTIONS = {
+    "weights": "by --weights or --features",
+    "precision": "fp32, bf16; by --precision",
+    "file": "by --weights",
+    "device": "by --device",
+    "batch": "0 and more; by --batch-size",
+}
 _ASKED = {
     "measured": "give the file as the SET",
     "cut": "give cut:MOVIE?seconds=4 as the SET (seconds > 0, in quotes)",
@@ -145,7 +158,7 @@ knobs only are independent draws; one preset with a knob changed keeps all that 
 def names() -> dict[str, list[str]]:
     """Everything that can be explained: name → kinds (a metric and its feature may have one name)."""
     found: dict[str, list[str]] = {}
-    for kind, known in (
+    for kind, group in (
         ("metric", metric_room.registry.names()),
         ("feature", feature_room.registry.names()),
         ("sampler", [Sampler.name]),
@@ -153,7 +166,7 @@ def names() -> dict[str, list[str]]:
         ("protocol", list(protocols.PROTOCOLS)),
         ("preset", presets.names()),
     ):
-        for name in known:
+        for name in group:
             found.setdefault(name, []).append(kind)
     return found
 
@@ -163,9 +176,9 @@ def explain(name: str, timed: bool = True) -> list[Explanation]:
 
     timed: measure what it costs here (a second or two).
     """
-    known = names()
-    if name not in known:
-        raise UsageError(f"Nothing is called {name!r}.", nearest(name, known))
+    kinds = names()
+    if name not in kinds:
+        raise UsageError(f"Nothing is called {name!r}.", nearest(name, kinds))
     makers: dict[str, Callable[[], Explanation]] = {
         "metric": lambda: _metric(name, timed),
         "feature": lambda: _feature(name, timed),
@@ -174,7 +187,7 @@ def explain(name: str, timed: bool = True) -> list[Explanation]:
         "protocol": lambda: _protocol(name),
         "preset": lambda: _preset(name, timed),
     }
-    return [makers[kind]() for kind in known[name]]
+    return [makers[kind]() for kind in kinds[name]]
 
 
 def _metric(name: str, timed: bool) -> Explanation:
@@ -183,7 +196,8 @@ def _metric(name: str, timed: bool) -> Explanation:
     about, essay = _essay(kind)
     words = {
         "property": "property: a number of each set alone, to be set beside the reference's",
-        "distance": "distance: a number of two sets",
+        "distance": "distance: a number of two sets, biased upward where clips are few",
+        "unbiased": "unbiased: a distance of two sets that is right in the mean at any number of clips",
         "richness": "richness: a number of each set alone that depends on its number of clips",
     }
     better = {
@@ -196,10 +210,15 @@ def _metric(name: str, timed: bool) -> Explanation:
         "better": better[kind.better],
         "unit": kind.unit or "none",
         "feature": f"{kind.feature} (looks at {feature.looks_at}; see: explain {kind.feature})",
-        "weights": "needs none",
-        "interval": _gates(kind.__module__),
+        "weights": _weights(feature),
+        "interval": _gates(kind),
         "revision": str(kind.revision),
     }
+    if issubclass(feature, NetworkFeature) and (choices := _choices(feature, "protocol")):
+        facts["protocols"] = (
+            f"{', '.join(choices)} (--set {name}.protocol={choices[-1]}; "
+            f"every constant: explain {kind.feature})"
+        )
     constants = [*_constants(kind, name), *_constants(feature, f"{name} (feature {kind.feature})")]
     constants += _constants(Sampler, "sampler")
     return Explanation(name, "metric", about, facts, essay, constants, _cost(feature) if timed else "")
@@ -218,9 +237,9 @@ def _feature(name: str, timed: bool) -> Explanation:
         "looks at": what[kind.looks_at],
         "gives": inspect.cleandoc(kind.__doc__ or ""),
         "used by": ", ".join(users) or "no metric",
-        "weights": "needs none",
+        "weights": _weights(kind),
         "revision": str(kind.revision),
-    }
+    } | _network_protocols(kind)
     constants = [*_constants(kind, name), *_constants(Sampler, "sampler")]
     return Explanation(name, "feature", about, facts, essay, constants, _cost(kind) if timed else "")
 
@@ -262,8 +281,11 @@ def _protocol(name: str) -> Explanation:
     for target, values in found.knobs.items():
         if target == Sampler.name:  # all of it stands above
             continue
-        kind = feature_room.registry.get(target)
-        constants += [c for c in _constants(kind, target, values) if c.name in values]
+        # as with --set, the metric's knob comes before that of its feature
+        for room in (metric_room.registry, feature_room.registry):
+            if target in room.names():
+                kind = room.get(target)
+                constants += [c for c in _constants(kind, target, values) if c.name in values]
     return Explanation(name, "protocol", found.about, facts, found.essay, constants)
 
 
@@ -321,11 +343,82 @@ def _split(text: str) -> tuple[str, str]:
     return " ".join(about.split()), essay.strip()
 
 
-def _gates(module: str) -> str:
-    """The thresholds above which a metric's interval is given, from its module's INTERVAL_… constants."""
-    found = vars(importlib.import_module(module)).items()
+def _weights(kind: type[Feature]) -> str:
+    """Which known files a feature's network needs, by protocol, and the command that gets them."""
+    if not issubclass(kind, NetworkFeature):
+        return "needs none"
+    by_file: dict[str, list[str]] = {}
+    make: Any = kind  # not every network has protocols
+    for protocol in _choices(kind, "protocol"):
+        by_file.setdefault(make(protocol=protocol).wanted_weights(), []).append(protocol)
+    texts = []
+    for name in by_file or [kind().wanted_weights()]:
+        one = known(name)
+        whose = f" for {', '.join(by_file[name])}" if len(by_file) > 1 else ""
+        texts.append(f"{name} ({one.file}, {one.size_text}, {one.hash_text}){whose}")
+    get = f"synvid-eval weights fetch {' '.join(by_file) or kind().wanted_weights()}"
+    return f"{'; '.join(texts)}. To get them: {get}. Without: --features random, for a dry run only"
+
+
+def _choices(kind: type, name: str) -> Sequence[str]:
+    found = [f.metadata.get("choices") or () for f in fields(kind) if f.name == name]
+    return found[0] if found else ()
+
+
+def _network_protocols(kind: type[Feature]) -> dict[str, str]:
+    """What each protocol of a network's feature does to a frame and a covariance, every constant of it."""
+    if issubclass(kind, inception.Inception):
+        ways = {
+            "pytorch": "bilinear between pixel centers (half-pixel grid), no antialias",
+            "clean": "bicubic, a = −0.5, widened where the image shrinks (antialias), each channel in "
+            "floating point, never rounded, cut to 0…255",
+            "tf": "bilinear on the grid i · scale from the first pixel's center, scale in float32, no "
+            "antialias",
+        }
+        found = {}
+        for name, (factor, offset) in inception.RANGE.items():
+            scale = f"x · {_fraction(factor)} − {-offset:g}, x in 0…255"
+            found[f"protocol {name}"] = f"whole frame to {_square(inception.SIDE)}, {ways[name]}; {scale}"
+        return found | {"rows": f"{inception.FEATURES} pooled values, one row a looked-at frame"}
+    if issubclass(kind, i3d.I3D):
+        side, square = i3d.SIDE, _square(i3d.SIDE)
+        ways = {
+            "styleganv": f"whole frame squashed to {square}, bilinear, half-pixel centers, no antialias",
+            "videogpt": f"shorter side to {side}, longer to ⌈side · {side} / shorter⌉, bilinear, half-pixel "
+            f"centers, no antialias; center crop {square} from ⌊(side − {side}) / 2⌋",
+            "cdfvd": "shorter side to 128, bilinear with antialias, center crop 128 × 128; then squashed to "
+            f"{square}, bilinear, no antialias",
+        }
+        found = {
+            f"protocol {name}": f"{way}; x · 2/255 − 1, x in 0…255; covariances of fvd divided by "
+            f"{'n − 1' if fvd.DDOF[name] else 'n'}"
+            for name, way in ways.items()
+        }
+        run = f"16 frames at stride 1 (sampler.length; {i3d.LEAST_FRAMES} at least)"
+        return found | {"rows": f"400 logits, averaged over time, one row a run of {run}"}
+    return {}
+
+
+def _square(side: int) -> str:
+    return f"{side} × {side}"
+
+
+def _fraction(factor: float) -> str:
+    """A factor as the fraction that it is."""
+    return next(f"{n}/{d}" for d in (255, 128) for n in (1, 2) if math.isclose(factor, n / d))
+
+
+def _gates(kind: type) -> str:
+    """The thresholds above which a metric's interval is given, from the INTERVAL_… constants of its module
+    and of those that its bases are defined in.
+    """
+    found: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        found |= vars(importlib.import_module(base.__module__))
     gates = [
-        f"{v:g} {k.removeprefix('INTERVAL_').lower().replace('_', ' ')}" for k, v in found if _gate(k, v)
+        f"{v:g} {k.removeprefix('INTERVAL_').lower().replace('_', ' ')}"
+        for k, v in found.items()
+        if _gate(k, v)
     ]
     text = " and ".join(g.replace("rows per dimension", "rows a dimension") for g in gates)
     text = text.replace("clips per dimension", "clips a dimension")
@@ -343,7 +436,10 @@ def _constants(kind: Any, of: str, other: typing.Mapping[str, Any] | None = None
         default = (other or {}).get(f.name, f.default)
         meta = f.metadata
         unit, meaning = str(meta.get("unit") or ""), str(meta.get("help") or "")
-        out.append(Constant(of, f.name, default, _allowed(meta), unit, meaning))
+        allowed = _allowed(meta)
+        if issubclass(kind, NetworkFeature) and f.name in _OPTIONS:
+            allowed = _OPTIONS[f.name]
+        out.append(Constant(of, f.name, default, allowed, unit, meaning))
     return out
 
 
@@ -364,23 +460,38 @@ def _cost(kind: type[Feature]) -> str:
 
     A metric costs what its feature costs, so both say the same number, which is measured once.
     """
-    feature = kind()
+    feature, with_what, least = kind(), "", 5
+    if isinstance(feature, NetworkFeature):
+        feature, with_what = _running(feature)
+        least = 2
     frames = _made_clip()
     ref = ClipRef("made", "memory", "", 0, fps=25.0)
     worker = Worker([feature], Sampler(), 0, frames)
     task = clip_task(ref, [feature.name])
     arrays, _ = worker.measure(task)
     took: list[float] = []
-    while len(took) < 5 or sum(took) < TIMED:
+    while len(took) < least or sum(took) < TIMED:
         began = time.perf_counter()
         worker.measure(task)
         took.append(time.perf_counter() - began)
     kept = sum(a.nbytes for a in arrays.values())
     return (
         f"The feature {feature.name} takes {1000 * min(took):.1f} ms a clip of 320 × 240 on one core of this "
-        f"machine, beyond decoding (the least of several, timed now), and keeps {kept / 1024:.1f} KiB of "
-        "statistics a clip"
+        f"machine{with_what}, beyond decoding (the least of several, timed now), and keeps {kept / 1024:.1f} "
+        "KiB of statistics a clip"
     )
+
+
+def _running(feature: NetworkFeature) -> tuple[NetworkFeature, str]:
+    """The feature with the weights that are here, else with random ones, and words that say which."""
+    try:
+        ready, which = Networks().decide(feature), "the weights that are here"
+    except WeightsError:
+        ready = Networks(features="random").decide(feature)
+        same = "StyleGAN-V's own file takes longer" if feature.name == "i3d" else "they take the same time"
+        which = f"random weights, since there are no others here ({same})"
+    place = "" if ready.device == "cpu" else f" and its {ready.device}"
+    return ready, f"{place}, with {which}"
 
 
 def _made_clip() -> NDArray[np.uint8]:

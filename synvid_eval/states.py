@@ -84,8 +84,8 @@ class Moments:
 
     Merged by Chan's rule (Chan, Golub, LeVeque 1979), centred throughout: no raw second moments, so nothing
     cancels. Few rows are kept as rows until their moments are smaller than they are (a saved state then stays
-    small); they are folded one part after the other, so the result is the same bits whether or not a state
-    was saved in between.
+    small); they are folded in one piece, so the result is the same bits whether or not a state was saved in
+    between.
     """
 
     __slots__ = ("_folded", "_rows", "dim")
@@ -134,14 +134,18 @@ class Moments:
 
     def _fold(self) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
         total = self._unparked()
-        for rows in self._rows:
-            exact = _here(rows).astype(np.float64)
+        if self._rows:
+            exact = self._exact_rows()
             mean = exact.mean(axis=0)
             exact -= mean
-            total = _chan(total, (float(len(rows)), mean, exact.T @ exact))
+            total = _chan(total, (float(len(exact)), mean, exact.T @ exact))
         if total is None:
             return 0.0, np.zeros(self.dim), np.zeros((self.dim, self.dim))
         return total
+
+    def _exact_rows(self) -> NDArray[np.float64]:
+        rows: NDArray[np.float64] = np.concatenate([_here(r) for r in self._rows], dtype=np.float64)
+        return rows
 
     def _unparked(self) -> tuple[float, NDArray[np.float64], NDArray[np.float64]] | None:
         if self._folded is None:
@@ -161,21 +165,15 @@ class Moments:
                 out._folded = n, mean, park.put(_packed(scatter))
         rows = [r for r in self._rows if not isinstance(r, Parked)]
         if len(rows) == len(self._rows) and sum(r.nbytes for r in rows) >= Park.LEAST:
-            whole = park.put(np.concatenate(rows))
-            size, at = whole.dtype.itemsize * self.dim, whole.offset
-            parts = []
-            for part in rows:
-                parts.append(Parked(park, at, whole.dtype, part.shape))
-                at += size * len(part)
-            out._rows = tuple(parts)
+            out._rows = (park.put(np.concatenate(rows)),)
         return out
 
     def centered_rows(self) -> NDArray[np.float64] | None:
         """All rows minus their mean, float64 [n, d], where every row is still kept; else None."""
         if self._folded is not None or not self._rows:
             return None
-        exact = np.concatenate([_here(r) for r in self._rows]).astype(np.float64)
-        exact -= self.mean
+        exact = self._exact_rows()
+        exact -= exact.mean(axis=0)
         return exact
 
     def __add__(self, other: Self) -> Self:
@@ -201,11 +199,14 @@ class Moments:
         """Mean [d]; zeros when empty."""
         if self._folded is not None and not self._rows:
             return self._folded[1]
-        n, mean = (0.0, np.zeros(self.dim)) if self._folded is None else self._folded[:2]
-        for rows in self._rows:
-            n += len(rows)
-            mean = mean + (_here(rows).astype(np.float64).mean(axis=0) - mean) * (len(rows) / n)
-        return mean
+        if not self._rows:
+            return np.zeros(self.dim)
+        exact = self._exact_rows()
+        own = exact.mean(axis=0)
+        if self._folded is None:
+            return own
+        n, mean = self._folded[:2]
+        return mean + (own - mean) * (len(exact) / (n + len(exact)))
 
     def covariance(self, ddof: int) -> NDArray[np.float64]:
         """Scatter / (n − ddof), [d, d]; NaN where n ≤ ddof."""
@@ -228,7 +229,6 @@ class Moments:
             out["scatter"] = _here(scatter) if isinstance(scatter, Parked) else _packed(scatter)
         if self._rows:
             out["rows"] = np.concatenate([_here(r) for r in self._rows])
-            out["parts"] = np.array([len(r) for r in self._rows], np.int64)
         return out
 
     @classmethod
@@ -240,8 +240,7 @@ class Moments:
             scatter = _square(np.asarray(arrays["scatter"], np.float64), dim)
             out._folded = (float(arrays["n"][0]), np.array(arrays["mean"], np.float64), scatter)
         if "rows" in arrays:
-            rows = np.asarray(arrays["rows"])
-            out._rows = tuple(np.split(rows, np.cumsum(arrays["parts"].astype(np.int64))[:-1]))
+            out._rows = (np.asarray(arrays["rows"]),)
         return out
 
 

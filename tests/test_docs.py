@@ -47,7 +47,8 @@ def parse(line: str) -> click.Context:
     args = list(lexer)[1:]
     ends = [i for i, a in enumerate(args) if a and set(a) <= set("|>;")]
     args = args[: ends[0]] if ends else args
-    context = click.Context(group, info_name="synvid-eval")
+    # click keeps a command's help option from the first context on: let it be the one that users have
+    context = click.Context(group, info_name="synvid-eval", **group.context_settings)
     command: click.Command = group
     while isinstance(command, click.Group) and args and not args[0].startswith("-"):
         found = command.get_command(context, args[0])
@@ -63,7 +64,7 @@ def parse(line: str) -> click.Context:
     ("page", "needed"),
     [
         ("commands.md", list(COMMANDS)),
-        ("metrics.md", list(registry.names())),
+        ("metrics.md", [*registry.names(), "inception", "i3d"]),
         ("sets.md", [*LAYOUTS, "measured"]),
         ("protocols.md", list(protocols.PROTOCOLS)),
     ],
@@ -167,3 +168,6 @@ def test_the_pages_build_without_a_warning_and_ask_nobody_for_anything(tmp_path:
         assert not re.findall(r"<link[^>]+stylesheet[^>]+href=[\"'](?:https?:)?//", text), page
     assert "quantisation variance" in (out / "metrics.html").read_text()  # the module's own essay is there
     assert "--max-skipped" in (out / "commands.html").read_text()
+    metrics = (out / "metrics.html").read_text()
+    for word in ("⌈side · 224 / shorter⌉", "x · 1/128 − 1", "6726825d0af5f729", "selfcheck"):
+        assert word in metrics, word

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from synvid_eval.score import Comparison, Score, SetFacts
-from synvid_eval.verdict import absolute, headline, verdicts
+from synvid_eval.verdict import RANDOM, absolute, by_command, headline, verdicts, weights_command
 
 N = {"candidate": 100, "reference": 100}
 
@@ -295,6 +295,54 @@ def test_headline() -> None:
         "Not separable: tubelet (closest in value: a). fid, fvd: could not be measured: needs weights."
     )
     assert headline(comparison()) == "Nothing was scored against ucf101."
+
+
+def test_random_networks_are_spoken_of_once() -> None:
+    names = ("fid[random-inception]", "kid[random-inception]")
+    for sets in ("a", "ab"):
+        scores = [distance(s, 3.1 + i, metric=m) for i, s in enumerate(sets) for m in (*names, "color")]
+        text = headline(comparison(*scores))
+        assert text.count(f"No verdict: {', '.join(names)}. {RANDOM}") == 1
+        assert text.count("random network") + text.count("Random network") == 1
+        assert all(text.count(name) == 1 for name in names)
+        short = headline(comparison(*scores), reasons=False)
+        assert short.endswith(f"No verdict: {', '.join(names)}.")
+    lacking = [distance("a", math.nan, metric=names[0], reason="no frames")]
+    assert headline(comparison(*lacking)) == f"{names[0]}: could not be measured: no frames."
+    assert headline(comparison(*lacking), reasons=False) == ""
+
+
+def test_unbiased_distances_are_ranked_by_the_interval_around_their_value() -> None:
+    def kid(name: str, value: float, half: float) -> Score:
+        n: dict[str, Any] = {"metric": "kid", "unit": "", "corrected": None, "signature": "kid|1"}
+        score = distance(name, value, value - half, value + half, **n)
+        return dataclasses.replace(score, value=value, detail={"floor": -0.0036})
+
+    (found,) = verdicts(comparison(kid("a", -0.002, 0.003), kid("b", 0.15, 0.04)))
+    assert found.nearest == "a"
+    assert found.sentence == ("a is nearest to ucf101 (-0.002 [-0.005, 0.001]; next b 0.15 [0.11, 0.19])")
+    (found,) = verdicts(comparison(kid("a", 0.12, 0.03), kid("b", 0.15, 0.04)))
+    assert (found.nearest, found.closest) == (None, "a")
+    (found,) = verdicts(comparison(kid("a", 0.15, 0.04)))
+    assert found.sentence == "a lies 0.15 [0.11, 0.19] from ucf101; between two halves of ucf101: -0.00360"
+
+
+def test_richness_without_an_interval_shows_what_differs() -> None:
+    score = Score("a", "diversity", -13333.3, "nats", "higher", N, "d", detail={"reference": -13268.4})
+    (found,) = verdicts(comparison(score))
+    assert found.sentence == "a -13333 nats"
+
+
+def test_commands_that_get_weights() -> None:
+    needs = {"reason": "needs weights: synvid-eval weights fetch i3d"}
+    fid = [distance(s, math.nan, metric="fid", **needs) for s in "ab"]
+    kid = [distance(s, math.nan, metric="kid", **needs) for s in "ab"]
+    assert weights_command(fid) == "synvid-eval weights fetch i3d"
+    assert by_command(comparison(*fid, *kid)) == {"synvid-eval weights fetch i3d": ["fid", "kid"]}
+    assert weights_command([fid[0], distance("b", 3, metric="fid")]) == ""
+    assert weights_command([distance("a", math.nan, reason="no frames")]) == ""
+    assert weights_command([fid[0], distance("b", math.nan, reason="no frames")]) == ""
+    assert weights_command([]) == ""
 
 
 def test_hostile_names_stay_one_short_line() -> None:

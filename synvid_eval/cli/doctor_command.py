@@ -29,6 +29,12 @@ NEEDED = {
     "jinja2": "jinja2",
     "pandas": "pandas",
 }
+# known weights file → what runs on it
+_METRICS = {
+    "inception": ("fid", "kid", "diversity"),
+    "i3d": ("fvd", "kvd"),
+    "i3d-videogpt": ("i3d.protocol=videogpt or cdfvd",),
+}
 CODECS = ("h264", "hevc", "mpeg4", "vp9", "av1", "ffv1", "gif")
 
 
@@ -191,25 +197,31 @@ def _devices() -> list[Check]:
     limits = {k: v for k in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS") if (v := os.environ.get(k))}
     if limits:
         out.append(Check("threads", "ok", ", ".join(f"{k}={v}" for k, v in limits.items())))
-    return [*out, Check("device", "ok", _accelerator())]
+    return [*out, _accelerator()]
 
 
-def _accelerator() -> str:
-    """What torch finds; nothing here needs it yet."""
-    suffix = "no metric of this version needs one"
+def _accelerator() -> Check:
+    """What torch finds: where `--device auto` runs networks."""
     if reason := _tried("torch"):
-        return f"cpu (torch cannot be imported: {reason}; {suffix})"
+        cure = f"{Path(sys.executable).name} -m pip install --upgrade torch"
+        found = f"none for networks: torch cannot be imported: {reason}; the weight-free metrics run"
+        return Check("device", "warning", found, cure)
     try:
         import torch
 
+        version = f"torch {torch.__version__}"
         if torch.cuda.is_available():
-            names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
-            return f"cuda: {names} (torch {torch.__version__}; {suffix})"
+            names = ", ".join(
+                f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())
+            )
+            return Check("device", "ok", f"networks run on {names} ({version}, CUDA {torch.version.cuda})")
         if torch.backends.mps.is_available():
-            return f"mps (torch {torch.__version__}; {suffix})"
-        return f"cpu (torch {torch.__version__} finds no CUDA or MPS; {suffix})"
+            return Check("device", "ok", f"networks run on mps ({version})")
+        lacks = "finds no CUDA device" if torch.version.cuda else "is built without CUDA"
+        return Check("device", "ok", f"networks run on the cpu ({version} {lacks}, and there is no MPS)")
     except Exception as error:  # a driver may fail in any way
-        return f"cpu (torch cannot tell: {type(error).__name__}: {error}; {suffix})"
+        found = f"torch cannot tell: {type(error).__name__}: {error}"
+        return Check("device", "warning", found, "give --device cpu")
 
 
 def _cache(folder: str | None) -> list[Check]:
@@ -238,4 +250,35 @@ def _cache(folder: str | None) -> list[Check]:
 
 
 def _weights() -> list[Check]:
-    return [Check("weights", "ok", "needs none in this version")]
+    """Which known files are there and what their hash says, which are missing, which are wrong."""
+    from synvid_eval.errors import SynvidEvalError, WeightsError
+    from synvid_eval.networks.weights import FILES, MissingWeights, folder_of, locate
+
+    there, missing, wrong = [], [], []
+    try:
+        folder = folder_of()
+        for one in FILES:
+            try:
+                found = locate(one.network, None, one.name)
+            except MissingWeights:
+                missing.append(one.name)
+            except WeightsError as error:
+                wrong.append(Check(f"weights {one.name}", "warning", error.message, error.hint))
+            else:
+                if found.name == one.name:
+                    there.append(f"{one.name} ({found.file})")
+                else:
+                    text = f"{one.name}: in its place {found.file}"
+                    there.append(text if found.name else f"{text}, of unknown hash")
+    except SynvidEvalError as error:  # $SYNVID_EVAL_WEIGHTS cannot be read
+        return [Check("weights", "warning", error.message, error.hint)]
+    parts = [f"verified: {', '.join(there)}"] if there else []
+    if missing:
+        parts.append(f"not in {folder}: {', '.join(missing)}")
+    cure = ""
+    if missing:
+        whose = {n for one in FILES if one.name in missing for n in _METRICS[one.name]}
+        names = [n for n in dict.fromkeys(m for ms in _METRICS.values() for m in ms) if n in whose]
+        cure = f"if you want {', '.join(names)}: synvid-eval weights fetch {' '.join(missing)}"
+    first = Check("weights", "ok", "; ".join(parts) or "none of the known files is what it should be", cure)
+    return [first, *wrong]

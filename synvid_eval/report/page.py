@@ -301,9 +301,10 @@ class _View:
         if not pairs:
             return ""
         order = " and ".join(f"{kernel} stands before {frechet}" for kernel, frechet in pairs)
+        unsure = " and ".join(frechet for _, frechet in pairs)
         have = "have" if len(pairs) > 1 else "has"
         return (
-            f"{order}: {' and '.join(f for _, f in pairs)} {have} no interval here, and a Fréchet distance is "
+            f"{order}: {unsure} {have} no interval here, and a Fréchet distance is "
             "biased upward where clips are few; a kernel distance is unbiased, so it can be read at small n."
         )
 

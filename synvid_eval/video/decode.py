@@ -190,7 +190,8 @@ class VideoFile:
                             self._note(_turn_note(frame))
                         seen = True
                     except (av.FFmpegError, ValueError, MemoryError) as error:
-                        raise Unreadable.because(error, f"frame {count}: ") from None
+                        # which frame is wanted first is no matter of the file's
+                        raise Unreadable.because(error, f"frame {count}: " if seen else "") from None
                     yield count, pixels
                 count += 1
                 if count >= self.total:

@@ -213,6 +213,13 @@ def read_folder(root: Path, layout: str = "auto", fps: float | None = None) -> L
     found = walk(root)
     unnumbered = sorted(f for f, names in found.pictures.items() if not _numbered(names))
     frames_like = bool(found.pictures) and not unnumbered and "" not in found.pictures
+    if layout == "auto" and found.videos and (frames := _frames_beside(found)):
+        pictures = sum(len(found.pictures[f]) for f in frames)
+        raise DataError(
+            f"{root} holds {count_of(len(found.videos), 'video')} and {count_of(len(frames), 'folder')} of "
+            f"numbered pictures ({count_of(pictures, 'picture')}): which are the clips?",
+            f"Say it: --layout {_layout_of(found.videos)} takes the videos, --layout frames the folders.",
+        )
     if layout == "auto" and not found.videos and frames_like and found.archives:
         raise DataError(
             f"{root} holds {count_of(len(found.pictures), 'folder')} of numbered pictures and "
@@ -227,17 +234,8 @@ def read_folder(root: Path, layout: str = "auto", fps: float | None = None) -> L
         return _frame_folders(root, found, 25.0 if fps is None else fps)
     if not found.videos:
         raise DataError(*_nothing(root, found))
-    depths = {v.count("/") for v in found.videos}
-    tops = {v.split("/")[0] for v in found.videos if "/" in v}
     if layout == "auto":
-        if depths == {0}:
-            layout = "flat"
-        elif depths <= {1, 2} and {t.lower() for t in tops} <= SPLITS:
-            layout = "splits"
-        elif depths == {1}:
-            layout = "classes"
-        else:
-            layout = "nested"
+        layout = _layout_of(found.videos)
     videos = found.videos
     if layout == "flat":
         videos = [v for v in videos if "/" not in v]
@@ -247,7 +245,8 @@ def read_folder(root: Path, layout: str = "auto", fps: float | None = None) -> L
         videos = [v for v in videos if "/" in v and v.split("/")[0].lower() in SPLITS]
     if not videos:
         raise DataError(
-            f"0 of the {len(found.videos)} videos under {root} lie as in layout {layout}: {LAYOUTS[layout]}.",
+            f"{root} holds {count_of(len(found.videos), 'video')}, but none as in layout {layout}: "
+            f"{LAYOUTS[layout]}.",
             "Leave --layout away to see what is recognised.",
         )
     clips, skipped = _clips(root, videos, "file", _LABELS[layout], None)
@@ -262,6 +261,38 @@ def read_folder(root: Path, layout: str = "auto", fps: float | None = None) -> L
     if left:
         said += f"; {count_of(left, 'video')} elsewhere left out by --layout {layout}"
     return Listing(layout, said, clips, (*skipped, *found.passed_over(videos)))
+
+
+def _layout_of(videos: list[str]) -> str:
+    """The layout of videos by their relative POSIX paths."""
+    depths = {v.count("/") for v in videos}
+    tops = {v.split("/")[0].lower() for v in videos if "/" in v}
+    if depths == {0}:
+        return "flat"
+    if depths <= {1, 2} and tops <= SPLITS:
+        return "splits"
+    return "classes" if depths == {1} else "nested"
+
+
+def _frames_beside(found: Found) -> list[str]:
+    """Folders of numbered pictures that may be clips as well as the videos, and are no previews of them.
+
+    Pictures are previews where each is named after a video: as any video of the set, or, in its folder, with
+    something behind its name.
+    """
+    stems = {PurePosixPath(v).stem for v in found.videos}
+    here: dict[str, list[str]] = {}
+    for video in found.videos:
+        folder, _, name = video.rpartition("/")
+        here.setdefault(folder, []).append(os.path.splitext(name)[0])
+    return [
+        folder
+        for folder, names in sorted(found.pictures.items())
+        if _numbered(names)
+        and not all(
+            os.path.splitext(n)[0] in stems or n.startswith(tuple(here.get(folder, ()))) for n in names
+        )
+    ]
 
 
 _LABELS: dict[str, Callable[[PurePosixPath], str | None]] = {
@@ -310,6 +341,8 @@ def _frame_folders(root: Path, found: Found, fps: float) -> Listing:
     clips = tuple(ClipRef(clip_id(name), c.kind, c.path, fps=fps) if c.id == "." else c for c in clips)
     pictures = sum(map(len, found.pictures.values()))
     said = f"{count_of(len(clips), 'frame folder')}, {count_of(pictures, 'picture')}, at {fps:g} frames/s"
+    if found.videos:
+        said += f"; {count_of(len(found.videos), 'video')} beside them left out"
     return Listing("frames", said, clips, (*skipped, *found.passed_over(folders)))
 
 

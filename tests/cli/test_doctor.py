@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -14,9 +15,19 @@ from tests.conftest import Run
 
 
 def test_this_installation_is_sound(run_cli: Run) -> None:
-    done = run_cli("doctor")
+    place = {"SYNVID_EVAL_WEIGHTS": "no-such-folder"}
+    done = run_cli("doctor", env=place)
     assert done.returncode == 0, done.stdout
-    for word in ("synvid-eval", "numpy", "h264", "cores", "device", "cache", "needs none in this version"):
+    for word in (
+        "synvid-eval",
+        "numpy",
+        "h264",
+        "cores",
+        "networks run on",
+        "cache",
+        "not in no-such-folder: inception, i3d, i3d-videogpt",
+        "synvid-eval weights fetch inception i3d i3d-videogpt",
+    ):
         assert word in done.stdout, word
     document = json.loads(run_cli("doctor", "--json", "-").stdout)
     jsonschema.validate(document, get("doctor"))
@@ -76,3 +87,70 @@ def test_extras_are_listed_with_what_brings_them(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(doctor, "_version", lambda name: None)
     (check,) = doctor._extras()
     assert "not installed" in check.found
+
+
+def test_weights_are_there_missing_or_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from synvid_eval.networks import weights
+
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    (tmp_path / "i3d_torchscript.pt").write_bytes(b"good")
+    (tmp_path / "i3d_pretrained_400.pt").write_bytes(b"not what it should be")
+    good = weights.hashes(tmp_path / "i3d_torchscript.pt")
+    files = [
+        dataclasses.replace(f, sha256=good.sha256, git_blob="", size=4) if f.name == "i3d" else f
+        for f in weights.FILES
+    ]
+    monkeypatch.setattr(weights, "FILES", tuple(files))
+    known, wrong = doctor._weights()
+    assert (known.name, known.state) == ("weights", "ok")
+    assert known.found == f"verified: i3d ({tmp_path / 'i3d_torchscript.pt'}); not in {tmp_path}: inception"
+    assert known.cure == "if you want fid, kid, diversity: synvid-eval weights fetch inception"
+    assert (wrong.name, wrong.state) == ("weights i3d-videogpt", "warning")
+    assert "another file" in wrong.found and "weights fetch i3d-videogpt" in wrong.cure
+
+
+def test_weights_that_are_named_and_a_variable_that_makes_no_sense(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synvid_eval.networks import weights
+
+    own = tmp_path / "own.pth"
+    own.write_bytes(b"own")
+    monkeypatch.setenv(weights.VARIABLE, f"{tmp_path},inception={own}")
+    (check,) = doctor._weights()
+    assert f"inception: in its place {own}, of unknown hash" in check.found
+    monkeypatch.setenv(weights.VARIABLE, "incepton=x")
+    (check,) = doctor._weights()
+    assert check.state == "warning" and "Did you mean 'inception'" in check.cure
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "said"),
+    [
+        (2, False, "networks run on cuda:0 Card, cuda:1 Card (torch "),
+        (0, True, "networks run on mps (torch "),
+        (0, False, "networks run on the cpu (torch "),
+    ],
+)
+def test_the_device_is_what_torch_finds(
+    cuda: int, mps: bool, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Card")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    check = doctor._accelerator()
+    assert check.state == "ok" and check.found.startswith(said)
+
+
+def test_a_driver_that_fails_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def fails() -> bool:
+        raise RuntimeError("no driver")
+
+    monkeypatch.setattr(torch.cuda, "is_available", fails)
+    check = doctor._accelerator()
+    assert (check.state, check.found) == ("warning", "torch cannot tell: RuntimeError: no driver")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -98,6 +99,79 @@ def test_a_cost_is_said_once(run_cli: Run) -> None:
     assert run_cli("explain", "tubelet").stdout.count("Cost.") == 1
     both = json.loads(run_cli("explain", "tubelet", "--json", "-").stdout)["explanations"]
     assert both[0]["cost"] == both[1]["cost"] != ""
+
+
+@pytest.mark.parametrize("name", ["fid", "kid", "diversity", "fvd", "kvd"])
+def test_a_metric_of_a_network_says_which_weights_and_protocols(name: str) -> None:
+    (one,) = [e for e in explain(name, timed=False) if e.kind == "metric"]
+    frames = name in ("fid", "kid", "diversity")
+    assert (
+        "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2" in one.facts["weights"]
+    ) == frames
+    wanted = "inception" if frames else "i3d i3d-videogpt"
+    assert f"synvid-eval weights fetch {wanted}." in one.facts["weights"]
+    assert one.facts["protocols"].startswith("pytorch, clean, tf" if frames else "styleganv, videogpt, cdfvd")
+    assert f"--set {name}.protocol=" in one.facts["protocols"]
+    gates = {
+        "fid": "100 clips and 2 rows a dimension",
+        "diversity": "3 clips a dimension",
+        "kid": "10 non-empty",
+    }
+    assert gates.get(name, "") in one.facts["interval"]
+    assert one.facts["kind"].startswith({"kid": "unbiased", "kvd": "unbiased"}.get(name, ""))
+
+
+def test_the_protocols_of_networks_are_explained_with_every_constant() -> None:
+    (one,) = explain("inception", timed=False)
+    for protocol, words in {
+        "pytorch": ("299 × 299", "half-pixel", "no antialias", "x · 2/255 − 1"),
+        "clean": ("299 × 299", "bicubic, a = −0.5", "never rounded", "x · 1/128 − 1"),
+        "tf": ("299 × 299", "first pixel's center", "float32", "x · 1/128 − 1"),
+    }.items():
+        assert all(w in one.facts[f"protocol {protocol}"] for w in words), protocol
+    assert "2048" in one.facts["rows"]
+    (one,) = explain("i3d", timed=False)
+    for protocol, words in {
+        "styleganv": ("squashed to 224 × 224", "no antialias", "x · 2/255 − 1", "divided by n"),
+        "videogpt": ("⌈side · 224 / shorter⌉", "⌊(side − 224) / 2⌋", "divided by n − 1"),
+        "cdfvd": ("128 × 128", "with antialias", "squashed to 224 × 224", "divided by n"),
+    }.items():
+        assert all(w in one.facts[f"protocol {protocol}"] for w in words), protocol
+    assert not one.facts["protocol cdfvd"].endswith("1")
+    assert "16 frames at stride 1" in one.facts["rows"] and "9 at least" in one.facts["rows"]
+    options = {c.name: c.allowed for c in one.constants if c.of == "i3d"}
+    assert options["device"] == "by --device" and options["protocol"] == "styleganv, videogpt, cdfvd"
+
+
+def test_the_constants_of_the_clean_and_tf_range_are_what_is_computed() -> None:
+    """The text says x · 1/128 − 1: a white frame gives it."""
+    import numpy as np
+
+    from synvid_eval.features.inception import InceptionInput
+
+    white = np.full((8, 8, 3), 255, np.uint8)
+    assert InceptionInput("tf")(white).max() == pytest.approx(255 / 128 - 1)
+    assert InceptionInput("pytorch")(white).max() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", ["inception", "i3d"])
+def test_the_cost_of_a_network_says_with_which_weights(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNVID_EVAL_WEIGHTS", str(tmp_path))
+    (one,) = explain(name)
+    assert f"The feature {name} takes " in one.cost
+    assert "with random weights, since there are no others here" in one.cost
+
+
+def test_the_paper_protocol_gives_the_knobs_of_features_and_metrics() -> None:
+    (one,) = explain("paper", timed=False)
+    given = {(c.of, c.name): c.default for c in one.constants}
+    assert (
+        given["inception", "subset"] == "10"
+        and given["fid", "frames"] == "10"
+        and given["hog", "frames"] == "16"
+    )
 
 
 def test_an_unknown_name_is_exit_2_with_the_nearest(run_cli: Run) -> None:

@@ -179,3 +179,38 @@ def example(candidates: int = 3) -> Comparison:
     return Comparison(
         side("ucf101"), [side(n, 120, 3 if i == 1 else 0) for i, n in enumerate(names)], scores, run
     )
+
+
+def networks(candidates: int = 2, sure: bool = False) -> Comparison:
+    """The example with scores of trained networks, of random ones, and of weights that are missing.
+
+    sure: the Fréchet distances have intervals, too.
+    """
+    base = example(candidates)
+    scores = [s for s in base.scores if s.metric in ("color", "spectrum")]
+    n = {"candidate": 120, "reference": 120}
+    few = "{} has 60 clips and {} needs at least 100."
+    for i, candidate in enumerate(base.candidates):
+        name = candidate.name
+        for variant in ("", "[random-inception]"):
+            frechet: dict[str, Any] = {"interval_reason": few.format(name, "fid")}
+            if sure:
+                frechet = {"corrected": 80.0 + 9 * i, "interval": (79.0 + 9 * i, 81.0 + 9 * i)}
+            detail = {"floor": 31.5, "mean_term": 12.0}
+            fid = Score(name, f"fid{variant}", 90.0 + 9 * i, "", "lower", n, "f", detail=detail, **frechet)
+            detail = {"floor": -0.0012}
+            value = 0.1 * i
+            kid = Score(
+                name, f"kid{variant}", value, "", "lower", n, "k", detail=detail,
+                interval=(value - 0.02, value + 0.02),
+            )  # fmt: skip
+            detail = {"reference": -13268.4}
+            own = Score(
+                name, f"diversity{variant}", -13333.3 - i, "nats", "higher", n, "d", detail=detail,
+                interval_reason=f"{name} has 60 clips and diversity needs at least 6144.",
+            )  # fmt: skip
+            scores += [fid, kid, own]
+        for metric in ("fvd", "kvd"):
+            reason = "needs weights: synvid-eval weights fetch i3d"
+            scores.append(Score(name, metric, math.nan, "", "lower", n, "", reason=reason))
+    return Comparison(base.reference, base.candidates, scores, base.run)

@@ -48,7 +48,7 @@ def opened(browser: Any, path: Path, scheme: str, width: int, script: bool = Tru
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("case", ["three", "hostile"])
+@pytest.mark.parametrize("case", ["three", "hostile", "networks"])
 def test_accessible_quiet_and_alone(browser: Any, tmp_path: Path, case: str, scheme: str) -> None:
     path = tmp_path / "page.html"
     write_page(CASES[case], path)

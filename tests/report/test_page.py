@@ -20,7 +20,7 @@ from synvid_eval.report import document
 from synvid_eval.report.page import page, write_page
 from synvid_eval.score import Comparison, Score, SetFacts, read_comparison
 
-from .example import example
+from .example import example, networks
 
 TAGS = {
     "a", "b", "bdi", "body", "caption", "circle", "code", "dd", "desc", "details", "div", "dl", "dt",
@@ -135,6 +135,7 @@ CASES = {
     "no scores": Comparison(example(2).reference, example(2).candidates, []),
     "nothing": Comparison(example(2).reference, [], []),
     "hostile": hostile(),
+    "networks": networks(2),
 }
 
 
@@ -232,6 +233,79 @@ def test_what_a_reader_finds() -> None:
         assert words in text or words in text.replace("_ ", "_"), words
     for never in ("predict", "best set", "more diverse", "less diverse", "significant"):
         assert never not in text
+
+
+def shown(comparison: Comparison) -> str:
+    return " ".join(" ".join(Parsed(page(comparison)).text).split())
+
+
+def test_random_networks_stand_apart_and_are_explained_once() -> None:
+    text = page(networks(2)).partition("<script")[0]
+    assert shown(networks(2)).count("a dry run of the pipeline") == 1
+    before, inside = text.split('<section class="random"')
+    inside, after = inside.split('<section aria-labelledby="needs">')
+    tables = re.findall(r"<table.*?</table>", text, re.S)
+    for name in ("fid", "kid", "diversity"):
+        assert f">{name}[random-inception]</a>" in inside
+        assert f">{name}[random-inception]</a>" not in before + after
+        assert f">{name}</a>" in before
+        assert f">{name}</a>" not in inside
+    for table in tables:  # a table has numbers of random networks or others
+        heads = re.findall(r'<a href="#metric-\d+">(.*?)</a>', table)
+        assert len({"[random" in head for head in heads}) < 2
+    # one line for all of them among the verdicts
+    verdicts = re.findall(r"<li class=\"(\w+)\">", before)
+    assert verdicts.count("dry") == 1
+    assert verdicts.count("missing") == 1
+    assert "[random" not in shown(Comparison(*_without_random(networks(2))))
+
+
+def _without_random(comparison: Comparison) -> tuple[Any, ...]:
+    scores = [s for s in comparison.scores if "[random" not in s.metric]
+    return comparison.reference, comparison.candidates, scores, comparison.run
+
+
+def test_missing_weights_are_one_entry_with_the_command_to_copy() -> None:
+    text = page(networks(3))
+    assert "fvd, kvd need weights: synvid-eval weights fetch i3d" in shown(networks(3))
+    assert text.count('<code class="command">synvid-eval weights fetch i3d</code>') == 1
+    assert text.count("<code>synvid-eval weights fetch i3d</code></pre>") == 1
+    assert "What could not be measured" not in text
+    assert "not measured" not in shown(networks(3))  # no columns without numbers
+    lone = networks(1)
+    lone = dataclasses.replace(lone, scores=[s for s in lone.scores if s.metric != "kvd"])
+    assert "fvd needs weights:" in shown(lone)
+
+
+def test_kernel_distances_lead_where_frechet_distances_have_no_interval() -> None:
+    unsure, sure = shown(networks(2)), shown(networks(2, sure=True))
+    why = "kid stands before fid: fid has no interval here, and a Fréchet distance is biased upward"
+    assert why in unsure
+    assert "stands before" not in sure
+
+    def order(comparison: Comparison) -> list[str]:
+        return re.findall(r'<a href="#metric-\d+">(.*?)</a>', page(comparison))
+
+    plain = ["color", "spectrum", "fid", "kid", "diversity"]
+    dry = ["fid[random-inception]", "kid[random-inception]", "diversity[random-inception]"]
+    assert order(networks(2, sure=True)) == plain + dry
+    lead = ["color", "spectrum", "kid", "fid", "diversity"]
+    assert order(networks(2)) == [*lead, dry[1], dry[0], dry[2]]
+    # without a kernel distance that was measured there is nothing to lead with
+    lacking = [
+        dataclasses.replace(s, value=math.nan, interval=None, reason="no frames") if s.metric == "kid" else s
+        for s in networks(2).scores
+    ]
+    assert "stands before" not in shown(dataclasses.replace(networks(2), scores=lacking))
+    # the data keep the order asked
+    assert [s["metric"] for s in Parsed(page(networks(1))).embedded()["scores"]][2:4] == ["fid", "kid"]
+
+
+def test_digits_and_signs_of_network_scores() -> None:
+    text = shown(networks(2))
+    for words in ("−13333", "−13268 itself", "floor −0.00120", "an unbiased floor may fall below 0"):
+        assert words in text, words
+    assert "−13300" not in text
 
 
 def test_many_skipped_files_are_counted_and_cut() -> None:

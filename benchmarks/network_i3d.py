@@ -1,6 +1,6 @@
 """I3D as this package runs it beside the plain eager network, one clip of 16 frames at a time, in turns.
 
-    python -m benchmarks.networks_i3d [--rounds 7] [--frames 16] [--compile] [--json F]
+    python -m benchmarks.network_i3d [--rounds 7] [--frames 16] [--compile] [--json F]
 
 Plain is what published ports do: each unit pads a copy with zeros, then nn.Conv3d, nn.BatchNorm3d, ReLU; each
 pool pads, then nn.MaxPool3d; contiguous tensors. Weights are random (He), the same for all. CPU time of this

@@ -1,6 +1,6 @@
 """Networks side by side in one process, on one thread.
 
-    python -m benchmarks.networks [--only inception,…] [--rounds 9] [--images 8] [--json F]
+    python -m benchmarks.network_inception [--only inception,…] [--rounds 9] [--images 8] [--json F]
 
 inception: our network as features run it (batch norm folded, channels last, weights packed, images one by
 one) beside pytorch-fid's own eager network (batches of 8),
@@ -93,7 +93,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    print(f"$ python -m benchmarks.networks {' '.join(sys.argv[1:])}".rstrip())
+    print(f"$ python -m benchmarks.network_inception {' '.join(sys.argv[1:])}".rstrip())
     facts = {"machine": platform.processor() or platform.machine(), "torch": torch.__version__}
     print(f"# {facts['machine']}, torch {facts['torch']}, 1 thread, medians of {given.rounds} rounds")
     found = {}
