@@ -5,8 +5,8 @@
 Plain is what published ports do: each unit pads a copy with zeros, then nn.Conv3d, nn.BatchNorm3d, ReLU; each
 pool pads, then nn.MaxPool3d; contiguous tensors. Weights are random (He), the same for all. CPU time of this
 thread, one thread; medians over rounds, ratios of medians; rows of all variants must agree. With --compile
-also `networks.i3d.compiled`, the wall time it takes to compile, and from how many clips on that is regained.
-The issue asks for 1.15 (1.7 compiled).
+also the network compiled by torch.compile, the wall time it takes to compile, and from how many clips on that
+is regained. The goals are 1.15, and 1.7 compiled.
 """
 
 from __future__ import annotations
@@ -26,6 +26,23 @@ from torch.nn import functional
 
 from synvid_eval.networks import i3d
 from synvid_eval.networks.fusing import fused
+
+
+def compiled(network: i3d.I3D) -> Callable[[Tensor], Tensor]:
+    """The network (not fused) compiled by inductor with its weights frozen: clips [B, 3, T, 224, 224] →
+    logits [B, 400], one clip after the other. Wants a C++ compiler.
+    """
+    import torch._inductor.config as inductor
+
+    one = torch.compile(network, dynamic=False)
+
+    @torch.no_grad()
+    def rows(x: Tensor) -> Tensor:
+        # The option of torch.compile comes too late for the weights to be taken as constants.
+        with inductor.patch(freezing=True):
+            return torch.cat([one(clip) for clip in x.split(1)])
+
+    return rows
 
 
 class Plain:
@@ -108,7 +125,7 @@ def main() -> None:
     x = torch.rand(1, 3, given.frames, 224, 224, generator=torch.Generator().manual_seed(1)) * 2 - 1
     compiling = 0.0
     if given.compile:
-        calls["compiled"] = i3d.compiled(network)
+        calls["compiled"] = compiled(network)
         start = time.perf_counter()
         calls["compiled"](x)
         compiling = time.perf_counter() - start

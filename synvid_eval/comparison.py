@@ -101,9 +101,9 @@ def build_recipe(
     NAME is a metric (the knob is looked for in the metric, then in its feature), a feature, or `sampler`.
     `networks` says which weights network features run with; `measured_already` that none will run, since all
     sets are files of mu and sigma (which `fid` alone can compare). Without `metrics` those that need weights
-    which are missing are `absent`. Raises UsageError for unknown names and knobs, values that cannot be read or are
-    out of range, settings of something that is not used, and what contradicts the protocol; WeightsError
-    where a metric that is asked for by name lacks its weights.
+    which are missing are `absent`. Raises UsageError for unknown names and knobs, values that cannot be read
+    or are out of range, settings of something that is not used, and what contradicts the protocol;
+    WeightsError where a metric that is asked for by name lacks its weights.
     """
     rules = protocols.get(protocol)
     asked = [metrics] if isinstance(metrics, str) else metrics

@@ -22,7 +22,7 @@ from synvid_eval.features.base import Feature
 from synvid_eval.measurement import Options
 from synvid_eval.prober import probe_task
 from synvid_eval.video.decode import ClipRef
-from synvid_eval.video.layouts import frame_files
+from synvid_eval.video.layouts import count_of, frame_files, natural
 from synvid_eval.video.sampling import STRIDES
 from synvid_eval.video.videoset import VideoSet
 
@@ -97,6 +97,8 @@ def inspect(videos: VideoSet, features: Sequence[Feature], options: Options, cos
     skipped = [{"id": i, "reason": r} for i, r in videos.skipped]
     facts: dict[str, dict[str, Any]] = {}
     options.progress.begin(videos.name, len(videos.clips))
+    following = iter([*videos.ids, ""])
+    options.progress.advance(0, cached=False, reading=next(following))
     workers = min(options.worker_count(), max(1, len(videos.clips)))
     pool = Processes(
         "synvid_eval.prober", workers, {"loud": options.loud}, options.decode_timeout, options.loud
@@ -109,7 +111,7 @@ def inspect(videos: VideoSet, features: Sequence[Feature], options: Options, cos
                 skipped.append({"id": name, "reason": str(reason)})
             else:
                 facts[name] = answer[1]
-            options.progress.advance(1, cached=False)
+            options.progress.advance(1, cached=False, reading=next(following))
     finally:
         pool.close()
     good = tuple(c for c in videos.clips if c.id in facts)
@@ -140,7 +142,7 @@ def inspect(videos: VideoSet, features: Sequence[Feature], options: Options, cos
         pixel_formats=_count(facts, "pixel_format"),
         strides=_strides([f["total"] for f in facts.values()], options.sampler.length),
         duplicates=_duplicates(good, facts, sizes),
-        skipped=skipped,
+        skipped=_in_order(skipped),
     )
     noted = {i: [str(n) for n in f.get("notes", [])] for i, f in facts.items()}
     if not cost:
@@ -161,7 +163,7 @@ def _with_cost(
     trials = try_clips([good], features, options)
     (trial,) = trials.sets
     reasons = [{"id": i, "reason": r} for i, r in trial.failed.items()]
-    seen = replace(seen, skipped=[*seen.skipped, *reasons], clips=seen.clips - len(reasons))
+    seen = replace(seen, skipped=_in_order([*seen.skipped, *reasons]), clips=seen.clips - len(reasons))
     for clip, notes in trial.notes.items():
         noted[clip] = list(dict.fromkeys([*noted.get(clip, []), *notes]))
     seen = replace(seen, notes=_notes(videos, {i: n for i, n in noted.items() if i not in trial.failed}))
@@ -180,10 +182,15 @@ def _with_cost(
     return replace(seen, cost=cost)
 
 
+def _in_order(skipped: list[dict[str, str]]) -> list[dict[str, str]]:
+    """By id, numbers in it as numbers."""
+    return sorted(skipped, key=lambda s: natural(s["id"]))
+
+
 def _notes(videos: VideoSet, noted: dict[str, list[str]]) -> list[str]:
     """What a measurement would note: of the set, then of its first clips."""
     each = [f"{clip}: {note}" for clip, notes in sorted(noted.items()) for note in notes]
-    more = [f"and {len(each) - NOTED} more notes on clips"] if len(each) > NOTED else []
+    more = [f"and {count_of(len(each) - NOTED, 'more note')} on clips"] if len(each) > NOTED else []
     return [*videos.notes, *each[:NOTED], *more]
 
 

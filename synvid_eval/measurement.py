@@ -12,7 +12,8 @@ import hashlib
 import importlib.metadata
 import json
 import os
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -392,8 +393,10 @@ def parse_share(text: str) -> Callable[[int], float]:
             return lambda found: float(count)
     except ValueError:
         pass
+    outside = re.fullmatch(r"[+-]?[0-9.]+%|-[0-9]+", body)
     raise UsageError(
-        f"--max-skipped {text} cannot be read.", "Give a share such as 5%, or a number of videos such as 12."
+        f"--max-skipped {text} {'is out of range' if outside else 'cannot be read'}.",
+        "Give a share from 0% to 100%, such as 5%, or a number of videos such as 12.",
     )
 
 
@@ -634,6 +637,9 @@ class _Run:
         )
         sides = {n: Side(tuple(b), len(clips), bool(videos.sources)) for n, b in self._blocks.items()}
         notes = [f"{c.id}: {n}" for c in clips for n in c.notes]
+        if kinds := Counter(n.partition(":")[0] for c in clips for n in c.notes):
+            told = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.most_common(6))
+            options.progress.say(f"{videos.name}: noted of clips: {told}; which ones: see run.sets of --json")
         rates = sorted({round(c.fps, 3) for c in clips if c.fps})
         about = {
             **videos.facts(),

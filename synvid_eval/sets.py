@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 MOST_CLIPS = 10_000_000
 
+_EACH_ITS_OWN = (
+    "One --split is for all sets: where each needs its own, measure each (measure SET --split NAME --out "
+    "F.measured) and compare those files, or give the lists themselves as SETs."
+)
+
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -165,7 +170,12 @@ def open_set(
             before = text.partition(":")[0]
             raise UsageError(f"No scheme is called {before!r} (in {text}).", nearest(before, SCHEMES))
         else:
-            found = _path(text, layout, fps, asked)
+            try:
+                found = _path(text, layout, fps, asked)
+            except lists.NoSuchSplit as error:
+                if not shared:
+                    raise
+                raise lists.NoSuchSplit(error.message, f"{error.hint} {_EACH_ITS_OWN}".strip()) from None
         found = replace(found, name=name or default_name(text))
     if not found.clips and not found.skipped:
         raise DataError(f"0 videos in {found.location}.", "Check the location.")
@@ -322,7 +332,7 @@ def _file(path: Path, layout: str, fps: float | None) -> layouts.Listing:
     digits = range(count) if len(whole) == 5 else [-1]
     clips = tuple(ClipRef(f"{stem}[{max(i, 0)}]", "array", os.fspath(path), i, fps=rate) for i in digits)
     shape = "×".join(map(str, whole[-4:]))
-    said = f"{count:,} clip{'' if count == 1 else 's'} of {shape} in one array, at {rate:g} frames/s"
+    said = f"{layouts.count_of(count, 'clip')} of {shape} in one array, at {rate:g} frames/s"
     return layouts.Listing(suffix[1:], said, clips)
 
 
@@ -334,7 +344,12 @@ def _memory(array: NDArray[np.uint8], name: str, fps: float | None) -> VideoSet:
     rate = 25.0 if fps is None else fps
     clips = tuple(ClipRef(f"{name}[{i}]", "memory", "", i, fps=rate) for i in range(len(array)))
     return VideoSet(
-        name, f"array {'×'.join(map(str, array.shape))}", "array", f"{len(array)} clips", clips, array=array
+        name,
+        f"array {'×'.join(map(str, array.shape))}",
+        "array",
+        layouts.count_of(len(array), "clip"),
+        clips,
+        array=array,
     )
 
 
@@ -364,7 +379,7 @@ def _preset(location: str, seed: int, timeout: float) -> VideoSet:
     fps = generator.fps
     clips = tuple(ClipRef(f"{preset.name}/{i}", "preset", address, i, fps=fps) for i in range(count))
     origins = {c.id: s for c in clips if (s := generator.source(c.index)) is not None}
-    said = f"{count:,} clips drawn by preset {preset.name}, seed {own_seed}"
+    said = f"{layouts.count_of(count, 'clip')} drawn by preset {preset.name}, seed {own_seed}"
     notes = (f"{preset.name}: {preset.note}",) if origins else ()
     return VideoSet("", location, "preset", said, clips, sources=origins or None, notes=notes)
 
@@ -467,7 +482,9 @@ def _array_clip(ref: ClipRef) -> Reader:
             )
         return decode.ArrayClip(ref)
     except DataError as error:
-        raise decode.Unreadable(error.message.rstrip(".")) from None
+        reason = error.message.rstrip(".").removeprefix(f"{ref.path} ")
+        wanted = "; wanted is `frames` uint8 RGB [T, H, W, 3]" if ref.index < 0 else ""
+        raise decode.Unreadable(reason + wanted) from None
 
 
 _READERS: dict[str, Callable[[ClipRef], Reader]] = {

@@ -202,7 +202,7 @@ class Moments:
         if not self._rows:
             return np.zeros(self.dim)
         exact = self._exact_rows()
-        own = exact.mean(axis=0)
+        own: NDArray[np.float64] = exact.mean(axis=0)
         if self._folded is None:
             return own
         n, mean = self._folded[:2]

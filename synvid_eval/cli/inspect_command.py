@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from synvid_eval.cli import common
+from synvid_eval.cli import common, names
 from synvid_eval.errors import one_line
 
 if TYPE_CHECKING:
     from synvid_eval.inspection import Inspection
 
 SHOWN = 10
+WIDEST = 40
 
 
 @click.command(name="inspect")
-@click.argument("set_", type=common.PATH, metavar="SET")
+@click.argument("set_", type=common.PATH, metavar="SET", shell_complete=names.location)
 @common.looking
 @common.networked
 @common.listing
@@ -91,37 +93,42 @@ def command(
     if json:
         common.write_text(dump_json(seen.to_dict()), json)
     if json != "-":
-        for line in _lines(seen, made.protocol.name):
+        for line in _lines(seen, made.protocol.name, not no_cost):
             click.echo(one_line(line))
         if len(seen.skipped) > allowed:
             click.echo(
-                f"refused     compare and measure refuse it: {len(seen.skipped)} of {seen.found} skipped "
+                f"refused     compare and measure refuse it: {len(seen.skipped):,} of {seen.found:,} skipped "
                 f"is more than --max-skipped {options.max_skipped}"
             )
 
 
-def _lines(seen: Inspection, protocol: str) -> list[str]:
-    labels = f" in {_many(len(seen.labels), 'label')}" if seen.labels else ""
+def _lines(seen: Inspection, protocol: str, asked: bool) -> list[str]:
+    from synvid_eval.video.lists import NOTED
+
+    opened = f"{seen.clips:,} of {seen.found:,} found can be opened"
+    if seen.clips == seen.found:
+        opened = f"{seen.found:,} found, {'all can be' if seen.found > 1 else 'can be'} opened"
+    labels = f", {_many(len(seen.labels), 'label')}" if seen.labels else ""
     size = "" if seen.bytes is None else f", {common.size_text(seen.bytes)}"
     lines = [
         f"{seen.name}  ({seen.location})",
         f"layout      {seen.layout}: {seen.recognized}",
-        f"clips       {seen.clips:,} of {seen.found:,} found can be opened{labels}{size}",
+        f"clips       {opened}{labels}{size}",
     ]
     if protocol != "default":
         lines.append(f"protocol    {protocol} (see: explain {protocol})")
     if seen.labels:
-        lines.append(f"labels      {_shares(seen.labels)}")
+        lines.append(f"labels      {_shares(dict(_short(seen.labels)))}")
     if seen.sizes:
         sizes = {f"{s['width']}×{s['height']}": s["clips"] for s in seen.sizes}
         lines.append(f"sizes       {_shares(sizes)} pixels")
         rates = {"unknown" if r["fps"] is None else f"{r['fps']:g}": r["clips"] for r in seen.rates}
         lines.append(f"rates       {_shares(rates)} frames/s")
     if long := seen.lengths:
-        lines.append(
-            f"lengths     {long.shortest:,} to {long.longest:,} frames, median {long.median:g}, "
-            f"{long.total:,} together"
-        )
+        spread = f"{long.shortest:,} to {long.longest:,} frames, median {long.median:g}"
+        if long.shortest == long.longest:
+            spread = _many(long.longest, "frame")
+        lines.append(f"lengths     {spread}, {long.total:,} together")
         strides = ", ".join(f"stride {s}: {share:.0%}" for s, share in seen.strides.items())
         lines.append(f"runs        clips long enough for one: {strides}")
     for what, counts in (
@@ -133,9 +140,13 @@ def _lines(seen: Inspection, protocol: str) -> list[str]:
             lines.append(f"{what:<11} {_shares(counts)}")
     lines.append(f"duplicates  {_duplicates(seen.duplicates)}")
     lines.append(f"skipped     {_many(len(seen.skipped), 'clip') if seen.skipped else 'none'}")
-    lines += [f"            {s['id']}: {s['reason']}" for s in seen.skipped[:SHOWN]]
-    if len(seen.skipped) > SHOWN:
-        lines.append(f"            and {len(seen.skipped) - SHOWN:,} more (all of them: --json -)")
+    # what a list names in vain is named by its note
+    noted = Counter(s["reason"] for s in seen.skipped if s["reason"] in NOTED)
+    others = [s for s in seen.skipped if s["reason"] not in NOTED]
+    lines += [f"            {count:,}: {reason}" for reason, count in noted.items()]
+    lines += [f"            {s['id']}: {s['reason']}" for s in others[:SHOWN]]
+    if len(others) > SHOWN:
+        lines.append(f"            and {len(others) - SHOWN:,} more (all of them: --json -)")
     lines += [f"note        {n}" for n in seen.notes]
     if cost := seen.cost:
         memory = "" if cost.memory_bytes is None else f", {common.size_text(cost.memory_bytes)} of memory"
@@ -146,7 +157,7 @@ def _lines(seen: Inspection, protocol: str) -> list[str]:
             f"            an estimate from {_many(cost.tried, 'clip')} tried, "
             f"{cost.seconds_per_clip:.3f} s each on one core"
         )
-    else:
+    elif asked:
         lines.append(f"cost here   unknown: {seen.cost_reason}")
     return lines
 
@@ -164,10 +175,23 @@ def _shares(counts: Mapping[str, int], shown: int = 6) -> str:
     return f"{text} and {len(most) - shown:,} more" if len(most) > shown else text
 
 
+def _short(labels: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """Labels with their counts, long ones cut so that no two become one."""
+    taken: set[str] = set()
+    for label, count in labels.items():
+        short = label if len(label) <= WIDEST else f"{label[: WIDEST - 1]}…"
+        number = 1
+        while short in taken:
+            number += 1
+            short = f"{label[: WIDEST - 1]}…#{number}"
+        taken.add(short)
+        yield short, count
+
+
 def _duplicates(groups: list[list[str]]) -> str:
     if not groups:
         return "none"
     count = sum(map(len, groups))
     first = "; ".join(" = ".join(g[:4]) + (" …" if len(g) > 4 else "") for g in groups[:3])
-    more = f"; and {len(groups) - 3:,} more groups" if len(groups) > 3 else ""
-    return f"{count:,} clips in {_many(len(groups), 'group')} of the same bytes: {first}{more}"
+    more = f"; and {_many(len(groups) - 3, 'more group')}" if len(groups) > 3 else ""
+    return f"{_many(count, 'clip')} in {_many(len(groups), 'group')} of the same bytes: {first}{more}"

@@ -48,6 +48,19 @@ def folder(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     return [CompletionItem(incomplete, type="dir")]
 
 
+def location(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    """A SET: `preset:NAME` where that is begun, else a path, which the shell itself completes.
+
+    bash takes a colon for the end of a word, so the scheme is the word before it there (see `completion`).
+    """
+    from click.shell_completion import CompletionItem
+
+    name, sign, rest = incomplete.rpartition("=")
+    if rest.startswith("preset:"):
+        return [f"{name}{sign}preset:{n}" for n in presets() if n.startswith(rest.removeprefix("preset:"))]
+    return [CompletionItem(incomplete, type="file")]
+
+
 def metrics() -> list[str]:
     """Names of metrics, sorted."""
     return _names("metrics")

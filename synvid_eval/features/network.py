@@ -8,6 +8,7 @@ depend on that clip alone.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.metadata
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -18,6 +19,11 @@ from numpy.typing import NDArray
 from synvid_eval.errors import UsageError
 from synvid_eval.features.base import Feature
 from synvid_eval.knobs import knob
+
+
+@functools.cache
+def _torch_version() -> str:
+    return importlib.metadata.version("torch")
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class NetworkFeature(Feature):
 
     def where(self) -> str:
         """Kind of device and version of torch: the last digits are theirs."""
-        return f"{self.device.partition(':')[0]}, torch {importlib.metadata.version('torch')}"
+        return f"{self.device.partition(':')[0]}, torch {_torch_version()}"
 
     def wanted_weights(self) -> str:
         """Name of the known weights (see `networks.weights`) that this configuration is defined with."""

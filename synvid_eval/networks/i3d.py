@@ -11,8 +11,6 @@ Source: J. Carreira, A. Zisserman, "Quo Vadis, Action Recognition?" (2017).
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -20,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from synvid_eval.errors import MissingPackageError
 from synvid_eval.networks.fusing import convolve
 
 CLASSES = 400
@@ -242,34 +239,3 @@ def call_torchscript(module: Callable[..., Tensor], x: Tensor) -> Tensor:
     parts = _one_by_one(x) if x.device.type == "cpu" else [x]
     rows = [module(part.float(), rescale=native, resize=native, return_features=True) for part in parts]
     return torch.cat(rows).float()
-
-
-def compiled(network: I3D) -> Callable[[Tensor], Tensor]:
-    """The network (not fused) compiled by inductor with its weights frozen, on a CPU: clips
-    [B, 3, T, 224, 224] → logits [B, 400], one clip after the other.
-
-    The first clip of each length T compiles, which takes half a minute. On CPUs where `networks.fusing` packs
-    weights it then gains some 5 % over the fused network, which takes a thousand clips and more to pay off
-    (`benchmarks/networks_i3d.py`). Logits of order 1 differ by some 1e-5.
-
-    Raises MissingPackageError where there is no C++ compiler.
-    """
-    named = os.environ.get("CXX")
-    candidates = [named] if named else ["g++", "c++", "clang++"]
-    if not any(shutil.which(name) for name in candidates):
-        raise MissingPackageError(
-            f"torch.compile needs a C++ compiler, and none of {', '.join(candidates)} can be run.",
-            "Install one (g++, say), name it in the environment variable CXX, or do not compile.",
-        )
-    import torch._inductor.config as inductor
-
-    one = torch.compile(network, dynamic=False)
-
-    @torch.no_grad()
-    def rows(x: Tensor) -> Tensor:
-        check_clips(x)
-        # The option of torch.compile comes too late for the weights to be taken as constants.
-        with inductor.patch(freezing=True):
-            return torch.cat([one(clip) for clip in _one_by_one(x)])
-
-    return rows

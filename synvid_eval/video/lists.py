@@ -9,6 +9,7 @@ Blank lines are passed over, and so are lines that begin with # unless a file of
 from __future__ import annotations
 
 import csv
+import difflib
 import inspect
 import json
 import os
@@ -16,11 +17,12 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from synvid_eval.errors import DataError, UsageError, nearest
+from synvid_eval.errors import DataError, UsageError
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.layouts import (
     LIST_LAYOUTS,
@@ -40,6 +42,8 @@ _AROUND_PLAIN = re.compile(r"(list|split|annotation|label)s?", re.IGNORECASE)
 _VIDEO = "|".join(re.escape(s[1:]) for s in sorted(VIDEO_SUFFIXES))
 _PATH_LABEL = re.compile(rf"(.*\.(?:{_VIDEO}))(?:[ \t,]+(.*))?", re.IGNORECASE | re.DOTALL)
 _FRAMES = re.compile(r"(.+?)[ \t,]+(\d{1,9})[ \t,]+(\d+)", re.DOTALL)
+_ID = re.compile(rb'"id"\s*:\s*"?([A-Za-z0-9_-]+)')
+_COLUMN = re.compile(r"[^\W\d][\w -]*")
 _SPLIT_WORDS = ({"val", "valid", "validate", "validation"}, {"train", "training"}, {"test", "testing"})
 _SNIFF_FILES, _SNIFF_BYTES, _SAMPLE = 200, 1 << 16, 200
 
@@ -59,13 +63,20 @@ class Entry:
 
 @dataclass(frozen=True)
 class Source:
-    """A list: its layout and its files (one; of HMDB51 one a class)."""
+    """A list: its layout and its files (one; of HMDB51 one a class). head: how many bytes of it are read (0:
+    all).
+    """
 
     layout: str
     files: tuple[Path, ...]
+    head: int = 0
 
     def __str__(self) -> str:
         return os.fspath(self.files[0] if len(self.files) == 1 else self.files[0].parent)
+
+
+class NoSuchSplit(UsageError):
+    """`--split` names no list, or no split, of a location."""
 
 
 def is_list(path: Path) -> bool:
@@ -102,10 +113,9 @@ def find(folder: Path, layout: str = "auto", like: str | None = None) -> dict[st
 
 def beside(folder: Path) -> list[str]:
     """The names that --split would take for a folder, as far as they are cheap to see: those in it and in
-    its folders called like lists, and those beside it that are called as UCF101's or HMDB51's are and name
-    files of it.
+    its folders called like lists, and those beside it that name files of it in what they begin with.
     """
-    parent = Path(os.path.abspath(folder)).parent
+    parent = parent_of(folder)
     found: dict[str, None] = {}
     # class folders are not looked through a second time: there may be very many files
     for one in [folder, *_folders(folder, named=True)]:
@@ -113,9 +123,17 @@ def beside(folder: Path) -> list[str]:
         found |= {name: None for name, _ in _lists_in(one, plain, None)}
     for one in [parent, *_folders(parent, named=True)]:
         if one == parent or not os.path.samefile(one, folder):
-            lists_there = _lists_in(one, False, None)
-            found |= {name: None for name, source in lists_there if _fits(source, name, folder)}
+            plain = one == parent or _AROUND_PLAIN.fullmatch(one.name) is not None
+            lists_there = _lists_in(one, plain, None)
+            begun = ((name, replace(source, head=_SNIFF_BYTES)) for name, source in lists_there)
+            found |= {name: None for name, source in begun if _fits(source, name, folder)}
     return sorted(found)
+
+
+def parent_of(path: Path) -> Path:
+    """The folder that a file or folder lies in, absolute or relative as `path` is."""
+    parent = Path(os.path.abspath(path)).parent
+    return parent if path.is_absolute() else Path(os.path.relpath(parent))
 
 
 def some(found: Iterable[str], most: int = 12) -> str:
@@ -127,7 +145,7 @@ def some(found: Iterable[str], most: int = 12) -> str:
 
 def _places(folder: Path, layout: str, like: str | None) -> Iterator[dict[str, list[Source]]]:
     """The lists of each of the places that `find` looks into, the nearest first."""
-    parent = Path(os.path.abspath(folder)).parent
+    parent = parent_of(folder)
     around = [p for p in _folders(parent, named=True) if not os.path.samefile(p, folder)]
     for number, folders in enumerate(([folder], _folders(folder, named=False), [parent], around)):
         found: dict[str, list[Source]] = {}
@@ -145,6 +163,8 @@ def _fits(source: Source, split: str, folder: Path) -> bool:
         entries, _ = _entries(source, split if source.layout == "hmdb51" else None)
     except DataError:
         return False
+    if source.head and source.layout != "hmdb51":
+        entries = entries[:_SAMPLE]
     names = (n for e in entries for n in e.names if not os.path.isabs(n) and "\0" not in n)
     return any(".." not in n.split("/") and os.path.lexists(os.path.join(folder, n)) for n in names)
 
@@ -206,17 +226,35 @@ def sniff(path: Path) -> str | None:
     if path.suffix.lower() == ".json":
         start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
         return "ssv2" if re.match(rb"\[\s*\{", start) and b'"id"' in start else None
-    lines = _lines(head)
-    if len(head) == _SNIFF_BYTES and len(lines) > 1:
-        lines.pop()
-    lines = [line for line in lines if not line.startswith("#")][:20] or lines[:20]
+    lines = _first_of(head)
     if not lines:
         return None
     if "youtube_id" in _columns(lines[0]):
         return "kinetics"
+    if _heading(lines):
+        return None
     if 2 * sum(_video_line(line) is not None for line in lines) >= len(lines):
         return "list"
     return "rawframes" if all(_FRAMES.fullmatch(line) for line in lines) else None
+
+
+def _first_of(head: bytes) -> list[str]:
+    """The first lines of a list that begins so, comments passed over where there is anything else."""
+    lines = _lines(head)
+    if len(head) == _SNIFF_BYTES and len(lines) > 1:
+        lines.pop()
+    return [line for line in lines if not line.startswith("#")][:20] or lines[:20]
+
+
+def _heading(lines: list[str]) -> list[str]:
+    """The columns that the first line of a table names, several words; none where it is an entry or text."""
+    for mark in (",", "\t", ";"):
+        columns = [c.strip().strip('"') for c in (lines or [""])[0].split(mark)]
+        if len(columns) > 1 and all(map(_COLUMN.fullmatch, columns)):
+            rows = lines[1:]
+            if rows and all(mark in row for row in rows) and any(map(_video_line, rows)):
+                return columns
+    return []
 
 
 def _lines(data: bytes) -> list[str]:
@@ -230,9 +268,14 @@ def _numbered(data: bytes) -> list[tuple[int, str]]:
     return [(number, stripped) for number, line in lines if (stripped := line.rstrip(" \t\r"))]
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, head: int = 0) -> bytes:
+    """The bytes of a list, or as many whole lines of it as `head` bytes hold."""
     try:
-        return path.read_bytes()
+        if not head:
+            return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(head)
+        return data if len(data) < head else data.rpartition(b"\n")[0] or data
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from None
 
@@ -259,6 +302,12 @@ def same_split(one: str, other: str) -> bool:
     return one == other or any({one, other} <= words for words in _SPLIT_WORDS)
 
 
+def _like(name: str, known: Iterable[str]) -> str:
+    """A hint with the known name that is most like `name`, or ""; the message names them all."""
+    close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
+    return f"Did you mean {close[0]!r}?" if close else ""
+
+
 def read_folder(
     folder: Path,
     layout: str,
@@ -275,7 +324,7 @@ def read_folder(
     found = find(folder, layout, split)
     if not found:
         what = "list" if layout == "auto" else f"list of layout {layout}"
-        raise UsageError(
+        raise NoSuchSplit(
             f"No {what} lies in {folder} or beside it.",
             "Give the list file as the SET, with --root DIR where its videos lie elsewhere.",
         )
@@ -289,8 +338,8 @@ def read_folder(
     if not sources:
         words = {n: s for n, s in found.items() if split in re.split(r"[-_.]", n)}
         if len(words) != 1:
-            raise UsageError(
-                f"{folder} has no list {split!r}; it has {some(sorted(found))}.", nearest(split, found)
+            raise NoSuchSplit(
+                f"{folder} has no list {split!r}; it has {some(sorted(found))}.", _like(split, found)
             )
         (sources,) = words.values()
     if len(sources) > 1:
@@ -300,10 +349,12 @@ def read_folder(
         )
     (source,) = sources
     places = [root] if root is not None else [folder]
-    if root is None and source.layout in ("ucf101", "hmdb51"):
-        places += _folders(folder, named=False)  # as the two archives unpack beside each other
+    if source.layout == "ssv2":
+        places += _ssv2_folders(places)
+    if root is None and source.layout in ("ucf101", "hmdb51", "ssv2"):
+        places += _folders(folder, named=False)  # as the archives unpack beside each other
     elif root is None:
-        places += [source.files[0].parent, source.files[0].parent.parent]
+        places += [source.files[0].parent, parent_of(source.files[0].parent)]
     own = source.files[0]
     by_column = not same_split(own.stem, split) and any(same_split(s, split) for s in _kinetics_splits(own))
     entries, bad = _entries(source, split if source.layout == "hmdb51" or by_column else None)
@@ -332,6 +383,12 @@ def read_file(
         )
     if seen is None and not any(not line.startswith("#") for line in _lines(_read(path))):
         raise DataError(f"The list {path} is empty.", "Write one clip a line: `path label`.")
+    if seen is None and path.suffix.lower() != ".json" and (columns := _heading(_first_of(_read(path, _SNIFF_BYTES)))):
+        raise DataError(
+            f"{path} is no list of videos: it is a table with a heading ({some(columns, 6)}).",
+            "Wanted are lines `path label` without a heading, or the columns of Kinetics (label, youtube_id, "
+            "time_start, time_end, split).",
+        )
     if layout == "auto":
         if seen is None:
             lines = "lines `path.mp4 label` or `folder frames label`, or a Kinetics table"
@@ -350,8 +407,10 @@ def read_file(
         raise UsageError(f"--split {split}: the list {path} has no splits.", "Leave --split away.")
     source = Source(layout, (path,))
     entries, bad = _entries(source, split)
-    folder = Path(os.path.abspath(path)).parent
-    places = [root] if root is not None else [folder, folder.parent]
+    folder = parent_of(path)
+    places = [root] if root is not None else [folder, parent_of(folder)]
+    if layout == "ssv2":
+        places += _ssv2_folders(places)
     return _listing(source, entries, bad, places, root is not None, follow_outside, fps, split)
 
 
@@ -367,7 +426,7 @@ def _entries(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     """The entries of a list and its lines that are none, as (id, reason)."""
     entries, bad = _READERS[source.layout](source, split)
     if not entries and not bad:
-        raise DataError(f"The list {split or source.files[0].name} ({source}) is empty.", "Check the list.")
+        raise DataError(f"Nothing is in {_called(source, split)}.", "Check the list.")
     if not entries:
         raise DataError(
             f"{source} has no entry of layout {source.layout}: {LIST_LAYOUTS[source.layout]}.",
@@ -376,9 +435,10 @@ def _entries(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     return entries, bad
 
 
-def _each_line(path: Path, parse: Callable[[str], Entry | None]) -> tuple[list[Entry], _Bad]:
+def _each_line(source: Source, parse: Callable[[str], Entry | None]) -> tuple[list[Entry], _Bad]:
     entries, bad = [], []
-    for number, line in _numbered(_read(path)):
+    path = source.files[0]
+    for number, line in _numbered(_read(path, source.head)):
         if (entry := parse(line)) is not None:
             entries.append(entry)
         elif not line.startswith("#"):
@@ -405,7 +465,7 @@ def _video_list(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
         found = _video_line(line)
         return found and Entry((found[0],), found[1])
 
-    return _each_line(source.files[0], parse)
+    return _each_line(source, parse)
 
 
 def _frame_list(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
@@ -428,7 +488,7 @@ def _frame_list(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
         match = _FRAMES.fullmatch(line)
         return Entry((match[1].strip('"'),), match[3], "frames", int(match[2])) if match else None
 
-    return _each_line(source.files[0], parse)
+    return _each_line(source, parse)
 
 
 def _ucf101(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
@@ -445,10 +505,9 @@ def _ucf101(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
 
     Pitfalls. Videos of one group (g01 … g25) come from one source, so they are no independent draws.
     """
-    path = source.files[0]
     classes = {}
     try:
-        lines = _lines((path.parent / "classInd.txt").read_bytes())
+        lines = _lines((source.files[0].parent / "classInd.txt").read_bytes())
     except OSError:
         lines = []
     for line in lines:
@@ -460,7 +519,7 @@ def _ucf101(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
             return None
         return Entry((found[0],), classes.get(found[1] or "") or PurePosixPath(found[0]).parent.name or None)
 
-    return _each_line(path, parse)
+    return _each_line(source, parse)
 
 
 def _hmdb51(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
@@ -478,7 +537,7 @@ def _hmdb51(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     for path in source.files:
         match = _HMDB.fullmatch(path.name)
         label = match[1] if match else ""
-        for number, line in _numbered(_read(path)):
+        for number, line in _numbered(_read(path, source.head)):
             name, _, use = line.rpartition(" ")
             if line.startswith("#") and use not in ("0", "1", "2"):
                 continue
@@ -489,9 +548,9 @@ def _hmdb51(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     return entries, bad
 
 
-def _table(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _table(path: Path, limit: int = 0) -> Iterator[tuple[int, dict[str, str]]]:
     """(line number, values by column name) of a table's rows."""
-    lines = [(number, line) for number, line in _numbered(_read(path)) if not line.startswith("#")]
+    lines = [(number, line) for number, line in _numbered(_read(path, limit)) if not line.startswith("#")]
     reader = csv.reader(line for _, line in lines)
     try:
         head = [c.strip().lower() for c in next(reader, [])]
@@ -525,7 +584,7 @@ def _kinetics(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     path = source.files[0]
     entries, bad = [], []
     splits: Counter[str] = Counter()
-    for number, row in _table(path):
+    for number, row in _table(path, source.head):
         own = row.get("split", "").strip()
         splits[own] += 1
         if split is not None and not same_split(own, split):
@@ -547,8 +606,14 @@ def _kinetics(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
         entries.append(Entry(tuple(dict.fromkeys(names)), clip_id(label) or None))
     if not entries and split is not None and splits:
         has = ", ".join(f"{s or 'none'} ({n})" for s, n in splits.items())
-        raise UsageError(f"{path} has no split {split!r}; it has {has}.", nearest(split, splits))
+        raise NoSuchSplit(f"{path} has no split {split!r}; it has {has}.", _like(split, splits))
     return entries, bad
+
+
+def _ssv2_folders(places: Sequence[Path]) -> list[Path]:
+    """The folders of videos as they are published in any of some places: ids are the same from all doors."""
+    folders = [p / "20bn-something-something-v2" for p in places]
+    return [f for f in folders if f.is_dir()]
 
 
 def _ssv2(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
@@ -563,7 +628,10 @@ def _ssv2(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     """
     path = source.files[0]
     try:
-        items = json.loads(_read(path))
+        if source.head:
+            items: Any = [{"id": m[1].decode()} for m in _ID.finditer(_read(path, source.head))]
+        else:
+            items = json.loads(_read(path))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as JSON: {error}.", "Check the list.") from None
     entries, bad = [], []
@@ -574,10 +642,7 @@ def _ssv2(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
             continue
         text = item.get("template") or item.get("label")
         label = clip_id(text.replace("[", "").replace("]", "")) if isinstance(text, str) else None
-        names = [
-            f"{folder}{name}{s}" for folder in ("", "20bn-something-something-v2/") for s in (".webm", ".mp4")
-        ]
-        entries.append(Entry(tuple(names), label))
+        entries.append(Entry((f"{name}.webm", f"{name}.mp4"), label))
     return entries, bad
 
 
@@ -600,6 +665,9 @@ _MISSING = "missing: in the list, not on the disk"
 _OUTSIDE = "outside the root (--follow-outside reads it)"
 _LINK = "a symbolic link that leads out of the root (--follow-outside reads it)"
 _FOLDER = "a folder, not a video"
+
+# Reasons whose names stand in a note of the set, too.
+NOTED = frozenset([_MISSING, _OUTSIDE, _LINK, _FOLDER])
 
 
 class _Root:
@@ -677,9 +745,12 @@ def _listing(
     best = max(range(len(places)), key=lambda i: (hits[i], -i))
     if not hits[best] and not given:
         looked = list(dict.fromkeys(os.fspath(p) for p in places))
-        where = " nor ".join(looked[:3]) + (f" nor {len(looked) - 3} more folders" if len(looked) > 3 else "")
+        more = count_of(len(looked) - 3, "more folder") if len(looked) > 3 else ""
+        where = f"not below {looked[0]}"
+        if len(looked) > 1:
+            where = f"neither below {' nor '.join(looked[:3])}" + (f" nor {more}" if more else "")
         raise DataError(
-            f"0 of the {len(entries):,} files of {source} lie below {where} (first: {entries[0].names[0]}).",
+            f"{source} names {count_of(len(entries), 'file')}, found {where} (first: {entries[0].names[0]}).",
             "Say where they lie: --root DIR.",
         )
     root = roots[best]
@@ -705,8 +776,9 @@ def _listing(
     where = os.fspath(places[best])
     notes, short = _told(source, skipped, where, given)
     if not clips and skipped:
-        what = " ".join(f"{n[:1].upper()}{n[1:]}." for n in notes)
-        raise DataError(f"0 of the {count_of(len(skipped), 'file')} of {source} can be read. {what}")
+        what = " ".join(f"{n.removeprefix(f'{source}: ')}." for n in notes)
+        many = count_of(len(skipped), "file, which cannot be read", "files, and none can be read")
+        raise DataError(f"{source} names {many}.", what)
     if other:
         many = count_of(len(other), "folder holds", "folders hold")
         notes.append(
@@ -716,13 +788,22 @@ def _listing(
     labels = len({c.label for c in clips.values() if c.label is not None})
     said = count_of(len(clips), "frame folder" if source.layout == "rawframes" else "video")
     said += f" in {count_of(labels, 'class', 'classes')}" if labels else ""
-    said += f", the list {split or source.files[0].name} ({source}), below {where}"
+    said += f", {_called(source, split)}, below {where}"
     said += f", at {rate:g} frames/s" if rate else ""
     said += short
     if twice:
         many = count_of(len(twice), "entry", "entries")
         notes.append(f"{source}: {many} listed more than once, taken once ({some(twice, 3)})")
     return Listing(source.layout, said, tuple(clips.values()), (*skipped.items(), *bad), tuple(notes))
+
+
+def _called(source: Source, split: str | None) -> str:
+    """Which list it is, each name once: "the list DIR/trainlist01.txt", "the rows val of kinetics.csv"."""
+    if len(source.files) > 1:
+        return f"the lists {split} in {source}"
+    by_name = split is None or split in re.split(r"[-_.]", source.files[0].stem)
+    by_name = by_name or same_split(source.files[0].stem, split or "")
+    return f"the list {source}" if by_name else f"{split} of the list {source}"
 
 
 def _told(source: Source, skipped: dict[str, str], where: str, given: bool) -> tuple[list[str], str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +9,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import signal
 from torch.nn import functional as F
 
-from synvid_eval.errors import MissingPackageError
 from synvid_eval.networks import i3d
 from synvid_eval.networks.fusing import fused
 
@@ -368,28 +365,3 @@ def test_the_torchscript_is_not_called_with_what_it_cannot_take():
             i3d.call_torchscript(Script(), torch.zeros(shape, dtype=kind))
     with pytest.raises(ValueError, match="9 frames or more, got 6"):
         i3d.call_torchscript(Script(), torch.zeros(1, 3, 6, 20, 20, dtype=torch.uint8))
-
-
-# ------------------------------------------------------------------------------------------ compiling
-
-
-def test_without_a_compiler_the_error_says_so(network, monkeypatch):
-    monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(MissingPackageError, match=r"none of g\+\+, c\+\+, clang\+\+ can be run"):
-        i3d.compiled(network)
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(MissingPackageError, match="no-such-compiler"):
-        i3d.compiled(network)
-
-
-@pytest.mark.slow
-def test_compiled_rows_are_the_same_to_five_digits(weights, network):
-    if not any(map(shutil.which, ("g++", "c++", "clang++"))):
-        pytest.skip("no C++ compiler")
-    x = clips(2, 9, seed=8)
-    fast = i3d.compiled(built(weights))
-    with torch.no_grad():
-        got = fast(x)
-        assert (got - network(x)).abs().max() <= 1e-4
-    assert torch.equal(fast(x[1:]), got[1:])
