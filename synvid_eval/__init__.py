@@ -23,6 +23,7 @@ _PUBLIC = {
     "read_comparison": "synvid_eval.score",
     "write_page": "synvid_eval.report.page",
     "Comparison": "synvid_eval.score",
+    "Networks": "synvid_eval.features.network",
     "Score": "synvid_eval.score",
     "SynvidEvalError": "synvid_eval.errors",
 }
@@ -32,6 +33,7 @@ __all__ = ["__version__", *sorted(_PUBLIC)]
 if TYPE_CHECKING:
     from synvid_eval.comparison import compare, list_metrics
     from synvid_eval.errors import SynvidEvalError
+    from synvid_eval.features.network import Networks
     from synvid_eval.measurement import measure, read_measured
     from synvid_eval.report.page import write_page
     from synvid_eval.score import Comparison, Score, read_comparison

@@ -24,6 +24,10 @@ from synvid_eval.video.decode import ClipRef
 from synvid_eval.worker import clip_task, setup_task
 
 TRIED = 4
+# Clips of a preset are cheap to try and differ: so many times more of them.
+PRESET_FACTOR = 4
+# Two workers on two processors are slower than one each alone: up to so many are tried side by side.
+SIDE_BY_SIDE = 4
 # A clip that takes longer than this to give a frame is no use for an estimate [s].
 PATIENCE = 10.0
 # What the cache holds of a clip beside its states: id, hash, size, per-clip numbers [bytes].
@@ -32,8 +36,9 @@ _META = 500
 
 @dataclass(frozen=True)
 class Trial:
-    """What a few clips of a set took: tried clips, seconds each, bytes that the cache would keep of `clips`;
-    the reason for each clip that could not be measured; what was noted of those that were.
+    """What a few clips of a set took: tried clips, seconds each on one of the workers that were tried, bytes
+    that the cache would keep of `clips`; the reason for each clip that could not be measured; what was noted
+    of those that were.
     """
 
     tried: int
@@ -79,46 +84,64 @@ class Trials:
 def try_clips(
     groups: Sequence[Sequence[ClipRef]], features: Sequence[Feature], options: Options, tried: int = TRIED
 ) -> Trials:
-    """Measures up to `tried` clips of each group (those with the smallest hashes) in one worker process."""
-    chosen = [sorted(g, key=lambda c: address("estimate", c.id))[:tried] for g in groups]
-    chosen = [[c for c in g if c.kind != "memory"] for g in chosen]
+    """Measures up to `tried` clips of each group (those with the smallest hashes; of presets more), on up to
+    `SIDE_BY_SIDE` workers at once, as the measurement will.
+    """
+    chosen = [_chosen(g, tried) for g in groups]
     names = [f.name for f in features]
     setup = setup_task(list(features), options.sampler, options.seed, options.loud)
-    pool = Processes("synvid_eval.worker", 1, setup, min(PATIENCE, options.decode_timeout), options.loud)
-    tasks: list[dict[str, Any]] = []
-    for number, group in enumerate(chosen):
-        if group and not tasks:  # the first answer also holds the start of the worker: it is asked for twice
-            tasks.append({**clip_task(group[0], names), "group": -1})
-        tasks += [{**clip_task(c, names), "group": number} for c in group]
-    took: list[list[float]] = [[] for _ in groups]
-    states: list[tuple[Fold, ...]] = [() for _ in groups]
-    failed: list[dict[str, str]] = [{} for _ in groups]
-    notes: list[dict[str, list[str]]] = [{} for _ in groups]
-    began = last = time.monotonic()
+    most = max(map(len, chosen), default=0)
+    workers = max(1, min(options.worker_count(), SIDE_BY_SIDE, most // 2))
+    pool = Processes(
+        "synvid_eval.worker", workers, setup, min(PATIENCE, options.decode_timeout), options.loud
+    )
     startup = 0.0
+    trials: list[Trial] = []
     try:
-        for task, answer in pool.map(tasks):
-            assert HERE not in task
-            now, group_number = time.monotonic(), task["group"]
-            spent, last = now - last, now
-            if group_number < 0:
-                startup = now - began
-                continue
-            reason = answer.reason if isinstance(answer, Failure) else answer[1].get("skipped")
-            if isinstance(answer, Failure) or reason is not None:
-                failed[group_number][task["clip"]["id"]] = str(reason)
-                continue
-            took[group_number].append(spent)
-            states[group_number] = _folds(*answer)
-            if answer[1]["notes"]:
-                notes[group_number][task["clip"]["id"]] = list(answer[1]["notes"])
+        for group in chosen:
+            if group and not startup:  # the first answers also hold the start of the workers
+                began = time.monotonic()
+                for _ in pool.map(clip_task(c, names) for c in group[:1] * workers):
+                    pass
+                startup = time.monotonic() - began
+            trials.append(_try(pool, group, names, workers))
     finally:
         pool.close()
-    trials = tuple(
-        Trial(len(t), float(np.mean(t)) if t else None, s, f, n)
-        for t, s, f, n in zip(took, states, failed, notes, strict=True)
-    )
-    return Trials(trials, startup, _peak_memory("children") if tasks else None)
+    return Trials(tuple(trials), startup, _peak_memory("children") if any(chosen) else None)
+
+
+def _chosen(clips: Sequence[ClipRef], tried: int) -> list[ClipRef]:
+    most = tried * (PRESET_FACTOR if any(c.kind == "preset" for c in clips) else 1)
+    first = sorted(clips, key=lambda c: address("estimate", c.id))[:most]
+    return [c for c in first if c.kind != "memory"]
+
+
+def _try(pool: Processes, clips: Sequence[ClipRef], names: Sequence[str], workers: int) -> Trial:
+    """One group, timed as a whole; again without those that failed, which may have been waited for."""
+    failed: dict[str, str] = {}
+    good = list(clips)
+    while True:
+        states: tuple[Fold, ...] = ()
+        notes: dict[str, list[str]] = {}
+        ids = set()
+        began = time.monotonic()
+        for task, answer in pool.map(clip_task(c, names) for c in good):
+            assert HERE not in task
+            name = task["clip"]["id"]
+            reason = answer.reason if isinstance(answer, Failure) else answer[1].get("skipped")
+            if isinstance(answer, Failure) or reason is not None:
+                failed[name] = str(reason)
+                continue
+            ids.add(name)
+            states = _folds(*answer)
+            if answer[1]["notes"]:
+                notes[name] = list(answer[1]["notes"])
+        spent = time.monotonic() - began
+        if len(ids) == len(good):
+            break
+        good = [c for c in good if c.id in ids]
+    each = spent * min(workers, len(good)) / len(good) if good else None
+    return Trial(len(good), each, states, failed, notes)
 
 
 def try_looks(clips: Sequence[ClipRef], options: Options, tried: int = TRIED) -> tuple[float, float | None]:

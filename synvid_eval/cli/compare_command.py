@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from synvid_eval.cli import common, table
+from synvid_eval.cli import common, names, table
 
 
 @click.command(name="compare")
-@click.argument("sets", nargs=-1, type=common.PATH, metavar="SET... REFERENCE")
+@click.argument("sets", nargs=-1, type=common.PATH, metavar="SET... REFERENCE", shell_complete=names.location)
 @common.measuring
 @common.listing
 @common.following

@@ -18,6 +18,26 @@ _BASH_END = """\
 """
 
 
+# bash ends a word at a colon: preset:NAME is put together again, and only what follows the colon is replied.
+_BASH_ASK = 'response=$(env COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD '
+_BASH_WORDS = """\
+local words=("${COMP_WORDS[0]}") before="" i
+    for ((i = 1; i <= COMP_CWORD; i++)); do
+        if [[ ${COMP_WORDS[i]} == : || ${COMP_WORDS[i - 1]} == : ]]; then
+            words[${#words[@]} - 1]+=${COMP_WORDS[i]}
+        else
+            words+=("${COMP_WORDS[i]}")
+        fi
+    done
+    if ((${#words[@]} <= COMP_CWORD)); then
+        before=${words[${#words[@]} - 1]}
+        [[ $before == *:* ]] && before=${before%:*}: || before=""
+    fi
+
+    response=$(env COMP_WORDS="${words[*]}" COMP_CWORD=$((${#words[@]} - 1)) """
+_BASH_REPLY = "COMPREPLY+=($value)"
+
+
 @click.command(name="completion")
 @click.argument("shell", type=common.OneOf(SHELLS))
 def command(shell: str) -> None:
@@ -40,4 +60,7 @@ def command(shell: str) -> None:
     made = kind(group, {}, "synvid-eval", "_SYNVID_EVAL_COMPLETE")
     # the base class's: bash's own first asks an installed bash for its version, which is not ours to check
     script = ShellComplete.source(made)
-    click.echo(script.replace("    return 0\n", _BASH_END) if shell == "bash" else script)
+    if shell == "bash":
+        script = script.replace(_BASH_ASK, _BASH_WORDS).replace("    return 0\n", _BASH_END)
+        script = script.replace(_BASH_REPLY, 'COMPREPLY+=("${value#"$before"}")')
+    click.echo(script)

@@ -155,7 +155,7 @@ def _lines(seen: Inspection, protocol: str, asked: bool) -> list[str]:
         lines.append(f"cost here   about {common.time_text(cost.seconds)} with {workers}{memory}{kept}")
         lines.append(
             f"            an estimate from {_many(cost.tried, 'clip')} tried, "
-            f"{cost.seconds_per_clip:.3f} s each on one core"
+            f"{cost.seconds_per_clip:.3f} s each on one worker"
         )
     elif asked:
         lines.append(f"cost here   unknown: {seen.cost_reason}")

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from synvid_eval.cli import common
+from synvid_eval.cli import common, names
 
 
 @click.command(name="measure")
-@click.argument("set_", type=common.PATH, metavar="SET")
+@click.argument("set_", type=common.PATH, metavar="SET", shell_complete=names.location)
 @click.option("--out", required=True, metavar="F.measured", help="The file to write.")
 @click.option(
     "--statistics",

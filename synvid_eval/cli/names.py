@@ -49,10 +49,7 @@ def folder(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 
 
 def location(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
-    """A SET: `preset:NAME` where that is begun, else a path, which the shell itself completes.
-
-    bash takes a colon for the end of a word, so the scheme is the word before it there (see `completion`).
-    """
+    """A SET: `preset:NAME` where that is begun, else a path, which the shell itself completes."""
     from click.shell_completion import CompletionItem
 
     name, sign, rest = incomplete.rpartition("=")

@@ -383,7 +383,11 @@ def read_file(
         )
     if seen is None and not any(not line.startswith("#") for line in _lines(_read(path))):
         raise DataError(f"The list {path} is empty.", "Write one clip a line: `path label`.")
-    if seen is None and path.suffix.lower() != ".json" and (columns := _heading(_first_of(_read(path, _SNIFF_BYTES)))):
+    if (
+        seen is None
+        and path.suffix.lower() != ".json"
+        and (columns := _heading(_first_of(_read(path, _SNIFF_BYTES))))
+    ):
         raise DataError(
             f"{path} is no list of videos: it is a table with a heading ({some(columns, 6)}).",
             "Wanted are lines `path label` without a heading, or the columns of Kinetics (label, youtube_id, "

@@ -62,6 +62,49 @@ def test_names_complete(run_cli: Run) -> None:
     assert complete(run_cli, "compare --set nothing") == []
 
 
+@pytest.mark.parametrize("command", ["compare", "compare videos/", "measure", "inspect"])
+def test_presets_complete_as_sets(run_cli: Run, command: str) -> None:
+    every = complete(run_cli, f"{command} preset:")
+    assert every == [f"preset:{n}" for n in names.presets()] and every
+    assert complete(run_cli, f"{command} preset:moving_c") == ["preset:moving_circles"]
+    assert complete(run_cli, f"{command} a=preset:moving_c") == ["a=preset:moving_circles"]
+    assert complete(run_cli, f"{command} pres") == ["pres"]  # "file": the shell itself completes the path
+
+
+@pytest.mark.parametrize(
+    ("words", "replies"),
+    [
+        ("compare videos/ preset : moving_c", "moving_circles"),
+        ("compare preset : ", "moving_circles moving_shapes"),
+        ("compare --layout f", "flat frames"),
+    ],
+)
+def test_bash_ends_words_at_colons(run_cli: Run, tmp_path: Path, words: str, replies: str) -> None:
+    shell = shutil.which("bash")
+    if shell is None:
+        pytest.skip("no bash here")
+    script = run_cli("completion", "bash").stdout
+    # what is asked is written down, and answered as `complete` is above
+    stub = tmp_path / "stub"
+    answers = [f"preset:{r}" if "preset" in words else r for r in replies.split()]
+    stub.write_text(
+        f"#!/bin/sh\nprintf '%s|%s' \"$COMP_WORDS\" $COMP_CWORD | tr '\\n' ' ' > {tmp_path}/asked\n"
+        + "".join(f"echo plain,{a}\n" for a in answers)
+    )
+    stub.chmod(0o755)
+    line = ["synvid-eval", *words.split(" ")]
+    if line[-2:] == [":", ""]:
+        line.pop()  # right behind the colon, bash gives it as the word
+    quoted = " ".join(f"'{w}'" for w in line)
+    code = f"compopt() {{ :; }}; complete() {{ :; }}\n{script}\nCOMP_WORDS=({quoted})\n"
+    code += f"COMP_CWORD={len(line) - 1}"
+    code += f'\n_synvid_eval_completion {stub}; echo "${{COMPREPLY[*]}}"'
+    done = subprocess.run([shell, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == replies, done.stderr
+    joined = " ".join(line).replace(" : ", ":").replace(" :", ":")
+    assert (tmp_path / "asked").read_text() == f"{joined}|{len(joined.split(' ')) - 1}"
+
+
 def test_names_of_other_packages_complete_without_being_loaded(run_cli: Run, tmp_path: Path) -> None:
     env = install_plugin(tmp_path, "raise SystemExit(9)", "synvid_eval.metrics", "zigzag", "Zigzag")
     assert complete(run_cli, "compare --metrics zig", env) == ["zigzag"]

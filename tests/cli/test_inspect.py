@@ -10,8 +10,14 @@ from typing import Any
 
 import jsonschema
 import numpy as np
+import pytest
 
+from synvid_eval.estimate import try_clips
+from synvid_eval.features import registry
+from synvid_eval.inspection import inspect
+from synvid_eval.measurement import Options, Quiet
 from synvid_eval.schemas import get
+from synvid_eval.sets import open_set
 from tests.clips import moving, write_set, write_video
 from tests.conftest import REPOSITORY, Run
 
@@ -139,6 +145,69 @@ def test_what_cannot_be_inspected_is_told(run_cli: Run, tmp_path: Path) -> None:
     done = run_cli("inspect", out)
     assert done.returncode == 2
     assert "measured already" in done.stderr
+
+
+def test_what_all_clips_share_is_said_once(run_cli: Run, tmp_path: Path) -> None:
+    root = write_set(tmp_path / "set" / "a", 2, frames=20).parent
+    done = run_cli("inspect", root, "-q", "--no-cost")
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("clips       2 found, all can be opened, 1 label, ") for line in lines)
+    assert "lengths     20 frames, 40 together" in lines
+    assert "cost here" not in done.stdout
+    assert "1 group of the same bytes" not in done.stdout
+    write_video(root / "a" / "long.avi", moving(31), "xvid")
+    text = run_cli("inspect", root, "-q", "--no-cost").stdout
+    assert "lengths     20 to 31 frames, median 20, 71 together" in text
+
+
+def test_missing_files_are_named_once_and_others_in_natural_order(run_cli: Run, tmp_path: Path) -> None:
+    root = write_set(tmp_path / "set", 1)
+    for number in (10, 9):
+        (root / f"bad_{number}.avi").write_bytes(b"")
+    long = "a label that goes on and on and never comes to an end, at least not here"
+    entries = ["clip_000.avi", "bad_10.avi", "bad_9.avi", "gone_1.avi", "gone_2.avi"]
+    (root / "l.txt").write_text("".join(f"{e} {long}\n" for e in entries))
+    done = run_cli("inspect", root / "l.txt", "-q", "--no-cost")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    at = lines.index("skipped     4 clips")
+    assert lines[at + 1] == "            2: missing: in the list, not on the disk"
+    assert [line.split(":")[0].strip() for line in lines[at + 2 : at + 4]] == ["bad_9.avi", "bad_10.avi"]
+    assert done.stdout.count("gone_1.avi") == 1
+    assert f"labels      {long[:39]}…" in lines
+    seen = inspected(run_cli, root / "l.txt", *QUICK)
+    assert [s["id"] for s in seen["skipped"]] == ["bad_9.avi", "bad_10.avi", "gone_1.avi", "gone_2.avi"]
+    assert seen["labels"] == {long: 1}
+
+
+def test_the_file_that_is_waited_for_is_shown(tmp_path: Path) -> None:
+    shown: list[str] = []
+
+    class Watch(Quiet):
+        def advance(self, clips: int, cached: bool, reading: str = "") -> None:
+            shown.append(f"{clips} {reading}")
+
+    videos = open_set(write_set(tmp_path / "set", 3))
+    inspect(videos, [], Options(workers=1, progress=Watch()), cost=False)
+    assert shown == ["0 clip_000.avi", "1 clip_001.avi", "1 clip_002.avi", "1 "]
+
+
+def test_more_clips_of_a_preset_are_tried(run_cli: Run) -> None:
+    args = ("-q", "--json", "-", "--metrics", "color", "--workers", "2")
+    seen = inspected(run_cli, "preset:static_circles?n=40&size=32&objects=5", *args)
+    assert seen["cost"]["tried"] == 16
+
+
+def test_clips_that_cannot_be_measured_do_not_count_as_time(tmp_path: Path) -> None:
+    root = write_set(tmp_path / "set", 3)
+    (root / "bad.avi").write_bytes(b"")
+    features = [registry.get("lab")()]
+    trials = try_clips([open_set(root).clips, []], features, Options(workers=2))
+    good, none = trials.sets
+    assert (good.tried, set(good.failed)) == (3, {"bad.avi"})
+    assert good.seconds_per_clip and trials.startup > 0
+    assert good.seconds(30, 2) == pytest.approx(15 * good.seconds_per_clip)
+    assert (none.tried, none.seconds_per_clip) == (0, None)
 
 
 def test_the_protocol_draws_and_a_contradiction_is_told(run_cli: Run) -> None:

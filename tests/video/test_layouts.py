@@ -87,7 +87,7 @@ def test_a_forced_layout_says_what_it_leaves_out(
 
 def test_a_forced_layout_that_fits_nothing(tmp_path: Path) -> None:
     touch(tmp_path, "x/a.mp4")
-    with pytest.raises(DataError, match=r"0 of the 1 videos under .* lie as in layout flat"):
+    with pytest.raises(DataError, match=r"holds 1 video, but none as in layout flat"):
         read_folder(tmp_path, "flat")
 
 
@@ -110,6 +110,44 @@ def test_frame_folders_are_recognised(tmp_path: Path) -> None:
     assert labels(found) == {"run/a": "run", "run/b": "run"}
     assert {c.kind for c in found.clips} == {"frames"}
     assert {c.fps for c in read_folder(tmp_path, fps=10).clips} == {10}
+
+
+def test_frame_folders_beside_videos_are_asked_about(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"run/{c}/img_{i:05d}.jpg" for c in "abc" for i in range(1, 4)), "stray.mp4")
+    with pytest.raises(DataError) as caught:
+        read_folder(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path} holds 1 video and 3 folders of numbered pictures (9 pictures): which are the clips? "
+        "Say it: --layout flat takes the videos, --layout frames the folders."
+    )
+    frames = read_folder(tmp_path, "frames")
+    assert ids(frames) == ["run/a", "run/b", "run/c"]
+    assert frames.said.endswith("; 1 video beside them left out")
+    assert ids(read_folder(tmp_path, "flat")) == ["stray.mp4"]
+    touch(tmp_path, "run/b.mp4", "walk/x/c.mp4")
+    with pytest.raises(DataError, match=r"3 videos and 3 folders .* --layout nested takes the videos"):
+        read_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "pictures",
+    [
+        ["img.jpg"],
+        ["run/v_run_g01_c01.jpg"],
+        ["run/v_run_g01_c01.jpg", "run/v_run_g01_c02.jpg"],  # previews beside the videos
+        ["thumbs/v_run_g01_c01.png", "thumbs/v_run_g01_c02.png"],  # previews in a folder of their own
+        ["run/v_run_g01_c01_0.jpg", "run/v_run_g01_c01_1.jpg"],
+        ["plots/a.png", "plots/b.png"],
+        ["plots/3.png", "plots/7.png"],
+    ],
+)
+def test_previews_and_stray_pictures_beside_videos_raise_no_question(
+    tmp_path: Path, pictures: list[str]
+) -> None:
+    videos = ["run/v_run_g01_c01.avi", "run/v_run_g01_c02.avi"]
+    touch(tmp_path, *videos, *pictures)
+    found = read_folder(tmp_path)
+    assert (found.layout, ids(found)) == ("classes", videos)
 
 
 def test_a_folder_of_npz_clips_is_recognised(tmp_path: Path) -> None:
@@ -282,7 +320,7 @@ def test_a_folder_named_like_a_video_is_a_clip_or_told_of_in_every_layout(tmp_pa
         [("a.mp4", reason), ("deep.mp4", reason)],
     )
     touch(tmp_path, "deep.mp4/x/b.avi")
-    videos = read_folder(tmp_path)
+    videos = read_folder(tmp_path, "nested")
     assert (ids(videos), sorted(videos.skipped)) == (
         ["deep.mp4/x/b.avi"],
         [("a.mp4", reason), ("arrays.mp4", reason)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,8 @@ def test_ucf101_with_its_lists_inside_or_beside(tmp_path: Path, place: str) -> N
     one, two, three = UCF
     assert (found.layout, found.name) == ("ucf101", "UCF-101")
     assert labels(found) == {one: UCF[one], two: UCF[two]}
-    assert found.said.startswith("2 videos in 2 classes, the list trainlist01 (")
+    path = os.path.normpath(tmp_path / place / "trainlist01.txt")
+    assert found.said == f"2 videos in 2 classes, the list {path}, below {tmp_path / 'UCF-101'}"
     assert Path(found.clips[0].path).read_bytes() == b"x"
     assert labels(open_set(tmp_path / "UCF-101", split="testlist01")) == {three: UCF[three]}
     assert open_set(tmp_path / "UCF-101", split="testlist02").ids == sorted([one, two])
@@ -240,7 +242,8 @@ def test_mmaction2_lists_whose_files_lie_elsewhere(tmp_path: Path) -> None:
     path = write(tmp_path / "annotations/k400_train_list_videos.txt", "abseiling/a.mp4 0")
     with pytest.raises(DataError) as caught:
         open_set(path)
-    assert f"0 of the 1 files of {path} lie below {path.parent} nor {tmp_path}" in str(caught.value)
+    where = f"neither below {path.parent} nor {tmp_path}"
+    assert f"{path} names 1 file, found {where} (first: abseiling/a.mp4)" in str(caught.value)
     assert "Say where they lie: --root DIR" in str(caught.value)
     found = open_set(path, root=tmp_path / "kinetics400/videos_train")
     assert labels(found) == {"abseiling/a.mp4": "0"}
@@ -352,7 +355,24 @@ def test_something_something(tmp_path: Path) -> None:
         assert found.layout == "ssv2"
         assert labels(found) == {"78687.webm": "Holding something next to something", "42326.mp4": "stacking"}
         assert set(dict(found.skipped)) == {"1.webm", "validation.json:4"}
-    assert open_set(path).ids == [f"20bn-something-something-v2/{n}" for n in ("42326.mp4", "78687.webm")]
+
+
+def test_ids_of_something_something_are_the_same_from_every_door(tmp_path: Path) -> None:
+    names = [f"{i}.webm" for i in range(30)]
+    videos = tmp_path / "ss" / "20bn-something-something-v2"
+    touch(videos, *names)
+    path = tmp_path / "ss" / "labels" / "train.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps([{"id": str(i), "template": "Moving [something]"} for i in range(30)]))
+    doors = [
+        open_set(tmp_path / "ss", split="train", clips=9),
+        open_set(videos, split="train", clips=9),
+        open_set(path, clips=9),
+        open_set(path, root=videos, clips=9),
+        open_set(path, root=tmp_path / "ss", clips=9),
+    ]
+    assert all(one.ids == doors[0].ids and set(one.ids) < set(names) for one in doors)
+    assert all(Path(c.path).samefile(videos / c.id) for one in doors for c in one.clips)
 
 
 # -- What any list may hold ------------------------------------------------------------------------
@@ -495,7 +515,7 @@ def test_where_no_file_can_be_read_names_and_cure_are_said_once(tmp_path: Path) 
         open_set(path, root=tmp_path / "root")
     text = str(caught.value)
     assert text == (
-        f"0 of the 12 files of {path} can be read. {path}: 12 files are missing below {tmp_path / 'root'}: "
+        f"{path} names 12 files, and none can be read. 12 files are missing below {tmp_path / 'root'}: "
         f"{', '.join(names[:10])} and 2 more."
     )
 
@@ -508,6 +528,87 @@ def test_lists_that_are_not_asked_for_are_told_of(tmp_path: Path, place: str) ->
     assert open_set(tmp_path / "UCF-101").notes == (note,)
     assert open_set(tmp_path / "UCF-101", layout="classes").notes == ()
     assert open_set(tmp_path / "UCF-101", split="trainlist01").notes == ()
+
+
+@pytest.mark.parametrize("size", [3, 9000])  # the larger one is looked into as far as its first bytes
+def test_lists_in_a_folder_beside_are_told_of_whatever_their_names(tmp_path: Path, size: int) -> None:
+    touch(tmp_path, "videos/0.webm", "videos/a/x.mp4")
+    (tmp_path / "labels").mkdir()
+    items = json.dumps([{"id": str(i), "template": "t"} for i in range(size)])
+    (tmp_path / "labels" / "train.json").write_text(items)
+    (tmp_path / "labels" / "other.json").write_text(items.replace('"id": "', '"id": "9'))
+    write(tmp_path / "labels" / "val.txt", *(f"a/{i or 'x'}.mp4 {i}" for i in range(size)))
+    note = "lists found (train, val): all clips are taken, --split NAME takes those of one"
+    assert open_set(tmp_path / "videos").notes == (note,)
+
+
+def test_a_table_with_a_heading_is_no_list(tmp_path: Path) -> None:
+    touch(tmp_path, "videos/a.mp4", "videos/b.mp4")
+    rows = ["videos/a.mp4,weizmann,bend,180,144", "videos/b.mp4,weizmann,run,180,144"]
+    path = write(tmp_path / "manifest.csv", "path,dataset,label,width,height", *rows)
+    for layout in ("auto", "list"):
+        with pytest.raises(DataError) as caught:
+            open_set(path, layout=layout)
+        assert str(caught.value) == (
+            f"{path} is no list of videos: it is a table with a heading (path, dataset, label, "
+            "width, height). Wanted are lines `path label` without a heading, or the columns of Kinetics "
+            "(label, youtube_id, time_start, time_end, split)."
+        )
+    assert open_set(tmp_path).notes == ()
+    with pytest.raises(UsageError, match="No list lies in"):
+        open_set(tmp_path, split="manifest")
+    assert sniff(write(tmp_path / "tabs.txt", "label\tpath", "0\tvideos/a.mp4")) is None
+    assert sniff(write(tmp_path / "plain.csv", *rows)) == "list"
+    assert sniff(write(tmp_path / "text.txt", "made by hand, for a test", "videos/a.mp4 0")) == "list"
+
+
+def test_paths_are_said_as_they_were_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ucf101(tmp_path / "ucf" / "UCF-101", tmp_path / "ucf" / "ucfTrainTestlist")
+    path = "ucfTrainTestlist/trainlist01.txt"
+    monkeypatch.chdir(tmp_path)
+    found = open_set("ucf/UCF-101", split="trainlist01")
+    assert found.said == f"2 videos in 2 classes, the list ucf/{path}, below ucf/UCF-101"
+    monkeypatch.chdir(tmp_path / "ucf")
+    assert open_set("UCF-101", split="trainlist01").said.endswith(f"the list {path}, below UCF-101")
+    assert open_set(path, root="UCF-101").ids == found.ids
+    with pytest.raises(DataError) as caught:
+        open_set(path)
+    assert str(caught.value).startswith(f"{path} names 2 files, found neither below ucfTrainTestlist nor . (")
+    monkeypatch.chdir(tmp_path / "ucf" / "UCF-101")
+    assert open_set(".", split="trainlist01").said.endswith(f"the list ../{path}, below .")
+    hmdb51(tmp_path / "hmdb51", tmp_path / "hmdb51" / "splits")
+    monkeypatch.chdir(tmp_path)
+    assert open_set("hmdb51", split="train1").said.endswith("the lists train1 in hmdb51/splits, below hmdb51")
+
+
+def test_an_error_of_a_list_leaves_its_path_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path, "far/a.mp4")
+    (tmp_path / "sym").mkdir()
+    (tmp_path / "sym" / "a.mp4").symlink_to(tmp_path / "far" / "a.mp4")
+    write(tmp_path / "sym" / "l.txt", "a.mp4 0")
+    with pytest.raises(DataError) as caught:
+        open_set("sym/l.txt")
+    assert str(caught.value) == (
+        "sym/l.txt names 1 file, which cannot be read. 1 file lies outside sym, 1 by a symbolic link: a.mp4; "
+        "--follow-outside reads them."
+    )
+
+
+def test_sets_that_need_a_split_each_are_told_how(tmp_path: Path) -> None:
+    ucf101(tmp_path / "ucf" / "UCF-101", tmp_path / "ucf" / "ucfTrainTestlist")
+    hmdb51(tmp_path / "hm" / "hmdb51", tmp_path / "hm" / "hmdb51" / "splits")
+    places = [str(tmp_path / "ucf" / "UCF-101"), str(tmp_path / "hm" / "hmdb51")]
+    with pytest.raises(UsageError) as caught:
+        open_all(places, split="train1")
+    text = str(caught.value)
+    assert text.count("trainlist02") == 1
+    assert "Known" not in text
+    assert "measure each (measure SET --split NAME --out F.measured) and compare those files" in text
+    with pytest.raises(UsageError) as alone:
+        open_set(places[0], split="trainlist1")
+    assert str(alone.value).endswith("trainlist02. Did you mean 'trainlist01'?")
+    assert "measure each" not in str(alone.value)
 
 
 def test_lists_of_other_sets_beside_a_folder_are_not_told_of(tmp_path: Path) -> None:
