@@ -25,6 +25,7 @@ from synvid_eval.errors import DataError, UsageError, WeightsError, nearest
 from synvid_eval.features.base import Feature
 from synvid_eval.features.network import NetworkFeature, Networks
 from synvid_eval.measurement import Measurement, Measurer, Options, read_gaussian, read_measured
+from synvid_eval.media import check_names, of_metrics, previews
 from synvid_eval.metrics.base import Metric, Unscored
 from synvid_eval.networks.weights import MissingWeights, recognized
 from synvid_eval.protocols import PROTOCOLS, Protocol
@@ -213,6 +214,8 @@ def compare(
     follow_outside: bool = False,
     protocol: str = "default",
     networks: Networks | None = None,
+    with_media: bool = False,
+    no_previews: Sequence[str] = (),
     command: str = "",
     options: Options | None = None,
 ) -> Comparison:
@@ -231,6 +234,8 @@ def compare(
         split, root, follow_outside: see `open_set`; they go to those sets that have lists, one at least.
         protocol: a name of `protocols.PROTOCOLS`: how much of each set is looked at.
         networks: where weights lie, or random ones; device, precision, batches.
+        with_media: whether to gather what a page shows beyond the scores (`Comparison.media`).
+        no_previews: names of sets whose clips it does not show, or "all".
         command: what to write down as the command that made it.
         options: seed, workers, cache, what may be skipped, progress; its sampler is replaced by the recipe's.
 
@@ -262,6 +267,7 @@ def compare(
         decode_timeout=chosen.decode_timeout,
     )
     progress = chosen.progress
+    without = check_names(no_previews, [o.name if isinstance(o, VideoSet) else o.facts.name for o in opened])
     if metrics is None:
         made = _without(made, [one for one in opened if isinstance(one, Measurement)])
     for one in opened:
@@ -272,7 +278,13 @@ def compare(
             progress.say(f"{one.name}: {one.layout}: {one.said}")
     with Measurer(made.features, chosen) as measurer:
         measured = [measurer.measure(s) if isinstance(s, VideoSet) else s for s in opened]
-    return compare_measured(measured[:-1], measured[-1], made, chosen, command=command, started=started)
+    result = compare_measured(
+        measured[:-1], measured[-1], made, chosen, with_media=with_media, command=command, started=started
+    )
+    if not with_media:
+        return result
+    shown = previews(result.media["metrics"], measured, opened, chosen, without)
+    return replace(result, media={**result.media, **shown})
 
 
 def _without(made: Recipe, measured: Sequence[Measurement]) -> Recipe:
@@ -392,15 +404,19 @@ def compare_measured(
     made: Recipe,
     options: Options,
     *,
+    with_media: bool = False,
     command: str = "",
     started: float | None = None,
 ) -> Comparison:
-    """Scores measured candidates against a measured reference. DataError where their recipes differ."""
+    """Scores measured candidates against a measured reference; `with_media` as for `compare`, without
+    previews of clips. DataError where their recipes differ.
+    """
     everyone = [*candidates, reference]
     for one in everyone:
         _check_recipe(one, made, options.seed)
     scores: dict[tuple[str, str], Score] = {}
     signatures: dict[str, str] = {}
+    scored: list[tuple[str, Metric]] = []
     spread = over_threads(options.worker_count())
     with threadpool_limits(1):  # the same bits whatever the number of threads
         for metric in made.metrics:
@@ -412,6 +428,7 @@ def compare_measured(
                 settled = metric.settle([s for s in sides if s is not None], feature)
             except Unscored as error:
                 settled, reason = metric, str(error)
+            scored.append((label, settled))
             signatures[label], short = _signature(settled, made, options.seed)
             for candidate, side in zip(candidates, sides, strict=False):
                 names = (candidate.facts.name, reference.facts.name)
@@ -426,6 +443,7 @@ def compare_measured(
                         notes = " ".join(filter(None, [score.detail.get("notes"), remark]))
                         score = replace(score, detail={**score.detail, "notes": notes})
                 scores[candidate.facts.name, metric.name] = score
+        media = {"metrics": of_metrics(scored, everyone)} if with_media else {}
     for metric, reason in made.absent:
         for candidate in candidates:
             clips = {"candidate": candidate.facts.clips, "reference": reference.facts.clips}
@@ -451,7 +469,7 @@ def compare_measured(
             run["notes"].append(same)
     names_in_order = [m.name for m in made.metrics] + [m.name for m, _ in made.absent]
     order = [scores[c.facts.name, name] for c in candidates for name in names_in_order]
-    return Comparison(reference.facts, [c.facts for c in candidates], order, run)
+    return Comparison(reference.facts, [c.facts for c in candidates], order, run, media)
 
 
 def _check_recipe(one: Measurement, made: Recipe, seed: int) -> None:

@@ -1,5 +1,6 @@
-"""The prober: what one clip is, by its headers, packet count and first frame. Runs as a process of its own
-(`python -m synvid_eval.prober`), so that a file that hangs or crashes a decoder harms nothing else.
+"""The prober: what one clip is, by its headers, packet count and first frame, or its preview. Runs as a
+process of its own (`python -m synvid_eval.prober`), so that a file that hangs or crashes a decoder harms
+nothing else.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import asdict
 from typing import IO, Any
 
 from synvid_eval.execute import Task, read_message, write_message
+from synvid_eval.preview import preview
 from synvid_eval.sets import open_clip
 from synvid_eval.video.decode import ClipRef, FewerFrames, Unreadable, all_frames
 
@@ -22,6 +24,11 @@ from synvid_eval.video.decode import ClipRef, FewerFrames, Unreadable, all_frame
 def probe_task(ref: ClipRef) -> Task:
     """The task of looking at one clip."""
     return {"clip": asdict(ref)}
+
+
+def preview_task(ref: ClipRef, moving: bool) -> Task:
+    """The task of making one clip's preview (see `synvid_eval.preview`)."""
+    return {"clip": asdict(ref), "moving": moving}
 
 
 def probe(ref: ClipRef, beat: Callable[[], None]) -> dict[str, Any]:
@@ -107,16 +114,18 @@ def main() -> None:
         write_message(pipe_out, b"M")
         heart = _Heart(pipe_out, float(setup.get("beat", 0.2)))
         while (message := read_message(pipe_in)) is not None:
-            ref = ClipRef(**json.loads(message[1])["clip"])
+            task = json.loads(message[1])
+            ref = ClipRef(**task["clip"])
             write_message(pipe_out, b"D")
             try:
-                facts = probe(ref, heart)
+                asked = task.get("moving")
+                arrays, facts = ({}, probe(ref, heart)) if asked is None else preview(ref, asked, heart)
             except Exception as error:
                 bug = {"message": f"{type(error).__name__}: {error} (clip {ref.id})"}
                 bug["traceback"] = traceback.format_exc()
                 write_message(pipe_out, b"E", json.dumps(bug).encode())
                 return
-            write_message(pipe_out, b"R", archive.pack({}, facts))
+            write_message(pipe_out, b"R", archive.pack(arrays, facts))
     except BrokenPipeError:
         return
 

@@ -65,12 +65,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Candidates measured against one reference: scores (the same bytes for equal runs), run facts."""
+    """Candidates measured against one reference: scores (the same bytes for equal runs), run facts.
+
+    media: what a page shows beyond the scores (see `synvid_eval.media`); empty where none was asked for.
+    """
 
     reference: SetFacts
     candidates: list[SetFacts]
     scores: list[Score]
     run: dict[str, Any] = field(default_factory=dict)
+    media: dict[str, Any] = field(default_factory=dict)
 
     def score(self, candidate: str, metric: str) -> Score:
         """The score of that candidate and metric; KeyError where there is none."""
@@ -95,6 +99,7 @@ class Comparison:
             "candidates": [asdict(c) for c in self.candidates],
             "scores": [_score_out(s) for s in self.scores],
             "run": plain(self.run),
+            **({"media": plain(self.media)} if self.media else {}),
         }
 
     def to_frame(self) -> pandas.DataFrame:
@@ -197,7 +202,8 @@ def read_comparison(text: str, where: str = "comparison") -> tuple[Comparison, l
                 f"{where}: a score names candidate {score.candidate!r}, which is not among the candidates."
             )
     run = {} if data.get("run") is None else _need(data, "run", dict, where)
-    return Comparison(reference, candidates, scores, run), list(dict.fromkeys(warnings))
+    media = {} if data.get("media") is None else _need(data, "media", dict, where)
+    return Comparison(reference, candidates, scores, run, media), list(dict.fromkeys(warnings))
 
 
 def _need(data: Mapping[str, Any], key: str, kind: type | tuple[type, ...], where: str) -> Any:

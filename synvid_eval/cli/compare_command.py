@@ -16,6 +16,16 @@ from synvid_eval.cli import common, names, table
 @common.listing
 @common.following
 @common.outputs("json", "csv", "html")
+@click.option(
+    "--media", is_flag=True, help="Put into the JSON what a page shows beyond the scores; --html does."
+)
+@click.option(
+    "--no-previews",
+    "no_previews",
+    multiple=True,
+    metavar="NAME|all",
+    help="Show no clips of this set on the page. Several times for several sets.",
+)
 @common.talking
 def command(
     sets: tuple[str, ...],
@@ -31,6 +41,8 @@ def command(
     json: str | None,
     csv: str | None,
     html: str | None,
+    media: bool,
+    no_previews: tuple[str, ...],
     protocol: str,
     dry_run: bool,
     quiet: bool,
@@ -77,6 +89,8 @@ def command(
             frames=frames,
             protocol=protocol,
             networks=networks,
+            with_media=media or html is not None,
+            no_previews=no_previews,
             **opening,
             command=common.command_line(sys.argv[1:]),
             options=options,

@@ -14,12 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from synvid_eval import knobs
-from synvid_eval.states import State
+from synvid_eval.randomness import address
+from synvid_eval.states import Rows, State
 
 View = Callable[[NDArray[np.uint8]], NDArray[Any]]
+
+SKETCHED = 256
+"""Clips of a set of which a feature keeps a row for pictures: those with the smallest hashes."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,14 @@ class Look:
     def run(self, stride: int) -> list[NDArray[Any]]:
         """The views of the run at that stride, in order."""
         return [self.views[i] for i in self.runs[stride]]
+
+
+def sketch(clip: str, row: ArrayLike) -> Rows:
+    """A state that keeps one row [d] of this clip; of a set those of `SKETCHED` clips, by hash: what pictures
+    tell clips apart by. No value is made of it.
+    """
+    rows = np.asarray(row, np.float32)[None]
+    return Rows.of([address("sketch", clip)], [address("clip", clip)], rows, SKETCHED)
 
 
 @dataclass(frozen=True)

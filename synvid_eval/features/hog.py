@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval.errors import UsageError
-from synvid_eval.features.base import ClipResult, Feature, Look, View
+from synvid_eval.features.base import ClipResult, Feature, Look, View, sketch
 from synvid_eval.features.gray import GrayCrop
 from synvid_eval.knobs import knob
 from synvid_eval.states import Counts, Moments, State
@@ -57,10 +57,12 @@ class Hog(Feature):
     """HOG rows of a few of the looked-at frames.
 
     State "hog": Moments of rows [frames with gradient, cells·cells·bins], float32, norm 1; absent without
-    such frames. State "frames": Counts [frames taken, those without gradient]. No summary.
+    such frames. State "frames": Counts [frames taken, those without gradient]. State "clips": the mean of a
+    clip's rows, of some clips (see `sketch`). No summary.
     """
 
     name: ClassVar[str] = "hog"
+    revision: ClassVar[int] = 2
     looks_at: ClassVar[Literal["frames", "runs"]] = "frames"
 
     side: int = knob(128, "side of the square the frames are reduced to", low=2, high=4096, unit="pixels")
@@ -97,5 +99,7 @@ class Hog(Feature):
         rows = [row for row in found if row is not None]
         states: dict[str, State] = {"frames": Counts([len(taken), len(taken) - len(rows)])}
         if rows:
-            states["hog"] = Moments.of_rows(np.stack(rows).astype(np.float32))
+            kept = np.stack(rows).astype(np.float32)
+            states["hog"] = Moments.of_rows(kept)
+            states["clips"] = sketch(look.clip, kept.mean(axis=0, dtype=np.float64))
         return ClipResult({}, states)

@@ -21,9 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval.features.base import ClipResult, Feature, Look, View
-from synvid_eval.states import Moments
+from synvid_eval.states import Counts, Moments
 
 _CHUNK = 1024
+_EVERY = 17  # of so many pixels one is counted for the pictures: a prime, so that no column is left out
+
+PLANE = (-110.0, 5.0, 44)
+"""Where the cells of the a*b* plane begin, how wide they are, and how many there are along a side."""
+LIGHTNESS = (0.0, 2.0, 50)
+"""The same for L*."""
+_CELLS = PLANE[2] ** 2
 # On the bits of a float32 x, magic − bits/3 is x^(−1/3) to about 3 % (Moroz et al. 2021).
 _ROOT_MAGIC = np.uint32(0x54A2FA8C)
 
@@ -96,7 +103,19 @@ def _accumulate(lab: Any, count: int, shift: Any, sums: Any) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _moments(pixels: Any, linear: Any, matrix: Any) -> Any:
+def _count(lab: Any, start: int, count: int, plane: Any, lightness: Any, cells: Any, levels: Any) -> None:
+    """Counts every `_EVERY`th pixel: cells [b*, a*] float64 [side², row by row], levels of L*."""
+    side = plane[2]
+    for k in range(-start % _EVERY, count, _EVERY):
+        a = min(max(int((lab[1, k] - plane[0]) / plane[1]), 0), side - 1)
+        b = min(max(int((lab[2, k] - plane[0]) / plane[1]), 0), side - 1)
+        cells[b * side + a] += 1.0
+        level = min(max(int((lab[0, k] - lightness[0]) / lightness[1]), 0), lightness[2] - 1)
+        levels[level] += 1.0
+
+
+@numba.njit(cache=True, nogil=True)
+def _moments(pixels: Any, linear: Any, matrix: Any, plane: Any, lightness: Any, counts: Any) -> Any:
     lab = np.empty((3, _CHUNK))
     seed = np.empty(_CHUNK, np.float32)
     bits = seed.view(np.uint32)
@@ -109,6 +128,7 @@ def _moments(pixels: Any, linear: Any, matrix: Any) -> Any:
             # Sums are about the first pixel: nothing cancels in near-constant frames, constant ones give 0.
             shift[:] = lab[:, 0]
         _accumulate(lab, count, shift, sums)
+        _count(lab, start, count, plane, lightness, counts[: plane[2] ** 2], counts[plane[2] ** 2 :])
     out = np.empty(12)
     index = 3
     for i in range(3):
@@ -124,37 +144,50 @@ def _moments(pixels: Any, linear: Any, matrix: Any) -> Any:
 
 @dataclass(frozen=True)
 class LabMoments:
-    """View: a frame's mean [3] and covariance [3, 3] (ddof 0) over all pixels in CIE L*a*b*, float64 [12]."""
+    """View: a frame's mean [3] and covariance [3, 3] (ddof 0) over all pixels in CIE L*a*b*; then, of every
+    seventeenth pixel, counts in the cells of `PLANE` (b* row after row) and in those of `LIGHTNESS`; float64
+    [12 + 44² + 50].
+    """
 
     def __call__(self, frame: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Mean and covariance (row by row) of a frame, uint8 [H, W, 3] with H, W ≥ 1; else ValueError."""
+        """That of a frame, uint8 [H, W, 3] with H, W ≥ 1; else ValueError."""
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
             raise ValueError(
                 f"a frame is uint8 [H, W, 3] with H, W ≥ 1, got {frame.dtype} {list(frame.shape)}"
             )
-        out: NDArray[np.float64] = _moments(np.ascontiguousarray(frame).reshape(-1, 3), _LINEAR, _TO_XYZ)
-        return out
+        counts = np.zeros(_CELLS + LIGHTNESS[2])
+        pixels = np.ascontiguousarray(frame).reshape(-1, 3)
+        moments = _moments(pixels, _LINEAR, _TO_XYZ, PLANE, LIGHTNESS, counts)
+        return np.concatenate([moments, counts])
 
 
 @dataclass(frozen=True)
 class Lab(Feature):
     """Mean and covariance of the looked-at frames' pixels in CIE L*a*b*, every frame weighing the same.
 
-    State "lab": Moments [3] whose weight is the number of frames. Summary: the clip's mean "L", "a", "b".
+    State "lab": Moments [3] whose weight is the number of frames. States "plane" and "lightness": Counts of
+    every seventeenth pixel in the cells of `PLANE` and `LIGHTNESS`, for pictures. Summary: the clip's mean
+    "L", "a", "b" and covariance "LL", "La", "Lb", "aa", "ab", "bb" (ddof 0).
     """
 
     name: ClassVar[str] = "lab"
+    revision: ClassVar[int] = 2
     looks_at: ClassVar[Literal["frames", "runs"]] = "frames"
 
     def view(self) -> View:
-        """A frame's mean and covariance, float64 [12]."""
+        """A frame's mean, covariance and counts, float64 [12 + 44² + 50]."""
         return LabMoments()
 
     def measure(self, look: Look) -> ClipResult:
         """The sum over frames of states with weight 1 (Chan's rule); nothing without frames."""
-        total = Moments(3)
-        for view in look.looked_at():
-            total = total + Moments.of_parts(1, view[:3], view[3:].reshape(3, 3))
         if not look.frames:
             return ClipResult()
-        return ClipResult({k: float(v) for k, v in zip("Lab", total.mean, strict=True)}, {"lab": total})
+        views = look.looked_at()
+        total = Moments(3)
+        for view in views:
+            total = total + Moments.of_parts(1, view[:3], view[3:12].reshape(3, 3))
+        spread = total.covariance(0)
+        summary = {k: float(v) for k, v in zip("Lab", total.mean, strict=True)}
+        summary |= {f"{'Lab'[i]}{'Lab'[j]}": float(spread[i, j]) for i in range(3) for j in range(i, 3)}
+        plane, lightness = np.split(np.sum(views, axis=0)[12:], [_CELLS])
+        return ClipResult(summary, {"lab": total, "plane": Counts(plane), "lightness": Counts(lightness)})

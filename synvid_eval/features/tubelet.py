@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, cast
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
 from synvid_eval import randomness
 from synvid_eval.errors import UsageError
-from synvid_eval.features.base import ClipResult, Feature, Look, View
+from synvid_eval.features.base import ClipResult, Feature, Look, View, sketch
 from synvid_eval.features.gray import GrayCrop
 from synvid_eval.knobs import knob
 from synvid_eval.states import Counts, Moments, State
@@ -29,12 +30,13 @@ class Tubelet(Feature):
 
     State "stride{n}": Moments of rows [kept, depth·patch·patch·c], c = 1 (gray) or 3 (RGB), in the order
     time, y, x, channel: the first patch·patch·c values are the first frame's. State "dropped{n}": Counts
-    [drawn, dropped, values a frame of those drawn]. Summary: "dropped@{n}", the share dropped.
+    [drawn, dropped, values a frame of those drawn]. State "clips{n}": `energies` of some clips that keep two
+    tubelets or more (see `sketch`). Summary: "dropped@{n}", the share dropped.
     """
 
     name: ClassVar[str] = "tubelet"
     looks_at: ClassVar[Literal["frames", "runs"]] = "runs"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     side: int = knob(128, "side of the square the frames are reduced to", low=1, high=4096, unit="pixels")
     channels: str = knob("gray", "what a pixel is", choices=("gray", "rgb"))
@@ -87,6 +89,18 @@ class Tubelet(Feature):
         normalized: NDArray[np.float32] = (rows[kept] / deviation[kept, None]).astype(np.float32)
         return normalized
 
+    def energies(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Root-mean-square of rows [n ≥ 1, d] in each component of their cosine transform (time, y, x; a
+        channel by itself), float64 [d].
+
+        Tubelets' covariance is nearly diagonal there, so the Euclidean distance of two clips' energies is
+        close to the root of the Fréchet distance of their tubelets.
+        """
+        shape = (len(rows), self.depth, self.patch, self.patch, -1)
+        waves = scipy.fft.dctn(rows.astype(np.float64).reshape(shape), axes=(1, 2, 3), norm="ortho")
+        found: NDArray[np.float64] = np.sqrt(np.mean(waves**2, axis=0)).ravel()
+        return found
+
     def measure(self, look: Look) -> ClipResult:
         """Rows and counts for every stride's run of at least `depth` frames; the rows may be none."""
         summary: dict[str, float] = {}
@@ -101,4 +115,6 @@ class Tubelet(Feature):
             frame = self.patch**2 * (3 if self.channels == "rgb" else 1)
             states[f"dropped{stride}"] = Counts([self.per_clip, dropped, self.per_clip * frame])
             summary[f"dropped@{stride}"] = dropped / self.per_clip
+            if len(rows) > 1:
+                states[f"clips{stride}"] = sketch(look.clip, self.energies(rows))
         return ClipResult(summary, states)

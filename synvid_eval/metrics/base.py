@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from synvid_eval import knobs
 from synvid_eval.errors import SynvidEvalError
-from synvid_eval.states import Fold, Moments, Side
+from synvid_eval.states import Fold, Moments, Rows, Side
 
 Detail = dict[str, Any]
 
@@ -32,6 +33,50 @@ class Unscored(SynvidEvalError):
     """A score cannot be had for these data; the message is the reason, a full sentence for the reader."""
 
 
+SHOWN = 256
+"""Clips of a set that are told apart in pictures, those with the smallest hashes."""
+
+
+@dataclass(frozen=True)
+class ClipRows:
+    """What a metric saw of some clips of a set, a row a clip, for pictures.
+
+    owners: uint64 [n], the clips (see `states.Rows`). rows: float64 [n, d] such that Euclidean distances
+    between clips are in keeping with the metric.
+    """
+
+    owners: NDArray[np.uint64]
+    rows: NDArray[np.float64]
+
+    @classmethod
+    def of_state(cls, state: Rows | None) -> Self | None:
+        """The mean row of each clip of a state, of `SHOWN` clips at most; None where there is none."""
+        if state is None or not state.n:
+            return None
+        owners = np.unique(state.owners)[:SHOWN]
+        taken = state.owners <= owners[-1]
+        which = np.searchsorted(owners, state.owners[taken])
+        rows = np.zeros((len(owners), state.dim))
+        np.add.at(rows, which, state.rows[taken])
+        return cls(owners, rows / np.bincount(which)[:, None])
+
+    @classmethod
+    def of_columns(
+        cls, owners: NDArray[np.uint64], columns: Sequence[NDArray[np.float64] | None]
+    ) -> Self | None:
+        """Columns [clips] side by side, of the clips where all are finite; None where there is none."""
+        found = [c for c in columns if c is not None]
+        if not found or len(found) < len(columns):
+            return None
+        rows = np.stack(found, axis=1)
+        there = np.isfinite(rows).all(axis=1)
+        return cls(owners[there], rows[there]) if there.any() else None
+
+
+Columns: TypeAlias = Mapping[str, NDArray[np.float64]]
+"""A feature's numbers a clip: key → float64 [clips], NaN where a clip has none."""
+
+
 @dataclass(frozen=True)
 class Metric(ABC):
     """Base of all metrics: a frozen dataclass whose fields are its knobs; numpy and scipy only."""
@@ -42,6 +87,8 @@ class Metric(ABC):
     better: ClassVar[Literal["lower", "higher", "match"]]
     unit: ClassVar[str]
     revision: ClassVar[int] = 1
+    apart: ClassVar[str] = ""
+    """What the distance between two clips' `clip_rows` is, as a phrase."""
 
     def __post_init__(self) -> None:
         knobs.check(self)
@@ -75,6 +122,17 @@ class Metric(ABC):
 
     def detail(self, candidate: Side, reference: Side) -> Detail:
         """Flat extras: numbers, strings or lists of numbers (NaN for what cannot be had)."""
+        return {}
+
+    def clip_rows(self, side: Side, columns: Columns, owners: NDArray[np.uint64]) -> ClipRows | None:
+        """What this metric saw of single clips, for pictures; None where that cannot be said.
+
+        columns: the feature's numbers a clip, of the clips `owners` [clips].
+        """
+        return None
+
+    def picture(self, side: Side) -> Detail:
+        """Flat lists of numbers of one set that a page draws and no score needs."""
         return {}
 
     def interval_gate(self, side: Side) -> str:

@@ -25,6 +25,7 @@ O(1/clips): see `corrected`. `covariance` in the detail is row-major, 9 numbers,
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -33,11 +34,15 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from synvid_eval.knobs import knob
-from synvid_eval.metrics.base import Detail, Kind, Metric, Unscored
+from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Metric, Unscored
 from synvid_eval.metrics.needed import needed
 from synvid_eval.states import Moments, Side
 
 INTERVAL_CLIPS = 60
+LEAST_SHARE = 1e-4
+PLANE = (-110.0, 5.0)
+"""Where the feature's cells of the a*b* plane begin, and how wide they are."""
+_UPPER = ("LL", "La", "Lb", "aa", "ab", "bb")
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Color(Metric):
     kind: ClassVar[Kind] = "distance"
     better: ClassVar[Literal["lower", "higher", "match"]] = "lower"
     unit: ClassVar[str] = "nats"
+    apart: ClassVar[str] = "distance of mean and standard deviation in L*a*b* (Wasserstein, of equal axes)"
 
     ridge: float = knob(
         0.01,
@@ -79,6 +85,38 @@ class Color(Metric):
             if moments is not None and moments.n > 0:
                 out[f"{prefix}mean"] = moments.mean.tolist()
                 out[f"{prefix}covariance"] = moments.covariance(0).ravel().tolist()
+        return out
+
+    def clip_rows(self, side: Side, columns: Columns, owners: NDArray[np.uint64]) -> ClipRows | None:
+        """Mean [3] and square root of the covariance (upper triangle, the off-diagonal times √2), [n, 9]: its
+        Euclidean distance is the 2-Wasserstein distance of Gaussians whose covariances commute.
+        """
+        found = ClipRows.of_columns(owners, [columns.get(k) for k in (*"Lab", *_UPPER)])
+        if found is None:
+            return None
+        square = np.empty((len(found.rows), 3, 3))
+        for key, column in zip(_UPPER, found.rows[:, 3:].T, strict=True):
+            i, j = "Lab".index(key[0]), "Lab".index(key[1])
+            square[:, i, j] = square[:, j, i] = column
+        values, vectors = np.linalg.eigh(square)
+        roots = np.einsum("nik,nk,njk->nij", vectors, np.sqrt(np.maximum(values, 0.0)), vectors)
+        weights = np.where(np.eye(3, dtype=bool), 1.0, math.sqrt(2.0))
+        upper = (roots * weights)[:, *np.triu_indices(3)]
+        return ClipRows(found.owners, np.hstack([found.rows[:, :3], upper]))
+
+    def picture(self, side: Side) -> Detail:
+        """`ab`: shares of pixels in those cells of the a*b* plane that hold 1e-4 or more, as [cell, share]
+        with cell = row of b* · size + column of a*, and where the cells lie; `lightness`: shares in 50 bins
+        of L*.
+        """
+        plane, lightness = side.counts("plane"), side.counts("lightness")
+        out: Detail = {}
+        if plane is not None and plane.sum() > 0:
+            shares = plane / plane.sum()
+            cells = [[int(i), float(shares[i])] for i in np.flatnonzero(shares >= LEAST_SHARE)]
+            out["ab"] = {"low": PLANE[0], "width": PLANE[1], "size": math.isqrt(len(plane)), "counts": cells}
+        if lightness is not None and lightness.sum() > 0:
+            out["lightness"] = (lightness / lightness.sum()).tolist()
         return out
 
     def interval_gate(self, side: Side) -> str:

@@ -34,8 +34,8 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from synvid_eval.knobs import knob
-from synvid_eval.metrics.base import Detail, Kind, Metric, Spread, Unscored
-from synvid_eval.metrics.effective_rank import effective_rank
+from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Metric, Spread, Unscored
+from synvid_eval.metrics.effective_rank import effective_rank, eigenvalue_curve
 from synvid_eval.metrics.needed import needed
 from synvid_eval.states import Moments, Side, State
 
@@ -54,6 +54,7 @@ class Diversity(Metric):
     kind: ClassVar[Kind] = "richness"
     better: ClassVar[Literal["lower", "higher", "match"]] = "higher"
     unit: ClassVar[str] = "nats"
+    apart: ClassVar[str] = "distance of the mean features"
 
     ridge: float = knob(1e-3, "added to the diagonal of the covariance", low=0.0, high=1e6, unit="features²")
 
@@ -128,6 +129,17 @@ class Diversity(Metric):
             "effective_rank": effective_rank(values) if rank else math.nan,
             "rank_candidate": rank,
         }
+
+    def clip_rows(self, side: Side, columns: Columns, owners: NDArray[np.uint64]) -> ClipRows | None:
+        """Mean features of some clips, [n, 2048]."""
+        return ClipRows.of_state(side.rows("rows"))
+
+    def picture(self, side: Side) -> Detail:
+        """`eigenvalues` of the covariance, see `effective_rank.eigenvalue_curve`."""
+        moments = side.moments(self.state)
+        if moments is None or moments.n < 2:
+            return {}
+        return {"eigenvalues": eigenvalue_curve(eigenvalues(moments))}
 
     def interval_gate(self, side: Side) -> str:
         """From three clips a dimension on."""

@@ -27,7 +27,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from synvid_eval.metrics.base import Detail, Kind, Metric, Unscored
+from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Metric, Unscored
 from synvid_eval.metrics.needed import needed
 from synvid_eval.states import Side
 
@@ -43,6 +43,7 @@ class EffectiveRank(Metric):
     kind: ClassVar[Kind] = "richness"
     better: ClassVar[Literal["lower", "higher", "match"]] = "higher"
     unit: ClassVar[str] = "dimensions"
+    apart: ClassVar[str] = "distance of the mean gradient histograms"
 
     @property
     def state(self) -> str:
@@ -68,11 +69,33 @@ class EffectiveRank(Metric):
                 out[key] = float(counts[1] / counts[0])
         return out
 
+    def clip_rows(self, side: Side, columns: Columns, owners: NDArray[np.uint64]) -> ClipRows | None:
+        """Mean gradient histograms of some clips, [n, d]."""
+        return ClipRows.of_state(side.rows("clips"))
+
+    def picture(self, side: Side) -> Detail:
+        """`eigenvalues` of the covariance, see `eigenvalue_curve`."""
+        moments = side.moments(self.state)
+        if moments is None or moments.n < 2:
+            return {}
+        return {"eigenvalues": eigenvalue_curve(np.linalg.eigvalsh(moments.covariance(1)).astype(np.float64))}
+
     def interval_gate(self, side: Side) -> str:
         """From three clips a dimension on."""
         clips, moments = side.clips(self.state), side.moments(self.state)
         least = INTERVAL_CLIPS_PER_DIMENSION * (moments.dim if moments else 1)
         return "" if clips >= least else f"has {clips} clips and effective_rank needs at least {least}"
+
+
+def eigenvalue_curve(eigenvalues: NDArray[np.float64]) -> dict[str, list[float]]:
+    """Positive eigenvalues, descending, as {"rank": [...], "value": [...]} at some 40 ranks, evenly spaced in
+    their logarithm (1 is the largest).
+    """
+    values = np.sort(eigenvalues[eigenvalues > 0])[::-1]
+    if not len(values):
+        return {"rank": [], "value": []}
+    ranks = np.unique(np.round(np.geomspace(1, len(values), 40)).astype(int))
+    return {"rank": ranks.tolist(), "value": values[ranks - 1].tolist()}
 
 
 def effective_rank(eigenvalues: NDArray[np.float64]) -> float:

@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from synvid_eval.metrics.base import Detail, Kind, Metric, Spread, Unscored
+from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Metric, Spread, Unscored
 from synvid_eval.metrics.needed import needed
 from synvid_eval.states import Moments, Side
 
@@ -247,6 +247,7 @@ class FrechetMetric(Metric):
     kind: ClassVar[Kind] = "distance"
     better: ClassVar[Literal["lower", "higher", "match"]] = "lower"
     noun: ClassVar[str]
+    apart: ClassVar[str] = "distance of the mean features"
 
     @property
     @abstractmethod
@@ -262,6 +263,10 @@ class FrechetMetric(Metric):
             needed(self.name, candidate, self.state, 2, self.noun, "the candidate"),
             needed(self.name, reference, self.state, 2, self.noun, "the reference"),
         )
+
+    def clip_rows(self, side: Side, columns: Columns, owners: NDArray[np.uint64]) -> ClipRows | None:
+        """Mean features of some clips, [n, d]; the feature keeps them as "rows"."""
+        return ClipRows.of_state(side.rows("rows"))
 
     def left_out(self, sides: tuple[Side, ...], turn: int, spread: Spread = map) -> list[float]:
         """The distance with each block of `sides[turn]` left out, as `Metric.left_out` gives it.

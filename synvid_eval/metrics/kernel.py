@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from synvid_eval.knobs import knob
-from synvid_eval.metrics.base import Detail, Kind, Metric, Spread, Unscored
+from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Metric, Spread, Unscored
 from synvid_eval.states import Fold, Rows, Side
 
 TILE = 1024
@@ -145,6 +145,7 @@ class KernelMetric(Metric):
 
     kind: ClassVar[Kind] = "unbiased"
     better: ClassVar[Literal["lower", "higher", "match"]] = "lower"
+    apart: ClassVar[str] = "distance of the mean features"
     noun: ClassVar[str]
 
     pairs: str = knob(
@@ -185,6 +186,10 @@ class KernelMetric(Metric):
             else:
                 out.append(own.mean() + other.mean(rest, rest) - 2 * cross.mean(None, rest))
         return out
+
+    def clip_rows(self, side: Side, columns: Columns, owners: NDArray[np.uint64]) -> ClipRows | None:
+        """Mean features of some clips, [n, d]."""
+        return ClipRows.of_state(side.rows(self.state))
 
     def interval_gate(self, side: Side) -> str:
         """From two clips on (and the 10 filled blocks that every interval needs)."""

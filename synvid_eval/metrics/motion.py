@@ -34,8 +34,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from synvid_eval import histogram
-from synvid_eval.metrics.base import Detail, Kind
+from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind
 from synvid_eval.metrics.needed import needed
 from synvid_eval.metrics.strides import StridedMetric
 from synvid_eval.states import Side
@@ -53,6 +56,7 @@ class Motion(StridedMetric):
     kind: ClassVar[Kind] = "property"
     better: ClassVar[Literal["lower", "higher", "match"]] = "match"
     unit: ClassVar[str] = "D"
+    apart: ClassVar[str] = "difference of the decorrelations D"
 
     def value(self, candidate: Side, reference: Side) -> float:
         """Mean D over the candidate's clips, 0 to about 2; one clip long enough is needed."""
@@ -71,6 +75,10 @@ class Motion(StridedMetric):
         for what in ("speed", "acceleration"):
             out |= _lengths(what, "", candidate) | _lengths(what, "reference_", reference)
         return out
+
+    def clip_rows(self, side: Side, columns: Columns, owners: NDArray[np.uint64]) -> ClipRows | None:
+        """D of each clip long enough for the stride, [n, 1]."""
+        return ClipRows.of_columns(owners, [columns.get(f"decorrelation@{self.stride}")])
 
 
 def _lengths(what: str, prefix: str, side: Side) -> Detail:

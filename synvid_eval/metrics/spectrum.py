@@ -29,8 +29,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from synvid_eval.metrics.base import Detail, Kind, Metric, Unscored
+from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Metric, Unscored
 from synvid_eval.metrics.needed import needed
 from synvid_eval.states import Side
 
@@ -47,6 +48,7 @@ class Spectrum(Metric):
     kind: ClassVar[Kind] = "property"
     better: ClassVar[Literal["lower", "higher", "match"]] = "match"
     unit: ClassVar[str] = "α"
+    apart: ClassVar[str] = "difference of the exponents α"
 
     @property
     def state(self) -> str:
@@ -87,6 +89,26 @@ class Spectrum(Metric):
                 value, presence = np.split(curve.mean, 2)
                 out[key] = [_present(v, p) for v, p in zip(value, presence, strict=True)]
         return out
+
+    def clip_rows(self, side: Side, columns: Columns, owners: NDArray[np.uint64]) -> ClipRows | None:
+        """α of each clip that has one, [n, 1]."""
+        return ClipRows.of_columns(owners, [columns.get("alpha")])
+
+    def picture(self, side: Side) -> Detail:
+        """`log_spectrum_deviation`: standard deviation over clips of the log amplitude, a bin of
+        `log_spectrum`; of clips all of whose frames reach that bin, NaN where others do not.
+        """
+        curve = side.moments("log_spectrum")
+        if curve is None or curve.n < 2:
+            return {}
+        spread = np.sqrt(np.maximum(np.diagonal(curve.covariance(1)), 0.0))
+        value, _ = np.split(spread, 2)
+        _, presence = np.split(curve.mean, 2)
+        return {
+            "log_spectrum_deviation": [
+                float(v) if p == 1 else math.nan for v, p in zip(value, presence, strict=True)
+            ]
+        }
 
 
 def _present(value: float, presence: float) -> float:

@@ -27,9 +27,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synvid_eval.knobs import knob
-from synvid_eval.metrics.base import Detail, Kind, Unscored
+from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Unscored
 from synvid_eval.metrics.frechet import frechet
 from synvid_eval.metrics.needed import needed
 from synvid_eval.metrics.strides import StridedMetric
@@ -48,6 +49,7 @@ class Tubelet(StridedMetric):
     kind: ClassVar[Kind] = "distance"
     better: ClassVar[Literal["lower", "higher", "match"]] = "lower"
     unit: ClassVar[str] = ""
+    apart: ClassVar[str] = "root of the distance of the energies of their tubelets' frequencies"
 
     ddof: int = knob(1, "covariances are scatter / (n − ddof)", choices=(0, 1))
 
@@ -87,6 +89,10 @@ class Tubelet(StridedMetric):
                 out[key] = frechet(sides[0].linear(matrix), sides[1].linear(matrix), self.ddof).distance
         out |= {"mean_term": terms.mean_term, "trace_term": terms.trace_term}
         return out | {"rank_candidate": terms.rank_candidate, "rank_reference": terms.rank_reference}
+
+    def clip_rows(self, side: Side, columns: Columns, owners: NDArray[np.uint64]) -> ClipRows | None:
+        """Energies of the tubelets' frequencies of some clips, [n, d]."""
+        return ClipRows.of_state(side.rows(f"clips{self.stride}"))
 
     def interval_gate(self, side: Side) -> str:
         """From 100 clips and from two rows a dimension on."""

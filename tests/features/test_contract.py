@@ -15,13 +15,13 @@ from synvid_eval.states import Counts, Fold, Moments, Rows, add, fold
 from tests.features.looks import look_at
 
 STATES = {
-    "hog": {"hog", "frames"},
+    "hog": {"hog", "frames", "clips"},
     "i3d": {"logits", "rows"},
     "inception": {"pool3", "rows"},
-    "lab": {"lab"},
+    "lab": {"lab", "plane", "lightness"},
     "motion": {"stride1", "stride2", "stride4", "speed", "acceleration"},
     "spectrum": {"spectrum", "log_spectrum", "frames"},
-    "tubelet": {"stride1", "stride2", "stride4", "dropped1", "dropped2", "dropped4"},
+    "tubelet": {f"{what}{n}" for what in ("stride", "dropped", "clips") for n in (1, 2, 4)},
 }
 PIXEL_FEATURES = registry.names()
 

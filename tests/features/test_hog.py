@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from synvid_eval.features.base import SKETCHED
 from synvid_eval.features.gray import GrayCrop
 from synvid_eval.features.hog import Hog, descriptor
+from synvid_eval.randomness import address
 from tests.features.looks import gray_frames, look_at
 
 RNG = np.random.default_rng(6)
@@ -114,3 +116,13 @@ def test_a_faint_gradient_counts_like_a_strong_one():
     gray[:, 64:] = 1e-20
     row = descriptor(gray, 8, 4, "reflect101")
     np.testing.assert_array_equal(row, descriptor(gray * np.float32(2**70), 8, 4, "reflect101"))
+
+
+def test_a_clip_is_told_apart_by_its_mean_row():
+    clip = RNG.integers(0, 256, (16, 96, 128, 3), dtype=np.uint8)
+    states = Hog().measure(look_at(Hog(), clip, name="a/b")).states
+    kept = states["clips"]
+    assert kept.owners.tolist() == [address("clip", "a/b")] and kept.cap == SKETCHED
+    np.testing.assert_allclose(kept.rows[0], states["hog"].mean, rtol=0, atol=1e-6)
+    flat = np.full((16, 96, 128, 3), 7, np.uint8)
+    assert set(Hog().measure(look_at(Hog(), flat)).states) == {"frames"}

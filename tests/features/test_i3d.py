@@ -61,6 +61,13 @@ def whole_clip(protocol, clip):
     return (2 * x - 1).transpose(0, 1).numpy()
 
 
+def rounding(clip):
+    """How much torch's inputs may differ between two calls: it rounds a bilinear position once or twice (see
+    the test of `inception`), not the same for every memory layout; a pixel's step is 2, the range, at most.
+    """
+    return 2e-6 + 2 * max(clip.shape) * 2**-23
+
+
 def matrix(size, out, antialias=False):
     """Bilinear weights [out, size]: triangles around half-pixel centers, widened where antialiased."""
     scale = size / out
@@ -95,7 +102,7 @@ def test_a_frames_input_is_that_of_the_published_recipe(protocol, size):
     view = I3DFrame(protocol)
     got = np.stack([view(frame) for frame in clip], axis=1)
     assert got.shape == (3, 3, 224, 224) and got.dtype == np.float32
-    assert np.abs(got - whole_clip(protocol, clip)).max() <= 2e-6
+    assert np.abs(got - whole_clip(protocol, clip)).max() <= rounding(clip)
     assert np.abs(got[:, 0] - by_matrices(protocol, clip[0])).max() <= 1e-4
     assert got.min() >= -1 - 1e-6 and got.max() <= 1 + 1e-6
 
@@ -115,7 +122,7 @@ def test_the_longer_side_is_rounded_up_in_whole_numbers():
     view = I3DFrame("videogpt")
     frame = frames((400, 400), n=1)[0]
     squashed = I3DFrame("styleganv")(frame)
-    assert np.abs(view(frame) - squashed).max() <= 2e-6
+    assert np.abs(view(frame) - squashed).max() <= rounding(frame)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +174,7 @@ def test_a_clip_gives_one_row_of_its_run_at_stride_1(seen):
     result = feature.measure(look)
     (x,) = seen
     assert x.shape == (1, 3, 16, 224, 224) and x.dtype == np.float32
-    assert np.abs(x[0] - whole_clip("styleganv", clip[:16])).max() <= 2e-6
+    assert np.abs(x[0] - whole_clip("styleganv", clip[:16])).max() <= rounding(clip)
     assert set(result.states) == {"logits", "rows"} and not result.summary
     logits, kept = result.states["logits"], result.states["rows"]
     assert isinstance(logits, Moments) and logits.n == 1 and logits.dim == 400
@@ -203,7 +210,7 @@ def test_styleganvs_file_gets_the_frames_as_they_are(seen):
     feature = I3D(weights=PROGRAM, protocol="videogpt")
     feature.measure(look_at(feature, clip))
     assert seen[1].dtype == np.float32
-    assert np.abs(seen[1][0] - whole_clip("videogpt", clip)).max() <= 2e-6
+    assert np.abs(seen[1][0] - whole_clip("videogpt", clip)).max() <= rounding(clip)
 
 
 @pytest.mark.parametrize("weights", [PROGRAM, "random:0"])

@@ -62,19 +62,28 @@ def tensorflow_1(image):
 ORACLES = {"pytorch": pytorch_fid, "clean": clean_fid, "tf": tensorflow_1}
 
 
+def tolerance(protocol, image):
+    """torch rounds a bilinear position once or twice, as the processor multiplies and adds in one step or
+    two: a position is off by that, and a value by up to the whole range, 2, a pixel.
+    """
+    return 1e-6 + (2 * max(image.shape) * 2**-23 if protocol == "pytorch" else 0)
+
+
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_view_is_what_the_reference_feeds_its_network(protocol, size):
     image = frame(*size)
     got, want = InceptionInput(protocol)(image), ORACLES[protocol](image)
     assert got.dtype == np.float32 and got.shape == (3, SIDE, SIDE) and got.flags.c_contiguous
-    np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(got, want, rtol=0, atol=tolerance(protocol, image))
 
 
 def test_a_long_video_frame():
     image = frame(1080, 1920)
     for protocol, oracle in ORACLES.items():
-        np.testing.assert_allclose(InceptionInput(protocol)(image), oracle(image), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(
+            InceptionInput(protocol)(image), oracle(image), rtol=0, atol=tolerance(protocol, image)
+        )
 
 
 def test_the_protocols_are_not_the_same():

@@ -109,3 +109,24 @@ def test_a_flat_clip_gives_an_empty_state_and_counts():
 def test_a_clip_shorter_than_the_depth_gives_nothing():
     feature = Tubelet(depth=5)
     assert not feature.measure(look_at(feature, clip(4), length=4)).states
+
+
+def test_energies_are_those_of_an_orthonormal_transform():
+    feature = Tubelet()
+    rows = feature.rows(GrayCrop(128)(clip()[0])[None].repeat(2, axis=0), 0, "c")
+    found = feature.energies(rows)
+    pieces = rows.astype(float).reshape(-1, 2, 8, 8)
+    waves = [np.sqrt((1 if k == 0 else 2) / n) * np.cos(np.pi * (np.arange(n) + 0.5) * k / n)
+             for n, k in ((2, 1), (8, 3), (8, 0))]  # fmt: skip
+    one = np.einsum("ntyx,t,y,x->n", pieces, *waves)
+    assert found[64 + 3 * 8] == pytest.approx(np.sqrt(np.mean(one**2)), abs=1e-12)
+    assert (found**2).sum() == pytest.approx(128, rel=1e-6)  # each row has unit deviation
+    assert np.all(found[64:] < 1e-6)  # nothing moves
+
+
+def test_clips_without_two_tubelets_are_not_told_apart():
+    flat = np.full((61, 140, 140, 3), 9, np.uint8)
+    assert not any(key.startswith("clips") for key in Tubelet().measure(look_at(Tubelet(), flat)).states)
+    color = Tubelet(channels="rgb")
+    kept = color.measure(look_at(color, clip())).states["clips4"]
+    assert kept.dim == 384 and kept.n == 1

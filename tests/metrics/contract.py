@@ -58,6 +58,7 @@ def describes_itself(cls: type[Metric]) -> None:
     assert cls.kind in KINDS and cls.better in KINDS[cls.kind], f"{cls.kind} cannot be better {cls.better}"
     assert dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen, "no frozen dataclass"
     essay = inspect.getdoc(sys.modules[cls.__module__]) or ""
+    assert cls.apart or cls.clip_rows is Metric.clip_rows, "no phrase for the distance between clips"
     for word in ("Purpose.", "Conventions.", "Range and direction.", "Source.", "Pitfalls."):
         assert word in essay, f"the essay has no {word}"
 
@@ -122,7 +123,9 @@ def scores_rows(metric: Metric) -> None:
 
 
 def says_when_empty(metric: Metric) -> None:
-    """Without any clip: Unscored from `value`, no exception from `detail`, a gate that is shut."""
+    """Without any clip: Unscored from `value`, no exception from `detail`, nothing to draw, a gate that is
+    shut.
+    """
     empty = Side((Fold(),) * 20, 0)
     try:
         metric.value(empty, empty)
@@ -131,6 +134,8 @@ def says_when_empty(metric: Metric) -> None:
     else:
         raise AssertionError("no data scored")
     metric.detail(empty, empty)
+    assert metric.clip_rows(empty, {}, np.empty(0, np.uint64)) is None, "rows of no clip"
+    assert metric.picture(empty) == {}, "a picture of nothing"
     if metric.kind != "property":
         assert metric.interval_gate(empty), "an interval from nothing"
 

@@ -82,3 +82,33 @@ def test_gate():
     gate = Color().interval_gate
     assert gate(clip_side(normal_clips(0, 59, 1, 3), "lab")) == "has 59 clips and color needs at least 60"
     assert gate(clip_side(normal_clips(0, 60, 1, 3), "lab")) == ""
+
+
+def test_distance_between_clips_is_wassersteins_where_covariances_commute():
+    turn, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))
+    means, spreads = np.array([[50, 1, 2], [40, 4, -1.0]]), np.array([[9, 4, 1], [16, 1, 25.0]])
+    columns = {}
+    covariances = [turn @ np.diag(s) @ turn.T for s in spreads]
+    for i, a in enumerate("Lab"):
+        columns[a] = means[:, i]
+        columns |= {
+            f"{a}{b}": np.array([c[i, j] for c in covariances]) for j, b in enumerate("Lab") if j >= i
+        }
+    found = Color().clip_rows(clip_side([], "lab"), columns, np.array([3, 4], np.uint64))
+    assert found is not None and found.owners.tolist() == [3, 4]
+    expected = ((means[0] - means[1]) ** 2).sum() + ((np.sqrt(spreads[0]) - np.sqrt(spreads[1])) ** 2).sum()
+    assert ((found.rows[0] - found.rows[1]) ** 2).sum() == pytest.approx(expected, rel=1e-12)
+    columns["L"][1] = np.nan
+    assert Color().clip_rows(clip_side([], "lab"), columns, np.array([3, 4], np.uint64)).owners.tolist() == [
+        3
+    ]
+
+
+def test_picture_holds_shares_of_pixels():
+    plane = np.zeros(44 * 44, int)
+    plane[[5, 100]] = 30, 10
+    plane[200] = 0
+    side = clip_side([np.ones((1, 3))], "lab", counts={"plane": plane, "lightness": [1] * 50})
+    picture = Color().picture(side)
+    assert picture["ab"] == {"low": -110.0, "width": 5.0, "size": 44, "counts": [[5, 0.75], [100, 0.25]]}
+    assert picture["lightness"] == [0.02] * 50

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synvid_eval.metrics import Unscored
-from synvid_eval.metrics.effective_rank import EffectiveRank, effective_rank
+from synvid_eval.metrics.effective_rank import EffectiveRank, effective_rank, eigenvalue_curve
 from synvid_eval.states import Counts, Fold, Moments, Side
 from tests.metrics.sides import clip_side, exact_rows, normal_clips
 
@@ -46,3 +46,10 @@ def test_detail_and_gate():
     assert EffectiveRank().detail(side, side) == {"dropped_candidate": 0.25, "dropped_reference": 0.25}
     assert EffectiveRank().interval_gate(side) == "has 4 clips and effective_rank needs at least 12"
     assert EffectiveRank().interval_gate(clip_side(normal_clips(0, 12, 1, 4), "hog")) == ""
+
+
+def test_curve_of_eigenvalues_keeps_the_ends():
+    curve = eigenvalue_curve(np.concatenate([[0.0, -1e-20], np.arange(1, 129.0)]))
+    assert curve["rank"][0] == 1 and curve["rank"][-1] == 128 and curve["rank"] == sorted(set(curve["rank"]))
+    assert curve["value"] == [129.0 - rank for rank in curve["rank"]]
+    assert eigenvalue_curve(np.zeros(4)) == {"rank": [], "value": []}

@@ -8,6 +8,7 @@ import pytest
 from synvid_eval.metrics import Unscored
 from synvid_eval.metrics.spectrum import Spectrum
 from synvid_eval.states import Counts, Fold, Moments, Side
+from tests.metrics.sides import clip_side
 
 
 def _side(rows, curves, frames):
@@ -58,3 +59,11 @@ def test_columns_are_the_features():
     assert COLUMNS.index("alpha_wide") == spectrum.WIDE
     assert COLUMNS.index("alpha_no_window_present") == spectrum.HAS_NO_WINDOW
     assert COLUMNS.index("alpha_wide_present") == spectrum.HAS_WIDE
+
+
+def test_deviation_is_that_over_clips_where_all_reach_the_bin():
+    rows = np.array([[1.0, 2.0, 0.0, 1, 1, 0], [3.0, 2.0, 5.0, 1, 1, 1], [5.0, 8.0, 0.0, 1, 1, 0]])
+    side = clip_side([r[None] for r in rows], "log_spectrum")
+    found = Spectrum().picture(side)["log_spectrum_deviation"]
+    assert found[:2] == pytest.approx([2.0, 12**0.5]) and np.isnan(found[2])
+    assert Spectrum().picture(clip_side([rows[:1]], "log_spectrum")) == {}

@@ -262,11 +262,12 @@ def test_on_the_command_line(tmp_path: Path, run_cli: Run) -> None:
 
 def test_pieces_of_one_film_bear_no_interval(tmp_path: Path) -> None:
     """They are no independent draws: one source, and ten are needed."""
-    from synvid_eval.comparison import compare
+    from synvid_eval.comparison import DEFAULT_METRICS, compare
     from synvid_eval.measurement import Options
 
     film = write_video(tmp_path / "film.mkv", moving(300), "ffv1")
-    result = compare(f"cut:{film}?seconds=0.8", f"again=cut:{film}?seconds=1", options=Options(workers=1))
+    sets = f"cut:{film}?seconds=0.8", f"again=cut:{film}?seconds=1"
+    result = compare(*sets, metrics=DEFAULT_METRICS, options=Options(workers=1))
     assert result.candidates[0].clips == 15
     for score in result.scores:
         assert score.interval is None and score.corrected is None

@@ -389,7 +389,9 @@ def test_huge_frames_are_refused_before_they_are_arrays(
         Unreadable, match=r"a frame of 48×32 pixels: more than 0\.001 megapixels are not read"
     ):
         VideoFile(ref(path))
-    with pytest.raises(Unreadable, match=r"frame 0: .* 48×32"):  # a size that changes within the file
+    with pytest.raises(
+        Unreadable, match=r"cannot be decoded: a frame of 48×32"
+    ):  # a size that changes within the file
         list(reader.frames([0]))
     with pytest.raises(Unreadable, match=r"1\.png: a frame of 48×32"):
         list(folder.frames([0]))
