@@ -64,7 +64,7 @@ def main() -> None:
     small = frames()
     made_by = {"made by": "experiments/calibrate_random_networks.py"}
     archive.write_bytes(out / random.INPUTS_FILE, archive.pack(small, made_by))
-    for network in random.BUILD:
+    for network in random.GRAPHS:
         file = out / random.statistics_file(network)
         archive.write_bytes(file, archive.pack(statistics(network, small), made_by))
 

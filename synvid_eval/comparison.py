@@ -8,7 +8,7 @@ import importlib.metadata
 import os
 import platform
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -23,7 +23,7 @@ from synvid_eval import knobs, protocols
 from synvid_eval import metrics as metric_room
 from synvid_eval.errors import DataError, UsageError, WeightsError, nearest
 from synvid_eval.features.base import Feature
-from synvid_eval.features.network import NetworkFeature, Networks
+from synvid_eval.features.network import OPTIONS, NetworkFeature, Networks
 from synvid_eval.measurement import Measurement, Measurer, Options, read_gaussian, read_measured
 from synvid_eval.media import check_names, of_metrics, previews
 from synvid_eval.metrics.base import Metric, Unscored
@@ -33,7 +33,7 @@ from synvid_eval.score import Comparison, Score, long_signature, recipe, short_s
 from synvid_eval.scoring import over_threads, score_pair, unscored
 from synvid_eval.sets import is_measured, is_uri, name_sets, open_set, share_options, split_name, takes_fps
 from synvid_eval.states import Side
-from synvid_eval.statistics_files import FEATURE, is_statistics
+from synvid_eval.statistics_files import FEATURE, Statistics, is_statistics
 from synvid_eval.video.layouts import LAYOUTS
 from synvid_eval.video.sampling import Sampler
 from synvid_eval.video.videoset import VideoSet
@@ -95,20 +95,34 @@ def build_recipe(
     frames: int | None = None,
     protocol: str = "default",
     networks: Networks | None = None,
-    measured_already: bool = False,
 ) -> Recipe:
-    """The recipe of metric names and `NAME.KNOB=VALUE` settings.
+    """The recipe of metric names and `NAME.KNOB=VALUE` settings, with weights: `parse_recipe`, then `decide`.
+
+    `networks` says which weights network features run with. Without `metrics` those that need weights which
+    are missing are `absent`. Raises what those two raise.
+    """
+    made = parse_recipe(metrics, settings, frames, protocol)
+    return decide(made, networks or Networks(), by_name=metrics is not None)
+
+
+def parse_recipe(
+    metrics: Iterable[str] | None = None,
+    settings: Sequence[str] = (),
+    frames: int | None = None,
+    protocol: str = "default",
+    statistics: bool = False,
+) -> Recipe:
+    """The recipe of metric names and `NAME.KNOB=VALUE` settings, before it is known which weights networks
+    run with.
 
     NAME is a metric (the knob is looked for in the metric, then in its feature), a feature, or `sampler`.
-    `networks` says which weights network features run with; `measured_already` that none will run, since all
-    sets are files of mu and sigma (which `fid` alone can compare). Without `metrics` those that need weights
-    which are missing are `absent`. Raises UsageError for unknown names and knobs, values that cannot be read
-    or are out of range, settings of something that is not used, and what contradicts the protocol;
-    WeightsError where a metric that is asked for by name lacks its weights.
+    `statistics`: all sets are files of mu and sigma, which `fid` alone can compare. Raises UsageError for
+    unknown names and knobs, values that cannot be read or are out of range, settings of something that is not
+    used or that an option decides, and what contradicts the protocol.
     """
     rules = protocols.get(protocol)
     asked = [metrics] if isinstance(metrics, str) else metrics
-    default = ("fid",) if measured_already else (*DEFAULT_METRICS, *NETWORK_METRICS)
+    default = ("fid",) if statistics else (*DEFAULT_METRICS, *NETWORK_METRICS)
     names = list(dict.fromkeys(default if asked is None else asked))
     if not names:
         raise UsageError("No metric is asked for.", nearest("", metric_room.registry.names()))
@@ -139,6 +153,12 @@ def build_recipe(
                     f"--set {text}: {name} is not among what is measured.", f"Measured: {', '.join(names)}."
                 )
             raise UsageError(f"--set {text}: nothing is called {name!r}.", nearest(name, everything))
+        if (
+            knob in OPTIONS
+            and target is not of_sampler
+            and issubclass(features[kinds[name].feature if name in kinds else name], NetworkFeature)
+        ):
+            raise UsageError(f"--set {text}: {knob} is the same for all networks.", f"Give {OPTIONS[knob]}.")
         if target.get(knob, value) != value:
             raise UsageError(
                 f"--set gives {name}.{knob} two values, {target[knob]} and {value}.", "Give it once."
@@ -156,26 +176,31 @@ def build_recipe(
     made = {n: knobs.replace(kinds[n](), of_metric[n]) for n in names}
     configured = {f: knobs.replace(features[f](), of_feature[f]) for f in needed}
     sampler = knobs.replace(Sampler(), of_sampler)
-    missing: dict[str, str] = {}
-    if not measured_already:
-        missing = _decide(configured, networks or Networks(), asked is not None)
-    return Recipe(
-        tuple(m for m in made.values() if m.feature not in missing),
-        tuple(f for n, f in configured.items() if n not in missing),
-        sampler,
-        rules,
-        tuple((m, missing[m.feature]) for m in made.values() if m.feature in missing),
-    )
+    return Recipe(tuple(made.values()), tuple(configured.values()), sampler, rules)
 
 
-def _decide(features: dict[str, Feature], networks: Networks, by_name: bool) -> dict[str, str]:
-    """Gives network features their weights, in place; feature → why it has none, which is an error where its
-    metric was asked for by name, where its weights are wrong, or where --weights has none at all.
+def decide(
+    made: Recipe, networks: Networks, by_name: bool, sets: Sequence[VideoSet | Measurement] = ()
+) -> Recipe:
+    """The recipe with weights for its network features.
+
+    by_name: its metrics were asked for by name. sets: those that will be compared, where that is known: if
+    all are measured already, no network will run, and weights are those that they were measured with.
+
+    Raises WeightsError where a metric that was asked for by name lacks its weights, where they are wrong, or
+    where --weights has none at all; UsageError for a device that is not there, and for options of networks
+    where every set is a file of mu and sigma.
     """
+    features = {f.name: f for f in made.features}
     missing: dict[str, str] = {}
-    asked = [name for name, feature in features.items() if isinstance(feature, NetworkFeature)]
+    asked = [f.name for f in made.features if isinstance(f, NetworkFeature)]
+    if sets and all(isinstance(s, Measurement) and s.statistics for s in sets):
+        _check_nothing_ignored(made, networks, sets)
     for name in asked:
         feature = cast(NetworkFeature, features[name])
+        if (held := _held(feature, networks, sets)) is not None:
+            features[name] = held
+            continue
         try:
             features[name] = networks.decide(feature)
         except MissingWeights:
@@ -186,7 +211,52 @@ def _decide(features: dict[str, Feature], networks: Networks, by_name: bool) -> 
             if by_name or networks.weights:
                 raise
             missing[name] = str(error)
-    return missing
+    return replace(
+        made,
+        metrics=tuple(m for m in made.metrics if m.feature not in missing),
+        features=tuple(f for n, f in features.items() if n not in missing),
+        absent=(*made.absent, *((m, missing[m.feature]) for m in made.metrics if m.feature in missing)),
+    )
+
+
+def _check_nothing_ignored(made: Recipe, networks: Networks, sets: Sequence[VideoSet | Measurement]) -> None:
+    """UsageError for what means nothing where every set is a file of mu and sigma."""
+    given = networks.given()
+    told = any(isinstance(s, Measurement) and s.statistics and s.statistics.recipe for s in sets)
+    configured: list[Metric | Feature] = [*made.metrics, *(made.features if not told else ())]
+    for one in configured:
+        default = knobs.recipe(type(one)())
+        given += [f"--set {one.name}.{k}={v}" for k, v in knobs.recipe(one).items() if v != default[k]]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)} means nothing: every set is a file of mu and sigma, made already.",
+            "Leave it away.",
+        )
+
+
+def _held(
+    feature: NetworkFeature, networks: Networks, sets: Sequence[VideoSet | Measurement]
+) -> NetworkFeature | None:
+    """The feature as measured sets hold it, where all of `sets` do; None where a network must run, or weights
+    are given that have to be the same.
+    """
+    if not sets or networks.features or networks.weights:
+        return None
+    recipes: list[dict[str, Any]] = []
+    for one in sets:
+        if not isinstance(one, Measurement):
+            return None
+        if one.statistics is not None:
+            if feature.name == FEATURE and one.statistics.recipe is not None:
+                recipes.append(one.statistics.recipe["feature"])
+        elif feature.name in one.features:
+            recipes.append(knobs.recipe(one.features[feature.name]))
+        else:
+            return None
+    default = knobs.recipe(type(feature)())
+    own = {k: v for k, v in knobs.recipe(feature).items() if v != default[k]}
+    precision = {"precision": networks.precision} if networks.precision != default["precision"] else {}
+    return type(feature)(**{**(recipes[0] if recipes else default), **own, **precision})
 
 
 def _split_setting(text: str) -> tuple[str, str, str]:
@@ -248,28 +318,28 @@ def compare(
     started = time.monotonic()
     several = isinstance(candidates, Sequence) and not isinstance(candidates, (str, os.PathLike))
     places = [*cast("Sequence[Location]", candidates if several else [candidates]), reference]
-    made = build_recipe(
-        metrics, settings, frames, protocol, networks, measured_already=all(map(_is_statistics, places))
-    )
-    chosen = replace(options or Options(), sampler=made.sampler)
     if len(places) < 2:
         raise UsageError("There is no candidate to compare.", "Give one or more sets and then the reference.")
-    opened = open_all(
+    chosen = options or Options()
+    made, opened = prepare(
         places,
+        metrics=metrics,
+        settings=settings,
+        frames=frames,
+        protocol=protocol,
+        networks=networks,
         clips=clips,
         layout=layout,
         fps=fps,
-        seed=chosen.seed,
         split=split,
         root=root,
         follow_outside=follow_outside,
-        protocol=made.protocol,
+        seed=chosen.seed,
         decode_timeout=chosen.decode_timeout,
     )
+    chosen = replace(chosen, sampler=made.sampler)
     progress = chosen.progress
     without = check_names(no_previews, [o.name if isinstance(o, VideoSet) else o.facts.name for o in opened])
-    if metrics is None:
-        made = _without(made, [one for one in opened if isinstance(one, Measurement)])
     for one in opened:
         if isinstance(one, Measurement):  # before any long work
             _check_recipe(one, made, chosen.seed)
@@ -287,21 +357,58 @@ def compare(
     return replace(result, media={**result.media, **shown})
 
 
+def prepare(
+    places: Sequence[Location],
+    *,
+    metrics: Iterable[str] | None = None,
+    settings: Sequence[str] = (),
+    frames: int | None = None,
+    protocol: str = "default",
+    networks: Networks | None = None,
+    **opening: Any,
+) -> tuple[Recipe, list[VideoSet | Measurement]]:
+    """The recipe, and the opened sets: `parse_recipe`, `open_all` (which gets `opening`), `decide`.
+
+    What is wrong is told in the order of exit codes: UsageError before WeightsError before DataError.
+    """
+    asked = None if metrics is None else [metrics] if isinstance(metrics, str) else list(metrics)
+    statistics = bool(places) and all(map(_is_statistics, places))
+    made = parse_recipe(asked, settings, frames, protocol, statistics)
+    opened: list[VideoSet | Measurement] = []
+    trouble: DataError | None = None
+    try:
+        opened = open_all(places, protocol=made.protocol, **opening)
+    except DataError as error:
+        trouble = error
+    made = decide(made, networks or Networks(), asked is not None, opened)
+    if trouble is not None:
+        raise trouble
+    if asked is None:
+        made = _without(made, [one for one in opened if isinstance(one, Measurement)])
+    return made, opened
+
+
 def _without(made: Recipe, measured: Sequence[Measurement]) -> Recipe:
-    """The recipe without the network metrics that a `.measured` set has not: nobody asked for them."""
+    """The recipe without the network metrics that a `.measured` set has not, or has of other weights: nobody
+    asked for them.
+    """
     lacking: dict[str, str] = {}
     for feature in made.features:
         for one in measured:
-            lacks = feature.name not in one.features and one.statistics is None
-            if isinstance(feature, NetworkFeature) and lacks:
-                lacking[feature.name] = one.facts.name
+            if not isinstance(feature, NetworkFeature) or one.statistics is not None:
+                continue
+            name = one.facts.name
+            if feature.name not in one.features:
+                cure = "measure it again with its weights"
+                lacking[feature.name] = f"{name} was measured without {feature.name}: {cure}"
+                continue
+            there, here = knobs.recipe(one.features[feature.name]), knobs.recipe(feature)
+            if other := [k for k in here if there[k] != here[k]]:
+                seen = f"{feature.name}.{other[0]}={there[other[0]]}, not {here[other[0]]}"
+                lacking[feature.name] = f"{name} was measured with {seen}"
     if not lacking:
         return made
-    gone = tuple(
-        (m, f"{lacking[m.feature]} was measured without {m.feature}: measure it again with its weights")
-        for m in made.metrics
-        if m.feature in lacking
-    )
+    gone = tuple((m, lacking[m.feature]) for m in made.metrics if m.feature in lacking)
     return replace(
         made,
         metrics=tuple(m for m in made.metrics if m.feature not in lacking),
@@ -429,7 +536,7 @@ def compare_measured(
             except Unscored as error:
                 settled, reason = metric, str(error)
             scored.append((label, settled))
-            signatures[label], short = _signature(settled, made, options.seed)
+            signatures[label], short = _signature(settled, made, options.seed, everyone)
             for candidate, side in zip(candidates, sides, strict=False):
                 names = (candidate.facts.name, reference.facts.name)
                 bare = [n for n, s in zip(names, (side, sides[-1]), strict=True) if s is None]
@@ -462,6 +569,14 @@ def compare_measured(
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
         "seconds": None if started is None else round(time.monotonic() - started, 3),
     }
+    ran = [f for f in made.features if isinstance(f, NetworkFeature)]
+    if ran:
+        run["networks"] = {f.name: knobs.values(f) for f in ran}
+        run["versions"]["torch"] = importlib.metadata.version("torch")
+    for one in _untold(everyone):
+        who = f"{one.facts.name} is a file of mu and sigma"
+        options.progress.say(f"{who}: it does not say which weights, protocol and precision made it")
+        run["notes"].append(f"{who} that does not say which weights, protocol and precision made it")
     for candidate in candidates:
         if candidate.facts.fingerprint == reference.facts.fingerprint:
             same = f"{candidate.facts.name} and {reference.facts.name} hold the same clips"
@@ -476,23 +591,21 @@ def _check_recipe(one: Measurement, made: Recipe, seed: int) -> None:
     """DataError where a measurement was not made as asked: names each knob that differs."""
     who = one.facts.name
     if one.statistics is not None:
-        for feature in made.features:
-            if feature.name == FEATURE and feature.variant():
-                raise DataError(
-                    f"{who} holds statistics of the pretrained network, --features random is asked.",
-                    "Leave one of them away.",
-                )
+        _check_statistics(who, one.statistics, made)
         return
     for feature in made.features:
         if feature.name not in one.features:
             users = [m.name for m in made.metrics if m.feature == feature.name]
-            have = [m for m in DEFAULT_METRICS if metric_room.registry.get(m).feature in one.features]
+            everything = [*DEFAULT_METRICS, *NETWORK_METRICS]
+            have = [m for m in everything if metric_room.registry.get(m).feature in one.features]
             raise DataError(
                 f"{who} was measured without what {', '.join(users)} needs.",
                 f"Measure it again, or ask for --metrics {','.join(have)}.",
             )
-        _same_knobs(who, feature.name, one.features[feature.name], feature, "--set")
-    _same_knobs(who, "sampler", one.sampler, made.sampler, "--frames and --set")
+        there, here = knobs.recipe(one.features[feature.name]), knobs.recipe(feature)
+        _same_knobs(who, feature.name, there, here, "--set")
+    there, here = knobs.recipe(one.sampler), knobs.recipe(made.sampler)
+    _same_knobs(who, "sampler", there, here, "--frames and --set")
     if one.seed != seed:
         raise DataError(
             f"{who} was measured with --seed {one.seed}, asked is --seed {seed}.",
@@ -500,13 +613,46 @@ def _check_recipe(one: Measurement, made: Recipe, seed: int) -> None:
         )
 
 
-def _same_knobs(who: str, what: str, own: Any, asked: Any, option: str) -> None:
-    there, here = knobs.recipe(own), knobs.recipe(asked)
-    for knob in here:
-        if there[knob] != here[knob]:
+def _check_statistics(who: str, statistics: Statistics, made: Recipe) -> None:
+    """DataError where a file of mu and sigma was not made as asked, as far as it says."""
+    feature = next((f for f in made.features if f.name == FEATURE), None)
+    if not isinstance(feature, NetworkFeature):
+        return
+    if feature.variant():
+        raise DataError(
+            f"{who} holds statistics of the pretrained network, --features random is asked.",
+            "Leave one of them away.",
+        )
+    told = statistics.recipe
+    if told is None:
+        if feature.precision != "fp32":
             raise DataError(
-                f"{who} was measured with {what}.{knob}={there[knob]}, asked is {here[knob]}.",
-                f"Give the same {option}, or measure it again.",
+                f"{who} does not say its precision, which is fp32 then; asked is {feature.precision}.",
+                "Leave --precision away.",
+            )
+        return
+    if told.get("revision") != feature.revision:
+        raise DataError(
+            f"{who} has revision {told.get('revision')} of feature {FEATURE!r}, here it is "
+            f"{feature.revision}.",
+            "Make it again.",
+        )
+    _same_knobs(who, FEATURE, told["feature"], knobs.recipe(feature), "--set")
+    _same_knobs(who, "sampler", told["sampler"], knobs.recipe(made.sampler), "--frames and --set")
+    for metric in made.metrics:
+        if metric.name == "fid" and metric.state != told["state"]:
+            raise DataError(
+                f"{who} was made of {told['state']}, asked is {metric.state} (frames a clip).",
+                "Give the same --protocol and --set fid.frames.",
+            )
+
+
+def _same_knobs(who: str, what: str, there: Mapping[str, Any], here: Mapping[str, Any], option: str) -> None:
+    for knob, asked in here.items():
+        if there.get(knob) != asked:
+            raise DataError(
+                f"{who} was measured with {what}.{knob}={there.get(knob)}, asked is {asked}.",
+                f"Give the same {OPTIONS.get(knob, option)}, or measure it again.",
             )
 
 
@@ -521,32 +667,44 @@ def _remark(feature: Feature) -> str:
     """What a score must say of the weights behind it; empty for known ones and where there are none."""
     if not isinstance(feature, NetworkFeature) or not feature.weights.startswith("sha256:"):
         return ""
-    if not feature.file or recognized(Path(feature.file)):
+    if not feature.file:
         return ""
-    return f"The weights are no file that is known: {feature.weights}."
+    if (known := recognized(Path(feature.file))) is None:
+        return f"The weights are no file that is known: {feature.weights}."
+    if known.name != (wanted := feature.wanted_weights()):
+        return f"The weights are {known.name}; what is computed here is published with {wanted} only."
+    return ""
 
 
 def _is_statistics(place: Location) -> bool:
     return isinstance(place, (str, os.PathLike)) and is_statistics(split_name(os.fspath(place))[1])
 
 
-def _signature(metric: Metric, made: Recipe, seed: int) -> tuple[str, str]:
+def _untold(everyone: Sequence[Measurement]) -> list[Measurement]:
+    """Files of mu and sigma that do not say what made them."""
+    return [m for m in everyone if m.statistics is not None and m.statistics.recipe is None]
+
+
+def _signature(metric: Metric, made: Recipe, seed: int, everyone: Sequence[Measurement]) -> tuple[str, str]:
     """Long and short form: built from the dataclass fields of metric, feature and sampler, the seed and the
-    version.
+    version. Files of mu and sigma that do not say what made them stand in it by their hashes; where there is
+    nothing else, no feature and no sampler do.
     """
     feature = next(f for f in made.features if f.name == metric.feature)
-    parts: dict[str, Any] = {
-        **recipe(metric, "metric"),
-        **recipe(feature, "feature"),
-        **recipe(made.sampler, "sampler"),
-    }
-    parts["seed"] = seed
+    untold = _untold(everyone) if metric.name == "fid" else []
+    known = len(untold) < len(everyone)
+    parts: dict[str, Any] = recipe(metric, "metric")
+    changed = _changed(metric)
+    if known:
+        parts |= {**recipe(feature, "feature"), **recipe(made.sampler, "sampler"), "seed": seed}
+        changed |= {k if k not in changed else f"{feature.name}.{k}": v for k, v in _changed(feature).items()}
+        changed |= {f"sampler.{k}": v for k, v in _changed(made.sampler).items() if k != "frames"}
+    if untold:
+        parts["unknown_recipe"] = changed["unknown"] = "+".join(m.facts.fingerprint for m in untold)
     parts["version"] = synvid_eval.__version__
     long = long_signature(parts)
-    changed = _changed(metric)
-    changed |= {k if k not in changed else f"{feature.name}.{k}": v for k, v in _changed(feature).items()}
-    changed |= {f"sampler.{k}": v for k, v in _changed(made.sampler).items() if k != "frames"}
-    changed["n"] = made.sampler.frames
+    if known:
+        changed["n"] = made.sampler.frames
     changed["v"] = synvid_eval.__version__
     return long, short_signature(made.label(metric), changed, long)
 

@@ -641,8 +641,10 @@ class _Run:
             told = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.most_common(6))
             options.progress.say(f"{videos.name}: noted of clips: {told}; which ones: see run.sets of --json")
         rates = sorted({round(c.fps, 3) for c in clips if c.fps})
+        networks = {n: f.where() for n, f in self._features.items() if f.where()}
         about = {
             **videos.facts(),
+            **({"networks": networks} if networks else {}),
             "fps": rates if len(rates) <= 8 else [rates[0], rates[-1]],
             "notes": [
                 *videos.notes,

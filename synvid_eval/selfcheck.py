@@ -6,6 +6,9 @@ weights runs where that file is there and is what its hash says: these checks co
 package was written, and are how a user sees that network, preprocessing and distance together give the
 numbers of the field.
 
+Some published values are of public data: they are computed where the folder of that data is given
+(`--data DIR`), and listed as not run where it is not, or where nobody could run them here.
+
 Weights that a user names and that are not known (`--weights i3d=FILE`) are held against the same values:
 other weights give other values, and the check says FAILED, as it should.
 
@@ -19,23 +22,31 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synvid_eval.errors import WeightsError, one_line
+from synvid_eval.errors import DataError, WeightsError, one_line
 from synvid_eval.metrics.frechet import frechet
+from synvid_eval.metrics.kid import Kid
 from synvid_eval.networks import weights as files
 from synvid_eval.states import Moments
 
 Verdict = Literal["ok", "FAILED", "not run"]
+Lacks = Literal["", "weights", "data", "time"]
 Say = Callable[[str], None]
 
+CIFAR = "cifar-10-batches-bin"
+"""The folder of CIFAR-10's "binary version", as its authors pack it."""
+
+FIDELITY = "toshas/torch-fidelity (images drawn by its utils/util_dump_dataset_as_images.py)"
 COMMON_METRICS = "JunyaoHu/common_metrics_on_video_quality, README (StyleGAN-V's file)"
 FIXTURE = "8 clips of black frames against 8 of white ones, 64 × 64"
 EQUAL = (
@@ -49,19 +60,21 @@ SPREAD = 0.005
 class Place:
     """What a check may use: verified weights (file and identity; empty where it needs none), a device.
 
-    say: takes a line about how far a long check is.
+    say: takes a line about how far a long check is. data: the folder of its data.
     """
 
     weights: str = ""
     file: str = ""
     device: str = "cpu"
     say: Say = lambda _: None
+    data: str = ""
 
 
 @dataclass(frozen=True)
 class Check:
     """A known value. expected ± tolerance (absolute); `because`: why that tolerance. needs: name of the known
-    weights file, or "". heavy: minutes on a CPU, so only with `--all`; `cost` says how long.
+    weights file, or "". data: name of the folder that it needs within that of `--data`, or "". heavy: minutes
+    on a CPU, so only with `--all`; `cost` says how long. compute: None where it is never run; `cannot`: why.
     """
 
     name: str
@@ -70,17 +83,20 @@ class Check:
     expected: float
     tolerance: float
     because: str
-    compute: Callable[[Place], float]
+    compute: Callable[[Place], float] | None
     needs: str = ""
     heavy: bool = False
     cost: str = ""
+    data: str = ""
+    cannot: str = ""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """A check that was looked at. got: None where it was not run or gave an error. note: why, or "".
 
-    weights: identity of the file that ran, or "". seconds: what it took.
+    weights: identity of the file that ran, or "". seconds: what it took. lacks: what would make it run, where
+    it was not: "weights", "data", "time" (`--all`); "" where nothing would.
     """
 
     name: str
@@ -94,6 +110,7 @@ class Outcome:
     got: float | None
     verdict: Verdict
     note: str
+    lacks: Lacks
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,45 +124,77 @@ def run(
     everything: bool = False,
     say: Say = lambda _: None,
     checks: Sequence[Check] | None = None,
+    data: str | os.PathLike[str] | None = None,
 ) -> Iterator[Outcome]:
     """Runs the checks one after the other and gives each outcome as soon as it is there.
 
     given: where weights lie, as `--weights` takes it. device: as `--device`. everything: heavy ones, too.
-    checks: in place of `CHECKS`.
+    checks: in place of `CHECKS`. data: a folder with `cifar-10-batches-bin` in it (or that folder itself).
 
-    Raises UsageError for a device that is not there, or where `given` cannot be read.
+    Raises UsageError for a device that is not there, or where `given` cannot be read; WeightsError and
+    DataError where a folder that is given does not exist, or `data` holds none of the data.
     """
     from synvid_eval.networks import loading
 
-    place = loading.device(device)
-    list(files.sources(given))  # what cannot be read is said before anything runs
-    for check in CHECKS if checks is None else checks:
-        yield _look(check, given, place, everything, say)
+    chosen = CHECKS if checks is None else checks
+    place = loading.resolve_device(device)
+    # What makes no sense is said before anything runs.
+    for source in files.sources(given):
+        if given and source.folder is not None and not source.folder.is_dir():
+            raise WeightsError(f"--weights {given}: {source.folder} {files.no_folder(source.folder)}.")
+        break
+    folders = {c.data: folder for c in chosen if (folder := _folder(data, c.data))}
+    if data is not None and not folders:
+        what = f"it holds no {CIFAR}" if Path(data).is_dir() else f"it {files.no_folder(Path(data))}"
+        raise DataError(f"--data {data}: {what}.", "Unpack there the binary version of CIFAR-10.")
+    for check in chosen:
+        yield _look(check, given, place, everything, say, folders.get(check.data, ""))
 
 
-def _look(check: Check, given: str | None, device: str, everything: bool, say: Say) -> Outcome:
-    def outcome(verdict: Verdict, got: float | None = None, note: str = "", found: str = "") -> Outcome:
+def _folder(data: str | os.PathLike[str] | None, name: str) -> str:
+    """The folder of that name in `data`, or `data` itself where that is its name; "" where there is none."""
+    if data is None or not name:
+        return ""
+    places = [Path(data) / name, *([Path(data)] if Path(data).resolve().name == name else [])]
+    return next((str(p) for p in places if p.is_dir()), "")
+
+
+def _look(check: Check, given: str | None, device: str, everything: bool, say: Say, data: str) -> Outcome:
+    def outcome(
+        verdict: Verdict, got: float | None = None, note: str = "", found: str = "", lacks: Lacks = ""
+    ) -> Outcome:
         facts = {k: v for k, v in vars(check).items() if k in Outcome.__dataclass_fields__}
         seconds = time.monotonic() - began
-        return Outcome(**facts, weights=found, got=got, verdict=verdict, note=note, seconds=seconds)
+        return Outcome(
+            **facts, weights=found, got=got, verdict=verdict, note=note, lacks=lacks, seconds=seconds
+        )
 
     began = time.monotonic()
     identity = file = ""
+    if check.compute is None:
+        return outcome("not run", note=check.cannot)
     if check.needs:
         network = files.known(check.needs).network
         try:
             found = files.locate(network, given, check.needs)
         except files.MissingWeights:
-            return outcome("not run", note=f"needs weights: synvid-eval weights fetch {check.needs}")
+            note = f"needs weights: synvid-eval weights fetch {check.needs}"
+            return outcome(
+                "not run", note=note + (f"; and {check.data}" if check.data else ""), lacks="weights"
+            )
         except WeightsError as error:
             return outcome("FAILED", note=str(error))
         if found.name not in (None, check.needs):
             return outcome("not run", note=f"--weights names {found.name}, this one needs {check.needs}")
         identity, file = found.identity, str(found.file)
+    if check.data and not data:
+        note = f"needs {check.data}: synvid-eval selfcheck --data DIR"
+        return outcome("not run", note=note, found=identity, lacks="data")
     if check.heavy and not everything:
-        return outcome("not run", note=f"{check.cost}: synvid-eval selfcheck --all", found=identity)
+        note = f"{check.cost}: synvid-eval selfcheck --all"
+        return outcome("not run", note=note, found=identity, lacks="time")
     try:
-        got = check.compute(Place(identity, file, device, say))
+        got = check.compute(Place(identity, file, device, say, data))
     except Exception as error:  # a check that breaks is a check that failed; the others go on
         return outcome("FAILED", note=f"{type(error).__name__}: {one_line(error)}", found=identity)
     if not math.isfinite(got):
@@ -216,6 +265,25 @@ def spread(place: Place, network: str) -> float:
     return float(np.sqrt((rows - rows.mean(0)).var(0).mean() / (rows**2).mean()))
 
 
+SAY_EVERY = 10.0
+"""Seconds between two lines of a long check."""
+
+
+class _Teller:
+    """Says every while how far a long check is."""
+
+    def __init__(self, say: Say, count: int, what: str) -> None:
+        self._say, self._count, self._what = say, count, what
+        self._began = self._said = time.monotonic()
+
+    def __call__(self, done: int) -> None:
+        """So many of all are done."""
+        now = time.monotonic()
+        if now - self._said >= SAY_EVERY:
+            self._said, left = now, (now - self._began) / done * (self._count - done)
+            self._say(f"{done} of {self._count} {self._what}, about {left:.0f} s left")
+
+
 # Inception ------------------------------------------------------------------------------------------------
 
 _loads = threading.Lock()
@@ -228,13 +296,43 @@ def frames_for_inception() -> NDArray[np.uint8]:
     return np.clip(coarse + rng.normal(0, 12, coarse.shape), 0, 255).astype(np.uint8)
 
 
-def inception_beside_pytorch_fid(place: Place) -> float:
-    """Largest difference between our 2048 features and those of pytorch-fid's own network (on the CPU,
-    float32) with the same file, of four made frames. Without a file both have random weights, and the
-    difference is in units of the largest feature, for these come out some 10 times as large.
-    """
-    from pathlib import Path
+def peers_input(frames: NDArray[np.uint8], protocol: str) -> NDArray[np.float32]:
+    """Frames uint8 [n, H, W, 3] as the codes that the protocols come from give them to their network, float32
+    [n, 3, …]: 0 … 1 of any size for `pytorch`, whose network does the rest; for the others [n, 3, 299, 299]
+    in −1 … 127/128.
 
+    `clean`: Pillow's float bicubic, a channel at a time. `tf`: what TensorFlow 1's kernel does, on its grid.
+    """
+    from PIL import Image
+
+    if protocol == "pytorch":
+        return frames.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+    if protocol == "clean":
+        planes = [
+            Image.fromarray(frame[..., c].astype(np.float32)).resize((299, 299), Image.Resampling.BICUBIC)
+            for frame in frames
+            for c in range(3)
+        ]
+        out = np.stack([np.asarray(p) for p in planes]).reshape(len(frames), 3, 299, 299).clip(0, 255)
+    else:
+        x = frames.astype(np.float32)
+        for axis in (2, 1):
+            size = frames.shape[axis]
+            at = np.arange(299, dtype=np.float32) * (np.float32(size) / np.float32(299))
+            low = np.floor(at).astype(int)
+            lerp = (at - low).reshape((-1, 1, 1) if axis == 1 else (-1, 1))
+            near, far = x.take(low, axis), x.take(np.minimum(low + 1, size - 1), axis)
+            x = near + (far - near) * lerp
+        out = x.transpose(0, 3, 1, 2)
+    return ((out - 128) / 128).astype(np.float32)
+
+
+def inception_beside_pytorch_fid(place: Place, protocol: str = "pytorch") -> float:
+    """Largest difference between our 2048 features and those of pytorch-fid's own network (on the CPU,
+    float32) with the same file, of four made frames that were resized by other code than ours. Without a file
+    both have random weights, and the difference is in units of the largest feature, for these come out some
+    10 times as large.
+    """
     import pytorch_fid.inception as peer  # type: ignore[import-untyped]
     import torch
 
@@ -243,7 +341,9 @@ def inception_beside_pytorch_fid(place: Place) -> float:
     from synvid_eval.networks.loading import exact
     from synvid_eval.networks.threads import one_thread
 
-    feature = Inception(weights=place.weights or "random:0", file=place.file, device=place.device)
+    feature = Inception(
+        weights=place.weights or "random:0", file=place.file, device=place.device, protocol=protocol
+    )
     frames = frames_for_inception()
     ours = feature.rows(np.stack([feature.view()(frame) for frame in frames]))
     if place.weights:
@@ -255,12 +355,73 @@ def inception_beside_pytorch_fid(place: Place) -> float:
         fetch = peer.load_state_dict_from_url
         peer.load_state_dict_from_url = lambda *_, **__: tensors  # the file that is here, not one fetched
         try:
-            network = peer.InceptionV3([3]).eval()
+            plain = protocol == "pytorch"
+            network = peer.InceptionV3([3], resize_input=plain, normalize_input=plain).eval()
         finally:
             peer.load_state_dict_from_url = fetch
-        x = torch.from_numpy(frames).permute(0, 3, 1, 2).float().div(255)
-        theirs = network(x)[0].squeeze(3).squeeze(2).numpy()
+        theirs = network(torch.from_numpy(peers_input(frames, protocol)))[0].squeeze(3).squeeze(2).numpy()
     return float(np.abs(ours - theirs).max() / (1 if place.weights else np.abs(theirs).max()))
+
+
+# CIFAR-10, as torch-fidelity takes it ---------------------------------------------------------------------
+
+
+def cifar(folder: str, train: bool) -> NDArray[np.uint8]:
+    """The images of CIFAR-10, uint8 [50,000 or 10,000, 32, 32, 3], in their order.
+
+    folder: the "binary version": six files of 10,000 records, a label and 3 × 32 × 32 bytes. DataError where a
+    file is missing or of another size.
+    """
+    parts = []
+    for name in [f"data_batch_{i}.bin" for i in range(1, 6)] if train else ["test_batch.bin"]:
+        path = Path(folder) / name
+        try:
+            data = np.fromfile(path, np.uint8)
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+        if data.size != 10_000 * 3073:
+            raise DataError(f"{path} has {data.size:,} bytes in place of 30,730,000: no batch of CIFAR-10.")
+        parts.append(data.reshape(10_000, 3073)[:, 1:].reshape(10_000, 3, 32, 32))
+    return np.ascontiguousarray(np.concatenate(parts).transpose(0, 2, 3, 1))
+
+
+def cifar_drawn(folder: str, train: bool, count: int, noise: bool = False) -> NDArray[np.uint8]:
+    """That many images, drawn and perhaps made noisy as torch-fidelity's utils/util_dump_dataset_as_images.py
+    does it: uint8 [count, 32, 32, 3].
+    """
+    images, rng = cifar(folder, train), np.random.RandomState(2020)
+    drawn = images[rng.choice(len(images), count, replace=False)]
+    if noise:
+        added = np.stack([rng.randn(32, 32, 3) * 64 for _ in drawn])
+        # to bytes as a C compiler does it: towards 0, then modulo 256
+        drawn = ((drawn + added).astype(np.float32).astype(np.int64) & 255).astype(np.uint8)
+    return drawn
+
+
+@functools.lru_cache(maxsize=8)
+def _cifar_rows(place: Place, train: bool, count: int, noise: bool) -> NDArray[np.float32]:
+    from synvid_eval.features.inception import Inception
+
+    feature = Inception(weights=place.weights, file=place.file, device=place.device, protocol="tf")
+    view, rows = feature.view(), []
+    images = cifar_drawn(place.data, train, count, noise)
+    tell = _Teller(place.say, count, f"images of CIFAR-10 ({'train' if train else 'test'})")
+    for first in range(0, count, 16):
+        rows.append(feature.rows(np.stack([view(image) for image in images[first : first + 16]])))
+        tell(min(first + 16, count))
+    return np.concatenate(rows)
+
+
+def cifar_fid(place: Place, count: int) -> float:
+    """FID of that many training images and as many test images of CIFAR-10, protocol tf."""
+    sides = [Moments.of_rows(_cifar_rows(place, train, count, False)) for train in (True, False)]
+    return frechet(sides[0], sides[1], 1).distance
+
+
+def cifar_kid(place: Place) -> float:
+    """Unbiased KID of 5,000 training images and 5,000 noisy test images of CIFAR-10, protocol tf."""
+    one, other = (_cifar_rows(place, train, 5000, not train) for train in (True, False))
+    return Kid().of_rows(one, other)
 
 
 # I3D ------------------------------------------------------------------------------------------------------
@@ -289,9 +450,6 @@ def _constant_row(
 
 NOISE_CLIPS = 128
 
-SAY_EVERY = 10.0
-"""Seconds between two lines of a long check."""
-
 
 def noise_clips(seed: int, clips: int = NOISE_CLIPS) -> Iterator[NDArray[np.float32]]:
     """The clips float32 [1, 3, 16, 224, 224] in 0 … 1 of RandomState(seed).rand(clips, 16, 224, 224, 3), one
@@ -307,15 +465,12 @@ def noise(place: Place) -> float:
     from synvid_eval.networks import loading
 
     sides: list[Moments] = []
-    began = said = time.monotonic()
+    tell = _Teller(place.say, 2 * NOISE_CLIPS, "clips")
     for seed in (1, 2):
         rows = []
         for i, clip in enumerate(noise_clips(seed)):
             rows.append(loading.run("i3d", clip, weights=place.weights, file=place.file, device=place.device))
-            done, now = NOISE_CLIPS * len(sides) + i + 1, time.monotonic()
-            if now - said >= SAY_EVERY:
-                said, left = now, (now - began) / done * (2 * NOISE_CLIPS - done)
-                place.say(f"{done} of {2 * NOISE_CLIPS} clips, about {left:.0f} s left")
+            tell(NOISE_CLIPS * len(sides) + i + 1)
         sides.append(Moments.of_rows(np.concatenate(rows)))
     return frechet(sides[0], sides[1], 1).distance
 
@@ -392,15 +547,60 @@ CHECKS: tuple[Check, ...] = (
         "float32 sums in another order, through 48 layers",
         inception_beside_pytorch_fid,
     ),
+    *(
+        Check(
+            f"Inception beside pytorch-fid's network, pretrained weights, protocol {protocol}",
+            f"FID's features are those of {whose}",
+            f"the installed pytorch-fid with the same file{resized}: largest difference of 4 × 2048 features "
+            "(no value is published that needs no data)",
+            0.0,
+            1e-4,
+            "float32 sums in another order; features are of order 1",
+            functools.partial(inception_beside_pytorch_fid, protocol=protocol),
+            needs="inception",
+        )
+        for protocol, whose, resized in (
+            ("pytorch", "pytorch-fid", ""),
+            ("clean", "clean-fid", ", frames resized by the installed Pillow as clean-fid calls it"),
+            ("tf", "TensorFlow 1 and torch-fidelity", ", frames resized by the formulas of TensorFlow 1"),
+        )
+    ),
     Check(
-        "Inception beside pytorch-fid's network, pretrained weights",
-        "FID's features are those of pytorch-fid",
-        "the installed pytorch-fid with the same file: largest difference of 4 × 2048 features",
-        0.0,
-        1e-4,
-        "float32 sums in another order; features are of order 1",
-        inception_beside_pytorch_fid,
+        "FID of 256 training and 256 test images of CIFAR-10, protocol tf",
+        "Inception's file, TensorFlow's resize, and the Fréchet distance of fewer rows than dimensions",
+        f"{FIDELITY}, smoke test",
+        110.28082617202443,
+        1e-2,
+        "the source's own",
+        functools.partial(cifar_fid, count=256),
         needs="inception",
+        data=CIFAR,
+    ),
+    Check(
+        "FID of 5,000 training and 5,000 test images of CIFAR-10, protocol tf",
+        "Inception's file, TensorFlow's resize, and the Fréchet distance",
+        f"{FIDELITY}, test_metric_fid_fidelity; TensorFlow 1 gives the same to 1e-5 of it",
+        10.3233274,
+        1e-2,
+        "the source's own between machines (1e-4 on its own)",
+        functools.partial(cifar_fid, count=5000),
+        needs="inception",
+        data=CIFAR,
+        heavy=True,
+        cost="10,000 images, about 15 minutes on one CPU core",
+    ),
+    Check(
+        "KID of 5,000 training and 5,000 noisy test images of CIFAR-10, protocol tf",
+        "the kernel distance of Inception's features",
+        f"{FIDELITY}, test_metric_kid_fidelity",
+        0.4718520,
+        5e-3,
+        "the source averages 100 random subsets of 1,000; this is their expectation, over all images",
+        cifar_kid,
+        needs="inception",
+        data=CIFAR,
+        heavy=True,
+        cost="5,000 images more, about 8 minutes on one CPU core",
     ),
     Check(
         "FVD of black and white clips of 15 frames, the original code's word",
@@ -428,6 +628,19 @@ CHECKS: tuple[Check, ...] = (
             needs="i3d-videogpt",
         )
         for frames, expected in ((16, 152.91750309134142), (30, 151.25648496845326))
+    ),
+    Check(
+        "FVD of cd-fvd's example, protocol cdfvd",
+        "decoding, protocol cdfvd and VideoGPT's file together",
+        "songweige/content-debiased-fvd, its example and its issue 2: 3383.9645584 and 3383.9670431 on two "
+        "machines",
+        3383.9645584,
+        0.01,
+        "what two machines differ by, and some",
+        None,
+        needs="i3d-videogpt",
+        cannot="needs cd-fvd's example videos and its statistics of UCF101, a pickle of its own, which could "
+        "not be had where this was written",
     ),
     Check(
         "FVD of two sets of 128 clips of noise",

@@ -1,19 +1,23 @@
 """Files of `mu` and `sigma`: the Gaussian of a set's Inception features, as pytorch-fid keeps it.
 
 A side of a comparison for `fid` only: such a file knows neither its clips nor their number, so it has no
-interval and no floor, and nothing but its maker says which frames and weights it was made of. By definition
-sigma has ddof 1 (pytorch-fid: `np.cov`).
+interval and no floor. Ours say in a third entry, `recipe`, which weights, protocol, precision and frames they
+were made with, and are compared only with what was made alike; pytorch-fid reads past it. Others' do not say
+it: what is compared with them is noted so. By definition sigma has ddof 1 (pytorch-fid: `np.cov`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +30,9 @@ from synvid_eval.states import Fold, Moments, Side
 FEATURE = "inception"
 DIM = 2048
 _CURE = "pytorch-fid --save-stats DIR F.npz writes one, and so does measure --statistics F.npz."
+
+# Relative to the largest entry: such files may have been float32.
+_ROUNDING = 1e-6
 
 # The weight that stands for an unknown number of rows, more than there are dimensions.
 _MANY = 2.0**26
@@ -45,11 +52,14 @@ class _Given(Moments):
 
 @dataclass(frozen=True)
 class Statistics:
-    """A file that was read. mu: float64 [2048]; sigma: float64 [2048, 2048], symmetric."""
+    """A file that was read. mu: float64 [2048]; sigma: float64 [2048, 2048], symmetric. recipe: what made it
+    (see `write_statistics`), None where the file does not say.
+    """
 
     facts: SetFacts
     mu: NDArray[np.float64]
     sigma: NDArray[np.float64]
+    recipe: dict[str, Any] | None = None
 
     def side(self, state: str) -> Side:
         """The side that a metric on that state sees."""
@@ -71,12 +81,15 @@ def is_statistics(location: str) -> bool:
 
 
 def read_statistics(path: str | os.PathLike[str], name: str) -> Statistics:
-    """The file's Gaussian. DataError where it cannot be read, or is of another shape or not finite."""
+    """The file's Gaussian. DataError where it cannot be read, is of another shape or not finite, or where
+    sigma is no covariance (not symmetric, or with a negative eigenvalue, beyond the rounding of float32).
+    """
     where = os.fspath(path)
     try:
         data = Path(path).read_bytes()
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             mu, sigma = (np.asarray(file[key], np.float64) for key in ("mu", "sigma"))
+            recipe = json.loads(str(file["recipe"])) if "recipe" in file.files else None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{where} cannot be read as mu and sigma: {error}.", _CURE) from None
     if mu.shape != (DIM,) or sigma.shape != (DIM, DIM):
@@ -86,19 +99,29 @@ def read_statistics(path: str | os.PathLike[str], name: str) -> Statistics:
         )
     if not (np.isfinite(mu).all() and np.isfinite(sigma).all()):
         raise DataError(f"{where}: mu or sigma is not finite.", _CURE)
+    largest = float(np.abs(sigma).max())
+    if float(np.abs(sigma - sigma.T).max()) > _ROUNDING * largest:
+        raise DataError(f"{where}: sigma is not symmetric, so it is no covariance.", _CURE)
+    sigma = (sigma + sigma.T) / 2
+    least = float(np.linalg.eigvalsh(sigma)[0])
+    if least < -_ROUNDING * largest * DIM:
+        raise DataError(f"{where}: sigma has the eigenvalue {least:.3g}, so it is no covariance.", _CURE)
     fingerprint = hashlib.blake2b(data, digest_size=8).hexdigest()
-    return Statistics(SetFacts(name, where, fingerprint, 0, 0), mu, (sigma + sigma.T) / 2)
+    known = recipe if isinstance(recipe, dict) else None
+    return Statistics(SetFacts(name, where, fingerprint, 0, 0), mu, sigma, known)
 
 
-def write_statistics(path: str | os.PathLike[str], side: Side, state: str) -> None:
+def write_statistics(path: str | os.PathLike[str], side: Side, state: str, recipe: Mapping[str, Any]) -> None:
     """Writes `mu` and `sigma` (ddof 1) of a side's state as `.npz` (aside, then renamed).
 
-    Raises DataError below 2 rows.
+    recipe: what made them, JSON-ready: `feature` and `sampler` (knob → value), `revision` of the feature,
+    `seed`, `state`; written as a third entry. Raises DataError below 2 rows.
     """
     moments = side.moments(state)
     if moments is None or moments.n < 2:
         rows = 0 if moments is None else moments.n
         raise DataError(f"{rows:g} frames have no covariance.", "Measure a set of two frames or more.")
     out = io.BytesIO()
-    np.savez(out, mu=moments.mean, sigma=moments.covariance(1))
+    text = np.array(json.dumps(dict(recipe), sort_keys=True))
+    np.savez(out, mu=moments.mean, sigma=moments.covariance(1), recipe=text)
     archive.write_bytes(Path(path), out.getvalue())

@@ -149,6 +149,99 @@ def headline(comparison: Comparison, *, reasons: bool = True) -> str:
     return " ".join(f"{part}." for part in parts if part)
 
 
+def answer(comparison: Comparison, width: int | None = None) -> str:
+    """Which set is nearest to the reference, in what, and whether that can be told: one or two sentences.
+
+    Never an overall winner, and nothing of richness, which is no nearness. width: where the whole answer is
+    longer, the reference is not named. Empty where all that was measured comes from random networks.
+    """
+    if not comparison.scores:
+        return f"Nothing was scored against {short_name(comparison.reference.name)}."
+    found = [v for v in verdicts(comparison) if v.measured]
+    if not found:
+        return "Nothing could be measured."
+    found = [v for v in found if not is_random(v.metric)]
+    if not found:
+        return ""
+    full = _answer(comparison, found, f" to {short_name(comparison.reference.name)}")
+    return full if width is None or len(full) <= width else _answer(comparison, found, "")
+
+
+def _answer(comparison: Comparison, found: Sequence[MetricVerdict], to: str) -> str:
+    by_metric = _by_metric(comparison)
+    about = [v for v in found if by_metric[v.metric][0].better != "higher"]
+    levels = {s.level for v in about for s in by_metric[v.metric]}
+    sure = f"{100 * levels.pop():.4g} % intervals" if len(levels) == 1 else "intervals"
+    if not about:
+        return "Of nearness to the reference nothing was measured."
+    if len(comparison.candidates) == 1:
+        name = short_name(comparison.candidates[0].name)
+        return _answer_alone(name, [by_metric[v.metric][0] for v in about], sure)
+    near, by_value, undecided = _grouped(about)
+    text = f"Nearest{to} ({sure} apart): {near}." if near else f"Nearest{to}: none for sure."
+    text += f" By value alone: {by_value}." if by_value else ""
+    return text + (f" Undecided: {undecided}." if undecided else "")
+
+
+def _grouped(found: Sequence[MetricVerdict]) -> tuple[str, str, str]:
+    """Sets that are nearest, sets that are nearest by value alone, each with its metrics; then the metrics
+    of which neither can be said.
+    """
+    near: dict[str, list[str]] = {}
+    by_value: dict[str, list[str]] = {}
+    undecided = []
+    for verdict in found:
+        metric = one_line(verdict.metric)
+        if verdict.nearest is not None:
+            near.setdefault(verdict.nearest, []).append(metric)
+        elif verdict.closest is not None:
+            by_value.setdefault(verdict.closest, []).append(metric)
+        else:
+            undecided.append(metric)
+    told = ["; ".join(f"{short_name(n)} in {', '.join(m)}" for n, m in d.items()) for d in (near, by_value)]
+    return told[0], told[1], ", ".join(undecided)
+
+
+def _answer_alone(name: str, scores: Sequence[Score], sure: str) -> str:
+    """One set has no rank; of properties it can be said whether they differ."""
+    differs: dict[bool, list[str]] = {}
+    for score in scores:
+        interval = finite_pair(score.detail.get("difference_interval")) if score.better == "match" else None
+        if interval is not None:
+            differs.setdefault(not interval[0] <= 0 <= interval[1], []).append(one_line(score.metric))
+    if not differs:
+        return "One set has no rank: which set is nearest takes two or more."
+    parts = []
+    if True in differs:
+        parts.append(f"differs from the reference in {', '.join(differs[True])}")
+    if False in differs:
+        parts.append(f"shows no sure difference in {', '.join(differs[False])}")
+    return f"{name} {' and '.join(parts)} ({sure})."
+
+
+def grounds(comparison: Comparison) -> list[str]:
+    """What lies behind the answer and stands in no table, a sentence each: the numbers of each set that is
+    nearest or highest, differences of one set alone, and what gets no verdict.
+    """
+    everything = [v for v in verdicts(comparison) if v.measured]
+    found = [v for v in everything if not is_random(v.metric)]
+    if len(comparison.candidates) == 1:
+        first = {metric: scores[0] for metric, scores in _by_metric(comparison).items()}
+        out = [
+            f"{one_line(v.metric)}: {v.sentence}."
+            for v in found
+            if finite_pair(first[v.metric].detail.get("difference_interval")) is not None
+        ]
+    else:
+        out = [f"{one_line(v.metric)}: {v.sentence}." for v in found if v.separable]
+        rich = {s.metric for s in comparison.scores if s.better == "higher"}
+        tied = [one_line(v.metric) for v in found if v.metric in rich and not v.separable]
+        if tied:
+            out.append(f"Highest in {', '.join(tied)}: none for sure.")
+    dry = [one_line(v.metric) for v in everything if is_random(v.metric)]
+    return [*out, f"No verdict: {', '.join(dry)}."] if dry else out
+
+
 def short_name(name: str) -> str:
     """`name` on one line; the middle of a very long one is left out (tables and pages hold the whole)."""
     return _short(one_line(name), _LONGEST_NAME)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from synvid_eval import compare
@@ -16,7 +15,8 @@ from synvid_eval.cache import Cache
 from synvid_eval.comparison import DEFAULT_METRICS, NETWORK_METRICS, build_recipe
 from synvid_eval.errors import DataError, UsageError, WeightsError
 from synvid_eval.features.network import Networks
-from synvid_eval.measurement import Options
+from synvid_eval.measurement import Measurer, Options
+from synvid_eval.sets import open_set
 from tests.clips import moving, write_set, write_video
 
 Run = Callable[..., Any]
@@ -130,9 +130,76 @@ def test_a_wrong_file_is_exit_4_and_names_what_is_wrong(tmp_path: Path) -> None:
     file = tmp_path / "mine.pth"
     torch.save({"fc.weight": torch.zeros(3)}, file)
     networks = Networks(weights=f"inception={file}", device="cpu")
-    made = build_recipe(["fid"], networks=networks)
     with pytest.raises(WeightsError, match="Conv2d_1a_3x3"):
-        made.features[0].rows(np.zeros((1, 3, 299, 299), np.float32))  # type: ignore[attr-defined]
+        build_recipe(["fid"], networks=networks)
+    with pytest.raises(WeightsError, match="Conv2d_1a_3x3"):  # and before it is seen that nothing is there
+        compare("nowhere", "nowhere else", metrics=["fid"], networks=networks)
+
+
+def test_usage_is_told_before_weights_and_weights_before_data(run_cli: Run, sets: tuple[Path, Path]) -> None:
+    fid = ("--metrics", "fid")
+    a, b = map(str, sets)
+    for wrong in (
+        ("preset:nosuch", b),
+        (a, b, "--layout", "nosuch"),
+        (a, b, "--fps", "3"),
+        (a, b, "--device", "cuda:99"),
+        (a, b, "--set", "fid.nosuch=1"),
+    ):
+        done = run_cli("compare", *wrong, *fid)
+        assert done.returncode == 2, (wrong, done.stderr)
+    assert run_cli("compare", "nowhere", b, *fid, "--dry-run").returncode == 4
+    assert run_cli("compare", "nowhere", b, *fid, "--features", "random").returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("setting", "option"),
+    [
+        ("fid.precision=bf16", "--precision"),
+        ("inception.device=mps", "--device"),
+        ("kid.weights=random:7", "--weights or --features"),
+        ("inception.batch=3", "--batch-size"),
+        ("inception.file=x", "--weights"),
+    ],
+)
+def test_what_an_option_decides_is_no_setting(setting: str, option: str) -> None:
+    with pytest.raises(UsageError, match=f"is the same for all networks. Give {option}"):
+        build_recipe(["fid", "kid"], [setting], networks=RANDOM)
+
+
+def test_measured_sets_need_no_weights(sets: tuple[Path, Path], tmp_path: Path, first: Any) -> None:
+    how = Options(workers=1, cache=Cache(None))
+    made = build_recipe(["fid", "kid"], networks=RANDOM)
+    for place, name in zip(sets, "ab", strict=True):
+        with Measurer(made.features, how) as measurer:
+            measurer.measure(open_set(str(place), name=name)).save(tmp_path / f"{name}.measured")
+    both = tmp_path / "a.measured", tmp_path / "b.measured"
+    assert compare(*both, metrics=["fid"]).metrics() == ["fid[random-inception]"]
+    assert compare(*both, metrics=["fid"], networks=RANDOM).metrics() == ["fid[random-inception]"]
+    other = Networks(features="random:1", device="cpu")
+    with pytest.raises(DataError, match=r"weights=random:0, asked is random:1\. Give the same --weights"):
+        compare(*both, metrics=["fid"], networks=other)
+    with pytest.raises(DataError, match=r"asked is bf16\. Give the same --precision"):
+        compare(*both, metrics=["fid"], networks=Networks(precision="bf16"))
+    with pytest.raises(DataError, match="ask for --metrics fid,kid,diversity"):
+        compare(*both)
+    with pytest.raises(WeightsError):  # one of them would run a network
+        compare(both[0], sets[1], metrics=["fid"])
+
+
+def test_what_ran_is_written_down(first: Any) -> None:
+    ran = first.run["networks"]
+    assert ran["inception"]["device"] == "cpu" and ran["i3d"]["weights"] == "random:0"
+    assert first.run["versions"]["torch"]
+    assert "torch" in first.run["sets"][0]["networks"]["inception"]
+
+
+def test_on_a_gpu_the_batch_is_a_part_of_what_decides_the_bits() -> None:
+    from synvid_eval.features.inception import Inception
+
+    assert Inception(batch=3).where() == Inception().where()
+    assert "batch 3" in Inception(device="cuda:1", batch=3).where()
+    assert Inception(device="cuda:1").where() == Inception(device="cuda:0").where()
 
 
 @pytest.mark.parametrize("text", ["rando", "random:", "random:-1", "random:x", "real"])

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from synvid_eval import compare
-from synvid_eval.errors import DataError
+from synvid_eval import compare, knobs
+from synvid_eval.errors import DataError, UsageError
+from synvid_eval.features.inception import Inception
+from synvid_eval.features.network import Networks
 from synvid_eval.states import Fold, Moments, Side
 from synvid_eval.statistics_files import is_statistics, read_statistics, write_statistics
+from synvid_eval.video.sampling import Sampler
 
 
 def gaussian(seed: int, rows: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -33,7 +37,7 @@ def saved(path: Path, seed: int) -> Path:
 def test_ours_is_read_by_pytorch_fid_and_back_to_the_bit(tmp_path: Path) -> None:
     x, mu, sigma = gaussian(0)
     side = Side((Fold({"pool3": Moments.of_rows(x)}, {"pool3": 300}),), 300)
-    write_statistics(tmp_path / "ours.npz", side, "pool3")
+    write_statistics(tmp_path / "ours.npz", side, "pool3", {"state": "pool3"})
     with np.load(tmp_path / "ours.npz") as file:  # as pytorch_fid.fid_score.compute_statistics_of_path does
         np.testing.assert_allclose(file["mu"], mu, rtol=1e-12)
         np.testing.assert_allclose(file["sigma"], sigma, atol=1e-12 * np.abs(sigma).max())
@@ -81,6 +85,9 @@ def test_beside_videos_only_fid_is_had(tmp_path: Path) -> None:
         ({"mu": np.zeros(64), "sigma": np.zeros((64, 64))}, r"wanted \[2048\]"),
         ({"mu": np.full(2048, np.nan), "sigma": np.eye(2048)}, "not finite"),
         ({"mu": np.array(["x"]), "sigma": np.eye(2048)}, "cannot be read"),
+        ({"mu": np.zeros(2048), "sigma": -np.eye(2048)}, "eigenvalue -1, so it is no covariance"),
+        ({"mu": np.zeros(2048), "sigma": np.eye(2048) + np.eye(2048, k=1)}, "not symmetric"),
+        ({"mu": np.zeros(2048), "sigma": np.eye(2048), "recipe": np.array("{")}, "cannot be read"),
     ],
 )
 def test_what_is_no_gaussian_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray], why: str) -> None:
@@ -97,7 +104,6 @@ def test_what_has_frames_or_is_no_archive_is_none(tmp_path: Path) -> None:
 
 
 def test_random_networks_are_not_set_against_real_statistics(tmp_path: Path) -> None:
-    from synvid_eval.features.network import Networks
     from tests.clips import write_set
 
     write_set(tmp_path / "set", 3)
@@ -113,5 +119,73 @@ def test_random_networks_are_not_set_against_real_statistics(tmp_path: Path) -> 
 def test_too_few_rows_are_not_written(tmp_path: Path) -> None:
     side = Side((Fold({"pool3": Moments.of_rows(np.zeros((1, 4)))}, {"pool3": 1}),), 1)
     with pytest.raises(DataError, match="1 frames have no covariance"):
-        write_statistics(tmp_path / "x.npz", side, "pool3")
+        write_statistics(tmp_path / "x.npz", side, "pool3", {})
     assert not (tmp_path / "x.npz").exists()
+
+
+RECIPE = {
+    "revision": Inception.revision,
+    "feature": {**knobs.recipe(Inception()), "weights": "sha256:" + "0" * 64},
+    "sampler": knobs.values(Sampler()),
+    "seed": 0,
+    "state": "pool3",
+}
+
+
+def told(path: Path, seed: int, **changes: object) -> Path:
+    """A file that says what made it."""
+    x, _, _ = gaussian(seed)
+    feature = {**RECIPE["feature"], **changes}
+    side = Side((Fold({"pool3": Moments.of_rows(x)}, {"pool3": 300}),), 300)
+    write_statistics(path, side, "pool3", {**RECIPE, "feature": feature})
+    return path
+
+
+def test_files_that_say_what_made_them_are_compared_with_their_like_only(tmp_path: Path) -> None:
+    a, same = told(tmp_path / "a.npz", 1), told(tmp_path / "same.npz", 2)
+    found = compare(a, same)
+    (long,) = found.run["signatures"].values()
+    assert f"feature.weights=sha256:{'0' * 64}" in long and "unknown" not in long
+    for knob, value in (("precision", "bf16"), ("protocol", "clean"), ("weights", "sha256:" + "1" * 64)):
+        other = told(tmp_path / f"{knob}.npz", 2, **{knob: value})
+        with pytest.raises(DataError, match=f"inception.{knob}="):
+            compare(a, other)
+        if knob == "precision":
+            assert (
+                "precision:bf16"
+                in compare(other, told(tmp_path / "b.npz", 3, precision="bf16")).scores[0].signature
+            )
+
+
+def test_files_that_do_not_are_named_by_their_hash(tmp_path: Path) -> None:
+    a, b = saved(tmp_path / "a.npz", 1), saved(tmp_path / "b.npz", 2)
+    found = compare(a, b)
+    (long,) = found.run["signatures"].values()
+    hashes = [found.candidates[0].fingerprint, found.reference.fingerprint]
+    assert f"unknown_recipe={'+'.join(hashes)}" in long
+    assert not any(word in long for word in ("feature", "sampler", "seed"))
+    assert len([n for n in found.run["notes"] if "does not say which weights" in n]) == 2
+    mixed = compare(a, told(tmp_path / "told.npz", 3))
+    (long,) = mixed.run["signatures"].values()
+    assert f"unknown_recipe={hashes[0]}" in long and "feature.protocol=pytorch" in long
+    with pytest.raises(DataError, match="which is fp32 then; asked is bf16"):
+        compare(a, told(tmp_path / "half.npz", 3, precision="bf16"))
+
+
+@pytest.mark.parametrize(
+    ("networks", "settings", "what"),
+    [
+        ({"features": "random"}, [], "--features"),
+        ({"precision": "bf16"}, [], "--precision"),
+        ({"weights": "/nowhere", "device": "cuda"}, [], "--weights, --device"),
+        ({"batch": 2}, [], "--batch-size"),
+        ({}, ["fid.ddof=0"], "--set fid.ddof=0"),
+        ({}, ["fid.protocol=clean"], "--set inception.protocol=clean"),
+    ],
+)
+def test_what_would_mean_nothing_is_refused(
+    tmp_path: Path, networks: dict[str, Any], settings: list[str], what: str
+) -> None:
+    a, b = saved(tmp_path / "a.npz", 1), saved(tmp_path / "b.npz", 2)
+    with pytest.raises(UsageError, match=f"{what} means nothing"):
+        compare(a, b, metrics=["fid"], settings=settings, networks=Networks(**networks))

@@ -20,9 +20,10 @@ from synvid_eval.errors import UsageError, nearest, one_line
 if TYPE_CHECKING:
     from synvid_eval.comparison import Recipe
     from synvid_eval.features.network import Networks
-    from synvid_eval.measurement import Options
+    from synvid_eval.measurement import Measurement, Options
     from synvid_eval.rehearsal import Rehearsal
     from synvid_eval.score import Comparison
+    from synvid_eval.video.videoset import VideoSet
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -316,28 +317,17 @@ def name_list(text: str | None) -> list[str] | None:
 
 
 def rehearsed(
-    places: Sequence[str],
-    made: Recipe,
-    options: Options,
-    writes: Sequence[str],
-    json: str | None,
-    **opening: Any,
+    places: Sequence[str], options: Options, writes: Sequence[str], json: str | None, **asked: Any
 ) -> None:
-    """`--dry-run`: says what would be done (as JSON with `--json -`); `opening` goes to `open_all`."""
+    """`--dry-run`: says what would be done (as JSON with `--json -`); `asked` goes to `prepare`."""
     from dataclasses import replace
 
-    from synvid_eval.comparison import open_all
+    from synvid_eval.comparison import prepare
     from synvid_eval.rehearsal import rehearse
     from synvid_eval.score import dump_json
 
+    made, opened = prepare(list(places), seed=options.seed, decode_timeout=options.decode_timeout, **asked)
     chosen = replace(options, sampler=made.sampler)
-    opened = open_all(
-        list(places),
-        seed=options.seed,
-        protocol=made.protocol,
-        decode_timeout=options.decode_timeout,
-        **opening,
-    )
     for one in opened:
         for note in getattr(one, "notes", ()):  # what the command itself would say
             options.progress.say(note)
@@ -355,27 +345,22 @@ def rehearsed(
 
 
 def rehearsed_look(
-    place: str,
     made: Recipe,
+    videos: VideoSet | Measurement,
     options: Options,
     writes: Sequence[str],
     json: str | None,
     cost: bool,
-    **opening: Any,
 ) -> None:
     """`inspect --dry-run`: says which files would be looked at and how long that takes."""
     from dataclasses import replace
 
-    from synvid_eval.comparison import open_all
     from synvid_eval.measurement import Measurement
     from synvid_eval.rehearsal import rehearse_look
     from synvid_eval.score import dump_json
 
-    (videos,) = open_all(
-        [place], seed=options.seed, protocol=made.protocol, decode_timeout=options.decode_timeout, **opening
-    )
     if isinstance(videos, Measurement):
-        raise measured_already(place)
+        raise measured_already(videos.facts.location)
     for note in videos.notes:
         options.progress.say(note)
     features = made.features if cost else ()

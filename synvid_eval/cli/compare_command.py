@@ -62,7 +62,7 @@ def command(
       synvid-eval compare preset:moving_circles?n=100 ucf101/ --metrics color,motion
       synvid-eval compare synth/ ucf101/ --dry-run
     """
-    from synvid_eval.comparison import build_recipe, compare
+    from synvid_eval.comparison import compare
     from synvid_eval.errors import UsageError
 
     if len(sets) < 2:
@@ -76,19 +76,15 @@ def command(
         options = common.build_options(progress=progress, verbose=verbose, **running)
         opening: dict[str, Any] = {"clips": clips, "layout": layout, "fps": fps}
         opening |= {"split": split, "root": root, "follow_outside": follow_outside}
+        opening |= {"metrics": common.name_list(metrics), "settings": settings, "frames": frames}
+        opening |= {"protocol": protocol, "networks": networks}
         if dry_run:
-            made = build_recipe(common.name_list(metrics), settings, frames, protocol, networks)
             writes = [t for t in (json, csv, html) if t and t != "-"]
-            common.rehearsed(sets, made, options, writes, json, **opening)
+            common.rehearsed(sets, options, writes, json, **opening)
             return
         comparison = compare(
             list(sets[:-1]),
             sets[-1],
-            metrics=common.name_list(metrics),
-            settings=settings,
-            frames=frames,
-            protocol=protocol,
-            networks=networks,
             with_media=media or html is not None,
             no_previews=no_previews,
             **opening,
@@ -112,4 +108,4 @@ def deliver(comparison: Any, *, json: str | None, csv: str | None, html: str | N
         table.print_comparison(comparison)
     for target in (json, csv, html):
         if target and target != "-":
-            say(f"written: {target}")
+            say(f"{'page' if target == html else 'written'}: {target}")

@@ -63,29 +63,36 @@ def command(
     """
     from dataclasses import replace
 
-    from synvid_eval.comparison import build_recipe, open_all
+    from synvid_eval.comparison import prepare
     from synvid_eval.inspection import inspect
     from synvid_eval.measurement import Measurement, parse_share
     from synvid_eval.score import dump_json
 
     common.check_outputs(json=json)
-    made = build_recipe(common.name_list(metrics), settings, frames, protocol, common.take_networks(running))
+    networks = common.take_networks(running)
     with common.Terminal(quiet, verbose) as progress:
         options = common.build_options(cache="none", progress=progress, verbose=verbose, **running)
+        made, (videos,) = prepare(
+            [set_],
+            metrics=common.name_list(metrics),
+            settings=settings,
+            frames=frames,
+            protocol=protocol,
+            networks=networks,
+            clips=clips,
+            layout=layout,
+            fps=fps,
+            split=split,
+            root=root,
+            follow_outside=follow_outside,
+            seed=options.seed,
+            decode_timeout=options.decode_timeout,
+        )
         options = replace(options, sampler=made.sampler)
-        opening: dict[str, Any] = {"clips": clips, "layout": layout, "fps": fps}
-        opening |= {"split": split, "root": root, "follow_outside": follow_outside}
         if dry_run:
             writes = [json] if json and json != "-" else []
-            common.rehearsed_look(set_, made, options, writes, json, not no_cost, **opening)
+            common.rehearsed_look(made, videos, options, writes, json, not no_cost)
             return
-        (videos,) = open_all(
-            [set_],
-            seed=options.seed,
-            protocol=made.protocol,
-            decode_timeout=options.decode_timeout,
-            **opening,
-        )
         if isinstance(videos, Measurement):
             raise common.measured_already(set_)
         allowed = parse_share(options.max_skipped)(videos.found)

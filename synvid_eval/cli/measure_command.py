@@ -54,7 +54,7 @@ def command(
     """
     from dataclasses import replace
 
-    from synvid_eval.comparison import build_recipe, open_all
+    from synvid_eval.comparison import prepare
     from synvid_eval.errors import UsageError
     from synvid_eval.measurement import Measurement, Measurer
     from synvid_eval.statistics_files import FEATURE, write_statistics
@@ -64,25 +64,24 @@ def command(
     if statistics is not None and not statistics.endswith(".npz"):
         raise UsageError(f"--statistics {statistics} does not end in .npz.", "Give F.npz.")
     common.check_outputs(out=out, statistics=statistics)
-    made = build_recipe(common.name_list(metrics), settings, frames, protocol, common.take_networks(running))
-    fid = next((m for m in made.metrics if m.name == "fid"), None) if statistics else None
-    if statistics and (fid is None or made.label(fid) != "fid"):
-        raise UsageError("--statistics wants fid with real weights.", "Give --weights, or see: weights list.")
+    networks = common.take_networks(running)
     with common.Terminal(quiet, verbose) as progress:
         options = common.build_options(progress=progress, verbose=verbose, **running)
-        options = replace(options, sampler=made.sampler)
-        opening: dict[str, Any] = {"clips": clips, "layout": layout, "fps": fps}
-        opening |= {"split": split, "root": root, "follow_outside": follow_outside}
+        asked: dict[str, Any] = {"clips": clips, "layout": layout, "fps": fps}
+        asked |= {"split": split, "root": root, "follow_outside": follow_outside}
+        asked |= {"metrics": common.name_list(metrics), "settings": settings, "frames": frames}
+        asked |= {"protocol": protocol, "networks": networks}
         if dry_run:
-            common.rehearsed([set_], made, options, [out], None, **opening)
+            writes = [out, statistics] if statistics else [out]
+            common.rehearsed([set_], options, writes, None, **asked)
             return
-        (videos,) = open_all(
-            [set_],
-            seed=options.seed,
-            protocol=made.protocol,
-            decode_timeout=options.decode_timeout,
-            **opening,
-        )
+        made, (videos,) = prepare([set_], seed=options.seed, decode_timeout=options.decode_timeout, **asked)
+        options = replace(options, sampler=made.sampler)
+        fid = next((m for m in made.metrics if m.name == "fid"), None) if statistics else None
+        if statistics and (fid is None or made.label(fid) != "fid"):
+            raise UsageError(
+                "--statistics wants fid with real weights.", "Give --weights, or see: weights list."
+            )
         if isinstance(videos, Measurement):
             raise UsageError(f"{set_} is measured already.", "Give the set that it was made of.")
         progress.say(f"{videos.name}: {videos.layout}: {videos.said}")
@@ -90,7 +89,11 @@ def command(
             measured = measurer.measure(videos)
     measured = replace(measured, about={**measured.about, "protocol": made.protocol.name})
     if fid is not None:
-        write_statistics(str(statistics), measured.sides[FEATURE], fid.state)
+        recipe = measured.recipe()
+        told = recipe["features"][FEATURE]
+        told = {"revision": told.pop("revision"), "feature": told, "seed": recipe["seed"], "state": fid.state}
+        told["sampler"] = {k: v for k, v in recipe["sampler"].items() if k != "revision"}
+        write_statistics(str(statistics), measured.sides[FEATURE], fid.state, told)
     measured.save(out)
     facts = measured.facts
     skipped = f", {len(facts.skipped)} skipped" if facts.skipped else ""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from synvid_eval.selfcheck import Outcome
 
 WIDTH = 100
+LACKS = ("weights", "data", "time")
 
 
 @click.command(name="selfcheck")
@@ -32,16 +33,31 @@ WIDTH = 100
     help="Where networks run.",
 )
 @click.option(
-    "--all", "everything", is_flag=True, help="Also what takes minutes on a CPU (about 5 on one core)."
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Also what takes long on a CPU: minutes, with --data half an hour.",
+)
+@click.option(
+    "--data",
+    metavar="DIR",
+    shell_complete=names.folder,
+    help="A folder with cifar-10-batches-bin in it (CIFAR-10, binary version): values published of it.",
 )
 @common.outputs("json")
 @common.talking
 def command(
-    weights: str | None, device: str, everything: bool, json: str | None, quiet: bool, verbose: bool
+    weights: str | None,
+    device: str,
+    everything: bool,
+    data: str | None,
+    json: str | None,
+    quiet: bool,
+    verbose: bool,
 ) -> None:
     """Compute known values again and compare: numbers that others published or that mathematics gives.
-    Checks whose weights are not here are listed as not run. -v shows what each proves, its source, and why
-    its tolerance is what it is; so does the JSON.
+    Checks whose weights or data are not here are listed as not run. -v shows what each proves, its source,
+    and why its tolerance is what it is; so does the JSON.
 
     Exit code 0 if nothing failed (what was not run did not fail), 4 if only checks of weights failed, 1 if
     one did that needs none.
@@ -50,6 +66,7 @@ def command(
     Examples:
       synvid-eval selfcheck
       synvid-eval selfcheck --all --device cuda --json selfcheck.json
+      synvid-eval selfcheck --data ~/datasets
     """
     from synvid_eval import selfcheck
     from synvid_eval.networks import loading
@@ -60,9 +77,9 @@ def command(
             click.echo(f"  {text}", err=True)
 
     common.check_outputs(json=json)
-    place = loading.device(device)
+    place = loading.resolve_device(device)
     outcomes: list[Outcome] = []
-    for outcome in selfcheck.run(weights, place, everything, say):
+    for outcome in selfcheck.run(weights, place, everything, say, data=data):
         outcomes.append(outcome)
         if json != "-":
             click.echo(_text(outcome, verbose))
@@ -109,9 +126,11 @@ def _text(one: Outcome, verbose: bool) -> str:
 def _summary(outcomes: Sequence[Outcome], place: str) -> str:
     count = {v: sum(o.verdict == v for o in outcomes) for v in ("ok", "FAILED", "not run")}
     text = f"{count['ok']} ok, {count['FAILED']} FAILED, {count['not run']} not run, on {place}."
-    lacking = dict.fromkeys(o.needs for o in outcomes if o.verdict == "not run" and not o.weights)
-    if lacking:
-        text += f"\nTo run the others: synvid-eval weights fetch {' '.join(lacking)}"
-    if any(o.verdict == "not run" and o.weights for o in outcomes):
+    lacking = {what: dict.fromkeys(o.needs for o in outcomes if o.lacks == what) for what in LACKS}
+    if wanted := lacking["weights"]:
+        text += f"\nTo run those that need weights: synvid-eval weights fetch {' '.join(wanted)}"
+    if lacking["data"]:
+        text += "\nTo run those that need data: synvid-eval selfcheck --data DIR"
+    if lacking["time"]:
         text += "\nTo run the long ones, too: synvid-eval selfcheck --all"
     return text

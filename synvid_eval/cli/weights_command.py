@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synvid_eval.cli import common
-from synvid_eval.errors import UsageError, WeightsError, one_line
+from synvid_eval.errors import DataError, UsageError, WeightsError, one_line
 
 if TYPE_CHECKING:
     from synvid_eval.networks.weights import WeightsFile
@@ -27,7 +27,7 @@ def command() -> None:
     \b
     Examples:
       synvid-eval weights list
-      synvid-eval weights fetch inception i3d
+      synvid-eval weights fetch
     """
 
 
@@ -41,13 +41,17 @@ _names = click.argument("names", nargs=-1, metavar="[NAME]...")
 
 
 def _chosen(names: tuple[str, ...]) -> list[WeightsFile]:
+    """The known files of these names; all of them for `all`, and for none."""
     from synvid_eval.networks.weights import FILES, known
 
-    return [known(n) for n in dict.fromkeys(names)] if names else list(FILES)
+    chosen = [f for n in names for f in (FILES if n == "all" else [known(n)])]
+    return list(dict.fromkeys(chosen if names else FILES))
 
 
 def _facts(one: WeightsFile, given: str | None) -> dict[str, Any]:
-    """What a known file is and whether it is there: state "present", "missing" or "wrong"."""
+    """What a known file is and whether it is there: state "present", "missing", "wrong", or "unknown": in its
+    place a file is named that is none of the known ones.
+    """
     from synvid_eval.networks.weights import MissingWeights, locate
 
     facts: dict[str, Any] = {
@@ -69,23 +73,28 @@ def _facts(one: WeightsFile, given: str | None) -> dict[str, Any]:
     except WeightsError as error:
         state = "missing" if isinstance(error, MissingWeights) else "wrong"
         return facts | {"state": state, "reason": error.message}
-    if found.name != one.name:  # a file is named for the network, and it is another
+    if found.name not in (None, one.name):  # a file is named for the network, and it is another
         return facts | {"reason": f"{found.file} is used for {one.network}"}
-    return facts | {"state": "present", "path": str(found.file), "identity": found.identity}
+    there = {"path": str(found.file), "identity": found.identity}
+    if found.name is None:
+        reason = f"{found.file} is none of the known files; it is used where it is named"
+        return facts | there | {"state": "unknown", "reason": reason}
+    return facts | there | {"state": "present"}
 
 
 @command.command(name="list")
 @_where
 @common.outputs("json")
 def list_(given: str | None, json: str | None) -> None:
-    """What weights are known: size, hash, whether they are here and where.
+    """What weights are known: size, hash, whether they are here and where. State: present (verified),
+    missing, wrong (not what it should be, never used), unknown (named by you, and none of the known files).
 
     \b
     Examples:
       synvid-eval weights list
       synvid-eval weights list --json -
     """
-    from synvid_eval.networks.weights import FILES, folder_of
+    from synvid_eval.networks.weights import FILES, defaults, folder_of
     from synvid_eval.score import dump_json
 
     common.check_outputs(json=json)
@@ -107,31 +116,33 @@ def list_(given: str | None, json: str | None) -> None:
     for row in rows:
         if row["state"] == "wrong":
             click.echo(f"{row['name']}: {row['reason']}", err=True)
-    if any(row["state"] == "missing" for row in rows):
-        click.echo(
-            f"\nThey are kept in {one_line(folder)}. To get them: synvid-eval weights fetch inception i3d"
-        )
+    if missing := [row["name"] for row in rows if row["state"] == "missing"]:
+        usual = any(one.name in missing for one in defaults())
+        get = "synvid-eval weights fetch" + ("" if usual else f" {' '.join(missing)}")
+        click.echo(f"\nThey are kept in {one_line(folder)}. To get them: {get}")
 
 
 @command.command(name="fetch")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@_names
 @_where
 @common.talking
 def fetch(names: tuple[str, ...], given: str | None, quiet: bool, verbose: bool) -> None:
-    """Fetch weights over the network, verify them by their hash, and print where they lie.
+    """Fetch weights over the network, verify them by their hash, and print where they lie: those that the
+    metrics need as they are by default, those named, or all.
 
     Several addresses are tried in turn, each again where it is cut or stalls; an interrupted fetch goes on.
     Proxies are those of the environment (HTTPS_PROXY). Nothing that is not the file is kept.
 
     \b
     Examples:
-      synvid-eval weights fetch inception
+      synvid-eval weights fetch
       synvid-eval weights fetch i3d i3d-videogpt --weights /data/weights
+      synvid-eval weights fetch all
     """
     from synvid_eval.networks import fetching
-    from synvid_eval.networks.weights import folder_of, parse
+    from synvid_eval.networks.weights import defaults, folder_of, parse
 
-    chosen = _chosen(names)
+    chosen = _chosen(names) if names else defaults()
     if given and parse(given).folder is None:
         raise UsageError(f"--weights {given} is no folder to fetch to.", "Give a folder.")
     folder = folder_of(given)
@@ -139,6 +150,11 @@ def fetch(names: tuple[str, ...], given: str | None, quiet: bool, verbose: bool)
         line = _Line(one.name, quiet)
         try:
             found = fetching.fetch(one, folder, progress=line.progress, say=line.say)
+        except OSError as error:  # the network's are told by fetch itself
+            raise DataError(
+                f"The weights {one.name} cannot be kept in {folder}: {error.strerror or error}.",
+                "Is it a folder, is there room, may you write there? Another one: --weights DIR.",
+            ) from None
         finally:
             line.end()
         click.echo(str(found.file))
@@ -148,8 +164,8 @@ def fetch(names: tuple[str, ...], given: str | None, quiet: bool, verbose: bool)
 @_names
 @_where
 def verify(names: tuple[str, ...], given: str | None) -> None:
-    """Compare weights with their hashes: those that are there, or those named. Exit code 4 where one is
-    wrong, or one that is named is missing.
+    """Compare weights with their hashes: those that are there, or those named (`all`: all). Exit code 4 where
+    one is wrong, or one that is asked for by name is missing or unknown.
 
     \b
     Examples:
@@ -159,8 +175,9 @@ def verify(names: tuple[str, ...], given: str | None) -> None:
     wrong = []
     for one in _chosen(names):
         facts = _facts(one, given)
-        click.echo(f"{facts['state']:<8}  {one.name}  {one_line(facts['identity'] or facts['reason'])}")
-        if facts["state"] == "wrong" or (names and facts["state"] == "missing"):
+        said = "  ".join(one_line(s) for s in (facts["identity"], facts["reason"]) if s)
+        click.echo(f"{facts['state']:<8}  {one.name}  {said}")
+        if facts["state"] == "wrong" or (names and facts["state"] in ("missing", "unknown")):
             wrong.append(one.name)
     if wrong:
         raise WeightsError(
@@ -173,7 +190,8 @@ def verify(names: tuple[str, ...], given: str | None) -> None:
 @click.argument("name", required=False)
 @_where
 def path(name: str | None, given: str | None) -> None:
-    """Print the folder of weights, or the verified file of that name (exit code 4 where there is none).
+    """Print the folder of weights, or the file that is used as the one of that name: verified, or named by
+    you (exit code 4 where there is none).
 
     \b
     Examples:
@@ -186,7 +204,13 @@ def path(name: str | None, given: str | None) -> None:
         click.echo(str(folder_of(given)))
     else:
         one = known(name)
-        click.echo(str(locate(one.network, given, one.name).file))
+        found = locate(one.network, given, one.name)
+        if found.name not in (None, one.name):
+            raise WeightsError(
+                f"{found.file}, which is named for {one.network}, are the weights {found.name}.",
+                f"To get {one.name}: synvid-eval weights fetch {one.name}",
+            )
+        click.echo(str(found.file))
 
 
 class _Line:

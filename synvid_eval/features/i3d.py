@@ -29,15 +29,15 @@ from synvid_eval.features.base import ClipResult, Look, View
 from synvid_eval.features.gray import corner
 from synvid_eval.features.network import NetworkFeature
 from synvid_eval.knobs import knob
+from synvid_eval.networks import sizes
 from synvid_eval.randomness import address
 from synvid_eval.states import Moments, Rows
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SIDE = 224
-LEAST_FRAMES = 9
-"""The network's own limit; `networks.i3d` says the same."""
+SIDE = sizes.SIDES["i3d"]
+LEAST_FRAMES = sizes.LEAST_FRAMES
 
 PROTOCOLS = ("styleganv", "videogpt", "cdfvd")
 

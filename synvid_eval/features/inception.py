@@ -32,13 +32,14 @@ from synvid_eval.features.base import ClipResult, Look, View
 from synvid_eval.features.gray import corner, interleaved
 from synvid_eval.features.network import NetworkFeature
 from synvid_eval.knobs import knob
+from synvid_eval.networks import sizes
 from synvid_eval.randomness import address
 from synvid_eval.states import Moments, Rows, State
 
-SIDE = 299
+SIDE = sizes.SIDES["inception"]
 """Height and width of what the network sees, pixels."""
 
-FEATURES = 2048
+FEATURES = sizes.FEATURES["inception"]
 
 Taps = tuple[NDArray[np.int64], NDArray[np.float64]]
 """First source index of each target sample [target], weights of it and its followers [target, k]."""

@@ -1,8 +1,8 @@
 """What features that run a network share: knobs for weights and precision, batches, rows as states.
 
 A network's rows are computed where the clip is decoded: in its worker process, with one thread, a clip's
-frames in one batch or several. How they are batched never changes a bit on a CPU; on a GPU a clip's rows
-depend on that clip alone.
+frames in one batch or several. How they are batched never changes a bit on a CPU; on a GPU it decides the
+last digits, so the batch is a part of cache keys there. A clip's rows depend on that clip alone.
 """
 
 from __future__ import annotations
@@ -43,8 +43,10 @@ class NetworkFeature(Feature):
         return f"random-{self.network}" if self.weights.startswith("random:") else ""
 
     def where(self) -> str:
-        """Kind of device and version of torch: the last digits are theirs."""
-        return f"{self.device.partition(':')[0]}, torch {_torch_version()}"
+        """Kind of device, version of torch and, where it is no CPU, the batch: the last digits are theirs."""
+        kind = self.device.partition(":")[0]
+        batch = "" if kind == "cpu" else f", batch {self.batch or 'auto'}"
+        return f"{kind}{batch}, torch {_torch_version()}"
 
     def wanted_weights(self) -> str:
         """Name of the known weights (see `networks.weights`) that this configuration is defined with."""
@@ -73,6 +75,16 @@ class NetworkFeature(Feature):
             device=self.device,
             batch=self.batch,
         )
+
+
+OPTIONS = {
+    "weights": "--weights or --features",
+    "file": "--weights",
+    "precision": "--precision",
+    "device": "--device",
+    "batch": "--batch-size",
+}
+"""Knob of network features → the option that decides it for all of them."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +122,13 @@ class Networks:
             f"--features {self.features} cannot be read.", "It is random, or random:SEED such as random:1."
         )
 
+    def given(self) -> list[str]:
+        """The options that were given, as far as they are no defaults."""
+        names = {**OPTIONS, "weights": "--weights", "features": "--features"}
+        default = Networks()
+        fields = [f.name for f in dataclasses.fields(self)]
+        return [names[f] for f in fields if getattr(self, f) != getattr(default, f)]
+
     def decide(self, feature: NetworkFeature) -> NetworkFeature:
         """The feature with its weights, precision, device and batch.
 
@@ -118,11 +137,17 @@ class Networks:
         """
         from synvid_eval.networks import loading, weights
 
+        device = loading.resolve_device(self.device)
         if self.features:
             file, identity = "", f"random:{self.seed()}"
         else:
             found = weights.locate(feature.network, self.weights or None, feature.wanted_weights())
             file, identity = str(found.file), found.identity
+            if (
+                found.name is None
+            ):  # a file that nobody has proven: what does not fit is told before long work
+                loading.load(feature.network, identity, file)
+                loading.load.cache_clear()
         changes: dict[str, Any] = {"weights": identity, "file": file, "batch": self.batch}
-        changes |= {"precision": self.precision, "device": loading.device(self.device)}
+        changes |= {"precision": self.precision, "device": device}
         return dataclasses.replace(feature, **changes)

@@ -152,8 +152,8 @@ class Metric(ABC):
             return self.value(pair[0], pair[-1])
 
         each = sides[turn].each_without(self.states)
-        found = spread(value, (rest for rest, clips in zip(each, filled, strict=True) if clips))
-        return [next(found) if clips else math.nan for clips in filled]
+        rests = (rest for rest, clips in zip(each, filled, strict=True) if clips)
+        return placed(spread(value, rests), filled)
 
     def of_rows(self, candidate: ArrayLike, reference: ArrayLike | None = None) -> float:
         """The number straight from arrays of rows [n, d] (what the feature gives to `state`), without any
@@ -167,6 +167,11 @@ class Metric(ABC):
             _side(self.state, rows) for rows in (candidate, candidate if reference is None else reference)
         ]
         return self.value(*sides)
+
+
+def placed(values: Iterator[float], clips: Sequence[int]) -> list[float]:
+    """The next of `values` for each block that has clips, NaN for the others."""
+    return [next(values) if count else math.nan for count in clips]
 
 
 def _side(state: str, rows: ArrayLike) -> Side:

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from synvid_eval.knobs import knob
-from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Metric, Spread, Unscored
+from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Metric, Spread, Unscored, placed
 from synvid_eval.metrics.effective_rank import effective_rank, eigenvalue_curve
 from synvid_eval.metrics.needed import needed
 from synvid_eval.states import Moments, Side, State
@@ -110,9 +110,8 @@ class Diversity(Metric):
             covariance /= rest - 1
             return _by_cholesky(covariance, self.ridge)
 
-        filled = [clips > 0 for clips in sides[turn].block_clips(self.state)]
-        each = spread(value, (index for index, there in enumerate(filled) if there))
-        return [next(each) if there else math.nan for there in filled]
+        clips = sides[turn].block_clips(self.state)
+        return placed(spread(value, np.flatnonzero(clips)), clips)
 
     def detail(self, candidate: Side, reference: Side) -> Detail:
         """Rank, log-determinant without the ridge (NaN below full rank) and effective rank of the

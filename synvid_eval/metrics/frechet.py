@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Metric, Spread, Unscored
+from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Metric, Spread, Unscored, placed
 from synvid_eval.metrics.needed import needed
 from synvid_eval.states import Moments, Side
 
@@ -292,9 +292,8 @@ class FrechetMetric(Metric):
                 return self.value(rest[0], rest[1])
             return found
 
-        filled = [clips > 0 for clips in sides[turn].block_clips(self.state)]
-        each = spread(value, (index for index, there in enumerate(filled) if there))
-        return [next(each) if there else math.nan for there in filled]
+        clips = sides[turn].block_clips(self.state)
+        return placed(spread(value, np.flatnonzero(clips)), clips)
 
     def detail(self, candidate: Side, reference: Side) -> Detail:
         """Both terms and both ranks; nothing where there is no value."""

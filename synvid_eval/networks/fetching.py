@@ -3,7 +3,8 @@
 Bytes go to a hidden name beside the target and are renamed once their hash is right. A connection that is cut
 or stalls is tried again from where it ended, at the same address and then at the next; an interrupted fetch
 goes on the next time. What is not the file (a page that says "sign in", other bytes, another length) is
-removed. Proxies are those of the environment (`HTTPS_PROXY`, `NO_PROXY`).
+removed. Where nobody says how long the file is, an answer may end early and look whole: other bytes are then
+asked for again, too. Proxies are those of the environment (`HTTPS_PROXY`, `NO_PROXY`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import synvid_eval
 from synvid_eval.errors import WeightsError
@@ -157,12 +158,14 @@ def _from(
     for attempt in range(patience.tries):
         began_at = part.stat().st_size if part.exists() else 0
         try:
-            _ask(address, one, part, began_at, patience, progress)
+            whole = _ask(address, one, part, began_at, patience, progress)
             seen = hashes(part)
             if one.matches(seen):
                 return ""
             part.write_bytes(b"")
             reason = f"sent another file ({seen.size:,} bytes, {seen.identity})"
+            if not whole:
+                raise _Passing(f"{reason}, or was cut: it did not say how long the file is")
             if not began_at:
                 return reason
             # what was here before may have been the wrong part: once more, from the start
@@ -195,9 +198,9 @@ def _opener() -> urllib.request.OpenerDirector:
 
 def _ask(
     address: str, one: WeightsFile, part: Path, offset: int, patience: Patience, progress: Progress
-) -> None:
+) -> bool:
     """One request: appends to `part` what follows its `offset` bytes (or writes it anew, where the server
-    sends all). Returns once the answer ended where it should.
+    sends all). Returns once the answer ended where it should: whether that is known.
     """
     if one.size and offset >= one.size:
         offset = 0
@@ -223,7 +226,7 @@ def _ask(
         raise _Passing(_reason(error)) from None
     else:
         with got:
-            _receive(got, one, part, offset, patience, progress)
+            return _receive(got, one, part, offset, patience, progress)
 
 
 def _reason(error: object) -> str:
@@ -232,7 +235,7 @@ def _reason(error: object) -> str:
     return str(error).split("\n")[0] or type(error).__name__
 
 
-def _refused(error: urllib.error.HTTPError, part: Path, offset: int) -> None:
+def _refused(error: urllib.error.HTTPError, part: Path, offset: int) -> NoReturn:
     """What an HTTP status means: whether asking again makes sense."""
     if error.code == 416 and offset:
         part.write_bytes(b"")
@@ -246,8 +249,10 @@ def _refused(error: urllib.error.HTTPError, part: Path, offset: int) -> None:
 
 def _receive(
     got: Any, one: WeightsFile, part: Path, offset: int, patience: Patience, progress: Progress
-) -> None:
-    """Writes the body of an answer, once its headers say that it may be the file."""
+) -> bool:
+    """Writes the body of an answer, once its headers say that it may be the file; whether its end is known to
+    be the end of the file.
+    """
     kind = (got.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
     if kind in ("text/html", "application/xhtml+xml", "application/json", "text/xml", "application/xml"):
         raise _Final(f"sent a page ({kind}) in place of the file")
@@ -258,6 +263,8 @@ def _receive(
         if not offset or span is None or int(span[1]) != offset:
             part.write_bytes(b"")
             raise _Passing("sent another part than was asked for")
+        if length is None and span[2] != "*":
+            length = int(span[2]) - offset
     else:
         offset = 0
     size = one.size or (offset + length if length is not None else 0)
@@ -269,6 +276,7 @@ def _receive(
         here = _copy(got, file, offset, size or _MOST, size, patience, progress)
     if size and here < size:
         raise _Passing(f"ended after {here:,} of {size:,} bytes")
+    return bool(size or got.chunked)
 
 
 def _copy(

@@ -19,17 +19,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from synvid_eval.networks.fusing import convolve
+from synvid_eval.networks.sizes import FEATURES, LEAST_FRAMES, SIDES
 
-CLASSES = 400
+CLASSES = FEATURES["i3d"]
 """Values in a row."""
 
-SIDE = 224
+SIDE = SIDES["i3d"]
 """Height and width of the input, pixels."""
 
 BN_EPSILON = 1e-5
-
-LEAST_FRAMES = 9
-"""Fewer leave one value in time before the 2×7×7 average pool."""
 
 Size = tuple[int, int, int]
 

@@ -18,10 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-SIDE = 299
+from synvid_eval.networks import sizes
+
+SIDE = sizes.SIDES["inception"]
 """Height and width of the input, pixels."""
 
-FEATURES = 2048
+FEATURES = sizes.FEATURES["inception"]
 """Values in a row."""
 
 CLASSES = 1008

@@ -1,8 +1,10 @@
 """Networks ready to run, once a process, and their rows of inputs, in batches that memory bears.
 
 A row is a function of its input, the weights, the precision and the kind of device. On a CPU that holds to
-the bit: inputs go through one by one (see `networks.fusing`), on one thread. On a GPU a batch is computed as
-one, with deterministic kernels and without TF32; what is given at once then decides the last digits.
+the bit: inputs go through one by one (see `networks.fusing`), on one thread, whatever the batch. On a GPU
+what goes through at once is computed as one, with deterministic kernels and without TF32: the same inputs in
+the same batches give the same bits, but the size of a batch may decide the last digits, and so may memory,
+where it does not bear the batch that is asked for.
 """
 
 from __future__ import annotations
@@ -22,12 +24,10 @@ from numpy.typing import NDArray
 
 from synvid_eval.errors import UsageError, WeightsError, nearest
 from synvid_eval.networks import weights as files
+from synvid_eval.networks.sizes import FEATURES
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-FEATURES = {"inception": 2048, "i3d": 400}
-"""Network → values in a row."""
 
 _LAYOUTS = {"inception": "channels_last", "i3d": "channels_last_3d"}
 _PRECISIONS = ("fp32", "bf16")
@@ -37,7 +37,7 @@ Network = Callable[["Tensor"], "Tensor"]
 """Inputs [B, …] → rows [B, d] float32, on its device."""
 
 
-def device(text: str) -> str:
+def resolve_device(text: str) -> str:
     """The device that `--device` means: `cpu`, `mps`, `cuda`, `cuda:1`; `auto` is the best one there is.
 
     Raises UsageError for another text, and for a device that this machine has not.
@@ -64,6 +64,9 @@ def device(text: str) -> str:
     return text
 
 
+device = resolve_device  # its name before; features.network calls it by that
+
+
 def seed_of(identity: str) -> int | None:
     """The seed of "random:SEED"; None for other identities. UsageError where SEED is no whole number ≥ 0."""
     kind, _, seed = identity.partition(":")
@@ -79,7 +82,7 @@ def load(network: str, weights: str, file: str, precision: str = "fp32", device:
     """A network ready to run, kept for this process.
 
     network: "inception" or "i3d". weights: its identity, "sha256:HEX" of `file` or "random:SEED".
-    precision: "fp32" or "bf16". device: as `device` gives it.
+    precision: "fp32" or "bf16". device: as `--device` takes it.
 
     Raises:
         WeightsError: no weights, a file that is not what `weights` says or does not fit the network.
@@ -89,14 +92,14 @@ def load(network: str, weights: str, file: str, precision: str = "fp32", device:
         raise UsageError(f"No network is called {network!r}.", nearest(network, FEATURES))
     if precision not in _PRECISIONS:
         raise UsageError(f"precision={precision} is not possible.", f"One of: {', '.join(_PRECISIONS)}.")
-    place = globals()["device"](device)
+    place = resolve_device(device)
     if not weights:
         raise WeightsError(
             f"No weights are given for {network}.",
             f"Run: synvid-eval weights fetch {network}; or give --features random for a dry run.",
         )
     from synvid_eval.networks.fusing import fused
-    from synvid_eval.networks.random import BUILD, random_network
+    from synvid_eval.networks.random import GRAPHS, random_network
     from synvid_eval.networks.threads import one_thread
 
     if place.startswith("cuda"):
@@ -111,10 +114,9 @@ def load(network: str, weights: str, file: str, precision: str = "fp32", device:
             one = next((f for f in files.FILES if f.sha256 and weights == f"sha256:{f.sha256}"), None)
             if one is not None and one.kind == "torchscript":
                 return _program(data, file, precision, place)
-            module = BUILD[network]()
-            tensors = files.state_dict(data, file)
-            shapes = {n: tuple(t.shape) for n, t in module.state_dict().items()}
-            module.load_state_dict(files.matched(tensors, shapes, file), strict=False)
+            tensors = files.matched(files.state_dict(data, file), GRAPHS[network].expected(), file)
+            module = GRAPHS[network].build()
+            module.load_state_dict(tensors)
         ready: Network = fused(module, precision, _LAYOUTS[network]).to(place)  # type: ignore[arg-type]
     return ready
 
@@ -140,6 +142,12 @@ def _program(data: bytes, label: str, precision: str, place: str) -> Network:
     return functools.partial(call_torchscript, module)
 
 
+_borne: dict[tuple[Any, ...], int] = {}
+"""Network, weights, precision, device, shape of an input → inputs in one pass, where more did not fit into
+memory. Without it every clip would run into the same limit again.
+"""
+
+
 def run(
     network: str,
     inputs: NDArray[Any],
@@ -152,8 +160,9 @@ def run(
 ) -> NDArray[np.float32]:
     """Rows float32 [n, d] of inputs [n, …], as the network takes them (float32; uint8 for StyleGAN-V's file).
 
-    batch: inputs in one pass, 0 for all. A batch that memory does not bear is halved, down to single inputs.
-    On a CPU the rows are the same bits whatever the batch.
+    batch: inputs in one pass, 0 for all; on a CPU they go through one by one, and the rows are the same bits
+    whatever it is. A batch that a GPU's memory does not bear is halved, down to single inputs; what it bore
+    is remembered in this process, for inputs of that shape.
 
     Raises:
         UsageError: one input alone does not fit into memory; what `load` refuses.
@@ -161,7 +170,8 @@ def run(
     """
     ready = load(network, weights, file, precision, device)
     rows = np.empty((len(inputs), FEATURES[network]), np.float32)
-    at, step = 0, batch or max(1, len(inputs))
+    job = (network, weights, precision, device, inputs.shape[1:])
+    at, step = 0, min(batch or max(1, len(inputs)), _borne.get(job, len(inputs) or 1))
     while at < len(inputs):
         part = inputs[at : at + step]
         try:
@@ -169,13 +179,13 @@ def run(
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise
-            if len(part) == 1:
+            if len(part) == 1 or resolve_device(device) == "cpu":
                 raise UsageError(
                     f"{network} does not fit into the memory of {device}: one input of shape "
                     f"{list(part.shape[1:])} is too much ({str(error).split(chr(10))[0][:200]}).",
                     "Free some of it, run fewer workers, or give another --device.",
                 ) from None
-            step = len(part) // 2
+            _borne[job] = step = len(part) // 2
             _free(device)
             continue
         at += len(part)
@@ -194,17 +204,22 @@ def _forward(ready: Network, part: NDArray[Any], device: str) -> NDArray[np.floa
 
     with one_thread(), exact(), torch.inference_mode():
         x = torch.from_numpy(np.require(part, requirements=["C", "W"]))
-        out: NDArray[np.float32] = ready(x.to(globals()["device"](device))).float().cpu().numpy()
+        out: NDArray[np.float32] = ready(x.to(resolve_device(device))).float().cpu().numpy()
     return out
 
 
 def _out_of_memory(error: BaseException) -> bool:
-    text = str(error).lower()
+    """Whether that is what the error says. Other errors name the allocator, too (a traceback of CUDA's does):
+    its name alone says nothing.
+    """
+    text = str(error)
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or "out of memory" in text
-        or "alloc" in text
+        or "out of memory" in text.lower()
+        or "ALLOC_FAILED" in text
+        or "DefaultCPUAllocator: can't allocate" in text
+        or "DefaultCPUAllocator: not enough memory" in text
     )
 
 

@@ -22,7 +22,6 @@ White noise, which no frame of a video comes near, gives features some 20 times 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from importlib import resources
 from typing import cast
 
@@ -35,13 +34,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from synvid_eval import archive
 from synvid_eval.errors import UsageError, nearest
 from synvid_eval.networks import i3d, inception
+from synvid_eval.networks.sizes import SIDES
 from synvid_eval.networks.threads import one_thread
 from synvid_eval.randomness import address
 from synvid_eval.states import Arrays
 
-BUILD: dict[str, Callable[[], nn.Module]] = {"inception": inception.build, "i3d": i3d.build}
-
-SIDES = {"inception": inception.SIDE, "i3d": i3d.SIDE}
+GRAPHS = {"inception": inception, "i3d": i3d}
+"""Network → its module, with `build` and `expected`."""
 
 SHIPPED_SEED = 0
 
@@ -88,11 +87,11 @@ def drawn(network: str, seed: int) -> nn.Module:
 
     Raises UsageError for an unknown network or a negative seed.
     """
-    if network not in BUILD:
-        raise UsageError(f"No network is called {network!r}.", nearest(network, BUILD))
+    if network not in GRAPHS:
+        raise UsageError(f"No network is called {network!r}.", nearest(network, GRAPHS))
     if seed < 0:
         raise UsageError(f"Random networks: seed {seed} is negative.", "Seeds are whole numbers from 0.")
-    module = BUILD[network]()
+    module: nn.Module = GRAPHS[network].build()
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
             if tensor.dim() > 1:

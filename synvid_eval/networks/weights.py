@@ -173,6 +173,11 @@ def known(name: str, files: Sequence[WeightsFile] | None = None) -> WeightsFile:
     raise UsageError(f"No weights are called {name!r}.", nearest(name, [f.name for f in _table(files)]))
 
 
+def defaults(files: Sequence[WeightsFile] | None = None) -> list[WeightsFile]:
+    """What metrics need as they are configured by default: the first known file of each network."""
+    return [next(f for f in _table(files) if f.network == n) for n in networks(files)]
+
+
 def networks(files: Sequence[WeightsFile] | None = None) -> list[str]:
     """The networks that weights are known for."""
     return list(dict.fromkeys(f.network for f in _table(files)))
@@ -216,22 +221,22 @@ def parse(given: str, files: Sequence[WeightsFile] | None = None) -> Source:
     UsageError for a name that is no network, an empty one, two folders or one name twice. Whether files and
     folders exist is seen when they are looked for.
     """
-    keys = [*networks(files), *(f.name for f in _table(files))]
+    keys = list(dict.fromkeys([*networks(files), *(f.name for f in _table(files))]))
     named: dict[str, Path] = {}
     folder: Path | None = None
     whole = Path(given).expanduser()
-    for item in [given] if whole.exists() else re.split(r",(?=[A-Za-z0-9_.-]+=)", given):
+    for item in [given] if os.path.exists(whole) else re.split(r",(?=[A-Za-z0-9_.-]+=)", given):
         key, equals, rest = item.partition("=")
         path = Path(item).expanduser()
         if not item.strip() or (equals and not rest):
             raise UsageError(
                 f"--weights {given!r} names nothing.", "A folder, or NETWORK=FILE: inception=FILE,i3d=FILE."
             )
-        if equals and not path.exists() and re.fullmatch(r"[A-Za-z0-9_.-]+", key):
+        if equals and not os.path.exists(path) and re.fullmatch(r"[A-Za-z0-9_.-]+", key):
             if key not in keys:
                 raise UsageError(f"--weights {item}: no network is called {key!r}.", nearest(key, keys))
             path = Path(rest).expanduser()
-        elif path.is_file():
+        elif os.path.isfile(path):
             one = recognized(path, files)
             if one is None:
                 raise UsageError(
@@ -270,8 +275,13 @@ def recognized(path: Path, files: Sequence[WeightsFile] | None = None) -> Weight
 
 
 def in_folder(one: WeightsFile, folder: Path) -> Path | None:
-    """Where a known file lies in that folder, by its names; not verified."""
-    return next((p for n in (one.file, *one.aliases) if (p := folder / n).is_file()), None)
+    """Where a known file lies in that folder, by its names; not verified. WeightsError where the folder
+    cannot be looked into.
+    """
+    try:
+        return next((p for n in (one.file, *one.aliases) if (p := folder / n).is_file()), None)
+    except OSError as error:
+        raise _unreadable(folder, error) from None
 
 
 def verified(one: WeightsFile, path: Path) -> Found:
@@ -324,8 +334,9 @@ def locate(
 
 def _named(key: str, path: Path, files: Sequence[WeightsFile] | None) -> Found:
     """A file that was named for a network or as a known file."""
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
+    if not os.path.isfile(path):
+        what = "is no file" if os.path.exists(path) else "does not exist"
+        what = "is a folder" if os.path.isdir(path) else what
         raise WeightsError(f"The weights {path} {what} (--weights {key}={path}).", "Give the file.")
     one = recognized(path, files)
     if one is None:
@@ -353,10 +364,15 @@ def missing(one: WeightsFile, folder: Path) -> MissingWeights:
     """The error that says what is missing, where it can be had and where it goes."""
     return MissingWeights(
         f"The weights {one.name} are missing: {one.file} ({one.size_text}, {one.hash_text}) "
-        f"is not in {folder}.",
+        f"is not in {folder}{'' if os.path.isdir(folder) else f', which {no_folder(folder)}'}.",
         f"Run: synvid-eval weights fetch {one.name} (or put it there yourself, from "
         f"{' or '.join(one.addresses)}; or say where it is: --weights {one.network}=FILE).",
     )
+
+
+def no_folder(folder: Path) -> str:
+    """What is wrong with what is no folder: "does not exist", "is no folder"."""
+    return "is no folder" if os.path.exists(folder) else "does not exist"
 
 
 def is_program(file: Path | io.BytesIO) -> bool:
@@ -406,10 +422,13 @@ def state_dict(data: bytes, label: str) -> dict[str, Tensor]:
         else:
             found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling alien bytes raises whatever it meets
-        reason = str(error).strip().split("\n")[0][:200]
+        if re.search("unsupported (global|class)|unrecognized function", str(error), re.IGNORECASE):
+            reason = "it holds more than tensors, and what would run code is not run"
+        else:
+            reason = "its bytes are of no such file, or were cut short"
         raise WeightsError(
-            f"{label} cannot be read as a state dict: {type(error).__name__}: {reason}",
-            "It must be safetensors, or what torch.save writes of a state dict; nothing that runs code.",
+            f"{label} ({len(data):,} bytes) cannot be read as a state dict: {reason}.",
+            "It must be safetensors, or what torch.save writes of a state dict.",
         ) from None
     if not isinstance(found, Mapping) or not all(
         isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in found.items()
@@ -428,7 +447,8 @@ def _is_safetensors(data: bytes) -> bool:
 def matched(
     found: Mapping[str, Tensor], shapes: Mapping[str, Sequence[int]], label: str
 ) -> dict[str, Tensor]:
-    """The tensors that a network wants, float32, in its order; `num_batches_tracked` may be absent.
+    """The tensors that a network wants, float32, in its order; the `num_batches_tracked` of its batch norms
+    may be there or not.
 
     shapes: name → shape of the network's own state dict. WeightsError names what is missing, unknown,
     misshapen, not of floats, or not finite.
@@ -436,10 +456,11 @@ def matched(
     import torch
 
     wanted = {n: tuple(s) for n, s in shapes.items() if not n.endswith("num_batches_tracked")}
+    counters = {f"{n.rpartition('.')[0]}.num_batches_tracked" for n in wanted}
     wrong = []
     if lacks := [n for n in wanted if n not in found]:
         wrong.append(f"lacks {_some(lacks)}")
-    if alien := [n for n in found if n not in shapes and not n.endswith("num_batches_tracked")]:
+    if alien := [n for n in found if n not in wanted and n not in counters]:
         wrong.append(f"holds the unknown {_some(alien)}")
     here = {n: found[n] for n in wanted if n in found}
     if other := [

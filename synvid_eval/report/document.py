@@ -11,6 +11,7 @@ import base64
 import functools
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,24 @@ from synvid_eval.score import plain
 _HERE = Path(__file__).parent
 
 
-def render(template: str, *, data: Any, data_id: str, script: str | None = None, **context: Any) -> str:
+def render(
+    template: str,
+    *,
+    data: Any,
+    data_id: str,
+    script: str | None = None,
+    styles: Sequence[str] = ("style.css",),
+    **context: Any,
+) -> str:
     """The page as text: a pure function of its arguments and of this package's version.
 
     template: a file beside this one that extends `base.html.j2`; data: JSON-ready, embedded under the id
-    `data_id`; script: the name of one script file beside this one, or None for a page without any.
+    `data_id`; script: the name of one script file beside this one, or None for a page without any; styles:
+    style sheets beside this one, joined in this order.
     """
-    style = _asset("style.css")
+    style = "".join(map(_asset, styles))
     code = None if script is None else _asset(script)
-    policy = f"default-src 'none'; style-src '{_digest(style)}'; img-src data:"
+    policy = f"default-src 'none'; style-src '{_digest(style)}'; img-src data:; media-src data:"
     policy += "; base-uri 'none'; form-action 'none'"
     if code is not None:
         policy += f"; script-src '{_digest(code)}'"

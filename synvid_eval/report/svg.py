@@ -142,34 +142,35 @@ def axes(
     """
     if y is not None:
         top, bottom = y.end, y.start
-    grid: list[str] = []
-    text: list[str] = []
+    grid = ""
+    below: list[str] = []
+    beside: list[str] = []
     for value, label in x.ticks():
         at = x(value)
-        grid.append(element("path", d=f"M{coordinate(at)} {coordinate(bottom)}V{coordinate(top)}"))
-        text.append(element("text", label, x=at, y=bottom + 16, text_anchor="middle"))
+        grid += f"M{coordinate(at)} {coordinate(bottom)}V{coordinate(top)}"
+        below.append(element("text", label, x=at, y=bottom + 16))
+    below.append(x_title(x_label, (x.start + x.end) / 2, bottom + 33))
     if y is not None:
         for value, label in y.ticks():
             at = y(value)
-            grid.append(element("path", d=f"M{coordinate(x.start)} {coordinate(at)}H{coordinate(x.end)}"))
-            text.append(element("text", label, x=x.start - 6, y=at + 4, text_anchor="end"))
+            grid += f"M{coordinate(x.start)} {coordinate(at)}H{coordinate(x.end)}"
+            beside.append(element("text", label, x=x.start - 6, y=at + 4))
         if y_label:
-            middle = (y.start + y.end) / 2
-            text.append(
-                element(
-                    "text",
-                    y_label,
-                    x=12,
-                    y=middle,
-                    text_anchor="middle",
-                    class_="label",
-                    transform=f"rotate(-90 12 {coordinate(middle)})",
-                )
-            )
-    text.append(
-        element("text", x_label, x=(x.start + x.end) / 2, y=bottom + 33, text_anchor="middle", class_="label")
-    )
-    return Markup("").join([group(grid, class_="grid"), group(text, class_="text")])
+            below.append(y_title(y_label, 12, (y.start + y.end) / 2))
+    text = [group(below, text_anchor="middle"), group(beside, text_anchor="end")]
+    lines = group([element("path", d=grid)], class_="grid")
+    return Markup("").join([lines, group(text, class_="text")])
+
+
+def x_title(label: str, middle: float, y: float) -> Markup:
+    """The title of a horizontal axis, centered at `middle`, its baseline at `y` px."""
+    return element("text", label, x=middle, y=y, class_="label", text_anchor="middle")
+
+
+def y_title(label: str, x: float, middle: float) -> Markup:
+    """The title of a vertical axis, read from below, its baseline at `x` px."""
+    turn = f"rotate(-90 {coordinate(x)} {coordinate(middle)})"
+    return element("text", label, x=x, y=middle, text_anchor="middle", class_="label", transform=turn)
 
 
 def series_class(index: int | None) -> str:
@@ -184,38 +185,96 @@ def dash(index: int | None) -> str | None:
 
 def polyline(points: Sequence[tuple[float, float] | None], index: int | None) -> Markup:
     """A curve through `points` in px, broken where a point is None."""
-    path, pen = [], "M"
+    path: list[str] = []
+    last: tuple[int, int] | None = None
     for point in points:
         if point is None:
-            pen = "M"
+            last = None
             continue
-        path.append(f"{pen}{coordinate(point[0])} {coordinate(point[1])}")
-        pen = "L"
+        # In steps of tenths from the last rounded place: shorter than places, and errors do not add up.
+        here = round(10 * point[0]), round(10 * point[1])
+        if last is None:
+            pen, step = "M", here
+        else:
+            pen, step = "l" if path[-3] == "M" else "", (here[0] - last[0], here[1] - last[1])
+        x, y = (coordinate(v / 10) for v in step)
+        path += [pen or ("" if x[0] == "-" else " "), x, y if y[0] == "-" else f" {y}"]
+        last = here
     return element(
         "path", d="".join(path), class_=f"line {series_class(index)}", stroke_dasharray=dash(index)
     )
 
 
+def _mark(x: float, y: float, index: int | None, r: float) -> tuple[str, dict[str, str | float]]:
+    """Tag and attributes of the marker of series `index`, in as few bytes as may be."""
+    shape = "circle" if index is None else _MARKERS[index % len(_MARKERS)]
+    if shape == "circle":
+        return "circle", {"cx": x, "cy": y, "r": r}
+    s = coordinate(r)
+    d = coordinate(2 * r)
+    left, top = coordinate(x - r), coordinate(y - r)
+    paths = {
+        "square": f"M{left} {top}h{d}v{d}h-{d}z",
+        "triangle": f"M{coordinate(x)} {top}l{s} {d}h-{d}z",
+        "down": f"M{coordinate(x)} {coordinate(y + r)}l{s}-{d}h-{d}z",
+        "diamond": f"M{coordinate(x)} {top}l{s} {s}-{s} {s}-{s}-{s}z",
+        "cross": f"M{left} {top}l{d} {d}m0-{d}l-{d} {d}",
+        "plus": f"M{coordinate(x)} {top}v{d}m-{s}-{s}h{d}",
+    }
+    return "path", {"d": paths[shape]}
+
+
+def _stroked(index: int | None) -> bool:
+    return index is not None and _MARKERS[index % len(_MARKERS)] in ("cross", "plus")
+
+
 def marker(x: float, y: float, index: int | None, radius: float = 4) -> Markup:
     """The marker of series `index` at (x, y) px; the reference's is a ring."""
-    kind = series_class(index)
-    if index is None:
-        return element("circle", cx=x, cy=y, r=radius, class_=f"ring {kind}")
-    shape = _MARKERS[index % len(_MARKERS)]
-    r = radius
-    if shape == "circle":
-        return element("circle", cx=x, cy=y, r=r, class_=f"dot {kind}")
-    at = f"M{coordinate(x)} {coordinate(y)}"
-    paths = {
-        "square": f"{at}m{-r} {-r}h{2 * r}v{2 * r}h{-2 * r}z",
-        "triangle": f"{at}m0 {-r}l{r} {2 * r}h{-2 * r}z",
-        "down": f"{at}m0 {r}l{r} {-2 * r}h{-2 * r}z",
-        "diamond": f"{at}m0 {-r}l{r} {r}l{-r} {r}l{-r} {-r}z",
-        "cross": f"{at}m{-r} {-r}l{2 * r} {2 * r}m0 {-2 * r}l{-2 * r} {2 * r}",
-        "plus": f"{at}m0 {-r}v{2 * r}m{-r} {-r}h{2 * r}",
-    }
-    stroked = shape in ("cross", "plus")
-    return element("path", d=paths[shape], class_=f"{'stroke' if stroked else 'dot'} {kind}")
+    tag, attributes = _mark(x, y, index, radius)
+    kind = "ring" if index is None else "stroke" if _stroked(index) else "dot"
+    return element(tag, class_=f"{kind} {series_class(index)}", **attributes)
+
+
+def points(
+    places: Iterable[tuple[int, float, float]], index: int | None, radius: float = 3, **attributes: str
+) -> Markup:
+    """Many small marks of one series in one `<g>`, each (position of its clip, x, y in px).
+
+    `data-clips` of the group holds the positions in the order of the marks, since a page may have thousands.
+    """
+    pieces, positions = [], []
+    for clip, x, y in places:
+        tag, found = _mark(x, y, index, radius)
+        pieces.append(element(tag, **found))
+        positions.append(str(clip))
+    shape = "rings" if index is None else "strokes" if _stroked(index) else "dots"
+    kind = f"points {shape} {series_class(index)}"
+    return group(
+        pieces, class_=kind, data_set=series_name(index), data_clips=" ".join(positions), **attributes
+    )
+
+
+def series_name(index: int | None) -> str:
+    """What `data-set` holds: the number of a series, or `ref`."""
+    return "ref" if index is None else str(index)
+
+
+def series(index: int | None, pieces: Iterable[str], **attributes: str) -> Markup:
+    """The pieces of one series in a `<g data-set>`, so that a script can dim all others."""
+    return group(pieces, data_set=series_name(index), **attributes)
+
+
+def area(upper: Sequence[tuple[float, float]], lower: Sequence[tuple[float, float]]) -> str:
+    """The path data between two curves in px, both from left to right."""
+    places = [*upper, *reversed(lower)]
+    text = "L".join(f"{coordinate(x)} {coordinate(y)}" for x, y in places)
+    return f"M{text}z" if places else ""
+
+
+def rectangle(left: float, top: float, width: float, height: float) -> str:
+    """The path data of a rectangle, px."""
+    w, h = coordinate(width), coordinate(height)
+    return f"M{coordinate(left)} {coordinate(top)}h{w}v{h}h-{w}z"
 
 
 def ellipse(
@@ -271,19 +330,47 @@ def legend(
     for position, (index, label) in enumerate(labels):
         column = position // per_column
         x, y = left + column * cell, heights[column]
-        pieces.append(polyline([(x, y + 8), (x + 24, y + 8)], index))
-        pieces.append(marker(x + 12, y + 8, index, 3.5))
+        entry = [polyline([(x, y + 8), (x + 24, y + 8)], index), marker(x + 12, y + 8, index, 3.5)]
         for line in wrap(label, cell - 40):
-            pieces.append(element("text", line, x=x + 32, y=heights[column] + 12))
+            entry.append(element("text", line, x=x + 32, y=heights[column] + 12))
             heights[column] += 16
+        pieces.append(series(index, entry))
         heights[column] += 2
     return group(pieces, class_="text legend"), max(heights) - top
 
 
 def figure(
-    name: str, title: str, description: str, width: float, height: float, body: Iterable[str]
+    name: str,
+    title: str,
+    description: str,
+    width: float,
+    height: float,
+    body: Iterable[str],
+    marks: Iterable[str] = (),
+    *,
+    kind: str = "",
+    **attributes: str,
 ) -> Markup:
-    """One `<svg role="img">` with a title and a description; `name` is its id in the page."""
+    """One `<svg role="img">` with a title and a description; `name` is its id in the page.
+
+    marks: groups of marks that a script makes buttons of. Nothing inside of an image can be one, so with them
+    the `<svg>` is a group of which `body` is hidden from screen readers. kind: further classes.
+    """
+    marks = list(marks)
+    if marks:
+        return element(
+            "svg",
+            element("desc", description, id=f"{name}-d"),
+            group(body, aria_hidden="true"),
+            *marks,
+            role="group",
+            id=name,
+            viewBox=f"0 0 {coordinate(width)} {coordinate(height)}",
+            aria_label=title,
+            aria_describedby=f"{name}-d",
+            class_=f"figure {kind}".strip(),
+            **attributes,
+        )
     return element(
         "svg",
         element("title", title, id=f"{name}-t"),
@@ -293,7 +380,8 @@ def figure(
         id=name,
         viewBox=f"0 0 {coordinate(width)} {coordinate(height)}",
         aria_labelledby=f"{name}-t {name}-d",
-        class_="figure",
+        class_=f"figure {kind}".strip(),
+        **attributes,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_compare_writes_table_json_csv_and_page(run_cli: Run, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     data = json.loads(paths["json"].read_text())
     assert data["schema"] == "synvid-eval/comparison/1"
-    assert list(data) == ["schema", "reference", "candidates", "scores", "run"]
+    assert list(data) == ["schema", "reference", "candidates", "scores", "run", "media"]
     assert [c["name"] for c in data["candidates"]] == ["a", "b"]
     assert data["reference"]["name"] == "ref"
     metrics = ["color", "spectrum", "motion", "tubelet", "effective_rank"]
@@ -54,7 +55,7 @@ def test_compare_writes_table_json_csv_and_page(run_cli: Run, tmp_path: Path) ->
             assert score["value"] is None
             assert score["reason"] == f"needs weights: synvid-eval weights fetch {wanted}"
     assert set(data["run"]["signatures"]) == set(metrics)
-    for name in (*every, "95 % interval", "Not separable"):
+    for name in (*every, "95 % interval", "Verdict: Nearest to ref"):
         assert name in done.stdout
     assert done.stdout.count("needs weights") == len(lacking)  # a row a metric, not one a set
     assert "fid, kid, diversity: need weights: synvid-eval weights fetch inception\n" in done.stdout
@@ -132,13 +133,29 @@ def test_demo_ends_with_verdict_page_and_the_next_command(run_cli: Run, tmp_path
     # the prototype that the recipe comes from found .27 and .35 on sets of its own
     assert motion["moving_circles"]["value"] == pytest.approx(0.27, abs=0.03)
     assert motion["moving_shapes"]["value"] == pytest.approx(0.35, abs=0.03)
-    last = done.stdout.strip().splitlines()
-    assert last[-1].split(":", 1)[1].strip().startswith("synvid-eval compare")
-    assert "synvid-eval-demo/report.html" in last[-2]
-    assert "no real clips" in last[-3]
+    verdict, _, after = done.stdout.partition("\nVerdict: ")[2].partition("\n\n")
+    assert after.startswith("page: synvid-eval-demo/report.html (")
+    assert "holds no real clips" in done.stdout
     # eight photographs are too few sources for any interval against them: nothing may be called nearest
-    assert "closest in value: moving_shapes" in done.stdout
+    assert verdict.splitlines()[0] == (
+        "Nearest to stand_in_for_real_video: none for sure. "
+        "By value alone: moving_shapes in color, spectrum, motion, tubelet."
+    )
     assert "is nearest" not in done.stdout
+    for number, name in enumerate((*RUNGS, "stand_in_for_real_video"), 1):
+        assert f"\n{number}/4 {name}: " in done.stderr
+    assert "preset: 64 clips" not in done.stderr and "photo_camera: A stand-in" not in done.stderr
+    own, ready = (line.strip() for line in reversed(after.splitlines()) if line.startswith("  synvid-eval"))
+    assert own == "synvid-eval compare your-synthetic-videos/ your-real-videos/ --html report.html"
+    program, *words = shlex.split(ready)
+    assert program == "synvid-eval"
+    typed = run_cli(*words)
+    assert typed.returncode == 0, typed.stderr
+    assert (out / "faster.html").exists()
+    quiet = run_cli("demo", "-q")
+    assert quiet.stderr == ""
+    assert quiet.stdout.rstrip().endswith(f"Verdict: {verdict}")
+    assert "What each step changed" in done.stdout and "What each step" not in quiet.stdout
     assert data["reference"]["name"] == "stand_in_for_real_video"
     assert "stand-in for real video, no real clips" in (out / "report.html").read_text()
     colors = [s for s in data["scores"] if s["metric"] == "color"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ import pytest
 
 from synvid_eval.cli import table
 from synvid_eval.score import Comparison, Score, SetFacts
+from synvid_eval.verdict import answer, grounds
 
 LONG = "runs_of_a_generator_with_a_name_that_goes_on_and_on_{}_seed_0"
 
@@ -169,3 +171,192 @@ def test_equal_reasons_stand_once(
         f"{dry[1]}: no interval: a has 12 clips and kid needs at least 2. (and 1 more like it)",
         f"{dry[2]}: no interval: a has 12 clips and diversity needs at least 6144. (and 1 more like it)",
     ]
+
+
+BINS = 20
+SLOPE = [6 - 0.2 * i for i in range(BINS)]
+
+
+def spectra(names: list[str], offsets: list[list[float | None] | None]) -> Comparison:
+    """Spectra that lie `offsets` above the reference's; None for a set without one."""
+    scores = []
+    for n, offset in zip(names, offsets, strict=True):
+        detail: dict[str, object] = {"reference": 1.3, "reference_log_spectrum": SLOPE}
+        if offset is not None:
+            detail["log_spectrum"] = [
+                None if o is None else s + o for s, o in zip(SLOPE, offset, strict=True)
+            ]
+        made = replace(score(n, "spectrum", "α", 1.4), better="match", corrected=None, detail=detail)
+        scores += [score(n, "color", "nats", 1.2345), made]
+    signature = "metric=spectrum|feature.low=0.02|feature.high=0.25|feature.bins=20"
+    run = {"signatures": {"spectrum": signature}}
+    return Comparison(facts("reference"), [facts(n) for n in names], scores, run)
+
+
+def block(lines: list[str]) -> list[str]:
+    start = next(i for i, line in enumerate(lines) if line.startswith("Contrast at each size"))
+    found = lines[start + 1 :]
+    return [line for line in found[: found.index("") if "" in found else None] if line.startswith("  ")]
+
+
+def test_spectra_are_shown_beside_the_references_on_one_scale(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    half: list[float | None] = [math.log(2) * (-1 if i < 10 else 1) for i in range(BINS)]
+    gaps: list[float | None] = [None, *[math.log(2) / 3] * (BINS - 2), math.nan]
+    lines = block(shown(monkeypatch, capsys, spectra(["a", "gaps", "none"], [half, gaps, None]), 80))
+    assert lines == [
+        f"  a          {'▁' * 10}{'▇' * 10}",
+        f"  gaps       ·{'▅' * 18}·",
+        f"  reference  {'▄' * 20}",
+        "  ▇ = 2.00 times the reference's · ▄ = the same · ▁ = 1/2.00 of it · · = not",
+        "    measured",
+        "  left to right: waves 46.9 to 4.26 pixels long (0.0213 to 0.235 cycles/pixel)",
+        "  no spectrum: none",
+    ]
+
+
+def test_noise_does_not_fill_the_heights(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = block(shown(monkeypatch, capsys, spectra(["a"], [[0.001 * (-1) ** i for i in range(BINS)]]), 80))
+    assert lines[0].split()[1] == "▄" * BINS
+    assert "1.10 times" in lines[2]
+
+
+def test_without_any_spectrum_there_is_no_block(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = spectra(["a", "b", "c"], [None, [math.nan] * BINS, [0.0] * BINS])
+    for odd in ("x", [1, 2], {"a": 1}, ["x"] * BINS, [True] * BINS, [10**400] * BINS, [[]] * BINS):
+        hostile.scores[-1].detail["log_spectrum"] = odd
+        assert "Contrast" not in "\n".join(shown(monkeypatch, capsys, hostile, 80))
+    assert "Contrast" not in "\n".join(shown(monkeypatch, capsys, ["a"], 80))
+
+
+def test_frequencies_are_named_only_where_they_are_known(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = spectra(["a"], [[0.5] * BINS])
+    for signatures in ({}, {"spectrum": "feature.low=x"}, "", {"spectrum": "feature.low=2|feature.high=1"}):
+        lines = shown(monkeypatch, capsys, replace(known, run={"signatures": signatures}), 80)
+        assert "pixels long" not in "\n".join(lines)
+    known.scores[1].detail["log_frequency"] = [math.log(0.01 * 1.1**i) for i in range(BINS)]
+    assert "waves 100 to 16.4 pixels long" in "\n".join(shown(monkeypatch, capsys, known, 80))
+
+
+@pytest.mark.parametrize("columns", [24, 40, 47, 60, 80, 113, 120, 200, None])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1", "cp1252"])
+def test_a_row_of_a_spectrum_never_wraps_and_the_output_can_show_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int | None, encoding: str
+) -> None:
+    names = [LONG.format("one"), LONG.format("two"), "漢字" * 30, "\x1b[31mred\n\u202e", "a"]
+    offsets: list[list[float | None] | None] = [[0.1 * i - j / 9 for j in range(BINS)] for i in range(5)]
+    monkeypatch.setattr(type(sys.stdout), "encoding", encoding)
+    lines = shown(monkeypatch, capsys, spectra(names, offsets), columns)
+    "\n".join(lines).encode(encoding)
+    text = "\n".join(lines)
+    assert "\x1b" not in text and "\u202e" not in text
+    from rich.cells import cell_len
+
+    assert columns is None or max(map(cell_len, lines)) <= columns
+    drawn = [line for line in block(lines) if re.search(r"  [1-7▁-▇]{5,}$", line)]
+    assert len(drawn) == 6
+    assert len({cell_len(line) for line in drawn}) == 1
+    assert all(("▄" in line) == (encoding == "utf-8") for line in drawn)
+    for sign in ("\\u2193", "\\u2500", "\\u2026", "\\u03b1"):
+        assert sign not in text
+
+
+def test_many_sets_show_those_that_differ_most(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"set{i}" for i in range(34)]
+    offsets: list[list[float | None] | None] = [[0.01 * ((i * 7) % 34)] * BINS for i in range(34)]
+    lines = block(shown(monkeypatch, capsys, spectra(names, offsets), 80))
+    drawn = [line.split()[0] for line in lines if re.search("[▁-▇]$", line)]
+    largest = sorted(range(34), key=lambda i: -((i * 7) % 34))[:10]
+    assert drawn == [*(f"set{i}" for i in sorted(largest)), "reference"]
+    assert "the 10 sets that differ most are shown; 24 more differ less" in "\n".join(lines)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120, 200])
+@pytest.mark.parametrize("number", [1, 34])
+def test_no_line_is_wider_than_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int, number: int
+) -> None:
+    names = [f"a_generator_with_settings_{i}" for i in range(number)]
+    lines = shown(monkeypatch, capsys, spectra(names, [[0.1] * BINS] * number), columns)
+    assert max(map(len, lines)) <= columns
+    assert sum("[1.224, 1.244]" in line for line in lines) == number
+    assert sum("[1.390, 1.410]" in line for line in lines) == number
+    lacking = shown(monkeypatch, capsys, networks(names, random=False), columns)
+    assert max(map(len, lacking)) <= columns
+    assert sum("needs weights" in line for line in lacking) == 3
+    if columns == 60:
+        assert "spectrum ≈, α · reference 1.300" in lines
+        assert "color ↓, nats · floor 0.123" in lines
+
+
+def test_the_verdict_is_one_line_and_its_grounds_are_a_line_each(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = shown(monkeypatch, capsys, ["near", "far"], 100)
+    at = lines.index(
+        "Verdict: Nearest to reference (95 % intervals apart): near in color, effective_rank, tubelet."
+    )
+    assert [line.partition(":")[0] for line in lines[at + 1 :] if not line.startswith(" ")] == [
+        "color", "effective_rank", "tubelet"
+    ]  # fmt: skip
+    assert lines[at - 1] == ""
+
+
+def test_what_cannot_be_told_is_said_to_be_by_value_alone() -> None:
+    apart = comparison(["a", "b"])
+    wide = [replace(s, interval=(0.0, 9.0)) if s.metric == "color" else s for s in apart.scores]
+    mixed = replace(apart, scores=wide)
+    assert answer(mixed) == (
+        "Nearest to reference (95 % intervals apart): a in effective_rank, tubelet. "
+        "By value alone: a in color."
+    )
+    assert answer(mixed, 20).startswith("Nearest (95 % intervals apart): a in ")
+    blind = replace(apart, scores=[replace(s, interval=None) for s in apart.scores])
+    assert answer(blind) == (
+        "Nearest to reference: none for sure. By value alone: a in color, effective_rank, tubelet."
+    )
+    rich = replace(apart, scores=[replace(s, better="higher") for s in wide])
+    assert answer(rich) == "Of nearness to the reference nothing was measured."
+    assert grounds(rich)[-1] == "Highest in color: none for sure."
+    lost = [
+        replace(s, value=math.nan, corrected=None, interval=None, reason="no clips") for s in apart.scores
+    ]
+    assert answer(replace(apart, scores=lost)) == "Nothing could be measured."
+    assert answer(replace(apart, scores=lost[:1] + apart.scores[1:])).endswith("Undecided: color.")
+    assert answer(replace(apart, scores=[])) == "Nothing was scored against reference."
+    only_random = [replace(s, metric="fid[random-inception]") for s in apart.scores[:1]]
+    assert answer(replace(apart, scores=only_random)) == ""
+
+
+def test_one_set_has_no_rank_but_may_differ() -> None:
+    one = spectra(["a"], [[0.1] * BINS])
+    assert answer(one) == "One set has no rank: which set is nearest takes two or more."
+    assert grounds(one) == []
+    for interval, words in (
+        ([0.05, 0.15], "a differs from the reference in spectrum (95 % intervals)."),
+        ([-0.05, 0.25], "a shows no sure difference in spectrum (95 % intervals)."),
+    ):
+        one.scores[1].detail.update(difference=0.1, difference_interval=interval)
+        assert answer(one) == words
+        assert [line.partition(":")[0] for line in grounds(one)] == ["spectrum"]
+
+
+def test_the_row_of_a_set_that_is_nearest_is_bold(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(table.shutil, "get_terminal_size", lambda: os.terminal_size((100, 40)))
+    table.print_comparison(comparison(["near", "far"]))
+    rows = [line for line in capsys.readouterr().out.splitlines() if "floor 0.123" in line]
+    assert [("\x1b[1m" in line) for line in rows] == [True, False] * 3

@@ -178,7 +178,7 @@ def test_it_is_alive_on_frames_it_has_not_seen(network: str, seed: int) -> None:
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_collapsed_network_fails(network: str) -> None:
     """The test of the tests: torch's own initialisation, without calibration."""
-    dead = random.BUILD[network]()
+    dead = random.GRAPHS[network].build()
     torch.manual_seed(0)
     for module in dead.modules():
         if module is not dead and hasattr(module, "reset_parameters"):

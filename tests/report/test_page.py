@@ -21,18 +21,20 @@ from synvid_eval.report.page import page, write_page
 from synvid_eval.score import Comparison, Score, SetFacts, read_comparison
 
 from .example import example, networks
+from .example_media import everything, media
 
 TAGS = {
-    "a", "b", "bdi", "body", "caption", "circle", "code", "dd", "desc", "details", "div", "dl", "dt",
-    "ellipse", "figcaption", "figure", "footer", "g", "h1", "h2", "h3", "head", "header", "html", "li",
-    "main", "meta", "p", "path", "pre", "script", "section", "span", "style", "summary", "svg", "table",
-    "tbody", "td", "text", "tfoot", "th", "thead", "title", "tr", "ul", "wbr"
+    "a", "b", "bdi", "body", "caption", "circle", "code", "dd", "defs", "desc", "details", "div", "dl", "dt",
+    "ellipse", "figcaption", "figure", "footer", "g", "h1", "h2", "h3", "head", "header", "html", "img", "li",
+    "main", "mask", "meta", "nav", "p", "path", "pre", "script", "section", "span", "style", "summary", "svg",
+    "table", "tbody", "td", "text", "tfoot", "th", "thead", "title", "tr", "ul", "use", "wbr"
 }  # fmt: skip
 ATTRIBUTES = {
-    "aria-hidden", "aria-label", "aria-labelledby", "charset", "class", "colspan", "content", "cx", "cy",
-    "d", "focusable", "height", "href", "http-equiv", "id", "lang", "name", "r", "role", "rx", "ry",
-    "scope", "stroke-dasharray", "tabindex", "text-anchor", "transform", "type", "viewbox", "width", "x",
-    "y"
+    "alt", "aria-describedby", "aria-hidden", "aria-label", "aria-labelledby", "charset", "class", "colspan",
+    "content", "cx", "cy", "d", "data-clips", "data-down", "data-film", "data-metric", "data-n", "data-set",
+    "data-show", "data-told", "decoding", "fill", "fill-opacity", "focusable", "height", "href", "http-equiv",
+    "id", "lang", "mask", "maskunits", "name", "open", "r", "role", "rx", "ry", "scope", "shape-rendering",
+    "src", "stroke-dasharray", "tabindex", "text-anchor", "transform", "type", "viewbox", "width", "x", "y"
 }  # fmt: skip
 HOSTILE = [
     "<b>bold</b>",
@@ -86,7 +88,12 @@ class Parsed(HTMLParser):
         self.comments.append(data)
 
     def embedded(self) -> Any:
-        return json.loads("".join(t for tag, attrs, t in self.raw if attrs.get("id") == "comparison"))
+        """The data as the page saves them: each poster is put back from the image that shows it."""
+        text = "".join(t for tag, attrs, t in self.raw if attrs.get("id") == "comparison")
+        images = {
+            attrs["id"]: (attrs["src"] or "").partition(",")[2] for tag, attrs in self.tags if tag == "img"
+        }
+        return json.loads(re.sub(r'"poster":"#(clip-\w+-\d+)"', lambda m: f'"poster":"{images[m[1]]}"', text))
 
 
 def nulls(comparison: Comparison) -> Comparison:
@@ -95,6 +102,10 @@ def nulls(comparison: Comparison) -> Comparison:
         for s in comparison.scores
     ]
     return dataclasses.replace(comparison, scores=scores, run={})
+
+
+def with_media(comparison: Comparison, clips: int) -> Comparison:
+    return dataclasses.replace(comparison, media=media(comparison, clips))
 
 
 def bare(comparison: Comparison) -> Comparison:
@@ -136,6 +147,13 @@ CASES = {
     "nothing": Comparison(example(2).reference, [], []),
     "hostile": hostile(),
     "networks": networks(2),
+    "media": everything(3),
+    "media of one": everything(1),
+    "one clip": with_media(everything(2), 1),
+    "no clips": with_media(everything(2), 0),
+    "media of nothing": dataclasses.replace(nulls(example(3)), media=everything(3).media),
+    "random with media": with_media(networks(2), 12),
+    "hostile with media": dataclasses.replace(hostile(), media=media(hostile(), 6)),
 }
 
 
@@ -161,7 +179,8 @@ def test_only_our_markup_and_equal_data_inside(case: str) -> None:
     assert not re.search(r"(?:href|src|content)=\"?(?:https?|javascript|file):", page(comparison))
     for _, attrs in parsed.tags:
         assert (attrs.get("href") or "#").startswith("#")
-        for key in ("aria-labelledby",):
+        assert (attrs.get("src") or "data:image/webp;base64,").startswith("data:image/webp;base64,")
+        for key in ("aria-labelledby", "aria-describedby", "data-show"):
             assert set((attrs.get(key) or "").split()) <= set(identities)
 
 
@@ -179,7 +198,8 @@ def test_a_hostile_name_stays_text_and_stays_whole(name: str) -> None:
 
 def test_no_byte_of_the_page_is_hostile() -> None:
     text = page(CASES["hostile"])
-    for sign in ("<b>bold", "<img", "<script>", "\u202e", "\0", "alert(1)</script", "<!--"):
+    assert text.count("<script>") == 1  # ours, whose hash is in the policy
+    for sign in ("<b>bold", "<img", "\u202e", "\0", "alert(1)</script", "<!--"):
         assert sign not in text
 
 
@@ -192,9 +212,19 @@ def test_policy_holds_the_hashes_of_what_stands_inside() -> None:
     style = "".join(text for tag, _, text in parsed.raw if tag == "style")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert f"style-src 'sha256-{digest}'" in policy
-    # The page needs no script: only the data block stands in one.
-    assert [a.get("type") for t, a in parsed.tags if t == "script"] == ["application/json"]
-    assert not [a for _, a in parsed.tags if "style" in a or "src" in a]
+    assert [a.get("type") for t, a in parsed.tags if t == "script"] == ["application/json", None]
+    code = "".join(text for tag, attrs, text in parsed.raw if tag == "script" and not attrs)
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    assert policy.endswith(f"script-src 'sha256-{digest}'")
+    assert not [a for _, a in parsed.tags if "style" in a or any(key.startswith("on") for key in a)]
+
+
+def test_the_script_is_small_and_makes_no_markup_of_text() -> None:
+    code = (Path(document.__file__).parent / "page.js").read_text()
+    assert len(code.encode()) < 24_000
+    for never in ("eval(", "Function(", "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write",
+                  "fetch(", "XMLHttpRequest", "import(", "http:", "localStorage"):  # fmt: skip
+        assert never not in code.replace("http://www.w3.org/2000/svg", ""), never
 
 
 def test_a_script_gets_its_hash_too() -> None:
@@ -207,8 +237,9 @@ def test_a_script_gets_its_hash_too() -> None:
 
 
 def test_size() -> None:
-    assert len(page(CASES["three"]).encode()) < 120_000
+    assert len(page(CASES["three"]).encode()) < 160_000
     assert len(page(example(8)).encode()) < 300_000
+    assert len(page(dataclasses.replace(everything(8), media={})).encode()) < 330_000
 
 
 def test_what_a_reader_finds() -> None:
@@ -239,20 +270,25 @@ def shown(comparison: Comparison) -> str:
     return " ".join(" ".join(Parsed(page(comparison)).text).split())
 
 
+def heads(text: str) -> list[list[str]]:
+    """The metrics of each overview table."""
+    tables = re.findall(r'<table class="overview.*?</table>', text, re.S)
+    return [re.findall(r'<th scope="col" data-metric="(.*?)"', table)[1:] for table in tables]
+
+
 def test_random_networks_stand_apart_and_are_explained_once() -> None:
     text = page(networks(2)).partition("<script")[0]
     assert shown(networks(2)).count("a dry run of the pipeline") == 1
     before, inside = text.split('<section class="random"')
     inside, after = inside.split('<section aria-labelledby="needs">')
-    tables = re.findall(r"<table.*?</table>", text, re.S)
     for name in ("fid", "kid", "diversity"):
-        assert f">{name}[random-inception]</a>" in inside
-        assert f">{name}[random-inception]</a>" not in before + after
-        assert f">{name}</a>" in before
-        assert f">{name}</a>" not in inside
-    for table in tables:  # a table has numbers of random networks or others
-        heads = re.findall(r'<a href="#metric-\d+">(.*?)</a>', table)
-        assert len({"[random" in head for head in heads}) < 2
+        section = f'class="metric-section" aria-labelledby="metric-\\d+" data-metric="{name}'
+        assert re.search(section + r"\[random-inception\]\"", inside)
+        assert not re.search(section + r"\[random-inception\]\"", before + after)
+        assert re.search(section + '"', before)
+        assert not re.search(section + '"', inside)
+    for head in heads(text):  # a table has numbers of random networks or others
+        assert len({"[random" in name for name in head}) == 1
     # one line for all of them among the verdicts
     verdicts = re.findall(r"<li class=\"(\w+)\">", before)
     assert verdicts.count("dry") == 1
@@ -283,14 +319,11 @@ def test_kernel_distances_lead_where_frechet_distances_have_no_interval() -> Non
     assert why in unsure
     assert "stands before" not in sure
 
-    def order(comparison: Comparison) -> list[str]:
-        return re.findall(r'<a href="#metric-\d+">(.*?)</a>', page(comparison))
-
     plain = ["color", "spectrum", "fid", "kid", "diversity"]
     dry = ["fid[random-inception]", "kid[random-inception]", "diversity[random-inception]"]
-    assert order(networks(2, sure=True)) == plain + dry
+    assert heads(page(networks(2, sure=True))) == [plain, dry]
     lead = ["color", "spectrum", "kid", "fid", "diversity"]
-    assert order(networks(2)) == [*lead, dry[1], dry[0], dry[2]]
+    assert heads(page(networks(2))) == [lead, [dry[1], dry[0], dry[2]]]
     # without a kernel distance that was measured there is nothing to lead with
     lacking = [
         dataclasses.replace(s, value=math.nan, interval=None, reason="no frames") if s.metric == "kid" else s
@@ -394,3 +427,127 @@ def test_a_failed_write_leaves_the_old_page(tmp_path: Path, monkeypatch: pytest.
     assert os.listdir(tmp_path) == ["report.html"]
     with pytest.raises(OSError):
         write_page(CASES["one"], tmp_path / "report.html" / "inside.html")
+
+
+def test_the_answer_stands_first_and_rows_are_ranked() -> None:
+    text = page(CASES["three"])
+    head = text.partition("<main")[0]
+    assert "Nearest to ucf101" in re.sub(r"</?(?:bdi|wbr|b)>", "", head)
+    # one picture of all sets a measured metric, each set's marks under its number
+    for metric in ("color", "spectrum", "motion", "tubelet"):
+        item = re.search(
+            rf"<li class=\"\w+\"><span class=\"metric\"><a href=\"#metric-\d\">{metric}<.*?</li>", head, re.S
+        )
+        assert item is not None
+        assert {"0", "1", "2"} == set(re.findall(r'<g data-set="(\d)">', item[0])), metric
+    rows = {
+        m: re.findall(r'<tr data-set="(\d)"', t)
+        for m, t in re.findall(
+            r'<table class="scores sortable" id="(metric-\d)-scores">(.*?)</table>', text, re.S
+        )
+    }
+    # nearest first: by distance, by the size of the difference; highest first; not measured last
+    assert rows["metric-0"] == ["0", "1", "2"]
+    assert rows["metric-1"] == ["2", "1", "0"]
+    assert rows["metric-4"] == ["0", "1", "2"]
+    # what the browser sorts by is what the verdict ranks by
+    cells = re.findall(
+        r'<tr data-set="(\d)"><th.*?</th>\s*(.*?)</tr>', text.partition('id="scores"')[2], re.S
+    )
+    spectrum = [float(re.findall(r'data-n="(.*?)"', row)[1]) for _, row in cells[:3]]
+    assert spectrum == pytest.approx([1.6123 - 1.35, 1.6123 - 1.46, 1.6123 - 1.57])
+
+
+def test_previews_stand_once_in_the_bytes_and_without_a_script() -> None:
+    comparison = everything(3)
+    text = page(comparison)
+    parsed = Parsed(text)
+    images = [a for t, a in parsed.tags if t == "img"]
+    clips = comparison.media["clips"]
+    # a poster is drawn for the clips shown and for the nearest and farthest; each has words beside it
+    for name, entries in clips.items():
+        for entry in entries:
+            ends = {
+                own.get(role)
+                for metric in comparison.media["metrics"].values()
+                for role in ("nearest", "farthest")
+                if (own := metric["sets"].get(name))
+            }
+            if entry["shown"] or entry["id"] in ends:
+                assert sum(a["alt"] == f"A frame of {entry['id']} of {name}" for a in images) == 1
+    assert len({a["id"] for a in images}) == len(images)
+    # every poster and every video is in the bytes as often as in the data
+    entries = [entry for of_set in clips.values() for entry in of_set]
+    for key in ("poster", "video"):
+        data = [entry[key] for entry in entries if entry[key]]
+        for one in set(data):
+            assert text.count(one) == data.count(one)
+    assert "<video" not in text
+    assert "No previews: this set is a file of statistics and has no clips" in shown(comparison)
+    assert "nearest in" in shown(comparison)
+
+
+def test_a_set_without_previews_or_media_says_nothing_about_clips() -> None:
+    for comparison in (example(2), with_media(example(2), 0)):
+        bare_media = {"metrics": comparison.media.get("metrics", {})}
+        text = page(dataclasses.replace(comparison, media=bare_media))
+        assert 'id="clips"' not in text
+        assert "<img" not in text
+
+
+ODD: list[Any] = [
+    None,
+    True,
+    -1,
+    10**400,
+    1e308,
+    "",
+    "text",
+    HOSTILE[2],
+    [],
+    [None],
+    [HOSTILE[1]],
+    {},
+    {"": {}},
+]
+
+
+def paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = (
+        value.items() if isinstance(value, dict) else enumerate(value[:3]) if isinstance(value, list) else []
+    )
+    return [at, *(p for k, v in inner for p in paths(v, (*at, k)))]
+
+
+@pytest.mark.parametrize("odd", range(len(ODD)))
+def test_hostile_media_are_skipped(odd: int) -> None:
+    base = example(1)
+    whole = json.loads(json.dumps(media(base, 3)))
+    for path in paths(whole)[1 + odd :: len(ODD)]:
+        broken = json.loads(json.dumps(whole))
+        inside = broken
+        for key in path[:-1]:
+            inside = inside[key]
+        inside[path[-1]] = ODD[odd]
+        comparison = dataclasses.replace(base, media=broken)
+        text = page(comparison)
+        parsed = Parsed(text)
+        assert {tag for tag, _ in parsed.tags} <= TAGS, path
+        assert parsed.embedded() == json.loads(comparison.to_json()), path
+        assert text.count("<script>") == 1, path
+
+
+def test_what_is_no_picture_is_no_image() -> None:
+    base = everything(1)
+    for poster in (
+        "iVBORw0KGgo=",
+        'UklGR" onerror="alert(1)',
+        "UklGR\n",
+        "#clip-0-1",
+        "data:image/webp;base64,UklGRA==",
+        7,
+    ):
+        clips = {"moving_shapes": [{"id": "a", "shown": True, "poster": poster, "video": "GkXfo"}]}
+        comparison = dataclasses.replace(base, media={"clips": clips})
+        parsed = Parsed(page(comparison))
+        assert not [a for t, a in parsed.tags if t == "img"]

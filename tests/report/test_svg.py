@@ -76,6 +76,8 @@ def test_everything_is_escaped() -> None:
 
 def test_broken_curves_and_odd_coordinates() -> None:
     text = svg.polyline([(0, 0), None, (1, 1.26), (-0.01, 2)], 1)
-    assert 'd="M0 0M1 1.3L0 2"' in text
+    assert 'd="M0 0M1 1.3l-1 0.7"' in text
+    text = svg.polyline([(0.04, 0.04), (0.08, 0), (10, -5.26), (20, 0), None, (1, 1)], 0)
+    assert 'd="M0 0l0.1 0 9.9-5.3 10 5.3M1 1"' in text
     assert abs(float(svg.coordinate(svg.Scale(0, 1, 0, 100)(1e300)))) <= 400
     assert math.isfinite(svg.Scale(0.1, 1, 0, 100, log=True)(0.0))
