@@ -193,6 +193,7 @@ def decide(
     """
     features = {f.name: f for f in made.features}
     missing: dict[str, str] = {}
+    lacking: list[NetworkFeature] = []
     asked = [f.name for f in made.features if isinstance(f, NetworkFeature)]
     if sets and all(isinstance(s, Measurement) and s.statistics for s in sets):
         _check_nothing_ignored(made, networks, sets)
@@ -204,13 +205,18 @@ def decide(
         try:
             features[name] = networks.decide(feature)
         except MissingWeights:
-            if by_name or (networks.weights and len(missing) + 1 == len(asked)):
+            if by_name or (networks.weights and len(lacking) + 1 == len(asked)):
                 raise
-            missing[name] = f"needs weights: synvid-eval weights fetch {feature.wanted_weights()}"
+            lacking.append(feature)
         except WeightsError as error:
             if by_name or networks.weights:
                 raise
             missing[name] = str(error)
+    # without names it gets what every network wants by default: one command for all of them
+    plain = len(lacking) > 1 and all(f.wanted_weights() == f.network for f in lacking)
+    for feature in lacking:
+        which = "" if plain else f" {feature.wanted_weights()}"
+        missing[feature.name] = f"needs weights: synvid-eval weights fetch{which}"
     return replace(
         made,
         metrics=tuple(m for m in made.metrics if m.feature not in missing),

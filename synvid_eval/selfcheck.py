@@ -369,8 +369,8 @@ def inception_beside_pytorch_fid(place: Place, protocol: str = "pytorch") -> flo
 def cifar(folder: str, train: bool) -> NDArray[np.uint8]:
     """The images of CIFAR-10, uint8 [50,000 or 10,000, 32, 32, 3], in their order.
 
-    folder: the "binary version": six files of 10,000 records, a label and 3 × 32 × 32 bytes. DataError where a
-    file is missing or of another size.
+    folder: the "binary version": six files of 10,000 records, a label and 3 × 32 × 32 bytes. DataError where
+    a file is missing or of another size.
     """
     parts = []
     for name in [f"data_batch_{i}.bin" for i in range(1, 6)] if train else ["test_batch.bin"]:
@@ -587,7 +587,7 @@ CHECKS: tuple[Check, ...] = (
         needs="inception",
         data=CIFAR,
         heavy=True,
-        cost="10,000 images, about 15 minutes on one CPU core",
+        cost="10,000 images, about 10 minutes on one CPU core",
     ),
     Check(
         "KID of 5,000 training and 5,000 noisy test images of CIFAR-10, protocol tf",
@@ -600,7 +600,7 @@ CHECKS: tuple[Check, ...] = (
         needs="inception",
         data=CIFAR,
         heavy=True,
-        cost="5,000 images more, about 8 minutes on one CPU core",
+        cost="5,000 images more, about 5 minutes on one CPU core",
     ),
     Check(
         "FVD of black and white clips of 15 frames, the original code's word",

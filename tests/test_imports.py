@@ -24,7 +24,7 @@ ROWS = [
     {"preview"},
     {"sets"},
     {"scoring"},
-    {"metrics", "features", "generators", "execute", "cache", "verdict"},
+    {"metrics", "features", "generators", "execute", "verdict"},
     {
         "video",
         "states",
@@ -32,6 +32,7 @@ ROWS = [
         "intervals",
         "rounding",
         "archive",
+        "cache",
         "registry",
         "knobs",
         "randomness",

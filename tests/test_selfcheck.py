@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from synvid_eval import selfcheck
-from synvid_eval.errors import UsageError
+from synvid_eval.errors import DataError, UsageError, WeightsError
 from synvid_eval.networks import weights
 from synvid_eval.selfcheck import CHECKS, Check, Outcome, Place, run
 
@@ -20,8 +20,8 @@ def check(compute, **changes) -> Check:
     return Check("a name", "that it works", "this test", **facts)
 
 
-def one(compute, given: str | None = None, everything: bool = False, **changes) -> Outcome:
-    (found,) = run(given, "cpu", everything, checks=[check(compute, **changes)])
+def one(compute, given: str | None = None, everything: bool = False, at=None, **changes) -> Outcome:
+    (found,) = run(given, "cpu", everything, checks=[check(compute, **changes)], data=at)
     return found
 
 
@@ -76,8 +76,41 @@ def test_exit_codes() -> None:
 
 def test_without_its_weights_a_check_is_not_run(tmp_path: Path) -> None:
     found = one(lambda _: 2.0, str(tmp_path), needs="i3d")
-    assert (found.verdict, found.got) == ("not run", None)
+    assert (found.verdict, found.got, found.lacks) == ("not run", None, "weights")
     assert found.note == "needs weights: synvid-eval weights fetch i3d"
+
+
+def test_folders_that_do_not_exist_are_errors_before_anything_runs(tmp_path: Path) -> None:
+    """Else a slip of the pen would be "nothing failed"."""
+    never = lambda _: pytest.fail("ran")  # noqa: E731
+    with pytest.raises(WeightsError, match=r"/none does not exist\.") as caught:
+        one(never, str(tmp_path / "none"))
+    assert caught.value.code == 4
+    with pytest.raises(DataError, match=r"--data \S*/none: it does not exist\."):
+        one(never, at=tmp_path / "none", data=selfcheck.CIFAR)
+    with pytest.raises(DataError, match=f"it holds no {selfcheck.CIFAR}"):
+        one(never, at=tmp_path, data=selfcheck.CIFAR)
+
+
+def test_without_its_data_a_check_is_not_run(tmp_path: Path) -> None:
+    found = one(lambda _: 2.0, data="a-folder")
+    assert (found.verdict, found.lacks) == ("not run", "data")
+    assert found.note == "needs a-folder: synvid-eval selfcheck --data DIR"
+    found = one(lambda _: 2.0, str(tmp_path), data="a-folder", needs="i3d")
+    assert found.lacks == "weights" and found.note.endswith("fetch i3d; and a-folder")
+    (tmp_path / "a-folder").mkdir()
+    for at in (tmp_path, tmp_path / "a-folder"):
+        assert (
+            one(
+                lambda place: len(place.data) - len(str(tmp_path / "a-folder")) + 2, at=at, data="a-folder"
+            ).got
+            == 2
+        )
+
+
+def test_what_cannot_be_run_here_is_listed_with_why() -> None:
+    found = one(None, everything=True, cannot="nobody has it")
+    assert (found.verdict, found.note, found.lacks) == ("not run", "nobody has it", "")
 
 
 def test_a_file_that_is_not_what_it_should_be_is_a_failure(tmp_path: Path) -> None:
@@ -113,7 +146,8 @@ def test_another_known_file_is_not_run_in_its_place(tmp_path: Path, monkeypatch:
 
 
 def test_a_long_check_is_run_when_asked_for() -> None:
-    assert one(lambda _: 2.0, heavy=True, cost="an hour").note == "an hour: synvid-eval selfcheck --all"
+    found = one(lambda _: 2.0, heavy=True, cost="an hour")
+    assert (found.note, found.lacks) == ("an hour: synvid-eval selfcheck --all", "time")
     assert one(lambda _: 2.0, everything=True, heavy=True).verdict == "ok"
 
 
@@ -144,21 +178,29 @@ def test_the_values_are_those_of_the_sources() -> None:
     assert 10.1381 in values.values()
     # the wrong port of the sources is told from the right one
     assert all(abs(219 - c.expected) > c.tolerance for c in CHECKS)
+    values = {c.name.partition(",")[0]: c.expected for c in CHECKS}
+    assert values["FID of 256 training and 256 test images of CIFAR-10"] == 110.28082617202443
+    assert values["FID of 5"] == 10.3233274 and values["KID of 5"] == 0.4718520
+    assert values["FVD of cd-fvd's example"] == 3383.9645584
+    assert {c.name for c in CHECKS if c.compute is None} == {"FVD of cd-fvd's example, protocol cdfvd"}
+    assert all((c.compute is None) == bool(c.cannot) for c in CHECKS)
 
 
 def test_with_other_weights_the_values_of_fvd_fail_and_inception_is_still_pytorch_fids(
     alien: dict[str, Path],
 ) -> None:
     given = f"inception={alien['inception']},i3d={alien['i3d']}"
-    wanted = [c for c in CHECKS if c.needs and not c.heavy and "30" not in c.name]
+    wanted = [
+        c for c in CHECKS if c.needs and c.compute and not c.heavy and not c.data and "30" not in c.name
+    ]
     outcomes = {o.name: o for o in run(given, "cpu", checks=wanted)}
     fvd = [o for n, o in outcomes.items() if n.startswith("FVD")]
     assert len(fvd) == 5 and {o.verdict for o in fvd} == {"FAILED"}
     assert all(o.got is not None and o.got > 0 for o in fvd)
     assert selfcheck.exit_code(list(outcomes.values())) == 4
-    (inception,) = [o for n, o in outcomes.items() if n.startswith("Inception")]
+    inception = [o for n, o in outcomes.items() if n.startswith("Inception")]
     # random weights give larger features for such frames than trained ones
-    assert inception.got is not None and 0 < inception.got < 1e-3
+    assert len(inception) == 3 and all(o.got is not None and 0 < o.got < 1e-3 for o in inception)
 
 
 def test_a_network_of_other_weights_does_not_pass_for_pytorch_fids(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,6 +209,93 @@ def test_a_network_of_other_weights_does_not_pass_for_pytorch_fids(monkeypatch: 
     right = random.random_state
     monkeypatch.setattr(random, "random_state", lambda network, _: right(network, 1))
     assert selfcheck.inception_beside_pytorch_fid(Place()) > 0.05
+
+
+def test_inputs_of_another_protocol_do_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each protocol's check can fail: with the resize of another one the features are far off."""
+    right = selfcheck.peers_input
+    other = {"tf": "clean", "clean": "tf"}
+    monkeypatch.setattr(selfcheck, "peers_input", lambda frames, protocol: right(frames, other[protocol]))
+    for protocol in other:
+        assert selfcheck.inception_beside_pytorch_fid(Place(), protocol) > 1e-2
+
+
+@pytest.fixture(scope="module")
+def cifar(tmp_path_factory) -> Path:
+    """Files as CIFAR-10's binary version has them, with other pictures; sparse is what they are on disk."""
+    folder = tmp_path_factory.mktemp("data") / selfcheck.CIFAR
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i, name in enumerate([*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]):
+        records = np.full((10_000, 3073), 9, np.uint8)
+        records[:, 1:] = rng.integers(0, 40 * i + 50, (10_000, 1), np.uint8)
+        records[:, 1:1025] //= 2  # the red plane
+        records.tofile(folder / name)
+    return folder
+
+
+def test_images_of_cifar_are_read_in_their_order(cifar: Path, tmp_path: Path) -> None:
+    train, test = selfcheck.cifar(str(cifar), True), selfcheck.cifar(str(cifar), False)
+    assert train.shape == (50_000, 32, 32, 3) and test.shape == (10_000, 32, 32, 3)
+    raw = np.fromfile(cifar / "data_batch_2.bin", np.uint8).reshape(10_000, 3073)
+    wanted = raw[3, 1:].reshape(3, 32, 32).transpose(1, 2, 0)
+    assert np.array_equal(train[10_003], wanted) and wanted[0, 0, 0] == wanted[0, 0, 1] // 2
+    with pytest.raises(DataError, match=r"test_batch\.bin cannot be read: No such file"):
+        selfcheck.cifar(str(tmp_path), False)
+    (tmp_path / "test_batch.bin").write_bytes(b"cut")
+    with pytest.raises(DataError, match=r"has 3 bytes in place of 30,730,000"):
+        selfcheck.cifar(str(tmp_path), False)
+
+
+def test_images_of_cifar_are_drawn_and_made_noisy_as_the_source_does_it(cifar: Path) -> None:
+    rng = np.random.RandomState(2020)
+    images = selfcheck.cifar(str(cifar), False)
+    for image, index in zip(
+        selfcheck.cifar_drawn(str(cifar), False, 5, noise=True), rng.choice(10_000, 5, False), strict=True
+    ):
+        wanted = images[index].astype(np.float32)
+        wanted += rng.randn(*wanted.shape) * 64
+        assert np.array_equal(image, np.trunc(wanted).astype(int) % 256)
+    plain = selfcheck.cifar_drawn(str(cifar), True, 4)
+    assert np.array_equal(
+        plain, selfcheck.cifar(str(cifar), True)[np.random.RandomState(2020).choice(50_000, 4, False)]
+    )
+
+
+def test_fid_and_kid_of_cifar_are_those_of_its_rows(cifar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By NumPy alone, from the protocol's rows, which are told from those of other protocols."""
+    from synvid_eval.features.inception import Inception
+    from synvid_eval.networks import loading
+
+    place = Place("random:0", "", "cpu", data=str(cifar))
+    fed = []
+
+    def few(network, inputs, **_):  # eight values of each input stand for its row
+        fed.append(inputs)
+        return inputs[:, :, 40:60:10, 50:70:10].reshape(len(inputs), -1)[:, :8].astype(np.float32)
+
+    monkeypatch.setattr(loading, "run", few)
+    got = selfcheck.cifar_fid(place, 20)
+    view = Inception(protocol="tf").view()
+    assert np.array_equal(fed[0][0], view(selfcheck.cifar_drawn(str(cifar), True, 20)[0]))
+    rows = [
+        few("", np.stack([view(i) for i in selfcheck.cifar_drawn(str(cifar), t, 20)])).astype(float)
+        for t in (True, False)
+    ]
+    s, t = (np.cov(r, rowvar=False) for r in rows)
+    gap = rows[0].mean(0) - rows[1].mean(0)
+    roots = np.sqrt(np.linalg.eigvals(s @ t).astype(complex)).real.sum()
+    assert got == pytest.approx(gap @ gap + np.trace(s + t) - 2 * roots, rel=1e-5, abs=1e-6)
+
+    def normal(place, train, count, noise):
+        assert (count, noise) == (5000, not train)
+        return np.random.default_rng(int(train)).normal(size=(60, 8)).astype(np.float32) + train
+
+    monkeypatch.setattr(selfcheck, "_cifar_rows", normal)
+    x, y = (normal(place, t, 5000, not t).astype(float) for t in (True, False))
+    k, m, n = (((a @ b.T) / 8 + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
+    wanted = sum((q.sum() - np.trace(q)) / (60 * 59) for q in (k, m)) - 2 * n.mean()
+    assert selfcheck.cifar_kid(place) == pytest.approx(wanted, rel=1e-6)
 
 
 def test_a_collapsed_network_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

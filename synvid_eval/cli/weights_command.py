@@ -127,9 +127,9 @@ def list_(given: str | None, json: str | None) -> None:
 @_where
 @common.talking
 def fetch(names: tuple[str, ...], given: str | None, quiet: bool, verbose: bool) -> None:
-    """Fetch weights over the network, verify them by their hash, and print where they lie: those that the
-    metrics need as they are by default, those named, or all.
+    """Fetch weights over the network, verify them by their hash, and print where they lie.
 
+    Without names: those that the metrics need as they are by default; `all`: all that are known.
     Several addresses are tried in turn, each again where it is cut or stalls; an interrupted fetch goes on.
     Proxies are those of the environment (HTTPS_PROXY). Nothing that is not the file is kept.
 
@@ -190,8 +190,8 @@ def verify(names: tuple[str, ...], given: str | None) -> None:
 @click.argument("name", required=False)
 @_where
 def path(name: str | None, given: str | None) -> None:
-    """Print the folder of weights, or the file that is used as the one of that name: verified, or named by
-    you (exit code 4 where there is none).
+    """Print the folder of weights, or the file that is used as the one of that name. It is verified, or named
+    by you; exit code 4 where there is none.
 
     \b
     Examples:

@@ -1,8 +1,8 @@
 """What features that run a network share: knobs for weights and precision, batches, rows as states.
 
 A network's rows are computed where the clip is decoded: in its worker process, with one thread, a clip's
-frames in one batch or several. How they are batched never changes a bit on a CPU; on a GPU it decides the
-last digits, so the batch is a part of cache keys there. A clip's rows depend on that clip alone.
+frames in one batch or several, never with another clip's. How they are batched never changes a bit on a CPU;
+on a GPU it decides the last digits, so the batch is a part of cache keys there.
 """
 
 from __future__ import annotations

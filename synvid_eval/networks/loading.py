@@ -64,9 +64,6 @@ def resolve_device(text: str) -> str:
     return text
 
 
-device = resolve_device  # its name before; features.network calls it by that
-
-
 def seed_of(identity: str) -> int | None:
     """The seed of "random:SEED"; None for other identities. UsageError where SEED is no whole number ≥ 0."""
     kind, _, seed = identity.partition(":")

@@ -16,7 +16,7 @@ from synvid_eval.score import Score
 
 WIDTH = 380.0  # px, a picture's own width: text keeps its size on a phone
 LEFT, RIGHT = 52.0, 370.0  # px, of a plot with tick labels on its left
-MARGIN = 50.0  # px on the left of panels
+MARGIN = 56.0  # px on the left of panels
 PANELS = 12  # sets drawn in panels of their own
 TOGETHER = 3  # sets whose clips are drawn in one plot
 MANY = 8  # sets from which on curves are thin and bands left out

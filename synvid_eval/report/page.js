@@ -152,7 +152,8 @@ const enhance = table => {
       count.textContent = parts.join(", ");
     };
     restorers.push(show);
-    bar.append(find, make("label", {}, told, "only separable"), chooser);
+    if (natural.length > 1) bar.append(find, make("label", {}, told, "only separable"));
+    bar.append(chooser);
   }
   const grid = () => {
     const use = heads.map(h => !h.hidden && !h.classList.contains("picture"));
@@ -374,5 +375,8 @@ addEventListener("afterprint", () => $$("[data-was]").forEach(d => { d.open = d.
 addEventListener("hashchange", () => { read(); write(); restorers.forEach(f => f()); });
 read();
 restorers.forEach(f => f());
-if (state.get("at")) byId(state.get("at"))?.scrollIntoView();
+const go = () => byId(state.get("at"))?.scrollIntoView();
+go();
+// What is far away is drawn only once the page stands.
+addEventListener("load", () => setTimeout(() => { root.classList.add("ready"); $$(".saw[open] [data-show]").forEach(fill); if (state.get("at")) go(); }, 100));
 })();

@@ -141,8 +141,8 @@ def clip_points(view: View) -> list[Figure]:
     rings = ""
     if any(s.nearest or s.farthest for s in drawn):
         rings = "Rings: a set’s nearest (solid) and farthest clip (dashed) from the reference’s mean."
-    few = any(s.seen > min(len(s.clips), _share(drawn)) for s in drawn)
-    thin = f"Drawn: up to {_share(drawn)} clips a set." if few else ""
+    most = max(min(len(s.clips), _share(drawn)) for s in drawn)
+    thin = f"Drawn: up to {most} clips a set." if any(s.seen > most for s in drawn) else ""
     if plane:
         title = "The clips, as the metric sees them"
         means = "Each mark is a clip; clips that lie together look alike to this metric."

@@ -18,13 +18,14 @@ def check(name: str, expected: float, needs: str = "", **changes) -> Check:
 
 
 def test_without_weights_what_can_be_run_is_ok_and_the_rest_is_named(run_cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
     done = run_cli("selfcheck", "--weights", tmp_path / "none", "--device", "cpu", "--json", "out.json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     document = json.loads((tmp_path / "out.json").read_text())
     assert list(document) == ["ok", "device", "versions", "checks"]
     assert document["ok"] is True and document["device"] == "cpu" and "torch" in document["versions"]
-    keys = "name proves source expected tolerance because needs weights got verdict note seconds"
+    keys = "name proves source expected tolerance because needs weights got verdict note lacks seconds"
     assert all(list(c) == keys.split() for c in document["checks"])
     assert {c["verdict"] for c in document["checks"]} == {"ok", "not run"}
     assert all(c["got"] is None for c in document["checks"] if c["verdict"] == "not run")
@@ -33,8 +34,10 @@ def test_without_weights_what_can_be_run_is_ok_and_the_rest_is_named(run_cli: Ru
         "expected 2048 ± 1e-08, got 2048.",
         "not run  FVD of black and white clips of 30 frames",
         "expected 151.256485 ± 0.756, needs weights: synvid-eval weights fetch i3d.",
-        "7 ok, 0 FAILED, 9 not run, on cpu.",
+        "7 ok, 0 FAILED, 15 not run, on cpu.",
         "synvid-eval weights fetch inception i3d i3d-videogpt",
+        "not run  FID of 256 training and 256 test images of CIFAR-10, protocol tf",
+        "not run  FVD of cd-fvd's example, protocol cdfvd",
     ):
         assert word in done.stdout, word
     assert max(map(len, done.stdout.splitlines())) <= 100
@@ -84,6 +87,37 @@ def test_long_ones_are_run_with_all_and_v_says_what_a_check_is_about(
     assert "ok       long" in out
     for word in ("Shows: that it works.", "Source: a book.", "Tolerance: by hand.", " s)."):
         assert word in out
+
+
+def test_what_would_run_more_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks = (
+        check("one", 2.0, data="a-folder"),
+        check("other", 2.0, heavy=True, cost="an hour"),
+        check("third", 2.0, "i3d"),
+    )
+    monkeypatch.setattr(selfcheck, "CHECKS", checks)
+    assert main(["selfcheck", "--device", "cpu", "--weights", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    for word in ("need weights: synvid-eval weights fetch i3d\n", "data: synvid-eval selfcheck --data DIR\n"):
+        assert word in out
+    assert out.endswith("To run the long ones, too: synvid-eval selfcheck --all\n")
+    (tmp_path / "a-folder").mkdir()
+    assert main(["selfcheck", "--device", "cpu", "--weights", str(tmp_path), "--data", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "ok       one" in out and "--data DIR" not in out
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"), [("--weights", 4, "nowhere does not exist"), ("--data", 3, "it does not exist")]
+)
+def test_folders_that_do_not_exist_are_named(
+    args: str, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["selfcheck", "--device", "cpu", args, "nowhere"]) == code
+    out = capsys.readouterr()
+    assert said in out.err and out.out == "" and len(out.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,7 +70,6 @@ def test_path(run_cli: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["fetch"], "NAME"),
         (["fetch", "incepton"], "Did you mean 'inception'"),
         (["verify", "incepton"], "Did you mean 'inception'"),
         (["path", "incepton"], "Did you mean 'inception'"),
@@ -102,6 +102,90 @@ def test_fetch_verify_list_path(
     assert main(["weights", "list", *where]) == 0
     assert "present" in (text := capsys.readouterr().out) and str(file) in text
     assert "weights fetch" not in text
+
+
+def test_without_names_what_the_default_metrics_need_is_fetched_and_all_is_all(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dataclasses import replace
+
+    first, good = entry(server.at("/good")), server.at("/good")
+    table = (first, entry(good, name="i3d"), replace(entry(good, name="other"), network="i3d"))
+    monkeypatch.setattr(weights, "FILES", table)
+    where = ["--weights", str(tmp_path)]
+    assert main(["weights", "list", *where]) == 0
+    assert capsys.readouterr().out.endswith("To get them: synvid-eval weights fetch\n")
+    assert main(["weights", "fetch", "-q", *where]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'inception.pth'}\n{tmp_path / 'i3d.pth'}\n"
+    assert main(["weights", "list", *where]) == 0
+    assert capsys.readouterr().out.endswith("To get them: synvid-eval weights fetch other\n")
+    assert main(["weights", "fetch", "-q", "all", *where]) == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["i3d.pth", "inception.pth", "other.pth"]
+    assert main(["weights", "verify", "all", *where]) == 0
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [("/dev/null/x", "Not a directory"), ("/dev/null", "File exists"), ("/proc/x", "No such file")],
+)
+def test_a_folder_that_cannot_be_made_is_no_bug(
+    folder: str,
+    said: str,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(weights, "FILES", (entry(server.at("/good")),))
+    assert main(["weights", "fetch", "--weights", folder]) == 3
+    out = capsys.readouterr()
+    assert len(out.err.splitlines()) == 1 and not server.asked
+    assert f"cannot be kept in {folder}: {said}" in out.err and "--weights DIR" in out.err
+
+
+def test_a_full_disk_is_said_in_a_line(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(weights, "FILES", (entry(server.at("/good")),))
+    monkeypatch.setattr(fetching, "_publish", full)
+    assert main(["weights", "fetch", "-q", "--weights", str(tmp_path)]) == 3
+    out = capsys.readouterr()
+    assert len(out.err.splitlines()) == 1 and "No space left on device" in out.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_named_file_of_unknown_hash_is_there_and_unknown(run_cli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mine.pth"
+    file.write_bytes(b"mine")
+    sha256 = hashlib.sha256(b"mine").hexdigest()
+    where = ["--weights", f"inception={file}"]
+    done = run_cli("weights", "verify", *where)
+    assert done.returncode == 0, done.stderr
+    first = done.stdout.splitlines()[0]
+    assert first.split()[:3] == ["unknown", "inception", f"sha256:{sha256}"]
+    assert f"{file} is none of the known files" in first
+    listed = json.loads(run_cli("weights", "list", *where, "--json", "-").stdout)["weights"]
+    assert [w["state"] for w in listed] == ["unknown", "missing", "missing"]
+    assert (listed[0]["path"], listed[0]["identity"]) == (str(file), f"sha256:{sha256}")
+    assert run_cli("weights", "path", "inception", *where).stdout == f"{file}\n"
+    done = run_cli("weights", "verify", "inception", *where)  # it is not the file of that name
+    assert done.returncode == 4 and done.stdout.startswith("unknown")
+
+
+def test_another_known_file_is_not_passed_off_as_the_one_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dataclasses import replace
+
+    file = tmp_path / "i3d.pth"
+    file.write_bytes(CONTENT)
+    table = (entry(name="i3d"), replace(entry(content=b"x", name="other"), network="i3d"))
+    monkeypatch.setattr(weights, "FILES", table)
+    assert main(["weights", "path", "other", "--weights", f"i3d={file}"]) == 4
+    out = capsys.readouterr()
+    assert not out.out and "are the weights i3d" in out.err and "weights fetch other" in out.err
 
 
 def test_a_fetch_that_fails_is_exit_4_and_leaves_nothing(

@@ -135,6 +135,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self._send(CONTENT[:1000])
             case "/short-silent":  # no length is said
                 self._send(CONTENT[:1000], -1)
+            case "/cut-silent":  # the same, a third
+                self._send(CONTENT[:100_001], -1)
+            case "/cut-silent-once":
+                self._send(CONTENT[: 100_001 if seen == 1 else None], -1)
+            case "/chunked":  # no length, but its end is said
+                self.send_response(200)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                self.wfile.write(b"3\r\nabc\r\n0\r\n\r\n")
             case "/endless":
                 self._send(b"", -1)
                 with contextlib.suppress(OSError):

@@ -119,6 +119,24 @@ def test_nothing_wrong_is_kept_and_the_error_says_how_it_failed(
         assert server.times(path) == asked
 
 
+def test_where_nobody_says_how_long_the_file_is_a_wrong_one_may_be_a_cut_one(
+    server: Server, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    one = blob_entry(server.at("/cut-silent"), server.at("/cut-silent-once"))
+    fetch(one, tmp_path, patience=QUICK, say=said.append)
+    assert [path for path, _ in server.asked] == ["/cut-silent"] * 3 + ["/cut-silent-once"] * 2
+    assert all(range_ is None for _, range_ in server.asked)
+    assert "sent another file (100,001 bytes" in said[0] and "or was cut: it did not say how long" in said[0]
+    assert left(tmp_path) == [one.file] and (tmp_path / one.file).read_bytes() == CONTENT
+
+
+def test_an_answer_whose_end_is_said_is_asked_for_once(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"sent another file \(3 bytes"):
+        fetch(blob_entry(server.at("/chunked")), tmp_path, patience=QUICK)
+    assert server.times("/chunked") == 1
+
+
 def test_an_endless_answer_is_given_up(server: Server, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="sends more than the 300,001 bytes"):
         fetch(entry(server.at("/endless")), tmp_path, patience=QUICK)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
+from safetensors.torch import save_file
 from scipy import signal
 from torch.nn import functional as F
 
+from synvid_eval.features.i3d import I3D
 from synvid_eval.networks import i3d
 from synvid_eval.networks.fusing import fused
+from tests.features.looks import look_at
+from tests.features.test_i3d import by_matrices, frames
 
 BLOCKS = {
     "3b": (192, 64, 96, 128, 16, 32, 32),
@@ -223,7 +229,7 @@ def test_a_unit_is_scipys_correlation_batch_norm_and_relu(size, kernel, stride):
     want = np.maximum((want - mean.reshape(4, 1, 1, 1)) * scale + beta.reshape(4, 1, 1, 1), 0)
     with torch.no_grad():
         got = unit(torch.from_numpy(x).float())[0].numpy()
-    assert got.shape == tuple(-(-s // stride) for s in size) or got.shape[1:] == want.shape[1:]
+    assert got.shape == want.shape == (4, *(-(-s // stride) for s in size))
     assert np.abs(got - want).max() <= 1e-5 * np.abs(want).max()
 
 
@@ -264,6 +270,31 @@ def test_rows_are_those_of_the_plain_forward_pass(frames, weights, network, fast
             got = one(x)
             assert got.shape == (1, 400) and got.dtype == torch.float32
             assert (got - want).abs().max() <= 1e-4
+
+
+@pytest.fixture(scope="module")
+def file(weights, tmp_path_factory):
+    """The weights as a user names them: identity and file."""
+    path = tmp_path_factory.mktemp("i3d") / "x.safetensors"
+    save_file(weights, path)
+    return {"weights": f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}", "file": str(path)}
+
+
+@pytest.mark.parametrize("protocol", ["styleganv", "videogpt", "cdfvd"])
+def test_a_clip_gives_the_row_that_matrices_and_the_plain_pass_give(protocol, weights, file):
+    """From decoded frames, higher than wide, to the row, by nothing that the product uses."""
+    clip = frames((131, 74), n=10)
+    feature = I3D(protocol=protocol, **file)
+    got = feature.measure(look_at(feature, clip, length=10)).states["rows"].rows
+    x = np.stack([by_matrices(protocol, frame) for frame in clip], axis=1)[None]
+    with torch.no_grad():
+        want = Plain(weights)(torch.from_numpy(x)).numpy()
+    assert got.shape == (1, 400) and 0.2 < want.std() < 30
+    assert np.abs(got - want).max() <= 1e-4 * np.abs(want).max()
+    # the test of the test: another protocol is far from it
+    other = I3D(protocol="cdfvd" if protocol == "videogpt" else "videogpt", **file)
+    far = other.measure(look_at(other, clip, length=10)).states["rows"].rows
+    assert np.abs(far - want).max() > 1e-2 * np.abs(want).max()
 
 
 def test_the_oracle_sees_a_wrong_padding_epsilon_or_pool(weights, network, monkeypatch):

@@ -14,7 +14,8 @@ from safetensors.torch import save
 
 from synvid_eval.errors import UsageError, WeightsError
 from synvid_eval.networks import loading, random, weights
-from synvid_eval.networks.loading import device, load, run
+from synvid_eval.networks.loading import load, resolve_device, run
+from synvid_eval.networks.sizes import FEATURES
 
 RANDOM = {"weights": "random:0"}
 
@@ -42,7 +43,7 @@ def test_rows_are_those_of_the_network(images: np.ndarray, clips: np.ndarray) ->
         with torch.inference_mode():
             want = random.random_network(network, 0)(torch.from_numpy(x)).numpy()
         got = run(network, x, **RANDOM)
-        assert got.dtype == np.float32 and got.shape == (len(x), loading.FEATURES[network])
+        assert got.dtype == np.float32 and got.shape == (len(x), FEATURES[network])
         np.testing.assert_allclose(got, want, rtol=0, atol=1e-4)
 
 
@@ -115,32 +116,83 @@ ERRORS = [
 ]
 
 
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A device whose memory is what a fake network says it is."""
+
+    def forward(ready, part, device):
+        return ready(torch.from_numpy(part)).numpy()
+
+    monkeypatch.setattr(loading, "resolve_device", lambda text: text)
+    monkeypatch.setattr(loading, "_forward", forward)
+    monkeypatch.setattr(loading, "_borne", {})
+    return "cuda:9"
+
+
 @pytest.mark.parametrize("error", ERRORS, ids=lambda e: type(e).__name__)
-def test_a_batch_that_memory_does_not_bear_is_halved(monkeypatch: pytest.MonkeyPatch, error) -> None:
+def test_a_batch_that_memory_does_not_bear_is_halved(monkeypatch: pytest.MonkeyPatch, gpu, error) -> None:
     network = Bears(3, error)
     monkeypatch.setattr(loading, "load", lambda *_: network)
     x = np.arange(11, dtype=np.float32).reshape(11, 1)
-    rows = run("inception", x, **RANDOM)
+    rows = run("inception", x, **RANDOM, device=gpu)
     assert np.array_equal(rows[:, 0], x[:, 0])
     assert network.asked == [11, 5, 2, 2, 2, 2, 2, 1]
-    network.asked.clear()
-    run("inception", x, **RANDOM, batch=4)
-    assert network.asked == [4, 2, 2, 2, 2, 2, 1]
 
 
-def test_one_input_that_is_too_much_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_memory_bore_is_remembered(monkeypatch: pytest.MonkeyPatch, gpu: str) -> None:
+    """A process runs a clip after the other: only the first may run into the limit."""
+    network = Bears(3, ERRORS[1])
+    monkeypatch.setattr(loading, "load", lambda *_: network)
+
+    def asked(x: np.ndarray, **changes) -> list[int]:
+        network.asked.clear()
+        rows = run("inception", x, **{**RANDOM, "device": gpu, **changes})
+        assert np.array_equal(rows[:, 0], x[:, 0])
+        return network.asked
+
+    x = np.arange(11, dtype=np.float32).reshape(11, 1)
+    assert asked(x, batch=4) == [4, 2, 2, 2, 2, 2, 1]
+    assert asked(x) == asked(x, batch=4) == [2, 2, 2, 2, 2, 1]
+    assert asked(x[:2]) == [2] and asked(x[:0]) == []
+    assert asked(x, batch=1) == [1] * 11
+    # of other inputs, or another device, nothing is known yet
+    assert asked(x.repeat(2, 1))[:2] == [11, 5]
+    assert asked(x, device="cuda:8")[:2] == [11, 5]
+
+
+def test_one_input_that_is_too_much_is_an_error(monkeypatch: pytest.MonkeyPatch, gpu: str) -> None:
     monkeypatch.setattr(loading, "load", lambda *_: Bears(0, ERRORS[1]))
-    with pytest.raises(UsageError, match="does not fit into the memory of cpu") as caught:
-        run("inception", np.zeros((4, 3), np.float32), **RANDOM)
+    with pytest.raises(UsageError, match="does not fit into the memory of cuda:9") as caught:
+        run("inception", np.zeros((4, 3), np.float32), **RANDOM, device=gpu)
     assert "--device" in caught.value.hint
 
 
-def test_other_errors_are_not_mistaken_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = Bears(0, RuntimeError("shapes do not match"))
+@pytest.mark.parametrize("error", [ERRORS[0], ERRORS[2]], ids=lambda e: type(e).__name__)
+def test_on_a_cpu_nothing_is_halved(monkeypatch: pytest.MonkeyPatch, error) -> None:
+    """Inputs go through one by one there: fewer of them need no less."""
+    network = Bears(3, error)
     monkeypatch.setattr(loading, "load", lambda *_: network)
-    with pytest.raises(RuntimeError, match="shapes"):
+    with pytest.raises(UsageError, match="does not fit into the memory of cpu"):
         run("inception", np.zeros((4, 3), np.float32), **RANDOM)
     assert network.asked == [4]
+
+
+OTHERS = [
+    "shapes do not match",
+    "CUDA error: an illegal memory access was encountered, raised from c10::cuda::CUDACachingAllocator::free",
+    'INTERNAL ASSERT FAILED at "CUDACachingAllocator.cpp":42',
+]
+
+
+@pytest.mark.parametrize("text", OTHERS)
+def test_other_errors_are_not_mistaken_for_memory(
+    monkeypatch: pytest.MonkeyPatch, gpu: str, text: str
+) -> None:
+    network = Bears(0, RuntimeError(text))
+    monkeypatch.setattr(loading, "load", lambda *_: network)
+    with pytest.raises(RuntimeError) as caught:
+        run("inception", np.zeros((4, 3), np.float32), **RANDOM, device=gpu)
+    assert str(caught.value) == text and network.asked == [4]
 
 
 def test_rows_that_are_not_finite_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,6 +222,13 @@ def test_a_state_dict_gives_the_rows_of_its_network(clips: np.ndarray, tmp_path:
     pth.write_bytes(tensors.read_bytes())
     with pytest.raises(WeightsError, match="not what it was"):
         run("i3d", clips[:1], weights=found.identity, file=str(found.file))
+
+
+def test_counters_of_alien_batch_norms_are_named(tmp_path: Path) -> None:
+    state = random.random_state("i3d", 0) | {"Mixed_9z.b0.bn.num_batches_tracked": torch.tensor(1)}
+    torch.save(state, tmp_path / "x.pth")
+    with pytest.raises(WeightsError, match=r"the unknown Mixed_9z\.b0\.bn\.num_batches_tracked"):
+        load("i3d", identity(tmp_path / "x.pth"), str(tmp_path / "x.pth"))
 
 
 def test_one_tensor_too_few_is_named(tmp_path: Path) -> None:
@@ -242,25 +301,25 @@ def test_what_cannot_be_loaded(args: tuple[str, ...], error: type[Exception], sa
 @pytest.mark.parametrize("text", ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "CPU", "cpu:0", "cuda:0\n"])
 def test_what_is_no_device(text: str) -> None:
     with pytest.raises(UsageError, match="is no device"):
-        device(text)
+        resolve_device(text)
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert device("cpu") == device("auto") == "cpu"
+    assert resolve_device("cpu") == resolve_device("auto") == "cpu"
     for text in ("cuda", "cuda:1", "mps"):
         with pytest.raises(UsageError, match=text) as caught:
-            device(text)
+            resolve_device(text)
         assert caught.value.code == 2 and "auto" in caught.value.hint
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert device("auto") == device("mps") == "mps"
+    assert resolve_device("auto") == resolve_device("mps") == "mps"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert device("auto") == "cuda"
-    assert device("cuda:1") == "cuda:1"
+    assert resolve_device("auto") == "cuda"
+    assert resolve_device("cuda:1") == "cuda:1"
     with pytest.raises(UsageError, match="2 CUDA devices") as caught:
-        device("cuda:2")
+        resolve_device("cuda:2")
     assert "cuda:1" in caught.value.hint
 
 

@@ -179,13 +179,36 @@ def test_a_program_of_unknown_hash_is_refused(tmp_path: Path) -> None:
         (" ", UsageError, "names nothing"),
         ("inception=nowhere.pth", WeightsError, "does not exist"),
         ("inception=.", WeightsError, "is a folder"),
-        ("nowhere", MissingWeights, "not in nowhere"),
+        ("nowhere", MissingWeights, "not in nowhere, which does not exist."),
+        ("/dev/null", MissingWeights, "not in /dev/null, which is no folder."),
+        ("/dev/null/x", MissingWeights, "not in /dev/null/x, which does not exist."),
+        ("x" * 5000, WeightsError, "cannot be read: File name too long"),
+        ("inception=/dev/null", WeightsError, "is no file"),
     ],
 )
 def test_what_makes_no_sense(given: str, error: type[Exception], said: str) -> None:
     with pytest.raises(error) as caught:
         locate("inception", given, files=TABLE)
     assert said in str(caught.value)
+
+
+def test_a_folder_that_is_there_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(MissingWeights, match=r"is not in \.\.") as caught:
+        locate("inception", ".", files=TABLE)
+    assert "exist" not in str(caught.value)
+
+
+def test_a_misspelt_network_is_answered_with_each_name_once(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"Known: i3d, i3d-videogpt, inception\.") as caught:
+        parse("inceptio=x")
+    assert "Did you mean 'inception'?" in caught.value.hint
+
+
+def test_what_the_default_metrics_need_is_the_default() -> None:
+    from synvid_eval.features.i3d import I3D
+    from synvid_eval.features.inception import Inception
+
+    assert [f.name for f in weights.defaults()] == [Inception().wanted_weights(), I3D().wanted_weights()]
 
 
 def test_files_and_folders_with_odd_names(tmp_path: Path) -> None:
@@ -247,7 +270,7 @@ class Evil:
 @pytest.mark.parametrize("new", [True, False])
 def test_reading_runs_no_code(tmp_path: Path, new: bool) -> None:
     data = saved({"a": Evil(str(tmp_path / "made"))}, _use_new_zipfile_serialization=new)
-    with pytest.raises(WeightsError, match="cannot be read as a state dict"):
+    with pytest.raises(WeightsError, match="cannot be read as a state dict: it holds more than tensors"):
         state_dict(data, "x")
     assert not (tmp_path / "made").exists()
     # the test of the test: it is evil indeed
@@ -273,6 +296,8 @@ def test_what_is_no_state_dict(data: bytes) -> None:
         state_dict(data, "the file")
     assert caught.value.code == 4 and "the file" in caught.value.message
     assert "\n" not in str(caught.value)
+    for inner in ("torch.load", "weights_only", "Unpickl", "operand", "PyTorch", "Header"):
+        assert inner not in caught.value.message  # our own words, not the library's
 
 
 SHAPES = {"a.weight": (2, 3), "a.bias": (2,), "a.num_batches_tracked": ()}
@@ -291,6 +316,8 @@ def test_tensors_are_matched_by_name_and_shape() -> None:
     [
         ({"a.bias": None}, "lacks a.bias"),
         ({"b.bias": torch.ones(2)}, "holds the unknown b.bias"),
+        ({"b.num_batches_tracked": torch.tensor(1)}, "holds the unknown b.num_batches_tracked"),
+        ({"num_batches_tracked": torch.tensor(1)}, "holds the unknown num_batches_tracked"),
         ({"a.bias": torch.ones(3)}, r"other shapes: a.bias \[3\] for \[2\]"),
         ({"a.bias": torch.ones(2, dtype=torch.int64)}, "no floats in a.bias"),
         ({"a.bias": torch.tensor([1.0, float("nan")])}, "NaN or infinite values in a.bias"),

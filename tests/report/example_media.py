@@ -92,10 +92,13 @@ def media(comparison: Comparison, clips: int = 120, seed: int = 0) -> dict[str, 
         if not scored:
             continue
         sides = [(None, reference), *((i, n) for i, n in enumerate(names) if n in scored)]
-        metrics[label] = {
-            "sets": {name: _of_set(label, i, name, clips, seed) for i, name in sides},
-            "axes": _axes(label),
-        }
+        sets = {name: _of_set(label, i, name, clips, seed) for i, name in sides}
+        if label in PROPERTIES and clips:
+            edges = np.histogram_bin_edges([v for s in sets.values() for v in s["clips"]["x"]], 40)
+            for each in sets.values():
+                counts = np.histogram(each["clips"]["x"], edges)[0]
+                each["histogram"] = {"edges": edges.tolist(), "share": (counts / clips).tolist()}
+        metrics[label] = {"sets": sets, "axes": _axes(label)}
     everyone = [*names, reference]
     bare = names[-1:] if len(names) >= 3 else []
     previews = {n: _previews(n, metrics, clips) for n in everyone if n not in bare}
@@ -129,12 +132,8 @@ def _of_set(label: str, index: int | None, name: str, clips: int, seed: int) -> 
         distance = [math.hypot(a, b) + abs(draw.gauss(0, 0.5)) for a, b in zip(x, y, strict=True)]
         points = {"x": x, "y": y, "distance": distance}
     known = ids(name, clips)
-    histogram = {}
-    if "y" not in points and x:
-        counts, edges = np.histogram(x, np.linspace(0, 6, 61))
-        histogram = {"histogram": {"edges": edges.tolist(), "share": (counts / clips).tolist()}}
     order = sorted(range(clips), key=points["distance"].__getitem__)
-    out: dict[str, Any] = {"clips": {"ids": known, **points}, "seen": clips, **histogram}
+    out: dict[str, Any] = {"clips": {"ids": known, **points}, "seen": clips}
     if known:
         out |= {"nearest": known[order[0]], "farthest": known[order[-1]]}
     if kind == "spectrum":

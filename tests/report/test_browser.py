@@ -8,7 +8,6 @@ import io
 import json
 import re
 import shutil
-import statistics
 import xml.etree.ElementTree
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +54,8 @@ def opened(
     view.on("console", lambda m: troubles.append(f"console {m.text}"))
     view.on("pageerror", lambda e: troubles.append(f"error {e}"))
     view.goto(path.as_uri() + fragment)
+    if more.get("java_script_enabled", True):
+        view.wait_for_selector(":root.ready", state="attached")  # what is far away is drawn only then
     return view, troubles
 
 
@@ -137,7 +138,9 @@ def test_reads_without_script(browser: Any, pages: dict[str, Path]) -> None:
     assert view.locator(".gallery > .film img").count() == 12
     for image in view.locator(".gallery > .film img").all()[:4]:
         assert image.is_visible()
-    assert texts(view, ".gallery > .film .caption")[0] == "class_0/ucf101_0000.avi"
+    caption = view.locator(".gallery > .film .caption").first
+    caption.scroll_into_view_if_needed()
+    assert caption.text_content() == "class_0/ucf101_0000.avi"
     assert view.locator("#command").is_visible()
     assert troubles == []
     view.context.close()
@@ -235,10 +238,10 @@ def test_a_table_sorts_filters_and_hides_columns_and_the_link_keeps_it(
 def test_odd_links_do_no_harm(browser: Any, pages: dict[str, Path], fragment: str) -> None:
     view, troubles = opened(browser, pages["media"], fragment=fragment)
     assert texts(view, "#scores tbody th") == ["moving_shapes", "moving_circles", "perlin_textures"]
-    view.locator("#scores th button").first.click()
-    assert troubles == []
     if fragment == "#metric-2":
         assert view.evaluate("scrollY") > 1000
+    view.locator("#scores th button").first.click()
+    assert troubles == []
     view.context.close()
 
 
@@ -473,8 +476,9 @@ def test_points_are_one_stop_with_arrows_and_open_their_clip(browser: Any, pages
     view.keyboard.press("Enter")
     assert view.evaluate("document.querySelector('.card video').paused")
     view.keyboard.press("Escape")
-    near.hover()
-    assert card.locator("img").is_visible()
+    near.evaluate("e => e.blur()")
+    near.hover(force=True)  # another mark may lie over it
+    assert card.is_visible()
     view.mouse.move(2, 300)
     card.wait_for(state="hidden")
     assert troubles == []
@@ -528,19 +532,24 @@ def test_a_set_is_highlighted_by_hover_and_by_click(browser: Any, pages: dict[st
     view.context.close()
 
 
-def test_loads_in_a_moment(browser: Any, tmp_path: Path) -> None:
-    """Until the load event, beyond an empty page: below 300 ms for 8 sets (1 s here, on a busy machine)."""
+@pytest.mark.parametrize(("sets", "allowed"), [(8, 0.3), (34, 0.8)])
+def test_loads_in_a_moment(browser: Any, tmp_path: Path, sets: int, allowed: float) -> None:
+    """Seconds of the main thread's own time (a busy machine does not count) beyond an empty page's."""
     empty, full = tmp_path / "empty.html", tmp_path / "full.html"
     empty.write_text("<!doctype html><title>empty</title>")
-    write_page(everything(8), full)
+    write_page(everything(sets), full)
 
     def took(path: Path) -> float:
         times = []
         for _ in range(3):
-            view, _ = opened(browser, path)
-            timing = "performance.getEntriesByType('navigation')[0]"
-            times.append(view.evaluate(f"{timing}.loadEventEnd - {timing}.startTime"))
-            view.context.close()
-        return statistics.median(times)
+            context = browser.new_context(viewport={"width": 1440, "height": 900}, offline=True)
+            view = context.new_page()
+            session = context.new_cdp_session(view)
+            session.send("Performance.enable", {"timeDomain": "threadTicks"})
+            view.goto(path.as_uri())
+            found = session.send("Performance.getMetrics")["metrics"]
+            times.append(next(m["value"] for m in found if m["name"] == "TaskDuration"))
+            context.close()
+        return min(times)
 
-    assert took(full) - took(empty) < 1000
+    assert took(full) - took(empty) < allowed
