@@ -112,12 +112,10 @@ def _by_metric(comparison: Comparison) -> dict[str, list[Score]]:
     return by_metric
 
 
-def headline(comparison: Comparison, *, reasons: bool = True) -> str:
+def headline(comparison: Comparison) -> str:
     """The verdicts as a few plain sentences: what can be told, what cannot, what could not be measured.
 
-    Why sets are not separable stands in `verdicts`; here only the metrics are named. reasons: False leaves
-    out what random networks are for and what could not be measured, for a reader who was told that already;
-    nothing may be left then.
+    Why sets are not separable stands in `verdicts`; here only the metrics are named.
     """
     everything = verdicts(comparison)
     found = [v for v in everything if not (v.measured and is_random(v.metric))]
@@ -143,9 +141,9 @@ def headline(comparison: Comparison, *, reasons: bool = True) -> str:
     if not everything:
         return f"Nothing was scored against {short_name(comparison.reference.name)}."
     dry = f"No verdict: {', '.join(random)}" if random else ""
-    if dry and reasons:
+    if dry:
         dry = f"{dry}. {RANDOM.rstrip('.')}"
-    parts = (told, tied, dry, untold if reasons else "")
+    parts = (told, tied, dry, untold)
     return " ".join(f"{part}." for part in parts if part)
 
 
@@ -367,9 +365,20 @@ def _why_not(ranked: list[_Ranked], better: str) -> str:
 
 
 def _no_intervals(ranked: list[_Ranked], of_whom: bool) -> str:
-    """Why these have no interval: each sentence of their reasons once, and whose it is where none says so."""
-    reasons = [interval_reason(r.score).removeprefix("no interval: ") for r in ranked]
-    clauses = list(dict.fromkeys(part for reason in reasons for part in reason.split(". ")))
+    """Why these have no interval: each kind of reason once, and whose it is where none says so."""
+    kinds: dict[str, list[str]] = {}
+    for one in ranked:
+        reason = interval_reason(one.score).removeprefix("no interval: ")
+        for clause in reason.split(
+            ". "
+        ):  # two are of a kind where they differ in the set and in numbers only
+            general = re.sub(r"\d+", "#", clause.removeprefix(f"{one.score.candidate} "))
+            kinds.setdefault(general, []).append(clause)
+    clauses = []
+    for found in kinds.values():
+        distinct = list(dict.fromkeys(found))
+        more = f" (and {len(distinct) - 1} more like it)" if len(distinct) > 1 else ""
+        clauses.append(distinct[0] + more)
     text = "; ".join(clauses)
     if not text.lower().startswith("no interval"):
         text = f"no interval: {text}"
