@@ -365,13 +365,13 @@ def _why_not(ranked: list[_Ranked], better: str) -> str:
 
 
 def _no_intervals(ranked: list[_Ranked], of_whom: bool) -> str:
-    """Why these have no interval: each kind of reason once, and whose it is where none says so."""
+    """Why these have no interval: each kind of reason once (those that differ in the set and in numbers only
+    are of a kind), and whose it is where none says so.
+    """
     kinds: dict[str, list[str]] = {}
     for one in ranked:
         reason = interval_reason(one.score).removeprefix("no interval: ")
-        for clause in reason.split(
-            ". "
-        ):  # two are of a kind where they differ in the set and in numbers only
+        for clause in reason.split(". "):
             general = re.sub(r"\d+", "#", clause.removeprefix(f"{one.score.candidate} "))
             kinds.setdefault(general, []).append(clause)
     clauses = []

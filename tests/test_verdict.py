@@ -114,7 +114,7 @@ CASES: list[tuple[str, list[Score], str | None, bool, str]] = [
         ],
         None,
         False,
-        "not separable: no interval: a has 60 clips; ucf101 has 9; b has 61 clips",
+        "not separable: no interval: a has 60 clips (and 1 more like it); ucf101 has 9",
     ),
     (
         "a reason that names its set",
