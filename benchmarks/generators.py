@@ -1,20 +1,21 @@
-"""Frames per second of the generators, one thread, beside a plain OpenCV painter in the reference's manner.
+"""Frames per second of the generators, one thread, beside plain OpenCV painters in the reference's manner.
 
-    python -m benchmarks.generators [--clips 8] [--json F]
+    python -m benchmarks.generators [--clips 8] [--textures stylegan] [--json F]
 
-Both sides draw the same frames of the same clips, in turns in one process; medians over clips of this
-thread's CPU time are printed. Two painters, both painting every one of the 500 objects in order, skipping
-those whose point has left the frame by the reference's rule:
+All sides draw the same frames of the same clips, in turns in one process; medians over clips of this thread's
+CPU time are printed. Painters paint every one of the 500 objects in order, skipping those whose point has
+left the frame by the reference's rule:
 
-- reference: in the manner of Yu et al.'s released code: per object and frame a position from speed and
-  direction,
-  corners from the object's angles, then cv2.ellipse or cv2.fillPoly. The issue's "≥ 15 ×" is against this
-  one.
-- lean: positions of all objects at once, corners kept from frame to frame, cv2.circle: what a careful user of
-  OpenCV
-  would write.
+- reference: in the manner of Yu et al.'s released code. Colors: per object and frame a position from speed
+  and direction, corners from the object's angles, three 3 × 3 matrices where it transforms, then cv2.ellipse
+  or cv2.fillPoly (the issue's "≥ 15 ×"). Textures: besides, per object and frame a JPEG is read from disk,
+  resized to twice the frame, warped over the whole frame and added (the issue's "≥ 300 ×").
+- lean: what a careful user of OpenCV would write. Colors: positions of all objects at once, corners kept from
+  frame to frame, cv2.circle. Textures: kept in memory at twice the frame, and only the part of the frame that
+  an object covers is warped (the issue's "≥ 10 ×").
 
-Compilation on the first call ever is cached by Numba; the first call's time is printed as what it is.
+Textures are made before the clock starts. Compilation on the first call ever is cached by Numba; the first
+call's time is printed as what it is.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import argparse
 import json
 import platform
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -32,52 +34,159 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from synvid_eval.generators import pool as pools
 from synvid_eval.generators import presets
 from synvid_eval.generators.base import Generator
 from synvid_eval.generators.shapes import CIRCLE, Scene, Shapes
 
+TEXTURED = {
+    "textured": {},
+    "textured, nearest": {"filter": "nearest"},
+    "textured, saturated": {"saturate": "wrap"},
+}
+"""Measured beside the presets: what objects with textures cost, as the knobs of `TRANSFORMING` with these."""
 
-def paint_lean(scene: Scene, size: int, frame: int) -> NDArray[np.uint8]:
-    """One frame, uint8 [size, size, 3]: all objects in order, everything that can be prepared being
-    prepared.
-    """
+TRANSFORMING = {
+    "rotation": "-0.031415926536:0.031415926536",
+    "scale": "-0.005:0.005",
+    "shear": "-0.005:0.005",
+    "acceleration": "-0.03:0.03",
+}
+
+
+class Clip:
+    """A clip as painters have it: the scene, each object's numbers, and where textures are kept."""
+
+    def __init__(self, generator: Shapes, preset: str, index: int, folder: Path) -> None:
+        self.size = generator.size
+        self.scene = scene = generator.scene(0, preset, index)
+        self.textures: list[NDArray[np.uint8]] = []
+        self.files: list[str] = []
+        given = generator.pools(0)
+        if given:
+            for number, (which, texture) in enumerate(
+                zip(*pools.shares(given, scene.texture[1:]), strict=True)
+            ):
+                picture = np.ascontiguousarray(given[which].texture(int(texture))[..., :3])
+                large = cv2.resize(picture, (2 * self.size, 2 * self.size), interpolation=cv2.INTER_NEAREST)
+                self.textures.append(large)
+                self.files.append(str(folder / f"{number}.jpg"))
+                cv2.imwrite(self.files[-1], picture)
+        heading = scene.velocity / np.maximum(np.hypot(*scene.velocity.T), 1)[:, None]
+        self.objects = list(
+            zip(
+                *(a.tolist() for a in (scene.kind, scene.radius, scene.color, scene.center)),
+                np.hypot(*scene.velocity.T) / 65536,
+                (scene.acceleration * heading).sum(1) / 2**24,
+                np.arctan2(scene.velocity[:, 1], scene.velocity[:, 0]),
+                2 * np.pi * scene.turn / 2**32,
+                scene.stretch / 2**32,
+                scene.shear / 2**32,
+                scene.corners / 65536,
+                polar(scene),
+                strict=True,
+            )
+        )
+        self.transforms = bool(scene.turn.any() or scene.stretch.any() or scene.shear.any())
+
+
+def polar(scene: Scene) -> NDArray[np.float64]:
+    """Corners as the released code keeps them: distance and angle from (r, r)."""
+    local = scene.corners / 65536 - scene.radius[:, None, None]
+    return np.stack([np.hypot(local[..., 0], local[..., 1]), np.arctan2(local[..., 1], local[..., 0])], -1)
+
+
+def affine(radius: int, turn: float, stretch: Sequence[float], shear: Sequence[float], frame: int) -> NDArray:
+    """turn · scale · shear about (r // 2, r // 2), three 3 × 3 matrices."""
+    p = radius // 2
+    c, s = np.cos(turn * frame), np.sin(turn * frame)
+    rotate = np.array([[c, -s, p - c * p + s * p], [s, c, p - s * p - c * p], [0, 0, 1]])
+    wide, tall = 1 + stretch[0] * frame, 1 + stretch[1] * frame
+    scale = np.array([[wide, 0, p * (1 - wide)], [0, tall, p * (1 - tall)], [0, 0, 1]])
+    lean, skew = shear[0] * frame, shear[1] * frame
+    slant = np.array([[1, lean, -lean * p], [skew, 1, -skew * p], [0, 0, 1]])
+    return rotate @ scale @ slant
+
+
+def paint_reference(clip: Clip, frame: int) -> NDArray[np.uint8]:
+    """One frame, uint8 [size, size, 3]: per object its position, its corners from angles, and cv2 calls."""
+    size = clip.size
     picture = np.zeros((size, size, 3), np.uint8)
-    outline = scene.outline(frame).astype(np.int32)
-    for k, (x, y) in enumerate(scene.place(frame).tolist()):
+    for number, one in enumerate(clip.objects):
+        kind, radius, color, center, speed, rate, direction, turn, stretch, shear, local, polar = one
+        way = (speed + rate * frame) * frame
+        x = int(center[0] + way * np.cos(direction))
+        y = int(center[1] + way * np.sin(direction))
         if x <= -size or x >= 2 * size or y <= -size or y >= 2 * size:
             continue
-        color = scene.color[k].tolist()
-        if scene.kind[k] == CIRCLE:
-            cv2.circle(picture, (x, y), int(scene.radius[k]), color, -1)
+        if clip.textures:
+            texture = cv2.imread(clip.files[number])
+            texture = cv2.resize(texture, (2 * size, 2 * size), interpolation=cv2.INTER_NEAREST)
+            mask = np.zeros((size, size, 3), np.uint8)
+            color = (255, 255, 255)
+        canvas = mask if clip.textures else picture
+        corners = np.array(
+            [(away * np.cos(angle) + radius, away * np.sin(angle) + radius) for away, angle in polar]
+        )
+        if kind == CIRCLE:
+            canvas = cv2.ellipse(canvas, (x, y), (radius, radius), 0, 0, 360, color, -1)
+            corners = np.array([(0, 0), (2 * radius, 0), (2 * radius, 2 * radius)])
+            polygon = corners + np.array([x - radius, y - radius])
         else:
-            cv2.fillPoly(picture, [outline[k]], color)
+            if clip.transforms:
+                lifted = np.column_stack([corners, np.ones(len(corners))])
+                corners = (affine(radius, turn, stretch, shear, frame) @ lifted.T).T[:, :2]
+            polygon = np.array((x, y)) + corners
+            canvas = cv2.fillPoly(canvas, np.array(polygon, dtype="int32")[None], color=color)
+        if clip.textures:
+            begin = corners[:3] if kind == CIRCLE else local[:3]
+            to_frame = cv2.getAffineTransform(begin.astype(np.float32), polygon[:3].astype(np.float32))
+            warped = cv2.warpAffine(texture, to_frame, (size, size))
+            picture[mask > 0] = 0
+            picture = picture + cv2.bitwise_and(warped, mask)
     return picture
 
 
-def objects_of(scene: Scene) -> list[tuple]:
-    """What the released code keeps of an object: kind, radius, color, center, speed, direction, corners."""
-    speed = np.hypot(scene.velocity[:, 0], scene.velocity[:, 1]) / 65536
-    direction = np.arctan2(scene.velocity[:, 1], scene.velocity[:, 0])
-    local = scene.corners / 65536 - scene.radius[:, None, None]
-    polar = np.stack([np.hypot(local[..., 0], local[..., 1]), np.arctan2(local[..., 1], local[..., 0])], -1)
-    columns = [a.tolist() for a in (scene.kind, scene.radius, scene.color, scene.center)]
-    return list(zip(*columns, speed, direction, polar, strict=True))
-
-
-def paint_reference(objects: list[tuple], size: int, frame: int) -> NDArray[np.uint8]:
-    """One frame, uint8 [size, size, 3]: per object its position, its corners from angles, and a cv2 call."""
+def paint_lean(clip: Clip, frame: int) -> NDArray[np.uint8]:
+    """One frame, uint8 [size, size, 3]: all objects in order, everything that can be prepared being
+    prepared.
+    """
+    scene, size = clip.scene, clip.size
     picture = np.zeros((size, size, 3), np.uint8)
-    for kind, radius, color, center, speed, direction, polar in objects:
-        x = int(center[0] + speed * np.cos(direction) * frame)
-        y = int(center[1] + speed * np.sin(direction) * frame)
+    outline = scene.outline(frame).astype(np.int32)
+    pose = scene.pose(frame)
+    matrices, pivots = pose.matrix.reshape(-1, 2, 2) / 2**20, scene.pivot / 65536
+    for k, (x, y) in enumerate(scene.place(frame).tolist()):
         if x <= -size or x >= 2 * size or y <= -size or y >= 2 * size:
             continue
-        if kind == CIRCLE:
-            picture = cv2.ellipse(picture, (x, y), (radius, radius), 0, 0, 360, color, -1)
+        radius = int(scene.radius[k])
+        if not clip.textures:
+            color = scene.color[k].tolist()
+            if scene.kind[k] == CIRCLE:
+                cv2.circle(picture, (x, y), radius, color, -1)
+            else:
+                cv2.fillPoly(picture, [outline[k]], color)
             continue
-        corners = [(away * np.cos(angle) + radius, away * np.sin(angle) + radius) for away, angle in polar]
-        polygon = np.array((x, y)) + np.array(corners)
-        picture = cv2.fillPoly(picture, np.array(polygon, dtype="int32")[None], color=color)
+        if scene.kind[k] == CIRCLE:
+            low, high = (x - radius, y - radius), (x + radius, y + radius)
+        else:
+            low, high = outline[k].min(0).tolist(), outline[k].max(0).tolist()
+        left, top = max(low[0], 0), max(low[1], 0)
+        right, bottom = min(high[0], size - 1), min(high[1], size - 1)
+        if left > right or top > bottom:
+            continue
+        mask = np.zeros((bottom - top + 1, right - left + 1), np.uint8)
+        if scene.kind[k] == CIRCLE:
+            cv2.circle(mask, (x - left, y - top), radius, 255, -1)
+            anchor = np.zeros(2)
+        else:
+            cv2.fillPoly(mask, [outline[k] - (left, top)], 255)
+            anchor = pivots[k]
+        shift = np.array([x - left, y - top]) + anchor - matrices[k] @ pivots[k]
+        warped = cv2.warpAffine(
+            clip.textures[k], np.column_stack([matrices[k], shift]), (mask.shape[1], mask.shape[0])
+        )
+        cv2.copyTo(warped, mask, picture[top : bottom + 1, left : right + 1])
     return picture
 
 
@@ -87,10 +196,10 @@ def draw(generator: Generator, preset: str, index: int, frames: Sequence[int]) -
         pass
 
 
-def paint(one: Callable[..., object], what: object, size: int, frames: Sequence[int]) -> None:
+def paint(one: Callable[[Clip, int], object], clip: Clip, frames: Sequence[int]) -> None:
     """Paints and drops the frames."""
     for frame in frames:
-        one(what, size, frame)
+        one(clip, frame)
 
 
 def seconds_a_frame(draw: Callable[[Sequence[int]], object], frames: Sequence[int]) -> float:
@@ -106,36 +215,18 @@ def main() -> None:
     )
     parser.add_argument("--clips", type=int, default=8, help="clips a preset (default 8)")
     parser.add_argument("--json", type=Path, help="also write the numbers here")
+    parser.add_argument("--textures", default="stylegan", help="what objects show (default stylegan)")
     args = parser.parse_args()
     cv2.setNumThreads(1)
+    kinds: list[tuple[str, Generator]] = [(n, presets.get(n).configured()) for n in plain_presets()]
+    if "acc_transforming_shapes" not in presets.names():
+        kinds.append(("acc_transforming_shapes", Shapes(circle_transform="scaled", **TRANSFORMING)))
+    for name, knobs in TEXTURED.items():
+        kinds.append((name, Shapes(textures=args.textures, pool=300, **TRANSFORMING, **knobs)))
     rows = []
-    for name in presets.names():
-        generator = presets.get(name).configured()
-        start = time.perf_counter()
-        next(iter(generator.draw(0, name, 0, [0])))
-        first = time.perf_counter() - start
-        ours: list[float] = []
-        painters: dict[str, list[float]] = {"reference": [], "lean": []}
-        for index in range(args.clips):
-            frames = range(min(64, generator.clip_length(0, name, index)))
-            ours.append(seconds_a_frame(partial(draw, generator, name, index), frames))
-            if isinstance(generator, Shapes):
-                scene = generator.scene(0, name, index)
-                sides = (("reference", paint_reference, objects_of(scene)), ("lean", paint_lean, scene))
-                for label, one, what in sides:
-                    seconds = seconds_a_frame(partial(paint, one, what, generator.size), frames[::8])
-                    painters[label].append(seconds)
-        row = {"preset": name, "frame": generator.frame_size, "first_call_s": first}
-        row["frames_per_s"] = 1 / statistics.median(ours)
-        line = f"{name:16} {row['frames_per_s']:7.0f} frames/s"
-        for label, seconds in painters.items():
-            if seconds:
-                row[f"{label}_frames_per_s"] = 1 / statistics.median(seconds)
-                row[f"{label}_ratio"] = row["frames_per_s"] / row[f"{label}_frames_per_s"]
-                line += f" | {label} painter {row[f'{label}_frames_per_s']:5.0f}"
-                line += f", ratio {row[f'{label}_ratio']:5.1f}"
-        rows.append(row)
-        print(f"{line} | first call {first:.2f} s", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, generator in kinds:
+            rows.append(measure(name, generator, args.clips, Path(folder)))
     if args.json:
         machine = {
             "machine": platform.machine(),
@@ -143,6 +234,40 @@ def main() -> None:
             "opencv": cv2.__version__,
         }
         args.json.write_text(json.dumps({"clips": args.clips, "rows": rows, "run": machine}, indent=1) + "\n")
+
+
+def plain_presets() -> list[str]:
+    """The presets that need no textures, pictures or videos."""
+    return [n for n in presets.names() if not {"textures", "images", "videos"} & set(presets.get(n).knobs)]
+
+
+def measure(name: str, generator: Generator, clips: int, folder: Path) -> dict[str, object]:
+    """Prints and returns one row: our frames/s and, for shapes, those of the painters."""
+    start = time.perf_counter()
+    next(iter(generator.draw(0, name, 0, [0])))
+    first = time.perf_counter() - start
+    ours: list[float] = []
+    painters: dict[str, list[float]] = {"reference": [], "lean": []}
+    for index in range(clips):
+        frames = range(min(64, generator.clip_length(0, name, index)))
+        draw(generator, name, index, frames)  # makes the textures
+        ours.append(seconds_a_frame(partial(draw, generator, name, index), frames))
+        if isinstance(generator, Shapes) and generator.saturate == "none":
+            clip = Clip(generator, name, index, folder)
+            some = frames[::32] if generator.textures else frames[::8]
+            for label, one in (("reference", paint_reference), ("lean", paint_lean)):
+                painters[label].append(seconds_a_frame(partial(paint, one, clip), some))
+    row: dict[str, object] = {"preset": name, "frame": generator.frame_size, "first_call_s": first}
+    rate = 1 / statistics.median(ours)
+    row["frames_per_s"] = rate
+    line = f"{name:24} {rate:7.0f} frames/s"
+    for label, seconds in painters.items():
+        if seconds:
+            other = 1 / statistics.median(seconds)
+            row |= {f"{label}_frames_per_s": other, f"{label}_ratio": rate / other}
+            line += f" | {label} painter {other:6.1f}, ratio {rate / other:5.1f}"
+    print(f"{line} | first call {first:.2f} s", flush=True)
+    return row
 
 
 if __name__ == "__main__":

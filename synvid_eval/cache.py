@@ -33,6 +33,8 @@ _INDEX_EVERY = 5.0
 _PATTERNS = (
     ("shards/??/*.safetensors", "shard"),
     ("index/*.json", "index"),
+    ("textures/*.rgbx", "pool"),
+    ("textures/.*.part", "part"),
     ("shards/??/.*.part", "part"),
     ("index/.*.part", "part"),
 )
@@ -200,10 +202,11 @@ class Cache:
     def info(self) -> dict[str, Any]:
         """Where the cache lies, entries and bytes it holds; DataError where the folder cannot be read."""
         if self.root is None:
-            return {"root": None, "entries": 0, "bytes": 0, "indices": 0}
+            return {"root": None, "entries": 0, "bytes": 0, "indices": 0, "pools": 0}
         try:
             shards = [p.stat().st_size for p in (self.root / "shards").glob("*/*.safetensors")]
             indices = [p.stat().st_size for p in (self.root / "index").glob("*.json")]
+            pools = [_pool_size(p) for p in (self.root / "textures").glob("*.rgbx")]
         except OSError as error:
             raise DataError(
                 f"The cache {self.root} cannot be read: {error.strerror}.", "--cache DIR gives another."
@@ -212,7 +215,8 @@ class Cache:
             "root": str(self.root),
             "entries": len(shards),
             "indices": len(indices),
-            "bytes": sum(shards) + sum(indices),
+            "pools": len(pools),
+            "bytes": sum(shards) + sum(indices) + sum(pools),
         }
 
     def files(self) -> list[Kept]:
@@ -235,7 +239,8 @@ class Cache:
                     facts = path.lstat()
                     if stat.S_ISREG(facts.st_mode):
                         used = max(facts.st_mtime, facts.st_atime)
-                        found.append(Kept(path, kind, facts.st_size, used))
+                        size = _pool_size(path) if kind == "pool" else facts.st_size
+                        found.append(Kept(path, kind, size, used))
         return sorted(found, key=lambda k: (k.used, str(k.path)))
 
     def prune(
@@ -254,7 +259,7 @@ class Cache:
         """
         now, files = time.time(), self.files()
         left = sum(k.size for k in files)
-        removed = {"shard": 0, "index": 0, "part": 0}
+        removed = {"shard": 0, "index": 0, "pool": 0, "part": 0}
         freed, refused = 0, 0
         for kept in files:
             stale = kept.kind == "part" and now - kept.used > _STALE
@@ -264,6 +269,8 @@ class Cache:
                 continue
             try:
                 if not dry_run:
+                    for beside in _beside(kept.path) if kept.kind == "pool" else ():
+                        beside.unlink(missing_ok=True)
                     kept.path.unlink()
             except FileNotFoundError:
                 pass
@@ -276,7 +283,12 @@ class Cache:
         return {
             "root": None if self.root is None else str(self.root),
             "dry_run": dry_run,
-            "removed": {"entries": removed["shard"], "indices": removed["index"], "parts": removed["part"]},
+            "removed": {
+                "entries": removed["shard"],
+                "indices": removed["index"],
+                "pools": removed["pool"],
+                "parts": removed["part"],
+            },
             "freed": freed,
             "left": left,
             "refused": refused,
@@ -285,14 +297,30 @@ class Cache:
 
 @dataclass(frozen=True)
 class Kept:
-    """A file of the cache: a "shard" entry, an "index", or a "part" that a killed run left; size in bytes,
-    last use in seconds since 1970.
+    """A file of the cache: a "shard" entry, an "index", a "pool" of textures (with what lies beside it; see
+    `generators.pool`), or a "part" that a killed run left; size in bytes on disk, last use in seconds since
+    1970.
     """
 
     path: Path
     kind: str
     size: int
     used: float
+
+
+def _beside(pool: Path) -> tuple[Path, ...]:
+    """The files that belong to a pool of textures, the one that says which are there first."""
+    return pool.with_suffix(".done"), pool.with_suffix(".json")
+
+
+def _pool_size(pool: Path) -> int:
+    """Bytes that a pool takes: its file has the full length at once, and is filled as textures are made."""
+    size = 0
+    for path in (pool, *_beside(pool)):
+        with contextlib.suppress(OSError):
+            facts = path.stat()
+            size += min(facts.st_size, getattr(facts, "st_blocks", facts.st_size) * 512)
+    return size
 
 
 @dataclass

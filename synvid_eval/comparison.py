@@ -27,11 +27,20 @@ from synvid_eval.features.network import OPTIONS, NetworkFeature, Networks
 from synvid_eval.measurement import Measurement, Measurer, Options, read_gaussian, read_measured
 from synvid_eval.media import check_names, of_metrics, previews
 from synvid_eval.metrics.base import Metric, Unscored
-from synvid_eval.networks.weights import MissingWeights, recognized
+from synvid_eval.networks.weights import MissingWeights, fetch_command, recognized
 from synvid_eval.protocols import PROTOCOLS, Protocol
 from synvid_eval.score import Comparison, Score, long_signature, recipe, short_signature
 from synvid_eval.scoring import over_threads, score_pair, unscored
-from synvid_eval.sets import is_measured, is_uri, name_sets, open_set, share_options, split_name, takes_fps
+from synvid_eval.sets import (
+    check_usage,
+    is_measured,
+    is_uri,
+    name_sets,
+    open_set,
+    share_options,
+    split_name,
+    takes_fps,
+)
 from synvid_eval.states import Side
 from synvid_eval.statistics_files import FEATURE, Statistics, is_statistics
 from synvid_eval.video.layouts import LAYOUTS
@@ -50,14 +59,15 @@ class Recipe:
     """What is computed: configured metrics, the features they need, the sampler, and the protocol they
     follow.
 
-    absent: metrics that stand in the table without a value, each with the reason (weights are missing).
+    absent: metrics that stand in the table without a value, each with what it is called there and the reason
+    (weights are missing).
     """
 
     metrics: tuple[Metric, ...]
     features: tuple[Feature, ...]
     sampler: Sampler
     protocol: Protocol = PROTOCOLS["default"]
-    absent: tuple[tuple[Metric, str], ...] = ()
+    absent: tuple[tuple[Metric, str, str], ...] = ()
 
     def label(self, metric: Metric) -> str:
         """What scores of that metric are called: its name, and its feature's variant (random weights)."""
@@ -116,7 +126,7 @@ def parse_recipe(
     run with.
 
     NAME is a metric (the knob is looked for in the metric, then in its feature), a feature, or `sampler`.
-    `statistics`: all sets are files of mu and sigma, which `fid` alone can compare. Raises UsageError for
+    `statistics`: a set is a file of mu and sigma, which `fid` alone can compare. Raises UsageError for
     unknown names and knobs, values that cannot be read or are out of range, settings of something that is not
     used or that an option decides, and what contradicts the protocol.
     """
@@ -132,6 +142,7 @@ def parse_recipe(
     of_metric: dict[str, dict[str, str]] = {n: {} for n in names}
     of_feature: dict[str, dict[str, str]] = {f: {} for f in needed}
     of_sampler: dict[str, str] = {}
+    typed: dict[tuple[int, str], str] = {}
     for text in settings:
         name, knob, value = _split_setting(text)
         if name in kinds and knob in knobs.names(kinds[name]):
@@ -160,10 +171,13 @@ def parse_recipe(
         ):
             raise UsageError(f"--set {text}: {knob} is the same for all networks.", f"Give {OPTIONS[knob]}.")
         if target.get(knob, value) != value:
+            before = typed[id(target), knob]
+            share = "" if before == name else f" {before} and {name} share the feature that has it."
             raise UsageError(
-                f"--set gives {name}.{knob} two values, {target[knob]} and {value}.", "Give it once."
+                f"--set {text} contradicts --set {before}.{knob}={target[knob]}.{share}", "Give one value."
             )
         target[knob] = value
+        typed[id(target), knob] = name
     if frames is not None:
         if of_sampler.get("frames", str(frames)) != str(frames):
             raise UsageError(
@@ -174,7 +188,16 @@ def parse_recipe(
     of_feature = {f: rules.merged(f, given) for f, given in of_feature.items()}
     of_sampler = rules.merged("sampler", of_sampler)
     made = {n: knobs.replace(kinds[n](), of_metric[n]) for n in names}
-    configured = {f: knobs.replace(features[f](), of_feature[f]) for f in needed}
+    configured: dict[str, Feature] = {}
+    for name in needed:
+        try:
+            configured[name] = knobs.replace(features[name](), of_feature[name])
+        except UsageError as error:  # in the words of who typed it
+            said = {f"{name}.{k}=": f"{n}.{k}=" for (_, k), n in typed.items() if k in of_feature[name]}
+            message = error.message
+            for ours, theirs in said.items():
+                message = message.replace(ours, theirs)
+            raise UsageError(message, error.hint) from None
     sampler = knobs.replace(Sampler(), of_sampler)
     return Recipe(tuple(made.values()), tuple(configured.values()), sampler, rules)
 
@@ -194,9 +217,15 @@ def decide(
     features = {f.name: f for f in made.features}
     missing: dict[str, str] = {}
     lacking: list[NetworkFeature] = []
+    errors: list[MissingWeights] = []
     asked = [f.name for f in made.features if isinstance(f, NetworkFeature)]
     if sets and all(isinstance(s, Measurement) and s.statistics for s in sets):
         _check_nothing_ignored(made, networks, sets)
+    if not asked and networks.given():
+        raise UsageError(
+            f"{', '.join(networks.given())} means nothing: no metric that is asked for runs a network.",
+            "Leave it away.",
+        )
     for name in asked:
         feature = cast(NetworkFeature, features[name])
         if (held := _held(feature, networks, sets)) is not None:
@@ -204,24 +233,28 @@ def decide(
             continue
         try:
             features[name] = networks.decide(feature)
-        except MissingWeights:
-            if by_name or (networks.weights and len(lacking) + 1 == len(asked)):
-                raise
+        except MissingWeights as error:
             lacking.append(feature)
+            errors.append(error)
         except WeightsError as error:
             if by_name or networks.weights:
                 raise
             missing[name] = str(error)
+    if errors and (by_name or (networks.weights and len(errors) == len(asked))):
+        if len(errors) == 1:
+            raise errors[0]
+        told = [text for e in errors for text in (e.message, e.hint)]
+        raise MissingWeights(" ".join(told[:-1]), told[-1])
     # without names it gets what every network wants by default: one command for all of them
     plain = len(lacking) > 1 and all(f.wanted_weights() == f.network for f in lacking)
     for feature in lacking:
-        which = "" if plain else f" {feature.wanted_weights()}"
-        missing[feature.name] = f"needs weights: synvid-eval weights fetch{which}"
+        which = [] if plain else [feature.wanted_weights()]
+        missing[feature.name] = f"needs weights: {fetch_command(which, networks.weights or None)}"
     return replace(
         made,
         metrics=tuple(m for m in made.metrics if m.feature not in missing),
         features=tuple(f for n, f in features.items() if n not in missing),
-        absent=(*made.absent, *((m, missing[m.feature]) for m in made.metrics if m.feature in missing)),
+        absent=tuple((m, m.name, missing[m.feature]) for m in made.metrics if m.feature in missing),
     )
 
 
@@ -288,6 +321,8 @@ def compare(
     split: str | None = None,
     root: str | os.PathLike[str] | None = None,
     follow_outside: bool = False,
+    images: str | None = None,
+    videos: str | None = None,
     protocol: str = "default",
     networks: Networks | None = None,
     with_media: bool = False,
@@ -308,6 +343,7 @@ def compare(
         clips: at most that many clips a set, drawn by hash of their ids.
         layout, fps: see `open_set`.
         split, root, follow_outside: see `open_set`; they go to those sets that have lists, one at least.
+        images, videos: see `open_set`; they go to those presets that need them, one at least.
         protocol: a name of `protocols.PROTOCOLS`: how much of each set is looked at.
         networks: where weights lie, or random ones; device, precision, batches.
         with_media: whether to gather what a page shows beyond the scores (`Comparison.media`).
@@ -340,6 +376,8 @@ def compare(
         split=split,
         root=root,
         follow_outside=follow_outside,
+        images=images,
+        videos=videos,
         seed=chosen.seed,
         decode_timeout=chosen.decode_timeout,
     )
@@ -378,15 +416,17 @@ def prepare(
     What is wrong is told in the order of exit codes: UsageError before WeightsError before DataError.
     """
     asked = None if metrics is None else [metrics] if isinstance(metrics, str) else list(metrics)
-    statistics = bool(places) and all(map(_is_statistics, places))
-    made = parse_recipe(asked, settings, frames, protocol, statistics)
+    files = [_is_statistics(place) for place in places]
+    made = parse_recipe(asked, settings, frames, protocol, statistics=any(files))
     opened: list[VideoSet | Measurement] = []
     trouble: DataError | None = None
     try:
         opened = open_all(places, protocol=made.protocol, **opening)
     except DataError as error:
         trouble = error
-    made = decide(made, networks or Networks(), asked is not None, opened)
+    if trouble is not None and all(files):  # no network runs
+        raise trouble
+    made = decide(made, networks or Networks(), asked is not None or any(files), opened)
     if trouble is not None:
         raise trouble
     if asked is None:
@@ -395,18 +435,23 @@ def prepare(
 
 
 def _without(made: Recipe, measured: Sequence[Measurement]) -> Recipe:
-    """The recipe without the network metrics that a `.measured` set has not, or has of other weights: nobody
-    asked for them.
+    """The recipe without the metrics that a `.measured` set has not, or not of the same network: nobody asked
+    for them.
     """
     lacking: dict[str, str] = {}
     for feature in made.features:
         for one in measured:
-            if not isinstance(feature, NetworkFeature) or one.statistics is not None:
+            if one.statistics is not None:
                 continue
             name = one.facts.name
             if feature.name not in one.features:
-                cure = "measure it again with its weights"
+                how = ""
+                if isinstance(feature, NetworkFeature):
+                    how = " with --features random" if feature.variant() else " with its weights"
+                cure = f"measure it again{how}"
                 lacking[feature.name] = f"{name} was measured without {feature.name}: {cure}"
+                continue
+            if not isinstance(feature, NetworkFeature):
                 continue
             there, here = knobs.recipe(one.features[feature.name]), knobs.recipe(feature)
             if other := [k for k in here if there[k] != here[k]]:
@@ -414,7 +459,9 @@ def _without(made: Recipe, measured: Sequence[Measurement]) -> Recipe:
                 lacking[feature.name] = f"{name} was measured with {seen}"
     if not lacking:
         return made
-    gone = tuple((m, lacking[m.feature]) for m in made.metrics if m.feature in lacking)
+    gone = tuple((m, made.label(m), lacking[m.feature]) for m in made.metrics if m.feature in lacking)
+    if len(gone) == len(made.metrics):
+        raise DataError(f"Nothing can be compared: {gone[0][2]}.", "Or ask for metrics that it has.")
     return replace(
         made,
         metrics=tuple(m for m in made.metrics if m.feature not in lacking),
@@ -433,19 +480,23 @@ def open_all(
     split: str | None = None,
     root: str | os.PathLike[str] | None = None,
     follow_outside: bool = False,
+    images: str | None = None,
+    videos: str | None = None,
     protocol: Protocol = PROTOCOLS["default"],
     decode_timeout: float = 60.0,
 ) -> list[VideoSet | Measurement]:
     """Opens locations (listing only, nothing is decoded), with different names; reads `.measured` files.
 
-    Raises UsageError where `clips` contradicts the protocol or an option for lists means nothing for any
-    location, DataError where a `.measured` file did not follow it.
+    Raises UsageError where `clips` contradicts the protocol or an option for lists or presets means nothing
+    for any location, DataError where a `.measured` file did not follow it.
     """
     count = protocol.count(clips)
     texts = [os.fspath(p) for p in places if isinstance(p, (str, os.PathLike))]
     named = iter(name_sets(texts))
     plain = [split_name(os.fspath(p))[1] if isinstance(p, (str, os.PathLike)) else None for p in places]
-    listing = share_options(plain, layout, split, root, follow_outside)
+    for text in filter(None, plain):
+        check_usage(text)
+    listing = share_options(plain, layout, split, root, follow_outside, images, videos)
     _check_options(places, layout, fps)
     names_of = {i: next(named) for i, p in enumerate(plain) if p is not None}
     opened: dict[int, VideoSet | Measurement] = {}
@@ -486,9 +537,12 @@ def open_all(
 
 def _read_followed(name: str, location: str, clips: int | None, protocol: Protocol) -> Measurement:
     """A `.measured` file that fits what is asked: it must have followed the protocol."""
-    if clips is not None and protocol.clips is None:
-        raise UsageError(f"--clips {clips} cannot draw from {location}.", "Measure the set with --clips.")
     measured = read_measured(location, name)
+    if clips is not None and protocol.clips is None and measured.facts.clips > clips:
+        raise UsageError(
+            f"--clips {clips} cannot draw from {location}, which was measured with {measured.facts.clips}.",
+            f"Measure it with --clips {clips}.",
+        )
     if protocol.clips is not None and measured.about.get("protocol") != protocol.name:
         raise DataError(
             f"{location} was measured without --protocol {protocol.name}.", "Measure the set again with it."
@@ -557,11 +611,11 @@ def compare_measured(
                         score = replace(score, detail={**score.detail, "notes": notes})
                 scores[candidate.facts.name, metric.name] = score
         media = {"metrics": of_metrics(scored, everyone)} if with_media else {}
-    for metric, reason in made.absent:
+    for metric, label, reason in made.absent:
         for candidate in candidates:
             clips = {"candidate": candidate.facts.clips, "reference": reference.facts.clips}
             scores[candidate.facts.name, metric.name] = unscored(
-                metric, clips, candidate.facts.name, "", reason
+                metric, clips, candidate.facts.name, "", reason, label=label
             )
     run: dict[str, Any] = {
         "command": command,
@@ -588,7 +642,7 @@ def compare_measured(
             same = f"{candidate.facts.name} and {reference.facts.name} hold the same clips"
             options.progress.say(f"{same}: a distance between them is 0 by construction")
             run["notes"].append(same)
-    names_in_order = [m.name for m in made.metrics] + [m.name for m, _ in made.absent]
+    names_in_order = [m.name for m in made.metrics] + [m.name for m, *_ in made.absent]
     order = [scores[c.facts.name, name] for c in candidates for name in names_in_order]
     return Comparison(reference.facts, [c.facts for c in candidates], order, run, media)
 

@@ -22,16 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval import features as feature_room
-from synvid_eval import knobs, protocols
+from synvid_eval import knobs, protocols, published
 from synvid_eval import metrics as metric_room
 from synvid_eval.errors import UsageError, WeightsError, nearest
 from synvid_eval.features import i3d, inception
 from synvid_eval.features.base import Feature
 from synvid_eval.features.network import NetworkFeature, Networks
-from synvid_eval.generators import presets
+from synvid_eval.generators import pool, presets
 from synvid_eval.metrics import fvd
 from synvid_eval.networks.weights import known
 from synvid_eval.randomness import address
+from synvid_eval.sets import textures_of
 from synvid_eval.video import layouts, lists
 from synvid_eval.video import sampling as sampling_module
 from synvid_eval.video.decode import ClipRef
@@ -296,16 +297,26 @@ def _preset(name: str, timed: bool) -> Explanation:
     query = next((f"&{k}={v}" for k, v in found.own.items()), "")
     same = (
         "the same bytes on any machine"
-        if generator.exact
+        if generator.exact and all(texture.exact for texture in textures_of(generator))
         else "the same bytes on one machine and library version"
     )
     facts = {
         "ask for it": f'"preset:{name}?n={found.clips}{query}" as the SET (any knob below may be set so)',
         "generator": f"{found.generator} (revision {generator.revision}); {same}",
-        "extends": found.extends or "no other preset",
+        "extends": f"{found.extends}: {found.difference}" if found.extends else "no other preset",
         "clips": f"{found.clips:,}, or n=N",
         "own knobs": ", ".join(f"{k}={v}" for k, v in found.own.items()) or "none: the generator's defaults",
     }
+    if found.family:
+        facts["family"] = found.family
+    if told := published.of(name):
+        facts["published"] = f"{told.accuracy} % ({told.benchmark}, {told.protocol}, {told.source})"
+    if found.needs:
+        options = {"images": "--images DIR|skimage", "videos": "--videos SET"}
+        facts["needs"] = " and ".join(options[n] for n in found.needs)
+    if found.same_as:
+        facts["same as"] = f"{found.same_as}, as far as can be told here: measure one, count one"
+    facts["in full"] = f"synvid-eval show {name}: every value's source, and a sheet of clips with --png F"
     if (source := generator.source(0)) is not None:
         facts["sources"] = f"clips share sources (clip 0: {source}), so they are no independent draws"
     constants = _constants(type(generator), name, knobs.values(generator))
@@ -315,21 +326,46 @@ def _preset(name: str, timed: bool) -> Explanation:
 
 @functools.cache
 def _drawing(name: str) -> str:
-    """What drawing one clip of a preset takes, timed now: the least of several times, in this process."""
-    generator = presets.get(name).configured()
+    """What drawing one clip of a preset takes, timed now: the least of several times, in this process.
+
+    Textures are timed on their own: a clip shows dozens, which are made once.
+    """
+    preset = presets.get(name)
+    if preset.needs:
+        return f"depends on what is given: inspect with it says, 'synvid-eval inspect preset:{name} …'"
+    generator = preset.configured()
+    textured = getattr(generator, "textures", "") if hasattr(generator, "pool") else ""
+    making = ""
+    if textured:
+        generator = preset.configured(pool=str(len(pool.recipes(textured))))
+        each = [least_time(functools.partial(r.picture, 0, "timed", 0), 2) for r in pool.recipes(textured)]
+        made = " or ".join(f"{1000 * seconds:.0f} ms" for seconds in each)
+        making = f", and {made} for each texture that no clip showed before"
     length = generator.clip_length(0, name, 0)
     wanted = Sampler().plan(length, f"{name}/0", 0).frames
-    took: list[float] = []
-    while len(took) < 5 or sum(took[1:]) < TIMED:  # the first one compiles
-        began = time.perf_counter()
+
+    def draw() -> None:
         for _frame in generator.draw(0, name, 0, wanted):
             pass
-        took.append(time.perf_counter() - began)
-    height, width = generator.frame_size
+
+    took, (height, width) = least_time(draw, 5, TIMED), generator.frame_size
     return (
-        f"{1000 * min(took[1:]):.1f} ms to draw the {len(wanted)} frames of {width} × {height} of a clip "
-        "that frame metrics look at, on one core of this machine (the least of several, timed now)"
+        f"{1000 * took:.1f} ms to draw the {len(wanted)} frames of {width} × {height} of a clip that frame "
+        f"metrics look at{making}, on one core of this machine (the least of several, timed now)"
     )
+
+
+def least_time(run: Callable[[], object], times: int, seconds: float = 0.0) -> float:
+    """The least time [s] of several runs after a first one (which compiles): at least `times`, and for at
+    least `seconds`.
+    """
+    run()
+    took: list[float] = []
+    while len(took) < times or sum(took) < seconds:
+        began = time.perf_counter()
+        run()
+        took.append(time.perf_counter() - began)
+    return min(took)
 
 
 def _essay(kind: type) -> tuple[str, str]:

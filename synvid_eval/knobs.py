@@ -7,6 +7,7 @@ Help, validation, the signature of a number and `--set NAME.KNOB=VALUE` all read
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 import types
 import typing
@@ -46,7 +47,11 @@ def check(instance: Any) -> None:
         low, high, choices = (field.metadata.get(k) for k in ("low", "high", "choices"))
         label = f"{getattr(instance, 'name', type(instance).__name__)}.{field.name}"
         if choices is not None and value not in choices:
-            raise UsageError(f"{label}={value} is not possible.", f"One of: {', '.join(map(str, choices))}.")
+            close = difflib.get_close_matches(str(value).lower(), [str(c) for c in choices], n=1)
+            hint = f"Did you mean {close[0]!r}? " if close else ""
+            raise UsageError(
+                f"{label}={value} is not possible.", f"{hint}One of: {', '.join(map(str, choices))}."
+            )
         if isinstance(value, float) and not math.isfinite(value):
             raise UsageError(f"{label}={value} is not a finite number.")
         numeric = isinstance(value, (int, float)) and not isinstance(value, bool)

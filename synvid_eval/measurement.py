@@ -678,6 +678,8 @@ def measure(
     split: str | None = None,
     root: str | os.PathLike[str] | None = None,
     follow_outside: bool = False,
+    images: str | None = None,
+    videos: str | None = None,
     options: Options | None = None,
 ) -> Measurement:
     """Measures one set, alone.
@@ -685,7 +687,7 @@ def measure(
     Args:
         location: see `synvid_eval.open_set`; or an opened VideoSet.
         features: names or configured features (default: all that need no weights).
-        name, layout, fps, clips, split, root, follow_outside: see `synvid_eval.open_set`.
+        name, layout, fps, clips, split, root, follow_outside, images, videos: see `synvid_eval.open_set`.
         options: sampler, seed, workers, cache and so on.
 
     Returns:
@@ -696,14 +698,14 @@ def measure(
     """
     chosen = options or Options()
     if isinstance(location, VideoSet):
-        share_options([None], layout, split, root, follow_outside)
+        share_options([None], layout, split, root, follow_outside, images, videos)
         given = {"name": name, "fps": fps, "clips": clips, "layout": None if layout == "auto" else layout}
         if any(v is not None for v in given.values()):
             said = ", ".join(f"{k}={v!r}" for k, v in given.items() if v is not None)
             raise UsageError(f"{said} means nothing for an opened set.", "Give it to open_set.")
-        videos = location
+        opened = location
     else:
-        videos = open_set(
+        opened = open_set(
             location,
             name=name,
             layout=layout,
@@ -713,6 +715,8 @@ def measure(
             split=split,
             root=root,
             follow_outside=follow_outside,
+            images=images,
+            videos=videos,
             decode_timeout=chosen.decode_timeout,
         )
     wanted = room.registry.names() if features is None else features
@@ -720,7 +724,7 @@ def measure(
     if features is None:
         ready = [f for f in ready if not isinstance(f, NetworkFeature)]
     with Measurer(ready, chosen) as measurer:
-        return measurer.measure(videos)
+        return measurer.measure(opened)
 
 
 __all__ = [

@@ -23,10 +23,12 @@ def _name(member: Any) -> str:
 
 
 class Registry(Generic[T]):
-    """The plug-ins of one room by name. `base` is the abstract class they derive from."""
+    """The plug-ins of one room by name. `base` is the abstract class they derive from; `group` is that of
+    other packages' entry points (default: the room's).
+    """
 
-    def __init__(self, package: str, base: type[T], what: str) -> None:
-        self._package, self._base, self._what = package, base, what
+    def __init__(self, package: str, base: type[T], what: str, group: str = "") -> None:
+        self._package, self._base, self._what, self._group = package, base, what, group or package
         self._found: dict[str, type[T]] | None = None
         self._points: dict[str, importlib.metadata.EntryPoint] = {}
 
@@ -39,7 +41,7 @@ class Registry(Generic[T]):
                 for _, member in inspect.getmembers(module, inspect.isclass):
                     if member.__module__ == module.__name__ and self._is_plugin(member):
                         found[_name(member)] = member
-            for point in importlib.metadata.entry_points(group=self._package):
+            for point in importlib.metadata.entry_points(group=self._group):
                 if point.name not in found:  # another package never takes the place of one of ours
                     self._points[point.name] = point
             self._found = dict(sorted(found.items()))

@@ -12,6 +12,7 @@ Used by the terminal's table, the verdict and the pages alike, so that all three
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from synvid_eval.score import Score
@@ -86,15 +87,65 @@ def format_number(value: float | None, last: int | None = None) -> str:
     if last is not None and exponent < last - 3:
         return format_number(0.0, last)
     last = exponent - _SIGNIFICANT + 1 if last is None else max(min(last, exponent), exponent - 8)
-    if not -3 <= exponent < 6:
+    if not _plain(exponent):
         digits, power = f"{value:.{exponent - last}e}".split("e")
         return f"{digits}e{int(power)}"
     return f"{round(value, -last):.{max(0, -last)}f}"
 
 
+def _plain(exponent: int) -> bool:
+    """Whether a number of that size is shown without a power of ten."""
+    return -3 <= exponent < 6
+
+
 def _exponent(value: float) -> int:
     """The power of ten of the first significant digit, after rounding to three of them."""
     return int(f"{value:.{_SIGNIFICANT - 1}e}".split("e")[1])
+
+
+def column_digit(scores: Sequence[Score]) -> int | None:
+    """The power of ten of the last digit shown of all values, bounds and the reference's own in one metric's
+    column: the finest that an interval bears (at most six digits of the largest number), or that three
+    significant digits of a number without one take (of the largest at most four, or all before the point).
+    None without a number.
+    """
+    sizes = [e for s in scores if (n := _shown(s)) and _plain(e := _exponent(n))]
+    if not sizes:
+        return None
+    digits, told = [], []
+    for score in scores:
+        own, number = last_digit(score_interval(score)), _shown(score)
+        if own is not None:
+            digits.append(max(own, max(sizes) - 5))
+        elif number and _plain(_exponent(number)):
+            digits.append(max(_exponent(number) - _SIGNIFICANT + 1, min(max(sizes) - 3, 0)))
+            told.append(shown_digit(score))
+    return min([*digits, *(d for d in told if d is not None)], default=None)
+
+
+def _shown(score: Score) -> float | None:
+    corrected = finite(score.corrected)
+    return finite(score.value) if corrected is None else corrected
+
+
+def format_at(value: float | None, last: int | None) -> str:
+    """`value` with its digits down to 10**last, so that a column has one number of decimals; what would then
+    be 0 and is not, and what takes a power of ten, is shown as `format_number` does.
+    """
+    if value is None or not math.isfinite(value) or last is None:
+        return format_number(value, last)
+    rounded = round(value, -last)
+    if (value and not rounded) or not (value == 0 or _plain(_exponent(value))):
+        return format_number(value) if value else format_number(value, last)
+    return f"{rounded + 0.0:.{min(12, max(0, -last))}f}"
+
+
+def bounds_at(interval: tuple[float, float] | None, last: int | None) -> str:
+    """`[low, high]` with the digits of its column (see `column_digit`), or an empty string."""
+    if interval is None or last is None:
+        return format_bounds(interval)
+    low, high = (format_at(bound if round(bound, -last) else 0.0, last) for bound in interval)
+    return f"[{low}, {high}]"
 
 
 def format_bounds(interval: tuple[float, float] | None) -> str:

@@ -196,7 +196,7 @@ _DOCTOR = _object(
             "items": _object(
                 {
                     "name": _TEXT,
-                    "state": {"enum": ["ok", "warning", "missing"]},
+                    "state": {"enum": ["ok", "warning", "missing", "wrong"]},
                     "found": _TEXT,
                     "cure": _TEXT,
                 }
@@ -233,12 +233,38 @@ _MEASURED = _object(
     extra=True,
 )
 
+_TEXT_OR_NULL = {"type": ["string", "null"]}
+
+_MANIFEST = _object(
+    {
+        "index": _COUNT,
+        "id": {**_TEXT, "description": "PRESET/INDEX, or real/ID for a real clip of a mixture."},
+        "file": {**_TEXT, "description": "Relative to the folder: the clip, or the tar file it is in."},
+        "member": {**_TEXT_OR_NULL, "description": "Its name in the tar file."},
+        "truth": {**_TEXT_OR_NULL, "description": "The file (in a tar file: the member) of its truth."},
+        "preset": _TEXT,
+        "seed": _COUNT,
+        "source": {**_TEXT_OR_NULL, "description": "What clips share that are no independent draws."},
+        "frames": {**_COUNT, "minimum": 1},
+        "height": {**_COUNT, "minimum": 1},
+        "width": {**_COUNT, "minimum": 1},
+        "fps": {"type": "number", "exclusiveMinimum": 0},
+        "sha256": {
+            "type": "string",
+            "pattern": "^[0-9a-f]{64}$",
+            "description": "Of the raw RGB frames: uint8, C order, T·H·W·3.",
+        },
+        "psnr": {**_NUMBER_OR_NULL, "description": "Of the file against the frames [dB]; null: no loss."},
+    }
+)
+
 _TITLES: dict[str, tuple[str, dict[str, Any]]] = {
     "comparison": ("What compare --json writes and report reads.", _COMPARISON),
     "dry-run": ("What compare --dry-run --json - writes.", _DRY_RUN),
     "doctor": ("What doctor --json writes.", _DOCTOR),
     "error": ("What a command that fails writes to stdout with --json -.", _ERROR),
     "inspect": ("What inspect --json writes.", _INSPECT),
+    "manifest": ("One line of the manifest.jsonl that generate writes.", _MANIFEST),
     "measured": (
         "The JSON part of a .measured file (a safetensors file; the numbers are its arrays).",
         _MEASURED,

@@ -25,6 +25,8 @@ _SCORE_KEYS = (
     *("reason", "interval_reason", "signature", "detail"),
 )
 LEVEL = 0.95
+NO_DIFFERENCE = "The difference has no interval: "
+"""How the note begins that says why a property has no `difference_interval`; it is the last of the notes."""
 
 
 @dataclass(frozen=True)

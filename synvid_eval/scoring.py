@@ -18,7 +18,7 @@ from typing import Any
 
 from synvid_eval.intervals import MIN_GROUPS, Jackknife, corrected, interval, jackknife
 from synvid_eval.metrics.base import Detail, Metric, Spread, Unscored
-from synvid_eval.score import LEVEL, Score
+from synvid_eval.score import LEVEL, NO_DIFFERENCE, Score
 from synvid_eval.states import Side
 
 NO_VALUE = "There is no value."
@@ -108,7 +108,7 @@ def score_pair(
                     value, own, metric, (candidate, reference), names, level, spread
                 )
                 if why_none:
-                    notes.append(f"No difference_interval: {why_none}")
+                    notes.append(f"{NO_DIFFERENCE}{why_none}")
     if notes:
         detail["notes"] = " ".join(notes)
     called = label or metric.name
@@ -204,12 +204,13 @@ def _gate(metric: Metric, side: Side, name: str) -> str:
     if side.statistics:
         return f"{name} is a file of mu and sigma, which knows no clips."
     if filled < MIN_GROUPS:
+        clips = side.clips(metric.state)
         if side.sources:
-            clause = f"has clips from {filled} sources and an interval needs at least {MIN_GROUPS}"
+            clause = f"has clips from {filled} sources, and an interval needs {MIN_GROUPS}"
         else:
-            clips = side.clips(metric.state)
             clause = (
-                f"has {clips} clips in {filled} blocks and an interval needs at least {MIN_GROUPS} blocks"
+                f"has {clips} clips, too few for an interval: they fill {filled} of the {len(side.blocks)} "
+                f"groups it is made from, and {MIN_GROUPS} are needed"
             )
     clause = clause or metric.interval_gate(side)
     return f"{name} {clause}." if clause else ""
@@ -224,14 +225,15 @@ def _left_out(
     value: float, metric: Metric, sides: tuple[Side, ...], turn: int, name: str, spread: Spread
 ) -> Jackknife:
     """The jackknife of one side, the others whole; Unscored where a left-out value cannot be had."""
+    who = f"With one group of the clips of {name} left out"
     try:
         values = metric.left_out(sides, turn, spread)
     except Unscored as error:
-        raise Unscored(f"With one block of {name} left out: {error}") from None
+        raise Unscored(f"{who}: {error}") from None
     clips = sides[turn].block_clips(metric.state)
     wrong = [v for v, count in zip(values, clips, strict=True) if count and not math.isfinite(v)]
     if wrong:
-        raise Unscored(f"With one block of {name} left out the computation gave {wrong[0]}.")
+        raise Unscored(f"{who} the computation gave {wrong[0]}.")
     return jackknife(value, values, clips)
 
 

@@ -9,8 +9,8 @@ numbers of the field.
 Some published values are of public data: they are computed where the folder of that data is given
 (`--data DIR`), and listed as not run where it is not, or where nobody could run them here.
 
-Weights that a user names and that are not known (`--weights i3d=FILE`) are held against the same values:
-other weights give other values, and the check says FAILED, as it should.
+Weights that a user names and that are not known (`--weights inception=FILE`) give values that nobody has
+published: of them it is checked that they fit the network, and what holds with any weights.
 
 Published values carry the last digits of the machine they were made on; each tolerance says why it is what it
 is. An FVD between frames that are all black and frames that are all white has no covariance: it is the
@@ -23,6 +23,7 @@ import functools
 import importlib.metadata
 import math
 import os
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -54,6 +55,8 @@ EQUAL = (
 )
 SPREAD = 0.005
 """Of the value: tolerance of the black and white clips."""
+PRETRAINED = "pretrained weights"
+"""Stands in the names of checks that hold with any weights, and is replaced where these are not known."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,9 @@ class Place:
 @dataclass(frozen=True)
 class Check:
     """A known value. expected ± tolerance (absolute); `because`: why that tolerance. needs: name of the known
-    weights file, or "". data: name of the folder that it needs within that of `--data`, or "". heavy: minutes
-    on a CPU, so only with `--all`; `cost` says how long. compute: None where it is never run; `cannot`: why.
+    weights file, or "". any_weights: whether it holds with others than the published file, too. data: name of
+    the folder that it needs within that of `--data`, or "". heavy: minutes on a CPU, so only with `--all`;
+    `cost` says how long. compute: None where it is never run; `cannot`: why.
     """
 
     name: str
@@ -85,6 +89,7 @@ class Check:
     because: str
     compute: Callable[[Place], float] | None
     needs: str = ""
+    any_weights: bool = False
     heavy: bool = False
     cost: str = ""
     data: str = ""
@@ -95,8 +100,8 @@ class Check:
 class Outcome:
     """A check that was looked at. got: None where it was not run or gave an error. note: why, or "".
 
-    weights: identity of the file that ran, or "". seconds: what it took. lacks: what would make it run, where
-    it was not: "weights", "data", "time" (`--all`); "" where nothing would.
+    weights: identity of the file that ran or was there, or "". seconds: what it took. lacks: what would make
+    it run, where it was not: "weights", "data", "time" (`--all`); "" where nothing would.
     """
 
     name: str
@@ -132,7 +137,8 @@ def run(
     checks: in place of `CHECKS`. data: a folder with `cifar-10-batches-bin` in it (or that folder itself).
 
     Raises UsageError for a device that is not there, or where `given` cannot be read; WeightsError and
-    DataError where a folder that is given does not exist, or `data` holds none of the data.
+    DataError where a folder that is given does not exist, a file of unknown hash does not fit its network, or
+    `data` holds none of the data.
     """
     from synvid_eval.networks import loading
 
@@ -147,8 +153,30 @@ def run(
     if data is not None and not folders:
         what = f"it holds no {CIFAR}" if Path(data).is_dir() else f"it {files.no_folder(Path(data))}"
         raise DataError(f"--data {data}: {what}.", "Unpack there the binary version of CIFAR-10.")
+    for network in dict.fromkeys(files.known(c.needs).network for c in chosen if c.needs):
+        _check_fit(network, given)
     for check in chosen:
-        yield _look(check, given, place, everything, say, folders.get(check.data, ""))
+        yield _look(check, given, place, everything, say, folders.get(check.data, ""), data)
+
+
+def command(*options: str, given: str | None = None, data: str | os.PathLike[str] | None = None) -> str:
+    """`synvid-eval selfcheck` with those options, and with what was given before."""
+    asked = [("--weights", given), ("--data", None if data is None else os.fspath(data))]
+    again = [word for name, value in asked if value for word in (name, value)]
+    return shlex.join(["synvid-eval", "selfcheck", *again, *options])
+
+
+def _check_fit(network: str, given: str | None) -> None:
+    """WeightsError where a file of unknown hash is named for a network and does not fit it."""
+    from synvid_eval.networks import loading
+
+    try:
+        found = files.locate(network, given)
+    except WeightsError:  # missing or wrong: each check says so
+        return
+    if found.name is None:
+        loading.load(network, found.identity, str(found.file))
+        loading.load.cache_clear()
 
 
 def _folder(data: str | os.PathLike[str] | None, name: str) -> str:
@@ -159,14 +187,27 @@ def _folder(data: str | os.PathLike[str] | None, name: str) -> str:
     return next((str(p) for p in places if p.is_dir()), "")
 
 
-def _look(check: Check, given: str | None, device: str, everything: bool, say: Say, data: str) -> Outcome:
+def _look(
+    check: Check,
+    given: str | None,
+    device: str,
+    everything: bool,
+    say: Say,
+    folder: str,
+    data: str | os.PathLike[str] | None,
+) -> Outcome:
+    name = check.name
+
     def outcome(
         verdict: Verdict, got: float | None = None, note: str = "", found: str = "", lacks: Lacks = ""
     ) -> Outcome:
         facts = {k: v for k, v in vars(check).items() if k in Outcome.__dataclass_fields__}
         seconds = time.monotonic() - began
         return Outcome(
-            **facts, weights=found, got=got, verdict=verdict, note=note, lacks=lacks, seconds=seconds
+            **facts | {"name": name, "weights": found, "got": got, "verdict": verdict},
+            note=note,
+            lacks=lacks,
+            seconds=seconds,
         )
 
     began = time.monotonic()
@@ -178,7 +219,7 @@ def _look(check: Check, given: str | None, device: str, everything: bool, say: S
         try:
             found = files.locate(network, given, check.needs)
         except files.MissingWeights:
-            note = f"needs weights: synvid-eval weights fetch {check.needs}"
+            note = f"needs weights: {files.fetch_command([check.needs], given)}"
             return outcome(
                 "not run", note=note + (f"; and {check.data}" if check.data else ""), lacks="weights"
             )
@@ -187,14 +228,19 @@ def _look(check: Check, given: str | None, device: str, everything: bool, say: S
         if found.name not in (None, check.needs):
             return outcome("not run", note=f"--weights names {found.name}, this one needs {check.needs}")
         identity, file = found.identity, str(found.file)
-    if check.data and not data:
-        note = f"needs {check.data}: synvid-eval selfcheck --data DIR"
+        if found.name is None:
+            name = name.replace(PRETRAINED, f"weights {identity[:23]}… of unknown hash")
+            if not check.any_weights:
+                note = f"not the published file ({identity[:23]}…)"
+                return outcome("not run", note=note, found=identity)
+    if check.data and not folder:
+        note = f"needs {check.data}: {command('--data', 'DIR', given=given)}"
         return outcome("not run", note=note, found=identity, lacks="data")
     if check.heavy and not everything:
-        note = f"{check.cost}: synvid-eval selfcheck --all"
+        note = f"{check.cost}: {command('--all', given=given, data=data)}"
         return outcome("not run", note=note, found=identity, lacks="time")
     try:
-        got = check.compute(Place(identity, file, device, say, data))
+        got = check.compute(Place(identity, file, device, say, folder))
     except Exception as error:  # a check that breaks is a check that failed; the others go on
         return outcome("FAILED", note=f"{type(error).__name__}: {one_line(error)}", found=identity)
     if not math.isfinite(got):
@@ -329,9 +375,9 @@ def peers_input(frames: NDArray[np.uint8], protocol: str) -> NDArray[np.float32]
 
 def inception_beside_pytorch_fid(place: Place, protocol: str = "pytorch") -> float:
     """Largest difference between our 2048 features and those of pytorch-fid's own network (on the CPU,
-    float32) with the same file, of four made frames that were resized by other code than ours. Without a file
-    both have random weights, and the difference is in units of the largest feature, for these come out some
-    10 times as large.
+    float32) with the same file, of four made frames that were resized by other code than ours. With a file
+    that is not the published one, and without any (both have random weights then), the difference is in units
+    of the largest feature: these come out at any scale.
     """
     import pytorch_fid.inception as peer  # type: ignore[import-untyped]
     import torch
@@ -360,7 +406,8 @@ def inception_beside_pytorch_fid(place: Place, protocol: str = "pytorch") -> flo
         finally:
             peer.load_state_dict_from_url = fetch
         theirs = network(torch.from_numpy(peers_input(frames, protocol)))[0].squeeze(3).squeeze(2).numpy()
-    return float(np.abs(ours - theirs).max() / (1 if place.weights else np.abs(theirs).max()))
+    published = any(place.weights == f"sha256:{one.sha256}" for one in files.FILES)
+    return float(np.abs(ours - theirs).max() / (1 if published else np.abs(theirs).max()))
 
 
 # CIFAR-10, as torch-fidelity takes it ---------------------------------------------------------------------
@@ -549,15 +596,16 @@ CHECKS: tuple[Check, ...] = (
     ),
     *(
         Check(
-            f"Inception beside pytorch-fid's network, pretrained weights, protocol {protocol}",
+            f"Inception beside pytorch-fid's network, {PRETRAINED}, protocol {protocol}",
             f"FID's features are those of {whose}",
             f"the installed pytorch-fid with the same file{resized}: largest difference of 4 × 2048 features "
-            "(no value is published that needs no data)",
+            "(over the largest of them where the file is no published one; every published value needs data)",
             0.0,
             1e-4,
             "float32 sums in another order; features are of order 1",
             functools.partial(inception_beside_pytorch_fid, protocol=protocol),
             needs="inception",
+            any_weights=True,
         )
         for protocol, whose, resized in (
             ("pytorch", "pytorch-fid", ""),

@@ -8,15 +8,16 @@ so that a worker process can open any of them.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +30,13 @@ from synvid_eval.video.videoset import VideoSet
 
 if TYPE_CHECKING:
     from synvid_eval.generators.base import Generator
+    from synvid_eval.generators.presets import Preset
+    from synvid_eval.generators.texture import Texture
 
 MOST_CLIPS = 10_000_000
+
+REAL = "real"
+"""What the ids of real clips in a preset that has some begin with."""
 
 _EACH_ITS_OWN = (
     "One --split is for all sets: where each needs its own, measure each (measure SET --split NAME --out "
@@ -38,6 +44,11 @@ _EACH_ITS_OWN = (
 )
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
+
+_GIVEN = {
+    "images": "It is for presets that show pictures (see: list presets).",
+    "videos": "It is for presets that have a real part (see: list presets).",
+}
 
 
 def split_name(text: str) -> tuple[str | None, str]:
@@ -56,7 +67,9 @@ def default_name(location: str) -> str:
     """The last path component without its suffix (a folder's whole name), or the preset's name."""
     scheme = _scheme(location)
     if scheme and scheme != "cut":
-        return location.removeprefix(scheme + ":").partition("?")[0] or location
+        text = location.removeprefix(scheme + ":").partition("?")[0]
+        file, _, own = text.rpartition("#") if ".toml#" in text else (text, "", "")
+        return own or (Path(file).stem if file.endswith(".toml") else file) or location
     path = Path(os.path.abspath(_cut_parts(location)[0] if scheme else location))
     return layouts.clip_id(path.name if path.is_dir() or not path.stem else path.stem) or "/"
 
@@ -128,6 +141,8 @@ def open_set(
     root: str | os.PathLike[str] | None = None,
     follow_outside: bool = False,
     decode_timeout: float = 60.0,
+    images: str | None = None,
+    videos: str | None = None,
     shared: bool = False,
 ) -> VideoSet:
     """Finds the clips of a location; opens none of them (but a movie that is cut, to count its frames).
@@ -145,6 +160,8 @@ def open_set(
         root: the folder that a list's paths are relative to (default: where they are found).
         follow_outside: whether a list may name files outside its root.
         decode_timeout: seconds without a packet after which a movie that is cut counts as hung.
+        images: a folder of pictures, or "skimage", for a preset that shows pictures.
+        videos: a location whose clips are the real part of a preset that has one.
         shared: whether `fps` is meant for several sets: one that has no use for it says so in a note.
 
     Raises:
@@ -156,16 +173,17 @@ def open_set(
     if clips is not None and clips < 1:
         raise UsageError(f"--clips {clips} is no number of clips.", "Give 1 or more.")
     if isinstance(location, np.ndarray):
-        _refuse("an array", list_options(split, root, follow_outside))
+        _refuse("an array", asked_options(split, root, follow_outside, images, videos))
         found = _memory(location, name or "array", fps)
     else:
         text = os.fspath(location)
-        asked = list_options(split, root, follow_outside)
-        if asked and (_scheme(text) or os.path.isfile(text)):
+        asked = asked_options(split, root, follow_outside, images, videos)
+        given = {k: asked.pop(k) for k in _GIVEN if k in asked}
+        if (asked and os.path.isfile(text)) or given or (asked and _scheme(text)):
             able = options_of(text, layout, split)
-            _refuse(text, {k: v for k, v in asked.items() if k not in able})
+            _refuse(text, {k: v for k, v in (asked | given).items() if k not in able})
         if scheme := _scheme(text):
-            found = SCHEMES[scheme](text, seed, decode_timeout)
+            found = SCHEMES[scheme](text, seed, decode_timeout, given)
         elif is_uri(text):
             before = text.partition(":")[0]
             raise UsageError(f"No scheme is called {before!r} (in {text}).", nearest(before, SCHEMES))
@@ -196,11 +214,16 @@ def takes_fps(videos: VideoSet) -> bool:
     return any(c.kind in ("frames", "array", "memory") for c in videos.clips)
 
 
-def list_options(
-    split: str | None, root: str | os.PathLike[str] | None, follow_outside: bool
+def asked_options(
+    split: str | None,
+    root: str | os.PathLike[str] | None,
+    follow_outside: bool,
+    images: str | None,
+    videos: str | None,
 ) -> dict[str, Any]:
-    """Those of the options for lists that are given."""
+    """Those of the options for lists and presets that are given."""
     asked = {"split": split, "root": None if root is None else Path(root), "follow_outside": follow_outside}
+    asked |= {"images": images, "videos": videos}
     if root is not None and not os.path.isdir(root):
         raise DataError(
             f"--root {os.fspath(root)} is no folder.", "Give the folder that the list's paths start from."
@@ -211,9 +234,12 @@ def list_options(
 def options_of(
     location: str | os.PathLike[str], layout: str = "auto", split: str | None = None
 ) -> frozenset[str]:
-    """Which of "split", "root" and "follow_outside" mean something for a location."""
+    """Which of "split", "root", "follow_outside", "images" and "videos" mean something for a location."""
     text = os.fspath(location)
-    return frozenset() if _scheme(text) else lists.options_of(Path(text), layout, split)
+    scheme = _scheme(text)
+    if scheme == "preset":
+        return frozenset(needs(_configured(text)))
+    return frozenset() if scheme else lists.options_of(Path(text), layout, split)
 
 
 def share_options(
@@ -222,13 +248,16 @@ def share_options(
     split: str | None,
     root: str | os.PathLike[str] | None,
     follow_outside: bool,
+    images: str | None = None,
+    videos: str | None = None,
 ) -> list[dict[str, Any]]:
     """For each of several locations (None: an opened set) the keywords of `open_set` that it needs beside
-    those that all have: the options for lists that mean something for it, and `shared` where it is not alone.
+    those that all have: the options for lists and presets that mean something for it, and `shared` where it
+    is not alone.
 
-    Raises UsageError where an option for lists means nothing for any.
+    Raises UsageError where such an option means nothing for any.
     """
-    asked = list_options(split, root, follow_outside)
+    asked = asked_options(split, root, follow_outside, images, videos)
     shared = {"shared": True} if len(locations) > 1 else {}
     if not asked:
         return [dict(shared) for _ in locations]
@@ -237,6 +266,11 @@ def share_options(
     able = [frozenset[str]() if at is None else options_of(at, layout, split) for at in locations]
     for option, value in asked.items():
         if not any(option in names for names in able):
+            if option in _GIVEN:
+                raise UsageError(
+                    f"{flag(option, value)} means nothing for any of the sets.",
+                    f"{_GIVEN[option]} Leave it away.",
+                )
             what = (
                 "a folder with lists" if option == "split" else "a list, nor a folder with lists and --split"
             )
@@ -254,7 +288,9 @@ def flag(option: str, value: object) -> str:
 
 def _refuse(where: str, asked: dict[str, Any]) -> None:
     for option, value in asked.items():
-        if option == "split":
+        if option in _GIVEN:
+            hint = _GIVEN[option]
+        elif option == "split":
             hint = "It chooses a list of a folder, or rows of a Kinetics table."
         else:
             hint = "It is for lists: a list file, or a folder with --split."
@@ -284,6 +320,12 @@ def _path(location: str, layout: str, fps: float | None, asked: dict[str, Any]) 
     else:
         if path.exists():
             raise DataError(f"{location} is neither a file nor a folder.", "Give a folder of videos.")
+        before, sign, _ = location.partition("=")
+        if sign and not _NAME.fullmatch(before) and "/" not in before:
+            raise DataError(
+                f"{location} does not exist.",
+                f"If {before!r} is to be its name: names are made of letters, digits, _, . and -.",
+            )
         raise DataError(f"{location} does not exist.", _close_by(path))
     notes = listing.notes
     if listing.layout == "npz" and (header := arrays.read_header(path)).offset is None:
@@ -353,35 +395,132 @@ def _memory(array: NDArray[np.uint8], name: str, fps: float | None) -> VideoSet:
     )
 
 
-def _preset(location: str, seed: int, timeout: float) -> VideoSet:
+def _preset(location: str, seed: int, timeout: float, given: Mapping[str, str]) -> VideoSet:
+    preset, options = _parsed(location)
+    count = _whole(options.pop("n", str(preset.clips)), "n", location, 1)
+    own_seed = _whole(options.pop("seed", str(seed)), "seed", location, 0)
+    if count > MOST_CLIPS:
+        raise UsageError(f"n={count} in {location} is too many.", f"Give at most {MOST_CLIPS:,}.")
+    options = {**given, **options}
+    generator = preset.configured(**options)
+    for option in _GIVEN:
+        if option in options and option not in needs(generator):
+            said = f"{option}={options[option]} means nothing for {location}."
+            raise UsageError(said, f"{_GIVEN[option]} Leave it away.")
+    place = _real_part(location, preset, generator)
+    generator.identity(own_seed)  # what it reads from elsewhere is there
+    whole = {"generator": preset.generator, "seed": own_seed, **preset.knobs, **options}
+    address = f"{preset.name}?{urlencode(whole)}"
+    drawn, wanted = list(range(count)), 0
+    if place:
+        drawn = [i for i in drawn if not generator.is_real(i)]  # type: ignore[attr-defined]
+        wanted = count - len(drawn)
+    fps = generator.fps
+    clips = tuple(ClipRef(f"{preset.name}/{i}", "preset", address, i, fps=fps) for i in drawn)
+    origins = {c.id: s for c in clips if (s := generator.source(c.index)) is not None}
+    said = f"{layouts.count_of(len(clips), 'clip')} drawn by preset {preset.name}, seed {own_seed}"
+    notes: tuple[str, ...] = (f"{preset.name}: {preset.note}",) if origins else ()
+    notes += tuple(_broken_pictures(generator, own_seed))
+    skipped: tuple[tuple[str, str], ...] = ()
+    if wanted:
+        real = open_set(place, seed=seed, decode_timeout=timeout)
+        if real.found < wanted:
+            most = count * real.found // wanted
+            raise DataError(
+                f"{location} wants {layouts.count_of(wanted, 'real clip')}; {place} has {real.found}.",
+                f"Give more, or n={most} at most." if most else "Give more.",
+            )
+        real = real.draw(wanted)
+        clips += tuple(replace(c, id=f"{REAL}/{c.id}") for c in real.clips)
+        skipped = tuple((f"{REAL}/{i}", reason) for i, reason in real.skipped)
+        if of_real := real.sources:  # then the others are each a source of their own
+            origins = {c.id: origins.get(c.id, c.id) for c in clips if c.kind == "preset"}
+            origins |= {f"{REAL}/{c.id}": of_real[c.id] for c in real.clips}
+        said += f"; {layouts.count_of(wanted, 'real clip')} of {place}, drawn by hash"
+        notes += real.notes
+    return VideoSet(
+        "", location, "preset", said, clips, skipped=skipped, sources=origins or None, notes=notes
+    )
+
+
+def _parsed(location: str) -> tuple[Preset, dict[str, str]]:
+    """The preset that a `preset:` location names, and what its query says, each key one that it may say."""
     from synvid_eval import knobs
     from synvid_eval.generators import presets, registry
 
-    uri = location.removeprefix("preset:")
-    name, _, query = uri.partition("?")
+    name, _, query = location.removeprefix("preset:").partition("?")
     options: dict[str, str] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         if key in options:
             raise UsageError(f"{location} gives {key!r} twice.", "Give it once.")
         options[key] = value
-    preset = presets.get(name)
-    count = _whole(options.pop("n", str(preset.clips)), "n", location, 1)
-    own_seed = _whole(options.pop("seed", str(seed)), "seed", location, 0)
-    if count > MOST_CLIPS:
-        raise UsageError(f"n={count} in {location} is too many.", f"Give at most {MOST_CLIPS:,}.")
-    unknown = [k for k in options if k not in knobs.names(registry.get(preset.generator))]
+    preset = presets.find(name)
+    known = ["n", "seed", *knobs.names(registry.get(preset.generator))]
+    unknown = [k for k in options if k not in known]
     if unknown:
-        known = ["n", "seed", *knobs.names(registry.get(preset.generator))]
         raise UsageError(f"{preset.name} has no knob {unknown[0]!r}.", nearest(unknown[0], known))
-    generator = preset.configured(**options)
-    given = "".join(f"&{k}={v}" for k, v in sorted(options.items()))
-    address = f"{preset.name}?seed={own_seed}{given}"
-    fps = generator.fps
-    clips = tuple(ClipRef(f"{preset.name}/{i}", "preset", address, i, fps=fps) for i in range(count))
-    origins = {c.id: s for c in clips if (s := generator.source(c.index)) is not None}
-    said = f"{layouts.count_of(count, 'clip')} drawn by preset {preset.name}, seed {own_seed}"
-    notes = (f"{preset.name}: {preset.note}",) if origins else ()
-    return VideoSet("", location, "preset", said, clips, sources=origins or None, notes=notes)
+    return preset, options
+
+
+def _configured(location: str) -> Generator:
+    """The generator of a `preset:` location; UsageError as of `presets`."""
+    preset, options = _parsed(location)
+    return preset.configured(**{k: v for k, v in options.items() if k not in ("n", "seed")})
+
+
+def check_usage(location: str) -> None:
+    """UsageError where a location cannot be meant, told before anything is looked for on disk: unknown
+    presets and knobs, values out of range.
+    """
+    if _scheme(location) == "preset":
+        _configured(location)
+
+
+def textures_of(generator: Generator) -> list[Texture]:
+    """The textures that a generator shows, whatever for."""
+    from synvid_eval.generators import pool
+
+    texts = [getattr(generator, knob, "") for knob in ("textures", "stills")]
+    return [r for text in texts if text for r in pool.recipes(text, getattr(generator, "images", ""))]
+
+
+def needs(generator: Generator) -> set[str]:
+    """Which of "images" and "videos" a generator has to be given."""
+    found = {"images"} if any(hasattr(texture, "images") for texture in textures_of(generator)) else set()
+    return found | ({"videos"} if getattr(generator, "real_share", 0) else set())
+
+
+def _real_part(location: str, preset: Preset, generator: Generator) -> str:
+    """Where the real clips of a preset come from; "" where it has none."""
+    from synvid_eval.generators.mixture import ENVIRONMENT, Mixture
+
+    if not isinstance(generator, Mixture) or not generator.real_share:
+        return ""
+    place = generator.videos or os.environ.get(ENVIRONMENT, "")
+    if not place:
+        raise DataError(
+            f"{preset.name} has a real part, and no videos are given.",
+            f"Give --videos SET, such as a folder of UCF101's clips; or set {ENVIRONMENT}.",
+        )
+    if is_measured(place):
+        raise DataError(f"--videos {place} is measured already and holds no video.", "Give the set itself.")
+    if _scheme(place) == "preset" and "videos" in needs(_configured(place)):
+        raise UsageError(f"--videos {place} has a real part itself.", "Give real videos.")
+    return place
+
+
+def _broken_pictures(generator: Generator, seed: int) -> Iterator[str]:
+    """A note for each folder of pictures that a generator shows in which some cannot be read."""
+    from synvid_eval.generators.photos import CHECKED, Photos
+    from synvid_eval.generators.shapes import POOL
+
+    for recipe in textures_of(generator):
+        if isinstance(recipe, Photos) and (broken := recipe.broken(seed, POOL)):
+            files = recipe.files()
+            looked = min(len(files.names), CHECKED)
+            first = "; ".join(f"{name}: {reason}" for name, reason in broken[:3])
+            more = f"; and {len(broken) - 3} more" if len(broken) > 3 else ""
+            yield f"{len(broken)} of {looked} pictures of {files.root} cannot be read: {first}{more}"
 
 
 def _whole(text: str, key: str, location: str, low: int) -> int:
@@ -412,7 +551,7 @@ def _look(movie: str, timeout: float) -> dict[str, Any]:
     return answer[1]
 
 
-def _cut(location: str, seed: int, timeout: float) -> VideoSet:
+def _cut(location: str, seed: int, timeout: float, given: Mapping[str, str]) -> VideoSet:
     movie, query = _cut_parts(location)
     pairs = parse_qsl(query, keep_blank_values=True)
     options = dict(pairs)
@@ -437,26 +576,40 @@ def _cut(location: str, seed: int, timeout: float) -> VideoSet:
     return VideoSet("", location, "cut", said, clips, sources=sources, notes=notes)
 
 
-SCHEMES: dict[str, Callable[[str, int, float], VideoSet]] = {"preset": _preset, "cut": _cut}
+SCHEMES: dict[str, Callable[[str, int, float, Mapping[str, str]], VideoSet]] = {
+    "preset": _preset,
+    "cut": _cut,
+}
 
 
 @lru_cache(maxsize=8)
 def _generator(address: str) -> tuple[Generator, str, int]:
-    from synvid_eval.generators import presets
+    """The generator that a clip's address stands for, whole: no preset is looked up, so a preset file that
+    was changed since changes nothing.
+    """
+    from synvid_eval import knobs
+    from synvid_eval.generators import registry
 
     name, _, query = address.partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))
-    seed = int(options.pop("seed"))
-    return presets.get(name).configured(**options), name, seed
+    generator, seed = registry.get(options.pop("generator")), int(options.pop("seed"))
+    return knobs.replace(generator(), options), name, seed
+
+
+def preset_generator(ref: ClipRef) -> Generator:
+    """The configured generator that draws a preset's clip."""
+    return _generator(ref.path)[0]
 
 
 def preset_recipe(ref: ClipRef) -> str:
     """Everything that decides the pixels of a preset's clip, as text: what stands for its content hash."""
-    from synvid_eval import knobs
+    return f"{_identity(ref.path)} {ref.index}"
 
-    generator, name, seed = _generator(ref.path)
-    made = f"{type(generator).name} {type(generator).revision} {knobs.values(generator)}"
-    return f"{name} {made} {seed} {ref.index}"
+
+@lru_cache(maxsize=8)
+def _identity(address: str) -> str:
+    generator, name, seed = _generator(address)
+    return f"{name} {json.dumps(generator.identity(seed), sort_keys=True)} {seed}"
 
 
 class PresetClip:
@@ -471,6 +624,10 @@ class PresetClip:
         """See `Reader.frames`."""
         drawn = self._generator.draw(self._seed, self._preset, self._index, wanted)
         return zip(wanted, drawn, strict=True)
+
+    def truth(self, wanted: Sequence[int], kinds: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """What is exactly known of the wanted frames; see `Generator.truth`."""
+        return self._generator.truth(self._seed, self._preset, self._index, wanted, kinds)
 
 
 def _array_clip(ref: ClipRef) -> Reader:

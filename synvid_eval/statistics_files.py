@@ -103,9 +103,13 @@ def read_statistics(path: str | os.PathLike[str], name: str) -> Statistics:
     if float(np.abs(sigma - sigma.T).max()) > _ROUNDING * largest:
         raise DataError(f"{where}: sigma is not symmetric, so it is no covariance.", _CURE)
     sigma = (sigma + sigma.T) / 2
-    least = float(np.linalg.eigvalsh(sigma)[0])
-    if least < -_ROUNDING * largest * DIM:
-        raise DataError(f"{where}: sigma has the eigenvalue {least:.3g}, so it is no covariance.", _CURE)
+    try:  # it has a Cholesky factor where no eigenvalue is below minus the rounding: cheaper than eigenvalues
+        np.linalg.cholesky(sigma + (_ROUNDING * largest * DIM or 1.0) * np.eye(DIM))
+    except np.linalg.LinAlgError:
+        least = float(np.linalg.eigvalsh(sigma)[0])
+        raise DataError(
+            f"{where}: sigma has the eigenvalue {least:.3g}, so it is no covariance.", _CURE
+        ) from None
     fingerprint = hashlib.blake2b(data, digest_size=8).hexdigest()
     known = recipe if isinstance(recipe, dict) else None
     return Statistics(SetFacts(name, where, fingerprint, 0, 0), mu, sigma, known)

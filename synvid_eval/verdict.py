@@ -9,6 +9,7 @@ spoken of together, once.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,14 +24,20 @@ from synvid_eval.rounding import (
     last_digit,
     score_interval,
     shown_digit,
+    typographic,
     with_unit,
 )
-from synvid_eval.score import Comparison, Score
+from synvid_eval.score import NO_DIFFERENCE, Comparison, Score
 
-_LONGEST_NAME = 64
+LONGEST_NAME = 64
+"""Characters of a name in a sentence; of a longer one the middle is left out."""
 _LONGEST_REASON = 240
 _LISTED = 3
 _NEEDS = "needs weights: "
+# How files of versions before this one say it.
+_NO_DIFFERENCE_ONCE = "No difference_interval: "
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_OF_A_SET = re.compile(r"(.+?) (has \d.*|has clips from \d.*|is a file of mu and sigma.*)")
 
 RANDOM = (
     "Random networks are for tests, benchmarks and a dry run of the pipeline: their numbers do not stand in "
@@ -71,8 +78,8 @@ class MetricVerdict:
     sentence: without the metric's name in front and without a full stop. nearest: the set that is nearest to
     the reference, only where that can be told. highest: the same for richness (`better: higher`), which is no
     nearness. closest: the set whose value is nearest where that cannot be told for sure (None for richness).
-    separable: whether `nearest` or `highest` could be told. measured: False where no set has a
-    value.
+    separable: whether `nearest` or `highest` could be told. measured: False where no set has a value.
+    unordered: why no set is `closest`, in a few words.
     """
 
     metric: str
@@ -82,6 +89,7 @@ class MetricVerdict:
     highest: str | None = None
     measured: bool = True
     closest: str | None = None
+    unordered: str = ""
 
 
 class _Ranked(NamedTuple):
@@ -95,13 +103,20 @@ class _Ranked(NamedTuple):
         last = last_digit(self.interval)
         if last is None and self.score.better != "match":
             last = shown_digit(self.score)
-        number = with_unit(format_number(self.point, last), unit)
-        return f"{number} {format_bounds(self.interval)}".strip()
+        return _number(self.point, last, self.interval, unit)
+
+
+def _number(
+    value: float | None, last: int | None = None, interval: tuple[float, float] | None = None, unit: str = ""
+) -> str:
+    """`value unit [low, high]`, down to the digit 10**last."""
+    number = with_unit(typographic(format_number(value, last)), unit)
+    return f"{number} {typographic(format_bounds(interval))}".strip()
 
 
 def verdicts(comparison: Comparison) -> list[MetricVerdict]:
     """One verdict a metric, in the order in which the metrics were asked for."""
-    reference = short_name(comparison.reference.name)
+    reference = comparison.reference.name
     return [_verdict(metric, scores, reference) for metric, scores in _by_metric(comparison).items()]
 
 
@@ -127,10 +142,12 @@ def headline(comparison: Comparison) -> str:
     closest: dict[str, list[str]] = {}
     for verdict in found:
         if verdict.measured and not verdict.separable and not alone:
-            closest.setdefault(verdict.closest or "", []).append(one_line(verdict.metric))
+            order = verdict.unordered
+            if verdict.closest is not None:
+                order = f"closest in value: {short_name(verdict.closest)}"
+            closest.setdefault(order, []).append(one_line(verdict.metric))
     tied = "; ".join(
-        ", ".join(metrics) + (f" (closest in value: {short_name(name)})" if name else "")
-        for name, metrics in closest.items()
+        ", ".join(metrics) + (f" ({order})" if order else "") for order, metrics in closest.items()
     )
     tied = f"Not separable: {tied}" if tied else ""
     missing: dict[str, list[str]] = {}
@@ -176,18 +193,38 @@ def _answer(comparison: Comparison, found: Sequence[MetricVerdict], to: str) -> 
         name = short_name(comparison.candidates[0].name)
         return _answer_alone(name, [by_metric[v.metric][0] for v in about], sure)
     near, by_value, undecided = _grouped(about)
-    text = f"Nearest{to} ({sure} apart): {near}." if near else f"Nearest{to}: none for sure."
+    text = f"Nearest{to} ({sure} apart): {near}."
+    if not near:
+        why = _why_none(about, by_metric, comparison.reference.name)
+        text = f"Nearest{to}: none for sure{f' ({why})' if why else ''}."
     text += f" By value alone: {by_value}." if by_value else ""
-    return text + (f" Undecided: {undecided}." if undecided else "")
+    for order, metrics in undecided.items():
+        text += f" {order[:1].upper()}{order[1:] or 'No order'}: {', '.join(metrics)}."
+    return text
 
 
-def _grouped(found: Sequence[MetricVerdict]) -> tuple[str, str, str]:
-    """Sets that are nearest, sets that are nearest by value alone, each with its metrics; then the metrics
-    of which neither can be said.
+def _why_none(found: Sequence[MetricVerdict], by_metric: dict[str, list[Score]], reference: str) -> str:
+    """The reason that all of these metrics share for which no set is nearest; empty without one."""
+    shared: list[str] | None = None
+    overlap = []
+    for verdict in found:
+        ranked = [r for s in by_metric[verdict.metric] if (r := _ranked(s)) is not None]
+        without = [r.score for r in ranked if r.interval is None]
+        overlap.append(len(ranked) > 1 and not without)
+        why = _together(without, _lacking(without)[1], reference, "each")
+        shared = why if shared is None else [w for w in shared if w in why]
+    if shared:
+        return f"no interval: {shared[0]}"
+    return "the intervals overlap" if all(overlap) else ""
+
+
+def _grouped(found: Sequence[MetricVerdict]) -> tuple[str, str, dict[str, list[str]]]:
+    """Sets that are nearest, sets that are nearest by value alone, each with its metrics; then why neither
+    can be said → the metrics of which that is so.
     """
     near: dict[str, list[str]] = {}
     by_value: dict[str, list[str]] = {}
-    undecided = []
+    undecided: dict[str, list[str]] = {}
     for verdict in found:
         metric = one_line(verdict.metric)
         if verdict.nearest is not None:
@@ -195,9 +232,9 @@ def _grouped(found: Sequence[MetricVerdict]) -> tuple[str, str, str]:
         elif verdict.closest is not None:
             by_value.setdefault(verdict.closest, []).append(metric)
         else:
-            undecided.append(metric)
+            undecided.setdefault(verdict.unordered, []).append(metric)
     told = ["; ".join(f"{short_name(n)} in {', '.join(m)}" for n, m in d.items()) for d in (near, by_value)]
-    return told[0], told[1], ", ".join(undecided)
+    return told[0], told[1], undecided
 
 
 def _answer_alone(name: str, scores: Sequence[Score], sure: str) -> str:
@@ -241,8 +278,12 @@ def grounds(comparison: Comparison) -> list[str]:
 
 
 def short_name(name: str) -> str:
-    """`name` on one line; the middle of a very long one is left out (tables and pages hold the whole)."""
-    return _short(one_line(name), _LONGEST_NAME)
+    """`name` on one line; the middle of a very long one is left out (pages and JSON hold the whole)."""
+    name = one_line(name)
+    if len(name) <= LONGEST_NAME:
+        return name
+    front = (LONGEST_NAME - 1) // 2
+    return f"{name[:front]}…{name[front + 1 - LONGEST_NAME :]}"
 
 
 def _short(text: str, longest: int) -> str:
@@ -253,27 +294,38 @@ def _short(text: str, longest: int) -> str:
 
 def _verdict(metric: str, scores: list[Score], reference: str) -> MetricVerdict:
     measured = [s for s in scores if finite(s.value) is not None]
-    missing = _missing([s for s in scores if finite(s.value) is None], alone=not measured)
+    missing = _missing([s for s in scores if finite(s.value) is None], reference, alone=not measured)
     if not measured:
         return MetricVerdict(metric, missing, None, False, measured=False)
     sentence, nearest, highest = _rank(metric, measured, reference)
     if missing:
         sentence = f"{sentence}; {missing}"
     separable = nearest is not None or highest is not None
-    return MetricVerdict(metric, sentence, nearest, separable, highest, closest=_closest(metric, measured))
+    closest, unordered = _closest(metric, measured)
+    return MetricVerdict(metric, sentence, nearest, separable, highest, closest=closest, unordered=unordered)
 
 
-def _closest(metric: str, scores: list[Score]) -> str | None:
-    """The set with the smallest distance or difference by value alone; None for richness and ties."""
+def _closest(metric: str, scores: list[Score]) -> tuple[str | None, str]:
+    """The set with the smallest distance or difference by value alone; or None and why: nothing to say where
+    it is richness or a random network.
+    """
     ranked = sorted((r for r in map(_ranked, scores) if r is not None), key=lambda r: r.point)
-    apt = len({(s.better, s.unit, s.signature) for s in scores}) == 1 and not is_random(metric)
-    if not apt or scores[0].better == "higher" or len(ranked) < 2 or ranked[0].point == ranked[1].point:
-        return None
-    return ranked[0].score.candidate
+    if scores[0].better == "higher" or is_random(metric):
+        return None, ""
+    if len({(s.better, s.unit, s.signature) for s in scores}) > 1:
+        return None, "measured by different recipes"
+    if len(scores) < 2:
+        return None, "measured of one set only"
+    if len(ranked) < 2:
+        return None, "the difference from the reference is not known"
+    if ranked[0].point == ranked[1].point:
+        return None, "the nearest values tie"
+    return ranked[0].score.candidate, ""
 
 
 def _rank(metric: str, scores: list[Score], reference: str) -> tuple[str, str | None, str | None]:
     """(sentence, nearest, highest) of the scores that have a value."""
+    to = short_name(reference)
     if is_random(metric):
         return "no verdict: the network is random", None, None
     better = scores[0].better
@@ -281,12 +333,16 @@ def _rank(metric: str, scores: list[Score], reference: str) -> tuple[str, str | 
     if len({(s.better, s.unit, s.signature) for s in scores}) > 1:
         return "not separable: the sets were measured by different recipes", None, None
     if len(scores) == 1:
-        return _alone(scores[0], reference), None, None
+        return _alone(scores[0], to), None, None
     ranked = [r for r in map(_ranked, scores) if r is not None]
     if len(ranked) < len(scores):
-        return f"not separable: the difference from {reference} is not known for every set", None, None
+        return f"not separable: the difference from {to} is not known for every set", None, None
+    without = [r.score for r in ranked if r.interval is None]
     ranked.sort(key=lambda r: -r.point if better == "higher" else r.point)
-    why = _why_not(ranked, better)
+    if without:
+        why = _no_intervals(without, reference, of_whom=len(without) < len(ranked))
+    else:
+        why = _overlap(ranked, better)
     if why:
         return f"not separable: {why}", None, None
     first, second = ranked[0], ranked[1]
@@ -296,11 +352,9 @@ def _rank(metric: str, scores: list[Score], reference: str) -> tuple[str, str | 
         sentence = f"{name} is highest of the sets ({first.words(unit)}; next {following} {second.words()})"
     elif better == "match":
         numbers = f"differs by {first.words(unit)}; next {following} by {second.words()}"
-        sentence = f"{name} is nearest to {reference} ({numbers})"
+        sentence = f"{name} is nearest to {to} ({numbers})"
     else:
-        sentence = (
-            f"{name} is nearest to {reference} ({first.words(unit)}; next {following} {second.words()})"
-        )
+        sentence = f"{name} is nearest to {to} ({first.words(unit)}; next {following} {second.words()})"
     clips = {r.score.n["candidate"] for r in ranked}
     if better == "higher" and len(clips) > 1:
         sentence += f"; it depends on the number of clips, here {min(clips)} to {max(clips)}"
@@ -341,12 +395,9 @@ def absolute(interval: tuple[float, float]) -> tuple[float, float]:
     return min(abs(low), abs(high)), max(abs(low), abs(high))
 
 
-def _why_not(ranked: list[_Ranked], better: str) -> str:
-    """Why the first of `ranked` cannot be told from the others; empty where it can."""
+def _overlap(ranked: list[_Ranked], better: str) -> str:
+    """Which interval the first of `ranked` cannot be told from; empty where it can from all."""
     first = ranked[0]
-    without = [r for r in ranked if r.interval is None]
-    if without:
-        return _no_intervals(without, of_whom=len(without) < len(ranked))
     for other in ranked[1:]:
         if other.interval is None or first.interval is None:
             continue
@@ -364,41 +415,140 @@ def _why_not(ranked: list[_Ranked], better: str) -> str:
     return ""
 
 
-def _no_intervals(ranked: list[_Ranked], of_whom: bool) -> str:
-    """Why these have no interval: each kind of reason once (those that differ in the set and in numbers only
-    are of a kind), and whose it is where none says so.
-    """
-    kinds: dict[str, list[str]] = {}
-    for one in ranked:
-        reason = interval_reason(one.score).removeprefix("no interval: ")
-        for clause in reason.split(". "):
-            general = re.sub(r"\d+", "#", clause.removeprefix(f"{one.score.candidate} "))
-            kinds.setdefault(general, []).append(clause)
-    clauses = []
-    for found in kinds.values():
-        distinct = list(dict.fromkeys(found))
-        more = f" (and {len(distinct) - 1} more like it)" if len(distinct) > 1 else ""
-        clauses.append(distinct[0] + more)
-    text = "; ".join(clauses)
+class _Clause(NamedTuple):
+    """A sentence of why there is no interval: the set that it is of (empty where it names none), the rest."""
+
+    who: str
+    what: str
+
+
+def _no_intervals(scores: Sequence[Score], reference: str, of_whom: bool) -> str:
+    """Why these have no interval: each kind of reason once, and whose it is where none says so."""
+    kind, texts = _lacking(scores)
+    clauses = [c for s, text in zip(scores, texts, strict=True) for c in _clauses(text, s, reference)]
+    text = "; ".join(_together(scores, texts, reference))
     if not text.lower().startswith("no interval"):
-        text = f"no interval: {text}"
-    name = short_name(ranked[0].score.candidate)
-    named = re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text)
-    return f"{text} (of {name})" if of_whom and not named else text
+        text = f"{kind}: {text}" if text else kind
+    names = list(dict.fromkeys(short_name(s.candidate) for s in scores))
+    return f"{text} (of {listed(names)})" if of_whom and not any(c.who for c in clauses) else text
 
 
-def interval_reason(score: Score) -> str:
-    """Why the score has no interval to be ranked by, beginning with "no interval"."""
-    if score.better == "match" and score_interval(score) is not None:
-        return "no interval of the difference"
-    reason = _reason(score.interval_reason)
-    if reason.lower().startswith("no interval"):
-        return reason
-    return f"no interval: {reason}" if reason else "no interval"
+def _lacking(scores: Sequence[Score]) -> tuple[str, list[str]]:
+    """What these scores lack to be ranked by ("no interval" or "… of the difference"), and why, a score."""
+    differences = [s.better == "match" and score_interval(s) is not None for s in scores]
+    texts = [
+        _why_no_difference(s) if d else one_line(s.interval_reason or "")
+        for s, d in zip(scores, differences, strict=True)
+    ]
+    return "no interval of the difference" if all(differences) else "no interval", texts
 
 
-def _reason(text: object) -> str:
-    return _short(one_line(text or "").strip().rstrip("."), _LONGEST_REASON)
+def _why_no_difference(score: Score) -> str:
+    notes = score.detail.get("notes")
+    for begins in (NO_DIFFERENCE, _NO_DIFFERENCE_ONCE):
+        if isinstance(notes, str) and begins in notes:
+            return one_line(notes.rpartition(begins)[2])
+    return ""
+
+
+def why_no_interval(scores: Sequence[Score], reference: str, itself: str = "") -> list[str]:
+    """Why these scores of one metric have no interval of their own: a sentence a kind of reason, with the
+    sets that it is of, without a full stop.
+
+    Reasons are of a kind where they differ in the set and in numbers only. itself: what stands for the
+    metric's own name, so that the same reason is seen to be another metric's, too.
+    """
+    return _together(scores, [one_line(s.interval_reason or "") for s in scores], reference, itself)
+
+
+def why_no_difference(scores: Sequence[Score], reference: str, itself: str = "") -> list[str]:
+    """The same of scores that have an interval of their own and none of the difference (`better: match`)."""
+    found = [
+        s
+        for s in scores
+        if s.better == "match"
+        and finite(s.value) is not None
+        and score_interval(s) is not None
+        and finite_pair(s.detail.get("difference_interval")) is None
+    ]
+    return _together(found, [_why_no_difference(s) for s in found], reference, itself)
+
+
+def _clauses(text: str, score: Score, reference: str) -> list[_Clause]:
+    """The sentences of a reason; sets are found in it by name, else by what such a sentence looks like."""
+    text = text.strip().rstrip(".")
+    names = [one_line(n) for n in (score.candidate, reference) if n]
+    for i, name in enumerate(names):  # by signs, as a name may hold the end of a sentence
+        sign = f"\0{i}\0"
+        text = re.sub(rf"(?:(?<=^)|(?<=\. )){re.escape(name)}(?= (?:has|is) )", sign, text)
+    out = []
+    for sentence in filter(None, re.split(r"\. (?=\S)", text)):
+        known, other = re.match("\0(\\d)\0 (.*)", sentence), _OF_A_SET.match(sentence)
+        if known:
+            out.append(_Clause(names[int(known[1])], _short(known[2], _LONGEST_REASON)))
+        elif other:
+            out.append(_Clause(other[1], _short(other[2], _LONGEST_REASON)))
+        else:
+            out.append(_Clause("", _short(sentence, _LONGEST_REASON)))
+    return out
+
+
+def _together(scores: Sequence[Score], texts: Sequence[str], reference: str, itself: str = "") -> list[str]:
+    """The clauses of these reasons, those of a kind as one."""
+    kinds: dict[tuple[str, ...], list[_Clause]] = {}
+    for score, text in zip(scores, texts, strict=True):
+        for clause in _clauses(text, score, reference):
+            own = re.escape(score.metric.partition("[")[0])
+            what = clause.what
+            if itself:
+                for said in (
+                    rf"(?<=an interval of ){own}(?= needs )",
+                    rf"(?<= and ){own}(?= needs at least )",
+                ):
+                    what = re.sub(said, lambda _: itself, what)
+            own = rf"(?<![\w.-]){re.escape(one_line(score.candidate))}(?![\w-])"
+            kind = what if clause.who else re.sub(own, "\0", what)
+            whose = "\0" if clause.who == one_line(score.candidate) else clause.who
+            clauses = kinds.setdefault((whose, *_NUMBER.split(kind)), [])
+            clauses.append(_Clause(short_name(clause.who), what))
+    out = []
+    for clauses in kinds.values():
+        clauses = list(dict.fromkeys(clauses))
+        text = _of(clauses) if clauses[0].who else clauses[0].what
+        others = 0 if clauses[0].who else len(clauses) - 1
+        out.append(text + (f" (and {others} more like it)" if others else ""))
+    return list(dict.fromkeys(out))
+
+
+def _of(clauses: Sequence[_Clause]) -> str:
+    """What is said of each set, said of all at once: numbers that differ are a range."""
+    names, what = list(dict.fromkeys(c.who for c in clauses)), clauses[0].what
+    if len(names) == 1:
+        return f"{names[0]} {what}"
+    each = zip(*(_NUMBER.findall(c.what) for c in clauses), strict=True)
+    spans = [sorted(set(numbers), key=float) for numbers in each]
+    if len(spans[0] if spans else ()) == 1:
+        what = re.sub(r"^has (\d[\d.]* \w+|clips from \d+ sources)", r"has \1 each", what)
+    ranges = iter([" to ".join(dict.fromkeys((span[0], span[-1]))) for span in spans])
+    what = _NUMBER.sub(lambda _: next(ranges), what)
+    return f"{listed(names)} {re.sub('^is ', 'are each ', re.sub('^has ', 'have ', what))}"
+
+
+def interval_reason(score: Score, reference: str = "") -> str:
+    """Why the score has no interval to be ranked by, beginning with "no interval".
+
+    reference: its name, which is then found in the reason whatever it looks like.
+    """
+    return _no_intervals([score], reference, of_whom=False)
+
+
+def _reason(text: object, *names: str) -> str:
+    """A reason as a clause, the names in it as everywhere."""
+    reason = one_line(text or "").strip().rstrip(".")
+    for name in names:
+        if len(one_line(name)) > LONGEST_NAME:
+            reason = reason.replace(one_line(name), short_name(name))
+    return _short(reason, _LONGEST_REASON)
 
 
 def _alone(score: Score, reference: str) -> str:
@@ -407,14 +557,12 @@ def _alone(score: Score, reference: str) -> str:
     if score.better == "match":
         last = shown_digit(score)
         own = finite(score.detail.get("reference"))
-        number = with_unit(format_number(finite(score.value), last), unit)
-        number = f"{number} {format_bounds(score_interval(score))}".strip()
-        itself = "not known" if own is None else format_number(own, last)
+        number = _number(finite(score.value), last, score_interval(score), unit)
+        itself = "not known" if own is None else _number(own, last)
         sentence = f"{name} {number}; {reference} itself {itself}"
         difference, interval = signed_difference(score), finite_pair(score.detail.get("difference_interval"))
         if difference is not None:
-            words = f"{format_number(difference, last_digit(interval))} {format_bounds(interval)}".strip()
-            sentence += f"; difference {words}"
+            sentence += f"; difference {_number(difference, last_digit(interval), interval)}"
         return sentence
     ranked = _ranked(score)
     number = ranked.words(unit) if ranked else ""
@@ -422,25 +570,41 @@ def _alone(score: Score, reference: str) -> str:
         return f"{name} {number}"
     floor = finite(score.detail.get("floor"))
     beside = f"between two halves of {reference}: " + (
-        "not known" if floor is None else with_unit(format_number(floor), unit)
+        "not known" if floor is None else _number(floor, unit=unit)
     )
     return f"{name} lies {number} from {reference}; {beside}"
 
 
-def _missing(scores: list[Score], alone: bool) -> str:
-    """The sets that could not be measured, by reason; no names where it is all of them for one reason."""
+def why_no_value(scores: Sequence[Score], reference: str) -> dict[str, list[str]]:
+    """Why these scores have no value, as a clause → the sets of which that is so."""
     reasons: dict[str, list[str]] = {}
     for score in scores:
-        reasons.setdefault(_reason(score.reason) or "no reason given", []).append(short_name(score.candidate))
+        reason = _reason(score.reason, score.candidate, reference) or "no reason given"
+        reasons.setdefault(reason, []).append(short_name(score.candidate))
+    return reasons
+
+
+def in_order(scores: Sequence[Score]) -> list[Score]:
+    """Scores of one metric, the nearest by value first (of richness the highest), those without one last."""
+    points = [(math.inf if r is None else r.point, r is None) for r in map(_ranked, scores)]
+    sign = -1 if scores and scores[0].better == "higher" else 1
+    order = sorted(range(len(scores)), key=lambda i: (points[i][1], sign * points[i][0]))
+    return [scores[i] for i in order]
+
+
+def _missing(scores: list[Score], reference: str, alone: bool) -> str:
+    """The sets that could not be measured, by reason; no names where it is all of them for one reason."""
+    reasons = why_no_value(scores, reference)
     if not reasons:
         return ""
     if alone and len(reasons) == 1:
         return f"could not be measured: {next(iter(reasons))}"
-    parts = [f"{_list(names)}: {reason}" for reason, names in reasons.items()]
+    parts = [f"{listed(names)}: {reason}" for reason, names in reasons.items()]
     return "could not be measured: " + "; ".join(parts)
 
 
-def _list(names: list[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """`a, b and c`; of more than four the first three and how many more."""
     if len(names) <= _LISTED + 1:
-        return ", ".join(names)
+        return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
     return f"{', '.join(names[:_LISTED])} and {len(names) - _LISTED} more"

@@ -65,4 +65,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     """No test touches the user's cache, and none sees what weights the machine has."""
     monkeypatch.setenv("SYNVID_EVAL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SYNVID_EVAL_WEIGHTS", str(tmp_path / "no-weights"))
+    # set and removed: what a test's commands say of it goes with the test
+    monkeypatch.setenv("SYNVID_EVAL_POOLS", "")
+    monkeypatch.delenv("SYNVID_EVAL_POOLS")
     yield

@@ -142,14 +142,28 @@ def test_the_commands_of_the_first_comparison_run(run_cli: Run, tmp_path: Path) 
         assert done.returncode == 0, (line, done.stderr)
 
 
-def test_the_python_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_making_sets_run_in_small(run_cli: Run, tmp_path: Path) -> None:
+    blocks = [b for kind, b in FENCE.findall((DOCS / "generate.md").read_text()) if kind == "sh"]
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(lines) >= 6
+    for line in lines:
+        args = shlex.split(re.sub(r"--(clips|n) \d+", r"--\1 2", line))[1:]
+        small = {"generate": ["--size", "64", "--length", "20"], "textures": ["--set", "size=256"]}
+        done = run_cli(*args, *small.get(args[0], []))
+        assert done.returncode == 0, (line, done.stderr)
+    assert sorted(p.name for p in (tmp_path / "parts" / "clips").iterdir()) == ["0000000.mp4", "0000001.mp4"]
+    assert (tmp_path / "parts" / "manifest.jsonl").read_bytes().count(b"\n") == 2
+
+
+@pytest.mark.parametrize("page", ["python.md", "generate.md"])
+def test_the_python_of_the_docs_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SYNVID_EVAL_CACHE", str(tmp_path / "cache"))
-    blocks = [b for kind, b in FENCE.findall((DOCS / "python.md").read_text()) if kind == "python"]
+    blocks = [b for kind, b in FENCE.findall((DOCS / page).read_text()) if kind == "python"]
     names: dict[str, object] = {}
     assert blocks
     for block in blocks:
-        exec(compile(block, "docs/python.md", "exec"), names)
+        exec(compile(block, f"docs/{page}", "exec"), names)
 
 
 def test_the_pages_build_without_a_warning_and_ask_nobody_for_anything(tmp_path: Path) -> None:

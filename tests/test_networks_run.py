@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from synvid_eval import compare
+from synvid_eval import compare, measure
 from synvid_eval.cache import Cache
 from synvid_eval.comparison import DEFAULT_METRICS, NETWORK_METRICS, build_recipe
 from synvid_eval.errors import DataError, UsageError, WeightsError
@@ -180,8 +180,9 @@ def test_measured_sets_need_no_weights(sets: tuple[Path, Path], tmp_path: Path, 
         compare(*both, metrics=["fid"], networks=other)
     with pytest.raises(DataError, match=r"asked is bf16\. Give the same --precision"):
         compare(*both, metrics=["fid"], networks=Networks(precision="bf16"))
-    with pytest.raises(DataError, match="ask for --metrics fid,kid,diversity"):
-        compare(*both)
+    held = compare(*both)  # nobody asked for what they have not
+    assert held.score("a", "color").reason == "b was measured without lab: measure it again"
+    assert held.score("a", "kid[random-inception]").value == compare(*both, metrics=["kid"]).scores[0].value
     with pytest.raises(WeightsError):  # one of them would run a network
         compare(both[0], sets[1], metrics=["fid"])
 
@@ -229,3 +230,39 @@ def test_the_paper_protocol_looks_at_ten_frames_for_fid(sets: tuple[Path, Path])
     found = scores(*sets, None, metrics=["fid", "kid"], frames=None, protocol="paper")
     fid, kid = found.scores
     assert fid.detail["rows_candidate"] == 10 * 3 + 6 and kid.detail["rows_candidate"] == 16 * 3 + 6
+
+
+def test_all_that_is_missing_is_named_at_once(sets: tuple[Path, Path]) -> None:
+    with pytest.raises(WeightsError) as caught:
+        compare(*sets, metrics=["fid", "fvd"])
+    assert all(f"fetch {name}" in str(caught.value) for name in ("inception", "i3d"))
+
+
+def test_options_of_networks_mean_nothing_without_one(sets: tuple[Path, Path], run_cli: Run) -> None:
+    for networks, option in ((RANDOM, "--features, --device"), (Networks(precision="bf16"), "--precision")):
+        with pytest.raises(UsageError, match=f"{option} means nothing: no metric that is asked for runs"):
+            compare(*sets, metrics=["color"], networks=networks)
+    done = run_cli("compare", *map(str, sets), "--metrics", "color", "--weights", "")
+    assert done.returncode == 2 and "--weights is empty" in done.stderr
+
+
+def test_scores_that_cannot_be_had_are_named_by_the_networks_asked_for(
+    sets: tuple[Path, Path], tmp_path: Path
+) -> None:
+    how = Options(workers=1, cache=Cache(None))
+    measure(str(sets[1]), features=["lab"], options=how).save(tmp_path / "b.measured")
+    found = compare(sets[0], tmp_path / "b.measured", networks=RANDOM, options=how)
+    assert set(found.metrics()) == {*DEFAULT_METRICS, *NAMES}
+    assert not math.isnan(found.score("a", "color").value)
+    assert found.score("a", "spectrum").reason == "b was measured without spectrum: measure it again"
+    for name in NAMES:
+        assert str(found.score("a", name).reason).endswith("measure it again with --features random")
+
+
+def test_knobs_are_told_as_they_were_typed() -> None:
+    with pytest.raises(UsageError, match=r"^fid.protocol=clen is not possible. Did you mean 'clean'"):
+        build_recipe(["fid", "kid"], ["fid.protocol=clen"], networks=RANDOM)
+    with pytest.raises(
+        UsageError, match=r"kid.protocol=clean contradicts --set fid.protocol=tf\. fid and kid sh"
+    ):
+        build_recipe(["fid", "kid"], ["fid.protocol=tf", "kid.protocol=clean"], networks=RANDOM)

@@ -91,6 +91,36 @@ def test_corrected_shares_the_digits_of_its_interval() -> None:
     assert format_corrected(scored(3.25)) == ""
 
 
+@pytest.mark.parametrize(
+    ("column", "shown"),
+    [
+        ([(71.26, None), (7.031, None), (6.549, None)], ["71.26", "7.03", "6.55"]),
+        ([(1.3014, 0.033), (1.4771, 0.005)], ["1.301 [1.268, 1.334]", "1.477 [1.472, 1.482]"]),
+        ([(13.2, 3.5), (14.04, None)], ["13.2 [9.7, 16.7]", "14.0"]),
+        ([(0, 0), (0.271, 0.012)], ["0.000 [0.000, 0.000]", "0.271 [0.259, 0.283]"]),
+        ([(0.0345, None), (20, None)], ["0.03", "20.00"]),
+        ([(0.00012, None), (200, None)], ["1.20e-4", "200"]),  # what is not 0 never looks like it
+        ([(-13312.4, None), (-12, None)], ["-13312", "-12"]),
+        ([(-0.26, 0.04), (math.nan, None)], ["-0.26 [-0.30, -0.22]", "–"]),
+        ([(1e9, None), (2.5, None)], ["1.00e9", "2.50"]),
+        ([(1e308, 1e300), (5e-324, None), (math.inf, None)], None),
+        ([(math.nan, None)], ["–"]),
+        ([(0.0, None)], ["0"]),
+        ([], []),
+    ],
+)
+def test_a_column_has_one_number_of_decimals(
+    column: list[tuple[float, float | None]], shown: list[str] | None
+) -> None:
+    scores = [scored(v, None if half is None else (v - half, v + half)) for v, half in column]
+    last = numbers.column_digit(scores)
+    found = [
+        f"{numbers.format_at(s.value, last)} {numbers.bounds_at(numbers.score_interval(s), last)}".strip()
+        for s in scores
+    ]
+    assert shown is None or found == shown
+
+
 def test_odd_input() -> None:
     assert format_number(None) == "–"
     assert format_bounds(None) == ""

@@ -111,28 +111,30 @@ def test_richness_uses_the_candidates_blocks_only():
 @pytest.mark.parametrize(
     ("metric", "sides", "reason"),
     [
-        (Color(), (_color(0, 59), _color(1, 90)), "made has 59 clips and color needs at least 60."),
-        (Color(), (_color(0, 90), _color(1, 59)), "real has 59 clips and color needs at least 60."),
+        (Color(), (_color(0, 59), _color(1, 90)), "made has 59 clips, and an interval of color needs 60."),
+        (Color(), (_color(0, 90), _color(1, 59)), "real has 59 clips, and an interval of color needs 60."),
         (
             Color(),
             (_color(0, 9), _color(1, 59)),
-            "made has 9 clips in 9 blocks and an interval needs at least 10 blocks. "
-            "real has 59 clips and color needs at least 60.",
+            "made has 9 clips, too few for an interval: they fill 9 of the 20 groups it is made from, and 10 "
+            "are needed. "
+            "real has 59 clips, and an interval of color needs 60.",
         ),
         (
             Color(),
             (_color(0, 90, blocks=8, sources=True), _color(1, 90)),
-            "made has clips from 8 sources and an interval needs at least 10.",
+            "made has clips from 8 sources, and an interval needs 10.",
         ),
         (
             EffectiveRank(),
             (clip_side(normal_clips(0, 23, 4, 8), "hog"), clip_side(normal_clips(0, 30, 4, 8), "hog")),
-            "made has 23 clips and effective_rank needs at least 24.",
+            "made has 23 clips, and an interval of effective_rank needs 24.",
         ),
         (
             Spectrum(),
             (_alphas(0, 9), _alphas(0, 20)),
-            "made has 9 clips in 9 blocks and an interval needs at least 10 blocks.",
+            "made has 9 clips, too few for an interval: they fill 9 of the 20 groups it is made from, and 10 "
+            "are needed.",
         ),
     ],
 )
@@ -151,7 +153,7 @@ def test_ten_sources_bear_an_interval():
 def test_a_difference_without_interval_is_noted():
     score = score_pair(Spectrum(), _alphas(0, 20), _alphas(1, 4), NAMES, "")
     assert score.interval is not None and score.detail["difference_interval"] is None
-    assert "No difference_interval: real has 4 clips in 4 blocks" in score.detail["notes"]
+    assert "The difference has no interval: real has 4 clips, too few" in score.detail["notes"]
 
 
 def test_no_data_is_a_reason_on_either_side():
@@ -229,7 +231,7 @@ def test_an_infinite_value_gets_a_reason():
 def test_a_value_that_cannot_lose_a_block_has_no_interval():
     score = score_pair(_Fragile(), _color(0, 20), _color(1, 40), NAMES, "")
     assert score.value == 1.0 and score.interval is None
-    assert score.interval_reason == "With one block of made left out: It needs 20."
+    assert score.interval_reason == "With one group of the clips of made left out: It needs 20."
 
 
 def test_a_bug_is_not_a_reason():

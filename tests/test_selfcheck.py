@@ -77,7 +77,7 @@ def test_exit_codes() -> None:
 def test_without_its_weights_a_check_is_not_run(tmp_path: Path) -> None:
     found = one(lambda _: 2.0, str(tmp_path), needs="i3d")
     assert (found.verdict, found.got, found.lacks) == ("not run", None, "weights")
-    assert found.note == "needs weights: synvid-eval weights fetch i3d"
+    assert found.note == f"needs weights: synvid-eval weights fetch i3d --weights {tmp_path}"
 
 
 def test_folders_that_do_not_exist_are_errors_before_anything_runs(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_without_its_data_a_check_is_not_run(tmp_path: Path) -> None:
     assert (found.verdict, found.lacks) == ("not run", "data")
     assert found.note == "needs a-folder: synvid-eval selfcheck --data DIR"
     found = one(lambda _: 2.0, str(tmp_path), data="a-folder", needs="i3d")
-    assert found.lacks == "weights" and found.note.endswith("fetch i3d; and a-folder")
+    assert found.lacks == "weights" and found.note.endswith(f"fetch i3d --weights {tmp_path}; and a-folder")
     (tmp_path / "a-folder").mkdir()
     for at in (tmp_path, tmp_path / "a-folder"):
         assert (
@@ -119,14 +119,29 @@ def test_a_file_that_is_not_what_it_should_be_is_a_failure(tmp_path: Path) -> No
     assert found.verdict == "FAILED" and "cut short" in found.note
 
 
-def test_weights_that_were_named_are_held_against_the_values(alien: dict[str, Path]) -> None:
+def test_published_values_are_of_published_files_only(alien: dict[str, Path]) -> None:
+    never = lambda _: pytest.fail("ran")  # noqa: E731
+    found = one(never, f"i3d={alien['i3d']}", needs="i3d", everything=True, heavy=True)
+    identity = weights.digest(alien["i3d"]).identity
+    assert (found.verdict, found.lacks, found.weights) == ("not run", "", identity)
+    assert found.note == f"not the published file ({identity[:23]}…)"
+    assert selfcheck.exit_code([found]) == 0
+
+
+def test_weights_that_do_not_fit_are_an_error_before_anything_runs(alien: dict[str, Path]) -> None:
+    never = lambda _: pytest.fail("ran")  # noqa: E731
+    with pytest.raises(WeightsError, match="does not fit the network"):
+        one(never, f"i3d={alien['inception']}", needs="i3d")
+
+
+def test_what_holds_with_any_weights_runs_with_those_that_were_named(alien: dict[str, Path]) -> None:
     seen = []
 
     def look(place: Place) -> float:
         seen.append(place)
         return 2.0
 
-    found = one(look, f"i3d={alien['i3d']}", needs="i3d")
+    found = one(look, f"i3d={alien['i3d']}", needs="i3d", any_weights=True)
     assert found.verdict == "ok" and found.weights.startswith("sha256:")
     assert (seen[0].weights, seen[0].file) == (found.weights, str(alien["i3d"]))
 
@@ -186,7 +201,7 @@ def test_the_values_are_those_of_the_sources() -> None:
     assert all((c.compute is None) == bool(c.cannot) for c in CHECKS)
 
 
-def test_with_other_weights_the_values_of_fvd_fail_and_inception_is_still_pytorch_fids(
+def test_with_other_weights_no_published_value_is_run_and_inception_is_still_pytorch_fids(
     alien: dict[str, Path],
 ) -> None:
     given = f"inception={alien['inception']},i3d={alien['i3d']}"
@@ -195,12 +210,38 @@ def test_with_other_weights_the_values_of_fvd_fail_and_inception_is_still_pytorc
     ]
     outcomes = {o.name: o for o in run(given, "cpu", checks=wanted)}
     fvd = [o for n, o in outcomes.items() if n.startswith("FVD")]
-    assert len(fvd) == 5 and {o.verdict for o in fvd} == {"FAILED"}
-    assert all(o.got is not None and o.got > 0 for o in fvd)
-    assert selfcheck.exit_code(list(outcomes.values())) == 4
+    assert len(fvd) == 5 and {(o.verdict, o.got) for o in fvd} == {("not run", None)}
+    assert all(o.note.startswith("not the published file") for o in fvd)
+    assert selfcheck.exit_code(list(outcomes.values())) == 0
     inception = [o for n, o in outcomes.items() if n.startswith("Inception")]
-    # random weights give larger features for such frames than trained ones
-    assert len(inception) == 3 and all(o.got is not None and 0 < o.got < 1e-3 for o in inception)
+    label = f"weights {inception[0].weights[:23]}… of unknown hash"
+    assert len(inception) == 3 and all(label in o.name and "pretrained" not in o.name for o in inception)
+    # random weights give larger features than trained ones: the difference is over the largest of them
+    assert all(o.verdict == "ok" and o.got is not None and 0 < o.got < 1e-4 for o in inception)
+
+
+def test_the_values_fail_with_weights_that_pass_for_the_published_file(
+    alien: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test of the values: they can fail."""
+    name, file = "i3d-videogpt", alien["i3d"]
+    sha256 = weights.digest(file).sha256
+    known = dataclasses.replace(weights.known(name), size=0, sha256=sha256, git_blob="")
+    monkeypatch.setattr(weights, "FILES", (*(f for f in weights.FILES if f.name != name), known))
+    wanted = [c for c in CHECKS if c.needs == name and "16 frames" in c.name]
+    (found,) = run(f"i3d={file}", "cpu", checks=wanted)
+    assert found.verdict == "FAILED" and found.got is not None and found.got > 0
+
+
+def test_hints_repeat_what_was_given(tmp_path: Path) -> None:
+    given = str(tmp_path / "a folder")
+    (tmp_path / "a folder").mkdir()
+    again = f"synvid-eval selfcheck --weights '{given}'"
+    assert one(lambda _: 2.0, given, data="a-folder").note == f"needs a-folder: {again} --data DIR"
+    (tmp_path / "data").mkdir()
+    at = tmp_path / "data"
+    found = one(lambda _: 2.0, given, at=at, data="data", heavy=True, cost="an hour")
+    assert found.note == f"an hour: {again} --data {at} --all"
 
 
 def test_a_network_of_other_weights_does_not_pass_for_pytorch_fids(monkeypatch: pytest.MonkeyPatch) -> None:

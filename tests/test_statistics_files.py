@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from synvid_eval import compare, knobs
-from synvid_eval.errors import DataError, UsageError
+from synvid_eval.errors import DataError, UsageError, WeightsError
 from synvid_eval.features.inception import Inception
 from synvid_eval.features.network import Networks
 from synvid_eval.states import Fold, Moments, Side
@@ -20,6 +21,7 @@ from synvid_eval.statistics_files import is_statistics, read_statistics, write_s
 from synvid_eval.video.sampling import Sampler
 
 
+@functools.cache
 def gaussian(seed: int, rows: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows [n, 2048] of which few directions vary, their mean and covariance (ddof 1)."""
     rng = np.random.default_rng(seed)
@@ -189,3 +191,14 @@ def test_what_would_mean_nothing_is_refused(
     a, b = saved(tmp_path / "a.npz", 1), saved(tmp_path / "b.npz", 2)
     with pytest.raises(UsageError, match=f"{what} means nothing"):
         compare(a, b, metrics=["fid"], settings=settings, networks=Networks(**networks))
+
+
+def test_beside_a_file_of_mu_and_sigma_only_fid_is_asked_for(tmp_path: Path) -> None:
+    from tests.clips import write_set
+
+    write_set(tmp_path / "set", 3)
+    with pytest.raises(WeightsError, match="inception"):
+        compare(tmp_path / "set", saved(tmp_path / "real.npz", 1))
+    np.savez(tmp_path / "bad.npz", mu=np.zeros(64), sigma=np.zeros((64, 64)))
+    with pytest.raises(DataError, match="wanted"):  # no network would run
+        compare(tmp_path / "bad.npz", tmp_path / "real.npz", metrics=["fid"])

@@ -9,9 +9,21 @@ from typing import Any
 import pytest
 
 from synvid_eval.score import Comparison, Score, SetFacts
-from synvid_eval.verdict import RANDOM, absolute, by_command, headline, verdicts, weights_command
+from synvid_eval.verdict import (
+    RANDOM,
+    absolute,
+    answer,
+    by_command,
+    headline,
+    interval_reason,
+    verdicts,
+    weights_command,
+)
 
 N = {"candidate": 100, "reference": 100}
+GROUPS = "they fill 9 of the 20 groups it is made from, and 10 are needed"
+FEW = f"{{}} has 12 clips, too few for an interval: {GROUPS}."
+SOURCES = "ucf101 has clips from 8 sources, and an interval needs 10"
 
 
 def comparison(*scores: Score) -> Comparison:
@@ -41,6 +53,13 @@ def match(name: str, value: float, reference: float, low: float = math.nan, high
         detail["difference_interval"] = [low, high]
     own = None if math.isnan(low) else (reference + low, reference + high)
     return Score(name, "motion", value, "", "match", N, "motion|1", interval=own, detail=detail)
+
+
+def blind(name: str, value: float) -> Score:
+    """A property whose own interval is known and that of its difference is not."""
+    why = f"No floor: x. The difference has no interval: {SOURCES}."
+    detail = {"reference": 0.5, "difference_interval": None, "notes": why}
+    return dataclasses.replace(match(name, value, 0.5), interval=(value - 0.01, value + 0.01), detail=detail)
 
 
 def rank(name: str, value: float, half: float, clips: int = 100) -> Score:
@@ -114,7 +133,37 @@ CASES: list[tuple[str, list[Score], str | None, bool, str]] = [
         ],
         None,
         False,
-        "not separable: no interval: a has 60 clips (and 1 more like it); ucf101 has 9",
+        "not separable: no interval: a and b have 60 to 61 clips; ucf101 has 9",
+    ),
+    (
+        "sets of one reason",
+        [distance(s, i + 3, interval_reason=f"{FEW.format(s)} {SOURCES}.") for i, s in enumerate("edcba")],
+        None,
+        False,
+        "not separable: no interval: e, d, c and 2 more have 12 clips each, too few for an interval: "
+        f"{GROUPS}; {SOURCES}",
+    ),
+    (
+        "sets of one reason with other numbers",
+        [
+            distance("a", 3, interval_reason=FEW.format("a")),
+            distance("b", 4, interval_reason=FEW.format("b").replace("12", "9").replace("9 of", "8 of")),
+            distance("c", 4, interval_reason="With one group of the clips of c left out: It needs 20."),
+            distance("d", 4, interval_reason="With one group of the clips of d left out: It needs 20."),
+        ],
+        None,
+        False,
+        "not separable: no interval: a and b have 9 to 12 clips, too few for an interval: "
+        f"{GROUPS.replace('9', '8 to 9')}; With one group of the clips of c left out: It needs 20 "
+        "(and 1 more like it)",
+    ),
+    (
+        "long names",
+        [distance(s * 3000, 3, interval_reason=FEW.format(s * 3000)) for s in ("a", "b. B")],
+        None,
+        False,
+        f"not separable: no interval: {'a' * 31}…{'a' * 32} and {('b. B' * 11)[:31]}…{'b. B' * 8} "
+        f"have 12 clips each, too few for an interval: {GROUPS}",
     ),
     (
         "a reason that names its set",
@@ -209,6 +258,13 @@ CASES: list[tuple[str, list[Score], str | None, bool, str]] = [
         "not separable: no interval",
     ),
     (
+        "match without interval of the difference",
+        [blind("a", 0.4), blind("b", 0.9)],
+        None,
+        False,
+        f"not separable: no interval of the difference: {SOURCES}",
+    ),
+    (
         "match without reference",
         [match("a", 0.4, math.nan), match("b", 0.9, math.nan)],
         None,
@@ -220,7 +276,7 @@ CASES: list[tuple[str, list[Score], str | None, bool, str]] = [
         [match("a", 0.27, 0.47, -0.28, -0.12)],
         None,
         False,
-        "a 0.27 [0.19, 0.35]; ucf101 itself 0.47; difference -0.20 [-0.28, -0.12]",
+        "a 0.27 [0.19, 0.35]; ucf101 itself 0.47; difference −0.20 [−0.28, −0.12]",
     ),
     (
         "richness",
@@ -278,6 +334,51 @@ def test_a_reference_that_is_not_sure_makes_nothing_nearest() -> None:
     assert found.nearest is None and not found.separable and found.closest == "a"
 
 
+def test_why_none_is_nearest_is_said_where_all_metrics_share_it() -> None:
+    scores = [blind("a", 0.4), blind("b", 0.9)]
+    scores += [distance(s, 3, interval_reason=f"{FEW.format(s)} {SOURCES}.") for s in "ab"]
+    assert answer(comparison(*scores)) == (
+        f"Nearest to ucf101: none for sure (no interval: {SOURCES}). By value alone: a in motion. "
+        "The nearest values tie: color."
+    )
+    assert headline(comparison(*scores)) == (
+        "Not separable: motion (closest in value: a); color (the nearest values tie)."
+    )
+    overlap = [distance("a", 3.1, 2.8, 3.4), distance("b", 3.5, 3.3, 3.7)]
+    assert answer(comparison(*overlap)).startswith(
+        "Nearest to ucf101: none for sure (the intervals overlap)."
+    )
+    assert answer(comparison(*overlap, *scores[:2])).startswith("Nearest to ucf101: none for sure. ")
+
+
+def test_hostile_reasons_and_names_never_break_a_verdict() -> None:
+    odd = [
+        "has # x",
+        "has 1 x",
+        "has 1.5.2 x",
+        "is",
+        ". . ",
+        "\0" + "0\0 has 3",
+        "has 9" * 999,
+        "a has a has 3.",
+    ]
+    for name in ("a", "\0", ". ", "a has 1", "#", "(", "\\1", "x" * 999):
+        scores = [distance(name + "b" * i, 3, interval_reason=f"{name} {why}") for i, why in enumerate(odd)]
+        assert verdicts(comparison(*scores))[0].sentence.isprintable()
+        assert len(answer(comparison(*scores))) < 3000
+
+
+def test_an_older_file_says_why_there_is_no_interval_of_the_difference() -> None:
+    score = blind("a", 0.4)
+    score.detail["notes"] = "No difference_interval: ucf101 has clips from 8 sources and so on."
+    assert interval_reason(score) == (
+        "no interval of the difference: ucf101 has clips from 8 sources and so on"
+    )
+    for odd in (None, 3, ["x"], ""):
+        score.detail["notes"] = odd
+        assert interval_reason(score) == "no interval of the difference"
+
+
 def test_headline() -> None:
     text = headline(
         comparison(
@@ -317,17 +418,17 @@ def test_unbiased_distances_are_ranked_by_the_interval_around_their_value() -> N
 
     (found,) = verdicts(comparison(kid("a", -0.002, 0.003), kid("b", 0.15, 0.04)))
     assert found.nearest == "a"
-    assert found.sentence == ("a is nearest to ucf101 (-0.002 [-0.005, 0.001]; next b 0.15 [0.11, 0.19])")
+    assert found.sentence == ("a is nearest to ucf101 (−0.002 [−0.005, 0.001]; next b 0.15 [0.11, 0.19])")
     (found,) = verdicts(comparison(kid("a", 0.12, 0.03), kid("b", 0.15, 0.04)))
     assert (found.nearest, found.closest) == (None, "a")
     (found,) = verdicts(comparison(kid("a", 0.15, 0.04)))
-    assert found.sentence == "a lies 0.15 [0.11, 0.19] from ucf101; between two halves of ucf101: -0.00360"
+    assert found.sentence == "a lies 0.15 [0.11, 0.19] from ucf101; between two halves of ucf101: −0.00360"
 
 
 def test_richness_without_an_interval_shows_what_differs() -> None:
     score = Score("a", "diversity", -13333.3, "nats", "higher", N, "d", detail={"reference": -13268.4})
     (found,) = verdicts(comparison(score))
-    assert found.sentence == "a -13333 nats"
+    assert found.sentence == "a −13333 nats"
 
 
 def test_commands_that_get_weights() -> None:

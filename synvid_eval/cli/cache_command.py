@@ -45,7 +45,7 @@ def _open(folder: str | None) -> Cache:
 @_folder
 @common.outputs("json")
 def info(folder: str | None, json: str | None) -> None:
-    """Where the cache lies, how many entries it holds, and their size.
+    """Where the cache lies, how many entries and pools of textures it holds, and their size.
 
     \b
     Example:
@@ -59,7 +59,8 @@ def info(folder: str | None, json: str | None) -> None:
         common.write_text(dump_json(facts), json)
     if json != "-":
         size = common.size_text(facts["bytes"])
-        click.echo(f"{facts['root']}: {facts['entries']:,} shards, {facts['indices']} indices, {size}")
+        pools = f", {facts['pools']} pools of textures" if facts["pools"] else ""
+        click.echo(f"{facts['root']}: {facts['entries']:,} shards, {facts['indices']} indices{pools}, {size}")
 
 
 @command.command(name="prune")
@@ -108,7 +109,8 @@ def prune(
     if json != "-":
         verb = "would be removed" if dry_run else "removed"
         removed = facts["removed"]
-        parts = f", {removed['parts']} half-written files" if removed["parts"] else ""
+        parts = f", {removed['pools']} pools of textures" if removed["pools"] else ""
+        parts += f", {removed['parts']} half-written files" if removed["parts"] else ""
         click.echo(
             f"{facts['root']}: {removed['entries']:,} shards, {removed['indices']} indices{parts} {verb}, "
             f"{common.size_text(facts['freed'])} freed, {common.size_text(facts['left'])} left"

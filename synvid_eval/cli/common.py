@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 PLAIN_EVERY = 30.0
+MOST_INPUTS = 65536
 
 # Any text, which a shell completes as a path; what it names is checked where it is opened.
 PATH = click.Path(readable=False)
@@ -159,9 +160,11 @@ def take_networks(running: dict[str, Any]) -> Networks:
     """The options of `networked`, taken out of a command's others; UsageError for what cannot be."""
     from synvid_eval.features.network import Networks
 
+    if running["weights"] == "":
+        raise UsageError("--weights is empty.", "Give DIR, or inception=FILE,i3d=FILE.")
     size = running.pop("batch_size")
-    if size != "auto" and not (size.isascii() and size.isdigit() and 0 < int(size) <= 65536):
-        raise UsageError(f"--batch-size {size} is no number of inputs.", "Give auto, or 1 and more.")
+    if size != "auto" and not (size.isascii() and size.isdigit() and 0 < int(size) <= MOST_INPUTS):
+        raise UsageError(f"--batch-size {size} is not possible.", f"Give auto, or 1 to {MOST_INPUTS:,}.")
     return Networks(
         weights=running.pop("weights") or "",
         features=running.pop("features") or "",
@@ -216,6 +219,22 @@ listing = _stack(
 )
 
 
+picturing = _stack(
+    click.option(
+        "--images",
+        metavar="DIR|skimage",
+        shell_complete=names.folder,
+        help="Pictures for presets that show some: any folder of JPEG, PNG, WebP, or scikit-image's own.",
+    ),
+    click.option(
+        "--videos",
+        metavar="SET",
+        shell_complete=names.location,
+        help="Where presets that have a real part take it from.",
+    ),
+)
+
+
 def outputs(*kinds: str) -> Callable[[F], F]:
     """The options `--json F|-`, `--csv F`, `--html F` for the given kinds."""
     text = {
@@ -226,9 +245,9 @@ def outputs(*kinds: str) -> Callable[[F], F]:
     return _stack(*(click.option(f"--{k}", type=PATH, metavar=text[k][0], help=text[k][1]) for k in kinds))
 
 
-def check_outputs(**targets: str | None) -> None:
+def check_outputs(reads: Sequence[str] = (), **targets: str | None) -> None:
     """Refuses, before any long work, what cannot be written: two outputs on stdout, a folder that does not
-    exist.
+    exist, what the command reads (`reads`: files, or sets as on the command line) or a file within it.
     """
     stdout = [k for k, v in targets.items() if v == "-"]
     if len(stdout) > 1:
@@ -250,6 +269,16 @@ def check_outputs(**targets: str | None) -> None:
         if real in seen:
             raise UsageError(f"--{seen[real]} and --{kind} name one file, {target}.", "Give each its own.")
         seen[real] = kind
+        for given in reads:
+            _, sign, after = given.partition("=")
+            source = os.path.realpath(after if sign and not os.path.lexists(given) else given)
+            inside = os.path.isdir(source) and os.path.lexists(target) and Path(real).is_relative_to(source)
+            if real == source or inside:
+                what = "lies in" if inside else "is"
+                raise UsageError(
+                    f"--{kind} {target} {what} {given}, which is read.",
+                    "Give another file: it would be lost.",
+                )
 
 
 def write_text(text: str, target: str) -> None:
@@ -292,6 +321,7 @@ def build_options(
 ) -> Options:
     """Measurement options from the command line's; UsageError for what cannot be."""
     from synvid_eval.cache import Cache, default_root
+    from synvid_eval.generators.pool import keep_in
     from synvid_eval.measurement import Options, parse_share
 
     if workers != "auto" and not (workers.isascii() and workers.isdigit() and 0 < int(workers) <= 1024):
@@ -300,6 +330,7 @@ def build_options(
     if decode_timeout != decode_timeout:
         raise UsageError("--decode-timeout nan is no number of seconds.", "Give seconds, such as 60.")
     root = None if cache == "none" else Path(cache) if cache else default_root()
+    keep_in(root)
     return Options(
         seed=seed,
         workers=0 if workers == "auto" else int(workers),
@@ -460,6 +491,7 @@ class Terminal:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
+        self._end()
         if self._live is not None:
             self._live.stop()
 
@@ -478,8 +510,20 @@ class Terminal:
         per_second = f"{rate:.3g}" if rate < 100 else f"{rate:,.0f}"
         return f", {per_second} clips/s, about {time_text((self._total - self._done) / rate)} left"
 
+    def _end(self) -> None:
+        """The live line of a set that is done no longer tells rate and time left, but the time it took."""
+        if self._live is not None and self._task is not None:
+            took = f"done in {time_text(time.monotonic() - self._began)}"
+            if self._done < self._total:
+                took = "stopped"
+            elif self._total and self._cached == self._total:
+                took = "from the cache"
+            self._live.update(self._task, pace=took, reading="")
+        self._task = None
+
     def begin(self, name: str, clips: int) -> None:
         """A set of that many clips begins."""
+        self._end()
         self._name, self._total, self._done, self._cached = one_line(name), clips, 0, 0
         self._reading, self._began = "", time.monotonic()
         if self._live is not None:
@@ -491,9 +535,11 @@ class Terminal:
         self._cached += clips if cached else 0
         self._reading = one_line(reading)
         now = time.monotonic()
-        if self._live is not None:
+        if self._live is not None and self._task is not None:
             facts = {"pace": self._pace().removeprefix(", "), "reading": self._reading}
             self._live.update(self._task, completed=self._done, **facts)
+            if self._done >= self._total:
+                self._end()
         if self._done == self._total and self.verbose:
             self.say(
                 f"{self._name}: {self._total:,} clips in {now - self._began:.2f} s "

@@ -14,6 +14,7 @@ from synvid_eval.cli import common, names, table
 @click.argument("sets", nargs=-1, type=common.PATH, metavar="SET... REFERENCE", shell_complete=names.location)
 @common.measuring
 @common.listing
+@common.picturing
 @common.following
 @common.outputs("json", "csv", "html")
 @click.option(
@@ -38,6 +39,8 @@ def command(
     split: str | None,
     root: str | None,
     follow_outside: bool,
+    images: str | None,
+    videos: str | None,
     json: str | None,
     csv: str | None,
     html: str | None,
@@ -70,12 +73,13 @@ def command(
         raise UsageError(
             f"compare wants one SET or more and then the REFERENCE; {seen}.", "compare synth/ ucf101/"
         )
-    common.check_outputs(json=json, csv=csv, html=html)
+    common.check_outputs(sets, json=json, csv=csv, html=html)
     networks = common.take_networks(running)
     with common.Terminal(quiet, verbose) as progress:
         options = common.build_options(progress=progress, verbose=verbose, **running)
         opening: dict[str, Any] = {"clips": clips, "layout": layout, "fps": fps}
         opening |= {"split": split, "root": root, "follow_outside": follow_outside}
+        opening |= {"images": images, "videos": videos}
         opening |= {"metrics": common.name_list(metrics), "settings": settings, "frames": frames}
         opening |= {"protocol": protocol, "networks": networks}
         if dry_run:

@@ -67,9 +67,9 @@ REFERENCE_LESSON = (
 CLIPS = 64
 # Below this share of the larger value a change is called small; a way of speaking, no test.
 _SMALL = 0.1
-_MOVED = ("moved (intervals lie apart)", "moved by value alone")
+_MOVED = ("moved (the two sets' intervals lie apart)", "moved by value alone")
 _LITTLE = "moved little by value alone"
-_OVERLAP = "cannot be told from chance (intervals overlap)"
+_OVERLAP = "cannot be told from chance (the two sets' intervals overlap)"
 _UNKNOWN = "not measured"
 
 
@@ -213,6 +213,8 @@ def story(comparison: Comparison) -> list[str]:
         out += [f"    {kind}: {'; '.join(found[kind])}" for kind in order if kind in found]
     if kinds & {_MOVED[1], _LITTLE}:
         out.append("  by value alone: without an interval, how much of it is chance is not known")
+    if any(", nearer" in line or ", farther" in line for line in out):
+        out.append("  nearer and farther are by value alone: how sure that is, the verdict says")
     out.append(
         f"  {REFERENCE_NAME} holds no real clips: it shows how the tool works and chooses no generator"
     )

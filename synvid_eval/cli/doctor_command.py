@@ -40,7 +40,9 @@ CODECS = ("h264", "hevc", "mpeg4", "vp9", "av1", "ffv1", "gif")
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at. state: "ok", "warning", or "missing" (the main job needs it)."""
+    """One thing that was looked at. state: "ok", "warning", "missing" (the main job needs it) or "wrong" (not
+    what it should be: what needs it is an error).
+    """
 
     name: str
     state: str
@@ -55,14 +57,14 @@ def command(folder: str | None, json: str | None) -> None:
     """Check this installation: versions, codecs, devices, threads, cache, weights; and say how to mend what
     is missing.
 
-    Exit code 5 where the main job lacks a package, else 0.
+    Exit code 5 where the main job lacks a package, 4 where weights are not what they should be, else 0.
 
     \b
     Examples:
       synvid-eval doctor
       synvid-eval doctor --json -
     """
-    from synvid_eval.errors import MissingPackageError
+    from synvid_eval.errors import MissingPackageError, SynvidEvalError, WeightsError
 
     common.check_outputs(json=json)
     checks: list[Check] = []
@@ -70,25 +72,32 @@ def command(folder: str | None, json: str | None) -> None:
     for look in looks:
         checks += look()
     missing = [c for c in checks if c.state == "missing"]
+    wrong = [c for c in checks if c.state == "wrong"]
     warnings = sum(c.state == "warning" for c in checks)
     if json:
         import json as writer
 
-        document = {"schema": SCHEMA, "ok": not missing, "checks": [asdict(c) for c in checks]}
+        document = {"schema": SCHEMA, "ok": not (missing or wrong), "checks": [asdict(c) for c in checks]}
         common.write_text(writer.dumps(document, indent=1) + "\n", json)
     if json != "-":
         width = max(len(c.name) for c in checks)
-        marks = {"ok": "ok", "warning": "warn", "missing": "MISSING"}
+        marks = {"ok": "ok", "warning": "warn", "missing": "MISSING", "wrong": "WRONG"}
         for check in checks:
             click.echo(f"{marks[check.state]:<8}{check.name:<{width}}  {check.found}")
             if check.cure:
                 click.echo(f"{'':<8}{'':<{width}}  → {check.cure}")
-        if not missing:
+        if not missing and not wrong:
             said = "Everything that the main job needs is here" if not warnings else "The main job can run"
             click.echo(f"\n{said}." + (f" {warnings} to look at." if warnings else ""))
-    if missing:
-        names = ", ".join(c.name for c in missing)
-        error = MissingPackageError(f"The main job lacks {names}.", "; ".join(c.cure for c in missing))
+    if missing or wrong:
+        names = ", ".join(c.name for c in missing or wrong)
+        cures = "; ".join(c.cure for c in missing or wrong)
+        error: SynvidEvalError = MissingPackageError(f"The main job lacks {names}.", cures)
+        if not missing:
+            error = WeightsError(
+                f"Not what they should be: {names}. Metrics that need them have no value; the others run.",
+                cures,
+            )
         if json == "-":  # stdout holds the one document already
             click.echo(f"synvid-eval: {error}", err=True)
             raise SystemExit(error.code)
@@ -252,7 +261,7 @@ def _cache(folder: str | None) -> list[Check]:
 def _weights() -> list[Check]:
     """Which known files are there and what their hash says, which are missing, which are wrong."""
     from synvid_eval.errors import SynvidEvalError, WeightsError
-    from synvid_eval.networks.weights import FILES, MissingWeights, folder_of, locate
+    from synvid_eval.networks.weights import FILES, MissingWeights, fetch_command, folder_of, locate
 
     there, missing, wrong = [], [], []
     try:
@@ -263,7 +272,7 @@ def _weights() -> list[Check]:
             except MissingWeights:
                 missing.append(one.name)
             except WeightsError as error:
-                wrong.append(Check(f"weights {one.name}", "warning", error.message, error.hint))
+                wrong.append(Check(f"weights {one.name}", "wrong", error.message, error.hint))
             else:
                 if found.name == one.name:
                     there.append(f"{one.name} ({found.file})")
@@ -271,7 +280,7 @@ def _weights() -> list[Check]:
                     text = f"{one.name}: in its place {found.file}"
                     there.append(text if found.name else f"{text}, of unknown hash")
     except SynvidEvalError as error:  # $SYNVID_EVAL_WEIGHTS cannot be read
-        return [Check("weights", "warning", error.message, error.hint)]
+        return [Check("weights", "wrong", error.message, error.hint)]
     parts = [f"verified: {', '.join(there)}"] if there else []
     if missing:
         parts.append(f"not in {folder}: {', '.join(missing)}")
@@ -279,6 +288,6 @@ def _weights() -> list[Check]:
     if missing:
         whose = {n for one in FILES if one.name in missing for n in _METRICS[one.name]}
         names = [n for n in dict.fromkeys(m for ms in _METRICS.values() for m in ms) if n in whose]
-        cure = f"if you want {', '.join(names)}: synvid-eval weights fetch {' '.join(missing)}"
-    first = Check("weights", "ok", "; ".join(parts) or "none of the known files is what it should be", cure)
-    return [first, *wrong]
+        cure = f"if you want {', '.join(names)}: {fetch_command(missing)}"
+    first = [Check("weights", "ok", "; ".join(parts), cure)] if parts else []
+    return [*first, *wrong]

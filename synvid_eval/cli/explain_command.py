@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import textwrap
 from typing import TYPE_CHECKING
 
 import click
 
 from synvid_eval.cli import common, names
+from synvid_eval.cli.wrapping import filled
 
 if TYPE_CHECKING:
     from synvid_eval.explanation import Constant, Explanation
@@ -62,9 +62,7 @@ def _cost(text: str, width: int) -> str:
 
 
 def _fact(key: str, value: str, labels: int, width: int) -> str:
-    return textwrap.fill(
-        " ".join(value.split()), width, initial_indent=f"{key:<{labels}}", subsequent_indent=" " * labels
-    )
+    return filled(" ".join(value.split()), width, f"{key:<{labels}}", " " * labels)
 
 
 def _wrapped(text: str, width: int) -> str:
@@ -76,15 +74,11 @@ def _wrapped(text: str, width: int) -> str:
             out.append(paragraph)
         elif lines[0].startswith("- "):
             items = "\n".join(lines).split("\n- ")
-            filled = [
-                textwrap.fill(
-                    " ".join(i.removeprefix("- ").split()), width, initial_indent="- ", subsequent_indent="  "
-                )
-                for i in items
-            ]
-            out.append("\n".join(filled))
+            out.append(
+                "\n".join(filled(" ".join(i.removeprefix("- ").split()), width, "- ", "  ") for i in items)
+            )
         else:
-            out.append(textwrap.fill(" ".join(lines), width))
+            out.append(filled(" ".join(lines), width))
     return "\n\n".join(out)
 
 
@@ -97,5 +91,5 @@ def _table(constants: list[Constant], width: int) -> str:
             lines.append(f"  {one.of}")
         unit = f" {one.unit}" if one.unit else ""
         lines.append(f"    {one.name} = {one.default}{unit}   [{one.allowed}]")
-        lines.append(textwrap.fill(one.meaning, width, initial_indent=" " * 8, subsequent_indent=" " * 8))
+        lines.append(filled(one.meaning, width, " " * 8, " " * 8))
     return "\n".join(line for line in lines if line.strip())

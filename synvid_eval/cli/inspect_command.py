@@ -23,6 +23,7 @@ WIDEST = 40
 @common.looking
 @common.networked
 @common.listing
+@common.picturing
 @common.following
 @click.option(
     "--no-cost", is_flag=True, help="Leave out the estimate of time and memory (it tries a few clips)."
@@ -40,6 +41,8 @@ def command(
     split: str | None,
     root: str | None,
     follow_outside: bool,
+    images: str | None,
+    videos: str | None,
     protocol: str,
     dry_run: bool,
     no_cost: bool,
@@ -68,11 +71,11 @@ def command(
     from synvid_eval.measurement import Measurement, parse_share
     from synvid_eval.score import dump_json
 
-    common.check_outputs(json=json)
+    common.check_outputs([set_], json=json)
     networks = common.take_networks(running)
     with common.Terminal(quiet, verbose) as progress:
         options = common.build_options(cache="none", progress=progress, verbose=verbose, **running)
-        made, (videos,) = prepare(
+        made, (opened,) = prepare(
             [set_],
             metrics=common.name_list(metrics),
             settings=settings,
@@ -85,18 +88,20 @@ def command(
             split=split,
             root=root,
             follow_outside=follow_outside,
+            images=images,
+            videos=videos,
             seed=options.seed,
             decode_timeout=options.decode_timeout,
         )
         options = replace(options, sampler=made.sampler)
         if dry_run:
             writes = [json] if json and json != "-" else []
-            common.rehearsed_look(made, videos, options, writes, json, not no_cost)
+            common.rehearsed_look(made, opened, options, writes, json, not no_cost)
             return
-        if isinstance(videos, Measurement):
+        if isinstance(opened, Measurement):
             raise common.measured_already(set_)
-        allowed = parse_share(options.max_skipped)(videos.found)
-        seen = inspect(videos, made.features, options, cost=not no_cost)
+        allowed = parse_share(options.max_skipped)(opened.found)
+        seen = inspect(opened, made.features, options, cost=not no_cost)
     if json:
         common.write_text(dump_json(seen.to_dict()), json)
     if json != "-":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from synvid_eval.cli import common
@@ -33,8 +35,13 @@ def command(what: str, json: str | None) -> None:
     if json:
         common.write_text(dump_json({what: rows}), json)
     if json != "-":
-        for line in _table(rows):
+        for line in _table(_shown_presets(rows) if what == "presets" else rows):
             click.echo(line)
+        if what == "presets":
+            click.echo(
+                "ucf101: published accuracy [%] after fine-tuning on UCF101. needs: what is to be given, "
+                "--images DIR|skimage or --videos SET."
+            )
 
 
 def _metrics() -> list[dict[str, str]]:
@@ -66,11 +73,44 @@ def _protocols() -> list[dict[str, str]]:
     return [{"name": p.name, "about": p.about} for p in PROTOCOLS.values()]
 
 
-def _presets() -> list[dict[str, str]]:
+def _presets() -> list[dict[str, Any]]:
+    from synvid_eval import published
     from synvid_eval.generators import presets
 
-    found = [presets.get(n) for n in presets.names()]
-    return [{"name": p.name, "generator": p.generator, "extends": p.extends, "about": p.note} for p in found]
+    rows = []
+    for name in presets.names():
+        found, known = presets.get(name), published.of(name)
+        rows.append(
+            {
+                "name": name,
+                "generator": found.generator,
+                "extends": found.extends,
+                "difference": found.difference,
+                "knobs": dict(found.own),
+                "family": found.family,
+                "accuracy": None if known is None else known.accuracy,
+                "source": "" if known is None else f"{known.source}: {known.benchmark}, {known.protocol}",
+                "needs": list(found.needs),
+                "same_as": found.same_as,
+                "about": found.note,
+            }
+        )
+    return rows
+
+
+def _shown_presets(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """The columns of the table: a root says what it is, any other preset how it differs."""
+    return [
+        {
+            "name": row["name"],
+            "extends": row["extends"] or "-",
+            "family": row["family"],
+            "ucf101": "-" if row["accuracy"] is None else f"{row['accuracy']:.1f}",
+            "needs": ",".join(row["needs"]) or "-",
+            "difference": row["difference"] or row["about"],
+        }
+        for row in rows
+    ]
 
 
 def _table(rows: list[dict[str, str]]) -> list[str]:

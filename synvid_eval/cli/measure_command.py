@@ -20,6 +20,7 @@ from synvid_eval.cli import common, names
 )
 @common.measuring
 @common.listing
+@common.picturing
 @common.following
 @common.talking
 def command(
@@ -35,6 +36,8 @@ def command(
     split: str | None,
     root: str | None,
     follow_outside: bool,
+    images: str | None,
+    videos: str | None,
     protocol: str,
     dry_run: bool,
     quiet: bool,
@@ -63,30 +66,31 @@ def command(
         raise UsageError(f"--out {out} does not end in .measured.", f"Give --out {out}.measured.")
     if statistics is not None and not statistics.endswith(".npz"):
         raise UsageError(f"--statistics {statistics} does not end in .npz.", "Give F.npz.")
-    common.check_outputs(out=out, statistics=statistics)
+    common.check_outputs([set_], out=out, statistics=statistics)
     networks = common.take_networks(running)
     with common.Terminal(quiet, verbose) as progress:
         options = common.build_options(progress=progress, verbose=verbose, **running)
         asked: dict[str, Any] = {"clips": clips, "layout": layout, "fps": fps}
         asked |= {"split": split, "root": root, "follow_outside": follow_outside}
+        asked |= {"images": images, "videos": videos}
         asked |= {"metrics": common.name_list(metrics), "settings": settings, "frames": frames}
         asked |= {"protocol": protocol, "networks": networks}
         if dry_run:
             writes = [out, statistics] if statistics else [out]
             common.rehearsed([set_], options, writes, None, **asked)
             return
-        made, (videos,) = prepare([set_], seed=options.seed, decode_timeout=options.decode_timeout, **asked)
+        made, (opened,) = prepare([set_], seed=options.seed, decode_timeout=options.decode_timeout, **asked)
         options = replace(options, sampler=made.sampler)
         fid = next((m for m in made.metrics if m.name == "fid"), None) if statistics else None
         if statistics and (fid is None or made.label(fid) != "fid"):
             raise UsageError(
                 "--statistics wants fid with real weights.", "Give --weights, or see: weights list."
             )
-        if isinstance(videos, Measurement):
+        if isinstance(opened, Measurement):
             raise UsageError(f"{set_} is measured already.", "Give the set that it was made of.")
-        progress.say(f"{videos.name}: {videos.layout}: {videos.said}")
+        progress.say(f"{opened.name}: {opened.layout}: {opened.said}")
         with Measurer(made.features, options) as measurer:
-            measured = measurer.measure(videos)
+            measured = measurer.measure(opened)
     measured = replace(measured, about={**measured.about, "protocol": made.protocol.name})
     if fid is not None:
         recipe = measured.recipe()

@@ -101,6 +101,25 @@ def schemas() -> list[str]:
     return list(SCHEMAS)
 
 
+def formats() -> list[str]:
+    """What `generate --format` takes."""
+    return [*_keys("FORMATS", "video", "encode.py"), "webdataset"]
+
+
+def textures() -> list[str]:
+    """Names of textures, sorted."""
+    found = {p.name for p in importlib.metadata.entry_points(group="synvid_eval.textures")}
+    try:
+        files = [f.name for f in _source("generators").iterdir() if f.name.endswith(".py")]
+    except OSError:
+        return sorted(found)
+    for file in files:
+        for node in _classes("generators", file).values():
+            if any(isinstance(base, ast.Name) and base.id == "Texture" for base in node.bases):
+                found.add(_constant(node, "name"))
+    return sorted(found - {""})
+
+
 def explained() -> list[str]:
     """What `explain` takes."""
     other = [*layouts()[1:], "measured", *schemes(), *protocols(), *presets(), "sampler"]

@@ -27,7 +27,7 @@ def command(file: str, html: str | None, dry_run: bool, quiet: bool, verbose: bo
 
     if html is None:
         raise UsageError("report has nothing to write.", "Give --html F.")
-    common.check_outputs(html=html)
+    common.check_outputs([file], html=html)
     try:
         text = Path(file).read_bytes().decode("utf-8", "replace")
     except OSError as error:

@@ -11,7 +11,7 @@ from synvid_eval.cli import names
 @click.argument("name", metavar="NAME", shell_complete=names.completed(names.schemas))
 def command(name: str) -> None:
     """Print the JSON Schema (draft 2020-12) of what a command writes: comparison, dry-run, doctor, error,
-    inspect or measured.
+    inspect, manifest (a line of it) or measured.
 
     \b
     Example:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from synvid_eval.cli import common, names
+from synvid_eval.cli.wrapping import filled
 from synvid_eval.errors import known_error, one_line
 
 if TYPE_CHECKING:
@@ -89,19 +90,21 @@ def command(
         checks = {"checks": [o.to_dict() for o in outcomes]}
         common.write_text(dump_json(document | checks), json)
     if json != "-":
-        click.echo("\n" + _summary(outcomes, place))
+        click.echo("\n" + _summary(outcomes, place, weights, data))
     if code:
         failed = [o for o in outcomes if o.verdict == "FAILED"]
-        error = known_error(code, f"Failed: {'; '.join(o.name for o in failed)}.", _cure(failed))
+        error = known_error(code, f"Failed: {'; '.join(o.name for o in failed)}.", _cure(failed, weights))
         if json == "-":  # stdout holds the one document already
             click.echo(f"synvid-eval: {error}", err=True)
             raise SystemExit(error.code)
         raise error
 
 
-def _cure(failed: Sequence[Outcome]) -> str:
+def _cure(failed: Sequence[Outcome], given: str | None) -> str:
     if files := list(dict.fromkeys(o.needs for o in failed if o.needs)):
-        return f"Are the weights the right ones? synvid-eval weights verify {' '.join(files)}"
+        where = ["--weights", given] if given else []
+        verify = shlex.join(["synvid-eval", "weights", "verify", *files, *where])
+        return f"Are the weights the right ones? {verify}"
     return "Please report it with the output of: synvid-eval selfcheck --json - and synvid-eval doctor"
 
 
@@ -119,18 +122,21 @@ def _text(one: Outcome, verbose: bool) -> str:
     if verbose or one.verdict == "FAILED":
         facts += [f"Shows: {one.proves}.", f"Source: {one.source}.", f"Tolerance: {one.because}."]
     blanks = " " * 9
-    lines = [textwrap.fill(f, WIDTH, initial_indent=blanks, subsequent_indent=blanks + "  ") for f in facts]
+    lines = [filled(f, WIDTH, blanks, blanks + "  ") for f in facts]
     return "\n".join([f"{one.verdict:<9}{one.name}", *lines])
 
 
-def _summary(outcomes: Sequence[Outcome], place: str) -> str:
+def _summary(outcomes: Sequence[Outcome], place: str, given: str | None, data: str | None) -> str:
+    from synvid_eval.networks.weights import fetch_command
+    from synvid_eval.selfcheck import command as again
+
     count = {v: sum(o.verdict == v for o in outcomes) for v in ("ok", "FAILED", "not run")}
     text = f"{count['ok']} ok, {count['FAILED']} FAILED, {count['not run']} not run, on {place}."
     lacking = {what: dict.fromkeys(o.needs for o in outcomes if o.lacks == what) for what in LACKS}
     if wanted := lacking["weights"]:
-        text += f"\nTo run those that need weights: synvid-eval weights fetch {' '.join(wanted)}"
+        text += f"\nTo run those that need weights: {fetch_command(list(wanted), given)}"
     if lacking["data"]:
-        text += "\nTo run those that need data: synvid-eval selfcheck --data DIR"
+        text += f"\nTo run those that need data: {again('--data', 'DIR', given=given)}"
     if lacking["time"]:
-        text += "\nTo run the long ones, too: synvid-eval selfcheck --all"
+        text += f"\nTo run the long ones, too: {again('--all', given=given, data=data)}"
     return text

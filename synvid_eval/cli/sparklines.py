@@ -17,12 +17,13 @@ from synvid_eval.rounding import finite, format_number
 from synvid_eval.score import Comparison, Score
 
 BLOCKS, PLAIN = "▁▂▃▄▅▆▇", "1234567"
-GAP, PLAIN_GAP = "·", "."
+GAP, PLAIN_GAP = "–", "."
 MANY = 12
 SHOWN_OF_MANY = 10
 WIDEST = 40
 # The scale reaches at least to a tenth more: what is equal but for noise must not fill the heights.
 LEAST_SCALE = math.log(1.1)
+FAR_OFF = 1.25
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ class Sparklines:
     """Rows of one length, ready to be printed.
 
     rows: (set, its row), the reference last; scale: factor in amplitude that the highest block stands for;
-    ends: lowest and highest frequency shown in cycles/pixel, where they are known; left_out: sets that are
-    not shown because others differ more; lacking: sets without a spectrum.
+    beyond: whether a set has more than that; ends: lowest and highest frequency shown in cycles/pixel, where
+    they are known; left_out: sets that are not shown because others differ more; lacking: sets without a
+    spectrum.
     """
 
     rows: list[tuple[str, str]]
     scale: float
+    beyond: bool
     ends: tuple[float, float] | None
     left_out: int
     lacking: list[str]
@@ -71,7 +74,11 @@ def sparklines(comparison: Comparison, columns: int, plain: bool = False) -> Spa
         kept = set(sorted(rows, key=lambda name: -_size(rows[name]))[:SHOWN_OF_MANY])
         left_out = len(rows) - len(kept)
         rows = {name: row for name, row in rows.items() if name in kept}
-    scale = max([LEAST_SCALE, *(abs(v) for row in rows.values() for v in row if v is not None)])
+    reach = sorted(max((abs(v) for v in row if v is not None), default=0.0) for row in rows.values())
+    # One set that lies far off must not make all others look alike: then the second farthest sets the scale.
+    off = len(reach) > 2 and reach[-1] > FAR_OFF * reach[-2]
+    scale = max(LEAST_SCALE, reach[-2 if off else -1])
+    beyond = reach[-1] > scale
     heights, gap = (PLAIN, PLAIN_GAP) if plain else (BLOCKS, GAP)
     drawn = [(name, "".join(_height(v, scale, heights, gap) for v in row)) for name, row in rows.items()]
     measured = [any(own[i] is not None for own in found.values() for i in group) for group in groups]
@@ -82,19 +89,20 @@ def sparklines(comparison: Comparison, columns: int, plain: bool = False) -> Spa
     if frequencies:
         low, high = frequencies[span[0]], frequencies[span[-1]]
         ends = None if low is None or high is None else (low, high)
-    return Sparklines(drawn, math.exp(min(scale, 700)), ends, left_out, lacking)
+    return Sparklines(drawn, math.exp(min(scale, 700)), beyond, ends, left_out, lacking)
 
 
 def legend(lines: Sparklines, plain: bool = False) -> list[str]:
     """What heights and places mean, a sentence a line."""
     heights, gap = (PLAIN, PLAIN_GAP) if plain else (BLOCKS, GAP)
     factor = format_number(lines.scale)
+    more, less = (" or more", " or less") if lines.beyond else ("", "")
     scale = (
-        f"{heights[-1]} = {factor} times the reference's · {heights[3]} = the same · "
-        f"{heights[0]} = 1/{factor} of it"
+        f"{heights[-1]} = {factor} times the reference's{more}, {heights[3]} = the same, "
+        f"{heights[0]} = 1/{factor} of it{less}"
     )
     if any(gap in row for _, row in lines.rows):
-        scale += f" · {gap} = not measured"
+        scale += f", {gap} = not measured"
     out = [scale]
     if lines.ends is not None:
         low, high = lines.ends

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import shutil
 import sys
 import textwrap
@@ -123,19 +122,21 @@ class _Row:
 def print_comparison(comparison: Comparison, story: Sequence[str] = ()) -> None:
     """Table, what is missing and why, spectra, `story`, and the verdict on stdout; styled on a terminal.
 
-    The value is the corrected one where there is one. Rows of random networks are dim and have a sign, that
+    The value is the corrected one where there is one; a metric's numbers have one number of decimals. Of many
+    sets the nearest of each metric are shown. Rows of random networks are dim and have a sign, that
     of a set that is nearest is bold; a metric without weights has one row for all sets. On a narrow terminal
     the column of clips is left out, then the metrics stand above their rows; long names lose their middle,
     and below the table stands what they are. Text is wrapped to a terminal's width; what is piped keeps its
-    lines, a sentence each. What the output's encoding lacks is spelled in ASCII.
+    lines, a sentence each, and names of up to 64 characters. What the output's encoding lacks is spelled in
+    ASCII.
     """
-    from synvid_eval.verdict import answer, grounds
+    from synvid_eval.verdict import answer, grounds, short_name
 
     screen = _Screen()
-    screen.say(f"Each set against {comparison.reference.name}")
+    screen.say(f"Each set against {short_name(comparison.reference.name)}")
     rows = _rows(comparison, screen)
     shown = _print_rows(rows, screen)
-    for line in [*_legend(comparison, rows), *_missing(comparison)]:
+    for line in [*_legend(comparison, rows), *_clips(comparison, screen), *_missing(comparison)]:
         screen.say(line)
     _print_spectra(comparison, screen, shown)
     if story:
@@ -155,7 +156,8 @@ def print_comparison(comparison: Comparison, story: Sequence[str] = ()) -> None:
 
 
 def _rows(comparison: Comparison, screen: _Screen) -> list[_Row]:
-    from synvid_eval.verdict import is_random, verdicts, weights_command
+    from synvid_eval.rounding import column_digit
+    from synvid_eval.verdict import in_order, is_random, verdicts, weights_command
 
     rows = []
     several = len(comparison.candidates) > 1
@@ -163,14 +165,22 @@ def _rows(comparison: Comparison, screen: _Screen) -> list[_Row]:
     for metric in comparison.metrics():
         scores = [s for s in comparison.scores if s.metric == metric]
         command, dry = weights_command(scores), is_random(metric)
+        left_out = 0
+        if len(scores) >= sparklines.MANY and not command:
+            left_out = len(scores) - sparklines.SHOWN_OF_MANY
+            scores = in_order(scores)[: sparklines.SHOWN_OF_MANY]
+        last = column_digit(scores)
         for i, score in enumerate(scores[:1] if command else scores):
-            cells = _cells(score, first=i == 0)
+            cells = _cells(score, last, first=i == 0)
             if command:
                 cells[1:] = ["all sets" if several else cells[1], _NEEDS, "", "", ""]
             style = "dim" if dry or command else None
             if several and score.candidate == nearest[metric]:
                 style = "bold"
-            rows.append(_Row([screen.spell(c) for c in cells], several and i == len(scores) - 1, style))
+            end = several and i == len(scores) - 1 and not left_out
+            rows.append(_Row([screen.spell(c) for c in cells], end, style))
+        if left_out:
+            rows.append(_Row(["", f"{left_out:,} more", "", "", "", ""], True, "dim"))
     return rows
 
 
@@ -180,6 +190,8 @@ def _print_rows(rows: list[_Row], screen: _Screen) -> dict[str, str]:
     from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
+
+    from synvid_eval.verdict import LONGEST_NAME
 
     headings = ["metric", "set", "value", screen.spell("95 % interval"), "reference", "clips"]
     if screen.width < _WITH_CLIPS:
@@ -194,8 +206,9 @@ def _print_rows(rows: list[_Row], screen: _Screen) -> dict[str, str]:
     stacked = screen.tty and room < min(longest, _NAME_LEAST)
     if stacked:
         room = screen.width - 6 - sum(_widest(rows, column) for column in (2, 3))
-    elif room < longest and not screen.tty:
-        screen.console.width, room = screen.width + longest - room, longest
+    elif not screen.tty:
+        wide = min(longest, LONGEST_NAME)
+        screen.console.width, room = screen.width + max(wide - room, 0), wide
     shown = shortened(names, max(room, _NAME_LEAST))
     if stacked:
         _print_stacked(whole, shown, screen)
@@ -208,10 +221,15 @@ def _print_rows(rows: list[_Row], screen: _Screen) -> dict[str, str]:
             texts = [row.cells[0], shown[row.cells[1]], *row.cells[2 : len(headings)]]
             table.add_row(*map(Text, texts), end_section=row.last, style=row.style)
         screen.draw(table)
+    _explain(shown, screen)
+    return shown
+
+
+def _explain(shown: dict[str, str], screen: _Screen, indent: str = "") -> None:
+    """What shortened names stand for."""
     for name, short in shown.items():
         if short != name:
-            screen.say(f"{short} is {name}")
-    return shown
+            screen.say(f"{indent}{short} is {name}")
 
 
 def _print_stacked(rows: Sequence[_Row], shown: dict[str, str], screen: _Screen) -> None:
@@ -246,12 +264,34 @@ def _legend(comparison: Comparison, rows: Sequence[_Row]) -> list[str]:
         words.append("interval: what other clips of the same kind might have given")
     if any(row.cells[4].startswith("floor") for row in rows):
         words.append("floor: the same distance between two halves of the reference")
+    if any(row.cells[1].endswith(" more") and not row.cells[2] for row in rows):
+        out.append(
+            f"of many sets the {sparklines.SHOWN_OF_MANY} nearest of each metric are shown (↑: the highest); "
+            "all of them: --html F, --json F or --csv F"
+        )
     out.append(" · ".join([*words, "more on a metric: synvid-eval explain NAME"]))
     if any(s.corrected is not None for s in comparison.scores):
         out.append("* corrected for the bias of few clips, as its interval is")
     if any(is_random(s.metric) for s in comparison.scores):
         out.append(f"{_RANDOM} {RANDOM}")
     return out
+
+
+def _clips(comparison: Comparison, screen: _Screen) -> list[str]:
+    """How many clips each side has, where the column that says it is left out."""
+    from synvid_eval.verdict import short_name
+
+    if screen.width >= _WITH_CLIPS:
+        return []
+    each: dict[int, list[str]] = {}
+    for side in comparison.candidates:
+        each.setdefault(side.clips, []).append(side.name)
+    counts = f"{min(each):,} to {max(each):,} a set" if each else ""
+    if len(each) == 1:
+        counts = f"{min(each):,} a set" if len(comparison.candidates) > 1 else f"{min(each):,}"
+    elif len(comparison.candidates) <= 4:
+        counts = ", ".join(f"{short_name(side.name)} {side.clips:,}" for side in comparison.candidates)
+    return [f"clips: {', '.join(filter(None, [counts, f'reference {comparison.reference.clips:,}']))}"]
 
 
 def _print_spectra(comparison: Comparison, screen: _Screen, shown: dict[str, str]) -> None:
@@ -273,6 +313,7 @@ def _print_spectra(comparison: Comparison, screen: _Screen, shown: dict[str, str
         screen.say(f"  {label}{' ' * (wide - cell_len(label))}  {drawn}")
     for line in sparklines.legend(lines, screen.plain):
         screen.say(f"  {line}")
+    _explain({name: short[name] for name in names if name in short and name not in shown}, screen, "  ")
 
 
 def _units_below(rows: Sequence[_Row]) -> list[_Row]:
@@ -333,87 +374,81 @@ def _middle_out(text: str, width: int) -> str:
     return f"{set_cell_size(text, front).rstrip()}…{back}"
 
 
-def _cells(score: Score, first: bool) -> list[str]:
+def _cells(score: Score, last: int | None, first: bool) -> list[str]:
+    """The cells of a row; last: the digit that the numbers of its metric end at, as a power of ten."""
     from synvid_eval.rounding import (
         arrow,
+        bounds_at,
         finite,
-        format_corrected,
-        format_interval,
+        format_at,
         format_number,
-        format_value,
-        shown_digit,
+        score_interval,
+        typographic,
     )
     from synvid_eval.verdict import is_random
 
     own, floor = finite(score.detail.get("reference")), finite(score.detail.get("floor"))
     beside = ""
     if own is not None:
-        beside = format_number(own, shown_digit(score))
+        beside = format_at(own, last)
     elif floor is not None:
         beside = f"floor {format_number(floor)}"
+    corrected = finite(score.corrected)
+    value = format_at(finite(score.value), last) if corrected is None else f"{format_at(corrected, last)}*"
     unit = f", {one_line(score.unit)}" if score.unit else ""
     sign = _RANDOM if is_random(score.metric) else ""
     return [
         f"{one_line(score.metric)}{sign} {arrow(score.better)}{unit}" if first else "",
         one_line(score.candidate),
-        format_value(score) if score.corrected is None else f"{format_corrected(score)}*",
-        "–" if score.interval is None else format_interval(score),
-        beside,
+        typographic(value),
+        typographic(bounds_at(score_interval(score), last)) or "–",
+        typographic(beside),
         f"{score.n['candidate']:,} / {score.n['reference']:,}",
     ]
 
 
 def _missing(comparison: Comparison) -> list[str]:
     """What is missing and why: a line a reason with the metrics it is of, one a set that has skips."""
-    from synvid_eval.verdict import by_command
+    from synvid_eval.verdict import (
+        by_command,
+        listed,
+        short_name,
+        why_no_difference,
+        why_no_interval,
+        why_no_value,
+    )
 
     lines = []
     without: set[str] = set()
     for command, metrics in by_command(comparison).items():
         lines.append(one_line(f"{', '.join(metrics)}: need{'s'[len(metrics) > 1 :]} weights: {command}"))
         without.update(metrics)
+    # sentence → its metrics; a metric's own name in it is a sign, or no two metrics had the same sentence
     no_value: dict[str, list[str]] = {}
     no_interval: dict[str, list[str]] = {}
+    no_difference: dict[str, list[str]] = {}
+    reference = comparison.reference.name
     for metric in comparison.metrics():
-        reasons: list[str] = []
-        sentences: dict[str, list[str]] = {}
-        for score in (s for s in comparison.scores if s.metric == metric and metric not in without):
-            if score.reason:
-                reasons.append(f"{score.candidate}: {score.reason}")
-            elif score.interval is None:
-                for kind, sentence in _sentences(score):
-                    sentences.setdefault(kind, []).append(sentence)
-        if reasons:
-            no_value.setdefault(_first(reasons), []).append(metric)
-        for found in sentences.values():
-            no_interval.setdefault(_first(found), []).append(metric)
-    for reason, metrics in no_value.items():
-        lines.append(one_line(f"{', '.join(metrics)}: no value: {reason}"))
-    for reason, metrics in no_interval.items():
-        who = metrics[0].partition("[")[0] if len(metrics) == 1 else "each"
-        lines.append(one_line(f"{', '.join(metrics)}: no interval: {reason.replace(_ITSELF, who)}"))
+        scores = [s for s in comparison.scores if s.metric == metric and metric not in without]
+        for why, names in why_no_value([s for s in scores if s.reason], reference).items():
+            no_value.setdefault(f"{listed(names)}: {why}", []).append(metric)
+        bare = [s for s in scores if not s.reason and s.interval is None]
+        for why in why_no_interval(bare, reference, _ITSELF):
+            no_interval.setdefault(why, []).append(metric)
+        for why in why_no_difference(scores, reference, _ITSELF):
+            no_difference.setdefault(why, []).append(metric)
+    kinds = (
+        ("no value", no_value),
+        ("no interval", no_interval),
+        ("no interval of the difference", no_difference),
+    )
+    for kind, found in kinds:
+        for why, metrics in found.items():
+            who = metrics[0].partition("[")[0] if len(metrics) == 1 else "each"
+            lines.append(one_line(f"{', '.join(metrics)}: {kind}: {why.replace(_ITSELF, who)}."))
     for side in [*comparison.candidates, comparison.reference]:
         if side.skipped:
             first = "; ".join(f"{s['id']}: {s['reason']}" for s in side.skipped[:3])
             more = f"; and {len(side.skipped) - 3} more" if len(side.skipped) > 3 else ""
-            lines.append(one_line(f"{side.name}: {len(side.skipped)} skipped: {first}{more}"))
+            lines.append(one_line(f"{short_name(side.name)}: {len(side.skipped)} skipped: {first}{more}"))
     return lines
-
-
-def _first(reasons: Sequence[str]) -> str:
-    distinct = list(dict.fromkeys(reasons))
-    return distinct[0] + (f" (and {len(distinct) - 1} more like it)" if len(distinct) > 1 else "")
-
-
-def _sentences(score: Score) -> list[tuple[str, str]]:
-    """Each sentence of why a score has no interval, as (its kind, itself).
-
-    The metric's own name is a sign in them, so that metrics with one reason are seen to have it; the kind is
-    the sentence without candidate and numbers.
-    """
-    name = re.escape(score.metric.partition("[")[0])
-    out = []
-    for sentence in re.split(r"(?<=\.) (?=\S)", (score.interval_reason or "").strip()):
-        general = re.sub(rf"(?<= and ){name}(?= needs at least )", _ITSELF, sentence)
-        out.append((re.sub(r"\d+", "#", general.removeprefix(f"{score.candidate} ")), general))
-    return [pair for pair in out if pair[1]]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from synvid_eval.cli import common
-from synvid_eval.errors import DataError, UsageError, WeightsError, one_line
+from synvid_eval.errors import DataError, SynvidEvalError, UsageError, WeightsError, one_line
 
 if TYPE_CHECKING:
     from synvid_eval.networks.weights import WeightsFile
@@ -50,9 +52,10 @@ def _chosen(names: tuple[str, ...]) -> list[WeightsFile]:
 
 def _facts(one: WeightsFile, given: str | None) -> dict[str, Any]:
     """What a known file is and whether it is there: state "present", "missing", "wrong", or "unknown": in its
-    place a file is named that is none of the known ones.
+    place a file is named that is none of the known ones. `bytes` and `hash` are the known file's,
+    `path_bytes` and `identity` those of the one that lies at `path`.
     """
-    from synvid_eval.networks.weights import MissingWeights, locate
+    from synvid_eval.networks.weights import MissingWeights, digest, locate
 
     facts: dict[str, Any] = {
         "name": one.name,
@@ -65,6 +68,7 @@ def _facts(one: WeightsFile, given: str | None) -> dict[str, Any]:
         "about": one.about,
         "state": "missing",
         "path": None,
+        "path_bytes": None,
         "identity": None,
         "reason": "",
     }
@@ -75,7 +79,8 @@ def _facts(one: WeightsFile, given: str | None) -> dict[str, Any]:
         return facts | {"state": state, "reason": error.message}
     if found.name not in (None, one.name):  # a file is named for the network, and it is another
         return facts | {"reason": f"{found.file} is used for {one.network}"}
-    there = {"path": str(found.file), "identity": found.identity}
+    size = digest(found.file).size
+    there = {"path": str(found.file), "path_bytes": size, "identity": found.identity}
     if found.name is None:
         reason = f"{found.file} is none of the known files; it is used where it is named"
         return facts | there | {"state": "unknown", "reason": reason}
@@ -87,14 +92,15 @@ def _facts(one: WeightsFile, given: str | None) -> dict[str, Any]:
 @common.outputs("json")
 def list_(given: str | None, json: str | None) -> None:
     """What weights are known: size, hash, whether they are here and where. State: present (verified),
-    missing, wrong (not what it should be, never used), unknown (named by you, and none of the known files).
+    missing, wrong (not what it should be, never used), unknown (named by you, and none of the known files:
+    size and hash are its own).
 
     \b
     Examples:
       synvid-eval weights list
       synvid-eval weights list --json -
     """
-    from synvid_eval.networks.weights import FILES, defaults, folder_of
+    from synvid_eval.networks.weights import FILES, defaults, fetch_command, folder_of
     from synvid_eval.score import dump_json
 
     common.check_outputs(json=json)
@@ -106,8 +112,12 @@ def list_(given: str | None, json: str | None) -> None:
         return
     table = [("name", "network", "size", "state", "where", "hash")]
     for one, row in zip(FILES, rows, strict=True):
-        size = common.size_text(one.size) if one.size else "50 MB"
-        kind, _, value = one.hash_text.rpartition(" ")
+        seen = row["path_bytes"] or one.size
+        size = common.size_text(seen) if seen else "50 MB"
+        hash_text = one.hash_text
+        if row["state"] == "unknown":
+            hash_text = row["identity"].replace(":", " ")
+        kind, _, value = hash_text.rpartition(" ")
         place = one_line(row["path"] or "-")
         table.append((one.name, one.network, size, row["state"], place, f"{kind} {value[:16]}…"))
     widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
@@ -118,8 +128,8 @@ def list_(given: str | None, json: str | None) -> None:
             click.echo(f"{row['name']}: {row['reason']}", err=True)
     if missing := [row["name"] for row in rows if row["state"] == "missing"]:
         usual = any(one.name in missing for one in defaults())
-        get = "synvid-eval weights fetch" + ("" if usual else f" {' '.join(missing)}")
-        click.echo(f"\nThey are kept in {one_line(folder)}. To get them: {get}")
+        get = fetch_command([] if usual else missing, given)
+        click.echo(f"\nThey are kept in {one_line(folder)}. To get them: {one_line(get)}")
 
 
 @command.command(name="fetch")
@@ -146,18 +156,35 @@ def fetch(names: tuple[str, ...], given: str | None, quiet: bool, verbose: bool)
     if given and parse(given).folder is None:
         raise UsageError(f"--weights {given} is no folder to fetch to.", "Give a folder.")
     folder = folder_of(given)
-    for one in chosen:
+    failures: list[SynvidEvalError] = []
+    for one in chosen:  # a file that cannot be had keeps none of the others away
         line = _Line(one.name, quiet)
         try:
             found = fetching.fetch(one, folder, progress=line.progress, say=line.say)
+        except WeightsError as error:
+            failures.append(error)
+            continue
         except OSError as error:  # the network's are told by fetch itself
-            raise DataError(
-                f"The weights {one.name} cannot be kept in {folder}: {error.strerror or error}.",
-                "Is it a folder, is there room, may you write there? Another one: --weights DIR.",
-            ) from None
+            said = f"The weights {one.name} cannot be kept in {folder}: {error.strerror or error}."
+            cure = "Is it a folder, is there room, may you write there? Another one: --weights DIR."
+            failures.append(DataError(said, cure))
+            continue
         finally:
             line.end()
         click.echo(str(found.file))
+    if failures:
+        raise _together(failures, folder)
+
+
+def _together(failures: Sequence[SynvidEvalError], folder: Path) -> SynvidEvalError:
+    """One error of all, with the exit code of the first that is of weights."""
+    cures = {e.hint for e in failures}
+    first = next((e for e in failures if isinstance(e, WeightsError)), failures[0])
+    by_hand = (
+        f"Is there a network, and is the proxy right (HTTPS_PROXY)? Or get them by other means and put them "
+        f"into {folder}: synvid-eval weights list --json - has addresses, sizes and hashes."
+    )
+    return type(first)(" ".join(e.message for e in failures), cures.pop() if len(cures) == 1 else by_hand)
 
 
 @command.command(name="verify")
@@ -172,18 +199,30 @@ def verify(names: tuple[str, ...], given: str | None) -> None:
       synvid-eval weights verify
       synvid-eval weights verify inception
     """
-    wrong = []
+    from synvid_eval.networks.weights import fetch_command
+
+    bad: dict[str, list[str]] = {"missing": [], "wrong": [], "unknown": []}
     for one in _chosen(names):
         facts = _facts(one, given)
         said = "  ".join(one_line(s) for s in (facts["identity"], facts["reason"]) if s)
         click.echo(f"{facts['state']:<8}  {one.name}  {said}")
-        if facts["state"] == "wrong" or (names and facts["state"] in ("missing", "unknown")):
-            wrong.append(one.name)
-    if wrong:
-        raise WeightsError(
-            f"Weights that are not what they should be: {', '.join(wrong)}.",
-            f"Run: synvid-eval weights fetch {' '.join(wrong)}",
-        )
+        if facts["state"] == "wrong" or (names and facts["state"] in bad):
+            bad[facts["state"]].append(one.name)
+    closing = {
+        "missing": "Not there: {}. Run: {}",
+        "wrong": "Not what they should be, never used: {}. Run (files that you name stay as they are): {}",
+        "unknown": "None of the known files, used as weights of your own where they are named: {}. For the "
+        "known ones leave those away and run: {}",
+    }
+    lines = [
+        closing[state].format(", ".join(found), fetch_command(found, given))
+        for state, found in bad.items()
+        if found
+    ]
+    if lines:
+        for line in lines[:-1]:
+            click.echo(f"synvid-eval: {one_line(line)}", err=True)
+        raise WeightsError(lines[-1])
 
 
 @command.command(name="path")
@@ -198,7 +237,7 @@ def path(name: str | None, given: str | None) -> None:
       synvid-eval weights path
       synvid-eval weights path inception
     """
-    from synvid_eval.networks.weights import folder_of, known, locate
+    from synvid_eval.networks.weights import fetch_command, folder_of, known, locate
 
     if name is None:
         click.echo(str(folder_of(given)))
@@ -207,8 +246,8 @@ def path(name: str | None, given: str | None) -> None:
         found = locate(one.network, given, one.name)
         if found.name not in (None, one.name):
             raise WeightsError(
-                f"{found.file}, which is named for {one.network}, are the weights {found.name}.",
-                f"To get {one.name}: synvid-eval weights fetch {one.name}",
+                f"{found.file}, which is named for {one.network}, holds the weights {found.name}.",
+                f"To get {one.name}: {fetch_command([one.name], given)}",
             )
         click.echo(str(found.file))
 

@@ -20,13 +20,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval import knobs, randomness
-from synvid_eval.errors import UsageError
+from synvid_eval.errors import UsageError, nearest
 
 Frame = NDArray[np.uint8]
 
@@ -46,6 +46,8 @@ class Generator(ABC):
     name: ClassVar[str]
     revision: ClassVar[int] = 1
     exact: ClassVar[bool]
+    truths: ClassVar[tuple[str, ...]] = ()
+    """The kinds of truth that `truth` can tell of a clip."""
 
     fps: float = knobs.knob(
         25.0,
@@ -94,6 +96,35 @@ class Generator(ABC):
         clips.
         """
         return None
+
+    def truth(
+        self, seed: int, preset: str, index: int, frames: Sequence[int], kinds: Sequence[str]
+    ) -> dict[str, NDArray[Any]]:
+        """What is exactly known of the chosen frames of clip `index`: kind → array (see `truths`).
+
+        Raises:
+            UsageError: a kind that this generator cannot tell; frames outside the clip.
+        """
+        self.check_truth(kinds)
+        return {}
+
+    def check_truth(self, kinds: Sequence[str]) -> None:
+        """UsageError unless every kind is in `truths`."""
+        for kind in kinds:
+            if kind not in self.truths:
+                raise UsageError(
+                    f"{self.name} knows no truth {kind!r}.",
+                    nearest(kind, self.truths) if self.truths else "It knows none of its clips.",
+                )
+
+    def identity(self, seed: int) -> dict[str, Any]:
+        """Everything that decides the pixels of clips at a seed beside the preset's name and the index, ready
+        for JSON: name, revision, knobs, and what is read from elsewhere (textures).
+
+        Raises:
+            DataError: what is read from elsewhere is missing or damaged.
+        """
+        return {"generator": self.name, "revision": self.revision, **knobs.recipe(self)}
 
     def check_frames(self, length: int, index: int, frames: Sequence[int]) -> None:
         """UsageError unless `index` ≥ 0 and every frame is in [0, length)."""

@@ -3,20 +3,27 @@
 A preset names a generator, or `extends` another preset and says only what differs. Knobs stand there as on
 the command line and are parsed and validated by the generator that declares them, when it is configured; so
 listing presets loads no generator.
+
+A preset file of one's own is such a document: one preset at its top level (`extends = "moving_shapes"`, named
+by `name` or by the file), or several, each a table.
 """
 
 from __future__ import annotations
 
 import functools
+import os
+import re
+import stat
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from synvid_eval import knobs
-from synvid_eval.errors import UsageError, nearest
+from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.generators import registry
 from synvid_eval.generators.base import Generator
 
@@ -25,17 +32,30 @@ DEFAULT_CLIPS = 100
 interval (contract §7: Fréchet distances from 100 clips) while a set is still measured in well under a
 minute."""
 
-_KEYS = ("generator", "extends", "note", "clips", "knobs")
+NEEDS = ("images", "videos")
+"""What a preset may need to be given."""
+
+MOST_BYTES = 1 << 20
+"""Larger preset files [bytes] are not read."""
+
+_TEXTS = ("generator", "extends", "note", "family", "difference", "same_as")
+_KEYS = (*_TEXTS, "clips", "needs", "knobs", "sources")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Preset:
     """A named configuration of a generator.
 
-    name: what addresses its draws. generator: the generator's name (the parent's where `extends` is given).
-    own: the knobs this preset sets itself, as text. knobs: those and all inherited ones. extends: the
+    name: what addresses its draws. generator: the generator's name (the parent's where only `extends` is
+    given). own: the knobs this preset sets itself, as text. knobs: those and all inherited ones. extends: the
     parent's name or "". note: what it is and where it comes from, for readers. clips: default n of a set of
-    it.
+    it. family: kind of set. difference: what is changed against the parent, in words. needs: what must be
+    given, of `NEEDS`. same_as: a preset that it cannot be told from, or "". sources: knob → where its value
+    comes from (of those not set, where the default comes from). setters: knob → the preset that sets it.
     """
 
     name: str
@@ -45,6 +65,12 @@ class Preset:
     extends: str
     note: str
     clips: int = DEFAULT_CLIPS
+    family: str = ""
+    difference: str = ""
+    needs: tuple[str, ...] = ()
+    same_as: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    setters: Mapping[str, str] = field(default_factory=dict)
 
     def configured(self, **overrides: str) -> Generator:
         """The generator with this preset's knobs, then `overrides` (knob=text, as on the command line).
@@ -54,12 +80,72 @@ class Preset:
             of range.
         """
         generator = registry.get(self.generator)()
-        unknown = [knob for knob in overrides if knob not in knobs.names(generator)]
-        if unknown:
-            raise UsageError(
-                f"{self.name} has no knob {unknown[0]!r}.", nearest(unknown[0], knobs.names(generator))
-            )
+        for knob in (*overrides, *self.knobs):
+            if knob not in knobs.names(generator):
+                raise UsageError(f"{self.name} has no knob {knob!r}.", nearest(knob, knobs.names(generator)))
         return knobs.replace(generator, {**self.knobs, **overrides})
+
+    def resolved(self, overrides: Mapping[str, str] = _NOTHING) -> list[Value]:
+        """Every knob of the configuration with its value and where that comes from, in declaration order.
+
+        Raises:
+            UsageError: see `configured`.
+        """
+        generator = self.configured(**overrides)
+        for knob in self.sources:
+            if knob not in knobs.names(generator):
+                hint = nearest(knob, knobs.names(generator))
+                raise UsageError(f"{self.name}: sources.{knob} is of no knob.", hint)
+        found = []
+        for declared in fields(generator):
+            name, meta = declared.name, declared.metadata
+            setter, source = self.setters.get(name, ""), self.sources.get(name, "")
+            if name in overrides:
+                setter, source = "you", "given"
+            elif not setter:
+                setter = "default"
+                source = source or default_source(meta.get("help", ""), meta.get("recipe", True))
+            allowed = (
+                f"{_number(meta.get('low'), '−∞')} to {_number(meta.get('high'), '∞')}"
+                if meta.get("choices") is None
+                else " | ".join(map(str, meta["choices"]))
+            )
+            if meta.get("choices") is None and meta.get("low") is None and meta.get("high") is None:
+                allowed = "true | false" if isinstance(declared.default, bool) else "text"
+            value = getattr(generator, name)
+            unit, about = meta.get("unit", ""), meta.get("help", "")
+            found.append(Value(name, value, unit, source, setter, allowed, about))
+        return found
+
+
+@dataclass(frozen=True)
+class Value:
+    """A knob of a configuration. value: as the generator has it. source: where the value comes from (paper,
+    released code, our choice). setter: the preset that sets it, "default" or "you". allowed: range or
+    choices. about: what it means.
+    """
+
+    knob: str
+    value: Any
+    unit: str
+    source: str
+    setter: str
+    allowed: str
+    about: str
+
+
+def default_source(about: str, recipe: bool = True) -> str:
+    """Where a knob's default comes from, read from its declared meaning: paper, released code or our choice
+    (yours, where it only says where things lie).
+    """
+    if not recipe:
+        return "yours"
+    found = [word for word in ("paper", "released code") if re.search(rf"\b{word}\b", about)]
+    return found[-1] if found else "our choice"
+
+
+def _number(value: float | None, missing: str) -> str:
+    return missing if value is None else f"{value:,g}"
 
 
 def names() -> list[str]:
@@ -74,30 +160,99 @@ def get(name: str) -> Preset:
     return _shipped()[name]
 
 
-def read(text: str, where: str, known: Mapping[str, Preset] = MappingProxyType({})) -> dict[str, Preset]:
+def find(text: str) -> Preset:
+    """The preset that a text names: `NAME`, `FILE.toml`, or `FILE.toml#NAME` where a file has several.
+
+    Raises:
+        UsageError: no such preset, or see `read`. DataError: a file that is missing or cannot be read.
+    """
+    file, _, name = text.rpartition("#") if re.search(r"\.toml#[^/]*$", text) else (text, "", "")
+    if not file.endswith(".toml") or text in _shipped():
+        if os.sep in text:
+            raise UsageError(f"{text[:200]!r} is no preset.", "A preset file ends in .toml.")
+        return get(text)
+    found = read_file(Path(file).expanduser())
+    if name:
+        if name not in found:
+            raise UsageError(f"{file} has no preset {name!r}.", nearest(name, found))
+        return found[name]
+    if len(found) != 1:
+        seen = f"{len(found)} presets" if found else "no preset"
+        raise UsageError(
+            f"{file} holds {seen}.",
+            f"Say which: {file}#{next(iter(found))}." if found else 'Such as: extends = "moving_shapes".',
+        )
+    return next(iter(found.values()))
+
+
+def read_file(path: Path) -> dict[str, Preset]:
+    """The presets of a file of one's own, which may extend those that ship (see `read`).
+
+    Raises:
+        DataError: the file is missing or no regular file, too large, or cannot be read. UsageError: see
+        `read`.
+    """
+    try:
+        if not path.exists():
+            raise DataError(f"The preset file {path} does not exist.", "Check the path.")
+        if not stat.S_ISREG(path.stat().st_mode):  # a FIFO would be waited for
+            raise DataError(f"{path} is no file.", "A preset file is a text file in TOML.")
+        with open(path, "rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"The preset file {path} cannot be read: {reason}.", "Check the path.") from None
+    if len(data) > MOST_BYTES:
+        raise DataError(f"{path} is larger than {MOST_BYTES:,} bytes: no preset file.", "Check the path.")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is no UTF-8 text.", "A preset file is a text file in TOML.") from None
+    return read(text, path.name, _shipped(), stem=path.stem)
+
+
+def read(
+    text: str, where: str, known: Mapping[str, Preset] = MappingProxyType({}), stem: str = ""
+) -> dict[str, Preset]:
     """The presets that a TOML document defines, in its order.
 
     Args:
-        text: the document. where: its name, for messages. known: presets that `extends` may also name.
+        text: the document. where: its name, for messages. known: presets that `extends` may also name; one
+        that the document names the same extends that one. stem: what a preset at the top level is called
+        where it has no `name`.
 
     Raises:
-        UsageError: no TOML, a key or type that means nothing, an unknown parent, parents in a circle.
+        UsageError: no TOML, a key or type that means nothing, a name that cannot be one, an unknown parent,
+        parents in a circle.
     """
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{where} is no TOML: {error}") from None
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise UsageError(f"{where} is no TOML: {reason[:200]}") from None
+    if any(isinstance(tables.get(key), str) for key in ("extends", "generator")):
+        tables = {str(tables.pop("name", stem)): tables}
+    for name in tables:
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"{where}: {name[:100]!r} cannot be a preset's name.",
+                "Up to 100 of the letters a–z, A–Z, digits, _ . -; a file's own is used unless it says name.",
+            )
     found: dict[str, Preset] = {}
 
     def resolve(name: str, path: tuple[str, ...]) -> Preset:
         if name in path:
+            if name in known and path[-1] == name:
+                return known[name]
             raise UsageError(f"{where}: presets extend each other in a circle: {' → '.join((*path, name))}.")
         if name not in found:
             if name not in tables:
                 if name in known:
                     return known[name]
                 hint = nearest(name, {*tables, *known})
-                raise UsageError(f"{where}: {path[-1]} extends {name!r}, which does not exist.", hint)
+                raise UsageError(f"{where}: {path[-1]} extends {name[:100]!r}, which does not exist.", hint)
+            if len(path) > 100:
+                raise UsageError(f"{where}: more than 100 presets extend each other.")
             found[name] = _preset(name, tables[name], where, lambda parent: resolve(parent, (*path, name)))
         return found[name]
 
@@ -110,30 +265,55 @@ def _preset(name: str, table: Any, where: str, resolve: Any) -> Preset:
         raise UsageError(f"{label} is no table.", f"It takes [{name}] with: {', '.join(_KEYS)}.")
     for key in table:
         if key not in _KEYS:
-            raise UsageError(f"{label} has an unknown key {key!r}.", nearest(key, _KEYS))
-    own, clips = table.get("knobs", {}), table.get("clips")
+            hint = f"{nearest(key[:100], _KEYS)} A knob stands below knobs: knobs.speed = 2."
+            raise UsageError(f"{label} has an unknown key {key[:100]!r}.", hint)
+    own, clips, needs = table.get("knobs", {}), table.get("clips"), table.get("needs")
     if not isinstance(own, dict) or not all(isinstance(v, (str, int, float)) for v in own.values()):
         raise UsageError(f"{label}: knobs takes name = value, each a text or a number.")
-    if any(not isinstance(table.get(key, ""), str) for key in ("generator", "extends", "note")):
-        raise UsageError(f"{label}: generator, extends and note are texts.")
+    sources = table.get("sources", {})
+    if not isinstance(sources, dict) or not all(isinstance(v, str) for v in sources.values()):
+        raise UsageError(f"{label}: sources takes name = text, of knobs.")
+    if any(not isinstance(table.get(key, ""), str) for key in _TEXTS):
+        raise UsageError(f"{label}: {', '.join(_TEXTS[:-1])} and {_TEXTS[-1]} are texts.")
     if clips is not None and (not isinstance(clips, int) or isinstance(clips, bool) or clips < 1):
         raise UsageError(f"{label}: clips={clips} is out of range.", "It takes a whole number from 1.")
-    if ("generator" in table) == ("extends" in table):
+    if needs is not None and (not isinstance(needs, list) or any(n not in NEEDS for n in needs)):
+        raise UsageError(f"{label}: needs is not what it can be.", f"A list of: {', '.join(NEEDS)}.")
+    if "generator" not in table and "extends" not in table:
         raise UsageError(f"{label} must name either a generator or the preset it extends.")
     own = {knob: str(value) for knob, value in own.items()}
-    if "extends" not in table:
-        return Preset(name, table["generator"], own, own, "", table.get("note", ""), clips or DEFAULT_CLIPS)
-    parent: Preset = resolve(table["extends"])
-    merged = {**parent.knobs, **own}
+    told = {**dict.fromkeys(own, where), **sources}
+    parent: Preset | None = resolve(table["extends"]) if "extends" in table else None
+    before = parent or Preset(name, "", {}, {}, "", "")
     return Preset(
-        name,
-        parent.generator,
-        own,
-        merged,
-        parent.name,
-        table.get("note", parent.note),
-        clips or parent.clips,
+        name=name,
+        generator=table.get("generator", before.generator),
+        own=own,
+        knobs={**before.knobs, **own},
+        extends=parent.name if parent else "",
+        note=table.get("note", before.note),
+        clips=clips or before.clips,
+        family=table.get("family", before.family),
+        difference=table.get("difference", ""),
+        needs=before.needs if needs is None else tuple(needs),
+        same_as=table.get("same_as", ""),
+        sources={**before.sources, **told},
+        setters={**before.setters, **dict.fromkeys(own, name)},
     )
+
+
+def settings(texts: Sequence[str]) -> dict[str, str]:
+    """`--set KNOB=VALUE` of a preset, as knob → text; UsageError for what is no such pair, or there twice."""
+    found: dict[str, str] = {}
+    for text in texts:
+        knob, sign, value = text.partition("=")
+        knob = knob.strip()
+        if not sign or not knob:
+            raise UsageError(f"--set {text[:100]} cannot be read.", "It is KNOB=VALUE, such as speed=2:6.")
+        if knob in found:
+            raise UsageError(f"--set gives {knob} twice.", "Give it once.")
+        found[knob] = value
+    return found
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,27 +1,34 @@
-"""Shapes: solid circles and polygons that drift over black, the engine of Yu et al.'s progression of sets.
+"""Shapes: circles and polygons that drift, turn and stretch: the engine of Yu et al.'s progression of sets.
 
 Source: Yu, Chen, Gandelsman 2024, "Learning Video Representations without Natural Videos" (arXiv 2410.24213),
 and its released code, which made the published numbers and wins where the two differ. Every clip is a fresh
 draw of 500 objects; object k lies over all objects before it. Quantities of length and speed are stated for
 frames of 256 × 256 and scale with size / 256.
 
-What is drawn at frame t: a shape with local corners in [0, 2r]² stands at `trunc(center + velocity · t)`,
-truncated toward zero as the released code does, so motion goes in whole pixels without anti-aliasing. A
-circle is centered at that point itself, a polygon at that point + (r, r), a square at that point + (0.7 r,
-0.7 r): quirks kept, since they are part of what was measured. An object whose point has left [−size + 1,
-2·size − 1] on an axis is not drawn.
+What is drawn at frame t: a shape with local corners in [0, 2r]² stands at `trunc(center + (v + a t) t)`, v
+and a along its direction, truncated toward zero as the released code does, so motion goes in whole pixels
+without anti-aliasing (`subpixel` keeps the fractions). Its corners are turned, scaled and sheared about the
+`pivot`, `turn(ω t) · scale(1 + σ t) · shear(ς t)`, and truncated in turn. A circle is centered at that point
+itself, a polygon at that point + (r, r), a square at that point + (0.7 r, 0.7 r): quirks kept, since they are
+part of what was measured. An object whose point has left [−size + 1, 2·size − 1] on an axis is not drawn.
 
-Same bytes on any CPU: parameters come from integer draws through exact fractions and a fixed-point sine, and
-the kernels hold no floating-point number. Conventions of ours, where OpenCV's rasteriser is not documented: a
-polygon covers, in each row, everything between the outermost pixels of its outline in that row, the outline
-being the nearest pixel to each edge along the edge's longer axis (halves go up); so the boundary is filled,
-as by `cv2.fillPoly`. A disc of radius r covers dx² + dy² ≤ r² + r, which is "nearer than r + ½", as the
-released code's `cv2.ellipse` nearly does. Against OpenCV, 99.5 % of a scene's pixels and all off an outline
-are equal.
+Textures: an object shows the upper left [0, 2r]² (`texture_crop`) of its texture, which the released code
+blew up to twice the frame, each texel to a square, and it takes it along: a frame pixel's position is brought
+back into the local box and looked up there. Textures come from pools (`synvid_eval.generators.pool`).
+
+Same bytes on any CPU (given the same textures): parameters come from integer draws through exact fractions
+and a fixed-point sine, and the kernels work in fixed point (see `synvid_eval.generators.raster`). Conventions
+of ours, where OpenCV's rasteriser is not documented: a polygon covers, in each row, everything between the
+outermost pixels of its outline in that row, the outline being the nearest pixel to each edge along the edge's
+longer axis (halves go up); so the boundary is filled, as by `cv2.fillPoly`. A disc of radius r covers dx² +
+dy² ≤ r² + r, which is "nearer than r + ½", as the released code's `cv2.ellipse` nearly does. Against OpenCV,
+99.5 % of a scene's pixels and all off an outline are equal. With `subpixel` a shape covers just the pixels
+whose middle is in it.
 
 Engine: objects are walked from the top down, each claims the pixels that are still free in an *id buffer*,
 the walk ends when nothing is free, and each pixel is colored once. Of 500 objects some 130 touch the frame,
-a few dozen are seen. The id buffer (`Shapes.ids`) is what exact masks, tracks and optical flow are read from.
+a few dozen are seen. The id buffer (`Shapes.ids`) is what masks, tracks and optical flow are read from
+(`synvid_eval.generators.truth`).
 """
 
 from __future__ import annotations
@@ -34,18 +41,35 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval import randomness
+from synvid_eval.errors import UsageError
+from synvid_eval.generators import pool as pools
+from synvid_eval.generators import raster, truth
 from synvid_eval.generators.base import Frame, Generator, draw_length, interval
+from synvid_eval.generators.pool import Pool
+from synvid_eval.generators.raster import (
+    ACCELERATION,
+    CIRCLE,
+    GROWTH,
+    KINDS,
+    ORIENTED_SQUARE,
+    RATE,
+    RECTANGLE,
+    SQUARE,
+    SUBPIXEL,
+    TRIANGLE,
+    TRIG,
+    Ints,
+    Motion,
+    Pose,
+    cosine,
+    sine,
+)
+from synvid_eval.generators.texture import Texture
 from synvid_eval.knobs import knob
-
-Ints = NDArray[np.int64]
-
-CIRCLE, SQUARE, ORIENTED_SQUARE, RECTANGLE, TRIANGLE, QUADRILATERAL = range(6)
-KINDS = ("circle", "square", "oriented_square", "rectangle", "triangle", "quadrilateral")
 
 REFERENCE_SIZE = 256
 """The frame size [px] for which lengths and speeds are stated (released code: `large_scale_options`)."""
@@ -53,16 +77,12 @@ REFERENCE_SIZE = 256
 RADII = 200
 """Grid points of the radius law (released code, from Baradad et al. 2021)."""
 
-SUBPIXEL = 16
-"""Fractional bits of positions and velocities."""
+POOL = "pool"
+"""The name of the pool that presets draw from: one for all, so that presets which differ in anything else
+show the same textures, as the released sets share one bank.
+"""
 
-TRIG = 30
-"""Fractional bits of sines and cosines."""
-
-# round(2**30 · (π/2)^k / k!) for k = 1, 3, … 13, signs alternating: the Taylor series of sin(π/2 · x), good
-# to 1e-9 on [0, 1]. Integers, because a C library's sine is not the same number everywhere. A test computes
-# them anew.
-_SINE = (1686629713, -693598668, 85569306, -5026995, 172272, -3864, 61)
+_PI = Fraction(3141592653589793238462643383279502884197, 10**39)
 
 
 @dataclass(frozen=True)
@@ -71,7 +91,12 @@ class Scene:
 
     kind: int64 [N], index into KINDS. center: int64 [N, 2] px (x, y) at frame 0. velocity: int64 [N, 2]
     1/65536 px per frame. radius: int64 [N] px. corners: int64 [N, 4, 2] 1/65536 px, local, in [0, 2r];
-    triangles repeat their last corner, circles hold zeros. color: uint8 [N, 3] RGB.
+    triangles repeat their last corner, circles hold zeros. color: uint8 [N, 3] RGB. acceleration: int64 [N,
+    2], 1/2**24 px per frame², half the true one. turn: int64 [N], 1/2**32 turn per frame. stretch, shear:
+    int64 [N, 2], 1/2**32 per frame. pivot: int64 [N, 2], 1/65536 px, local. texture: uint64 [N + 1], the
+    draw by which an id (0 the background) takes its texture. crop: int64 [N, 2] px, where an object's box
+    begins in its texture. background: uint8 [3] RGB. circles: index into `raster.CIRCLES`. subpixel: whether
+    positions keep their fractions. size: of the frames [px].
     """
 
     kind: Ints
@@ -80,27 +105,67 @@ class Scene:
     radius: Ints
     corners: Ints
     color: NDArray[np.uint8]
+    acceleration: Ints
+    turn: Ints
+    stretch: Ints
+    shear: Ints
+    pivot: Ints
+    texture: NDArray[np.uint64]
+    crop: Ints
+    background: NDArray[np.uint8]
+    circles: int
+    subpixel: bool
+    size: int
+
+    @property
+    def motion(self) -> Motion:
+        """What the kernels take."""
+        return Motion(*(getattr(self, field) for field in Motion._fields))
+
+    @property
+    def still(self) -> bool:
+        """Whether no object ever changes its place or form."""
+        return not any(
+            a.any() for a in (self.velocity, self.acceleration, self.turn, self.stretch, self.shear)
+        )
+
+    def pose(self, frame: int, *, everything: bool = True) -> Pose:
+        """Where each object stands at that frame (see `raster.Pose`). everything: also the matrices of
+        objects that are not drawn.
+        """
+        count = len(self.kind)
+        found = Pose(np.empty((count, 2), np.int64), np.empty((count, 4), np.int64))
+        size = 0 if everything else self.size
+        raster.pose(self.motion, size, frame, self.circles, self.subpixel, *found)
+        return found
 
     def place(self, frame: int) -> Ints:
         """Where each object stands at that frame: int64 [N, 2] px, truncated toward zero."""
-        place = np.empty_like(self.center)
-        _place(self.center, self.velocity, frame, place)
-        return place
+        return truncated(self.pose(frame).place)
 
     def outline(self, frame: int) -> Ints:
         """The corners at that frame: int64 [N, 4, 2] px, truncated toward zero."""
-        return _truncated((self.place(frame)[:, None] << SUBPIXEL) + self.corners)
+        corners = np.empty((len(self.kind), 4, 2), np.int64)
+        motion, found = self.motion, self.pose(frame)
+        for k in range(len(self.kind)):
+            raster.outline(motion, *found, k, self.subpixel, corners[k])
+        return truncated(corners)
+
+    def ids(self, found: Pose, into: NDArray[np.uint16]) -> None:
+        """Fills the id buffer uint16 [size, size] of a pose: object k as k + 1, 0 background."""
+        raster.claim(into, self.motion, *found, self.subpixel)
 
 
 @dataclass(frozen=True)
 class Shapes(Generator):
-    """Solid shapes drifting over black (see the module's docstring). Ranges are `low:high`, drawn
-    uniformly.
+    """Shapes drifting over black, a color or a picture (see the module's docstring). Ranges are `low:high`,
+    drawn uniformly.
     """
 
     name: ClassVar[str] = "shapes"
     revision: ClassVar[int] = 1
     exact: ClassVar[bool] = True
+    truths: ClassVar[tuple[str, ...]] = truth.KINDS
 
     size: int = knob(256, "height and width of the frames (256: released code)", low=8, high=4096, unit="px")
     length: str = knob(
@@ -114,6 +179,54 @@ class Shapes(Generator):
     )
     speed: str = knob(
         "1.2:3.0", "speed of an object (paper, Table 8)", low=0, high=256, unit="px/frame at 256"
+    )
+    acceleration: str = knob(
+        "0",
+        "a in the way v t + a t² along an object's direction, half the true acceleration (released code: "
+        "-0.03:0.03, the ±0.06 of the paper's Table 8)",
+        low=-1,
+        high=1,
+        unit="px/frame² at 256",
+    )
+    rotation: str = knob(
+        "0",
+        "speed of rotation (released code: ±π/100, -0.031415926536:0.031415926536)",
+        low=-1,
+        high=1,
+        unit="rad/frame",
+    )
+    scale: str = knob(
+        "0",
+        "what the scale of x and of y changes by, two draws: 1 + σ t (released code: -0.005:0.005; the paper "
+        "can also be read as (1 + σ)^t)",
+        low=-0.1,
+        high=0.1,
+        unit="1/frame",
+    )
+    shear: str = knob(
+        "0",
+        "what the shear of x by y and of y by x changes by, two draws (released code: -0.005:0.005)",
+        low=-0.1,
+        high=0.1,
+        unit="1/frame",
+    )
+    pivot: str = knob(
+        "corner",
+        "what a polygon turns, scales and shears about: corner is (r//2, r//2) of its box [0, 2r]², the "
+        "released code's, which makes turning shapes swing; center is the box's middle",
+        choices=("corner", "center"),
+    )
+    circle_transform: str = knob(
+        "none",
+        "what becomes of circles: none (the released code that writes files, textured sets), scaled (its "
+        "on-the-fly code, untextured sets: radii are scaled, the angle in radians is taken for degrees, no "
+        "shear), full (as polygons, about their middle)",
+        choices=raster.CIRCLES,
+    )
+    subpixel: bool = knob(
+        False,
+        "keep the fractions of positions: a pixel is covered where its middle is in the shape. Off: whole "
+        "pixels, boundary filled (released code)",
     )
     center_range: str = knob(
         "0:2",
@@ -136,12 +249,80 @@ class Shapes(Generator):
         low=1,
         high=8,
     )
+    background: str = knob(
+        "black",
+        "black (released code), color: one a clip, or image: one texture of the pool a clip, stretched over "
+        "the frame",
+        choices=("black", "color", "image"),
+    )
+    textures: str = knob(
+        "",
+        "what objects show: nothing for solid colors, or textures joined by +, in equal shares, each a name "
+        "with its own knobs in brackets, such as stylegan(network=highfreq)+statistical",
+    )
+    pool: int = knob(
+        1000,
+        "textures in the pool that objects draw from, of all kinds together (paper: 300,000; a bank has its "
+        "own number)",
+        low=1,
+        high=10_000_000,
+    )
+    bank: str = knob(
+        "",
+        "folder of banks (`textures make`): each kind of texture that has one there is taken from it, all of "
+        "it, instead of from a pool made on the way",
+        recipe=False,
+    )
+    images: str = knob(
+        "",
+        "pictures for those textures that take some: a folder, or skimage",
+        recipe=False,
+    )
+    dynamic: bool = knob(
+        False, "textures evolve: frame t of a clip shows frame t of each texture's walk (paper, Table 3)"
+    )
+    texture_crop: str = knob(
+        "corner",
+        "which part of its texture an object shows: corner is the upper left (released code), random any",
+        choices=("corner", "random"),
+    )
+    filter: str = knob(
+        "bilinear",
+        "how a texture is looked up between its pixels, after it was blown up to twice the frame: bilinear "
+        "(released code) or nearest, which is faster",
+        choices=("bilinear", "nearest"),
+    )
+    saturate: str = knob(
+        "none",
+        "the object's color added to its texture (paper, Table 12): wrap modulo 256 (what the released "
+        "code's addition does), clip at 255",
+        choices=raster.SATURATE,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        interval(self, "length", whole=True)
-        for name in ("speed", "center_range", "radius"):
+        longest = interval(self, "length", whole=True)[1]
+        for name in ("speed", "acceleration", "rotation", "center_range", "radius"):
             interval(self, name)
+        for name in ("scale", "shear"):
+            most = max(abs(end) for end in interval(self, name)) * longest
+            if most > GROWTH:
+                raise UsageError(
+                    f"{self.name}.{name}={getattr(self, name)} grows to {float(most):g} in {longest} frames.",
+                    f"At most {GROWTH}: shorten the clip (length) or slow it down.",
+                )
+        if self.textures:
+            still = [r.name for r in self._recipes() if not r.evolves()]
+            if self.dynamic and still:
+                raise UsageError(f"Textures {still[0]} do not evolve.", "Leave dynamic away.")
+        else:
+            off = [n for n in ("bank", "dynamic", "saturate") if getattr(self, n) not in ("", False, "none")]
+            off += ["background"] * (self.background == "image")
+            if off:
+                raise UsageError(
+                    f"{self.name}.{off[0]}={getattr(self, off[0])} means nothing without textures.",
+                    "Name some: textures=statistical.",
+                )
 
     @property
     def frame_size(self) -> tuple[int, int]:
@@ -153,6 +334,21 @@ class Shapes(Generator):
         included.
         """
         return draw_length(self, seed, preset, index)
+
+    def _recipes(self) -> list[Texture]:
+        return pools.recipes(self.textures, self.images)
+
+    def pools(self, seed: int) -> list[Pool]:
+        """The pools that objects draw from, equal shares each; empty without `textures`.
+
+        Raises:
+            DataError: a bank that is damaged or not complete, pictures that are missing.
+        """
+        return pools.shared(self._recipes(), seed, POOL, self.pool, self.bank) if self.textures else []
+
+    def identity(self, seed: int) -> dict[str, Any]:
+        """See `Generator.identity`; with that of every pool."""
+        return {**super().identity(seed), "pools": [p.identity for p in self.pools(seed)]}
 
     def scene(self, seed: int, preset: str, index: int) -> Scene:
         """The parameters of a clip's objects.
@@ -168,41 +364,115 @@ class Shapes(Generator):
         def words(quantity: str, each: int = 1) -> Ints:
             return (draws(quantity, each) >> np.uint64(32)).astype(np.int64)
 
+        def uniform(name: str, unit: Fraction, each: int = 1) -> Ints:
+            low, high = (round(end * unit) for end in interval(self, name))
+            if low == high == 0:
+                return np.zeros((self.objects, each), np.int64)
+            return low + _scaled(words(name, each), high - low, 32)
+
         low, high = interval(self, "center_range")
         first, span = round(low * self.size), max(round((high - low) * self.size), 1)
         center = first + randomness.below(draws("center", 2), span)
 
-        scale = Fraction(self.size, REFERENCE_SIZE) * 2**SUBPIXEL
-        slow, fast = (round(end * scale) for end in interval(self, "speed"))
-        speed = slow + _scaled(words("speed"), fast - slow, 32)
+        scale = Fraction(self.size, REFERENCE_SIZE)
         direction = words("direction")
-        velocity = np.concatenate(
-            [_scaled(speed, cosine(direction), TRIG), _scaled(speed, sine(direction), TRIG)], 1
-        )
+        heading = np.concatenate([cosine(direction), sine(direction)], 1)
+        velocity = _scaled(uniform("speed", scale * 2**SUBPIXEL), heading, TRIG)
+        acceleration = _scaled(uniform("acceleration", scale * 2**ACCELERATION), heading, TRIG)
 
-        radii, steps = _radius_law(self.size, *interval(self, "radius"), self.radius_power)
+        radii, steps = radius_law(self.size, *interval(self, "radius"), self.radius_power)
         radius = radii[np.searchsorted(steps, words("radius")[:, 0], side="left")]
 
         if self.shapes == "mixed":
             kind = randomness.below(draws("kind"), len(KINDS))[:, 0]
         else:
             kind = np.full(self.objects, CIRCLE, np.int64)
-        corners = _corners(kind, radius, words("corners", 4))
+        corners = local_corners(kind, radius, words("corners", 4))
         color = randomness.below(draws("color", 3), 255).astype(np.uint8)
-        return Scene(kind, center, velocity, radius, corners, color)
+
+        pivot = np.repeat((radius // 2 if self.pivot == "corner" else radius)[:, None], 2, 1) << SUBPIXEL
+        if self.pivot == "center":
+            pivot = np.where((kind == SQUARE)[:, None], corners[:, 2] // 2, pivot)
+        pivot = np.where((kind == CIRCLE)[:, None], radius[:, None] << SUBPIXEL, pivot)
+
+        crop = np.zeros_like(center)
+        if self.texture_crop == "random":
+            room = np.maximum(2 * self.size - 2 * radius, 0)[:, None] + 1
+            crop = (words("crop", 2) * room) >> 32
+        key = randomness.address(f"synvid_eval.generators.{self.name}", seed, preset, index, "background")
+        behind = randomness.stream(key, 4)
+        background = np.zeros(3, np.uint8)
+        if self.background == "color":
+            background = randomness.below(behind[:3], 255).astype(np.uint8)
+        return Scene(
+            kind=kind,
+            center=center,
+            velocity=velocity,
+            radius=radius,
+            corners=corners,
+            color=color,
+            acceleration=acceleration,
+            turn=uniform("rotation", 2**32 / (2 * _PI))[:, 0],
+            stretch=uniform("scale", Fraction(2**RATE), 2),
+            shear=uniform("shear", Fraction(2**RATE), 2),
+            pivot=pivot,
+            texture=np.concatenate([behind[3:], draws("texture")[:, 0]]),
+            crop=crop,
+            background=background,
+            circles=raster.CIRCLES.index(self.circle_transform),
+            subpixel=self.subpixel,
+            size=self.size,
+        )
 
     def draw(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
-        """The chosen frames, uint8 [size, size, 3] RGB; see `Generator.draw`."""
-        self.check_frames(self.clip_length(seed, preset, index), index, frames)
-        return self._draw(self.scene(seed, preset, index), frames)
+        """The chosen frames, uint8 [size, size, 3] RGB; see `Generator.draw`.
 
-    def _draw(self, scene: Scene, frames: Sequence[int]) -> Iterator[Frame]:
-        palette = np.zeros((self.objects + 1, 3), np.uint8)
-        palette[1:] = scene.color
-        for ids in self._ids(scene, frames):
+        Raises:
+            DataError: textures that cannot be had (see `pools`).
+        """
+        self.check_frames(self.clip_length(seed, preset, index), index, frames)
+        scene = self.scene(seed, preset, index)
+        if self.textures:
+            return self._textured(scene, self.pools(seed), frames)
+        return self._colored(scene, frames)
+
+    def _colored(self, scene: Scene, frames: Sequence[int]) -> Iterator[Frame]:
+        palette = np.vstack([scene.background, scene.color])
+        for ids, _ in self._looks(scene, frames):
             picture = np.empty((self.size, self.size, 3), np.uint8)
-            _shade(ids, palette, picture)
+            raster.color(ids, palette, picture)
             yield picture
+
+    def _textured(self, scene: Scene, given: list[Pool], frames: Sequence[int]) -> Iterator[Frame]:
+        which, index = pools.shares(given, scene.texture)
+        shown: pools.Stills | pools.Walks = pools.Stills(given, which, index)
+        if self.dynamic:
+            wanted = [self._visible(ids) for ids, _ in self._looks(scene, frames)]
+            shown = pools.Walks(given, which, index, frames, wanted)
+        palette = np.vstack([scene.background, scene.color])
+        saturate, smooth = raster.SATURATE.index(self.saturate), self.filter == "bilinear"
+        behind = np.repeat(scene.background[None], self.objects + 1, 0)
+        motion, maps = scene.motion, np.empty((self.objects + 1, 6), np.int64)
+        for ids, found in self._looks(scene, frames):
+            picture = np.zeros((self.size, self.size, 3), np.uint8)
+            visible = self._visible(ids)
+            if self.background == "color":
+                raster.color(ids, behind, picture)
+            flags = np.zeros(self.objects + 1, np.uint8)
+            flags[visible] = 1
+            raster.to_texture(motion, *found, scene.crop, flags, maps)
+            for bank, slots in shown.banks(visible):
+                table = _table(self.size, bank.shape[1])
+                raster.textured(ids, slots, bank, maps, table, palette, saturate, smooth, picture)
+            yield picture
+
+    def _visible(self, ids: NDArray[np.uint16]) -> Ints:
+        """The ids that show a texture in an id buffer."""
+        flags = np.empty(self.objects + 1, np.uint8)
+        raster.seen(ids, flags)
+        if self.background != "image":
+            flags[0] = 0
+        return np.flatnonzero(flags)
 
     def ids(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[NDArray[np.uint16]]:
         """The topmost object at each pixel of the chosen frames: uint16 [size, size], object k as k + 1, 0
@@ -212,37 +482,41 @@ class Shapes(Generator):
             UsageError: negative clip index, or a frame outside the clip.
         """
         self.check_frames(self.clip_length(seed, preset, index), index, frames)
-        return (ids.copy() for ids in self._ids(self.scene(seed, preset, index), frames))
+        return (ids.copy() for ids, _ in self._looks(self.scene(seed, preset, index), frames))
 
-    def _ids(self, scene: Scene, frames: Sequence[int]) -> Iterator[NDArray[np.uint16]]:
-        """As `ids`, but one array, overwritten for each frame (drawn once where nothing moves)."""
-        still = not scene.velocity.any()
+    def truth(
+        self, seed: int, preset: str, index: int, frames: Sequence[int], kinds: Sequence[str] = truth.KINDS
+    ) -> dict[str, NDArray[Any]]:
+        """What is known of the chosen frames, exactly: see `truth.of` and `Generator.truth`."""
+        self.check_truth(kinds)
+        self.check_frames(self.clip_length(seed, preset, index), index, frames)
+        return truth.of(self.scene(seed, preset, index), frames, kinds)
+
+    def _looks(self, scene: Scene, frames: Sequence[int]) -> Iterator[tuple[NDArray[np.uint16], Pose]]:
+        """Id buffer and pose of each chosen frame; the buffer is overwritten for the next (drawn once where
+        nothing moves).
+        """
         ids = np.empty((self.size, self.size), np.uint16)
-        for count, frame in enumerate(frames):
-            if count == 0 or not still:
-                _claim(ids, scene.place(frame), scene.kind, scene.radius, scene.corners)
-            yield ids
+        still, found = scene.still, None
+        for frame in frames:
+            if found is None or not still:
+                found = scene.pose(frame, everything=False)
+                scene.ids(found, ids)
+            yield ids, found
 
 
-def sine(phase: Ints) -> Ints:
-    """sin(2π · phase / 2**32), int64 with 30 fractional bits, error below 5e-9; phase int64 in [0, 2**32)."""
-    quarter, part = phase >> 30, phase & (2**30 - 1)
-    x = np.where(quarter & 1, 2**30 - part, part)
-    square = (x * x) >> TRIG
-    series = np.zeros_like(x)
-    for coefficient in reversed(_SINE):
-        series = ((series * square) >> TRIG) + coefficient
-    value = np.minimum((x * series) >> TRIG, 2**TRIG)
-    signed: Ints = np.where(quarter & 2, -value, value)
-    return signed
+@functools.lru_cache(maxsize=16)
+def _table(size: int, texels: int) -> NDArray[np.uint64]:
+    """The texel, uint64 [2 · size + 2], that local pixel i − 1 falls on: a texture blown up to twice the
+    frame.
+    """
+    places = np.arange(-1, 2 * size + 1) * texels // (2 * size)
+    table = np.clip(places, 0, texels - 1).astype(np.uint64)
+    table.flags.writeable = False
+    return table
 
 
-def cosine(phase: Ints) -> Ints:
-    """cos(2π · phase / 2**32); see `sine`."""
-    return sine((phase + 2**30) & (2**32 - 1))
-
-
-def _truncated(value: Ints) -> Ints:
+def truncated(value: Ints) -> Ints:
     """Whole pixels of 1/65536 px, truncated toward zero as a C cast does it."""
     return np.where(value >= 0, value >> SUBPIXEL, -(-value >> SUBPIXEL))
 
@@ -253,7 +527,7 @@ def _scaled(value: Ints, factor: int | Ints, bits: int) -> Ints:
 
 
 @functools.lru_cache(maxsize=64)
-def _radius_law(size: int, low: Fraction, high: Fraction, power: int) -> tuple[Ints, Ints]:
+def radius_law(size: int, low: Fraction, high: Fraction, power: int) -> tuple[Ints, Ints]:
     """The dead-leaves radius law as integers: radii int64 [200] px, and steps int64 [199] in 1/2**32.
 
     Law of the released code: r_j on a grid of 200 from `low` to `high`, weight r_j^−power − high^−power, cdf
@@ -276,7 +550,7 @@ def _radius_law(size: int, low: Fraction, high: Fraction, power: int) -> tuple[I
     return radii, np.array(steps, np.int64)
 
 
-def _corners(kind: Ints, radius: Ints, angles: Ints) -> Ints:
+def local_corners(kind: Ints, radius: Ints, angles: Ints) -> Ints:
     """Local corners int64 [N, 4, 2] in 1/65536 px, in order around the shape; angles int64 [N, 4] in [0,
     2**32) turns.
 
@@ -310,169 +584,3 @@ def _corners(kind: Ints, radius: Ints, angles: Ints) -> Ints:
     which = kind[:, None, None]
     conditions = [which == CIRCLE, which == SQUARE, which == ORIENTED_SQUARE]
     return np.select(conditions, [np.zeros_like(corners), square, oriented], corners)
-
-
-@numba.njit(cache=True, nogil=True)
-def _whole(value: int) -> int:
-    """As `_truncated`, of one number."""
-    return value >> SUBPIXEL if value >= 0 else -(-value >> SUBPIXEL)
-
-
-@numba.njit(cache=True, nogil=True)
-def _place(center: Any, velocity: Any, frame: int, place: Any) -> None:
-    """place int64 [N, 2] px = center + velocity · frame, truncated."""
-    for k in range(len(center)):
-        for axis in range(2):
-            place[k, axis] = _whole((center[k, axis] << SUBPIXEL) + velocity[k, axis] * frame)
-
-
-@numba.njit(cache=True, nogil=True)
-def _disc_rows(x: int, y: int, radius: int, top: int, bottom: int, left: Any, right: Any) -> None:
-    """Row spans of a disc: left, right of rows top…bottom."""
-    limit = radius * radius + radius
-    half = radius
-    for step in range(radius + 1):
-        while half * half + step * step > limit:
-            half -= 1
-        if top <= y - step <= bottom:
-            left[y - step] = x - half
-            right[y - step] = x + half
-        if top <= y + step <= bottom:
-            left[y + step] = x - half
-            right[y + step] = x + half
-
-
-@numba.njit(cache=True, nogil=True)
-def _edge_rows(x0: int, y0: int, x1: int, y1: int, top: int, bottom: int, left: Any, right: Any) -> None:
-    """Widens the row spans of rows top…bottom by an edge's pixels: the nearest along its longer axis, halves
-    up.
-    """
-    if y0 > y1:
-        x0, y0, x1, y1 = x1, y1, x0, y0
-    rise = y1 - y0
-    run = x1 - x0
-    wide = abs(run)
-    first = max(y0, top)
-    last = min(y1, bottom)
-    if first > last:
-        return
-    if rise == 0:
-        left[y0] = min(left[y0], x0, x1)
-        right[y0] = max(right[y0], x0, x1)
-        return
-    whole = 2 * rise
-    step = 2 * run // whole if rise >= wide else 2 * wide // whole
-    if rise >= wide:
-        # One pixel a row: x = x0 + floor(run · (y − y0) / rise + ½), carried along as quotient and remainder.
-        rest = 2 * run - step * whole
-        numerator = 2 * run * (first - y0) + rise
-        x = numerator // whole
-        error = numerator - x * whole
-        for row in range(first, last + 1):
-            left[row] = min(left[row], x0 + x)
-            right[row] = max(right[row], x0 + x)
-            x += step
-            error += rest
-            if error >= whole:
-                error -= whole
-                x += 1
-        return
-    # Several pixels a row: columns m from ceil(wide · (2k − 1) / (2 rise)) up to where the next row k + 1
-    # begins.
-    rest = 2 * wide - step * whole
-    numerator = wide * (2 * (first - y0) - 1) + whole - 1
-    begin = numerator // whole
-    error = numerator - begin * whole
-    for row in range(first, last + 1):
-        end = begin + step
-        error += rest
-        if error >= whole:
-            error -= whole
-            end += 1
-        near = max(begin, 0)
-        far = min(end - 1, wide)
-        if run > 0:
-            left[row] = min(left[row], x0 + near)
-            right[row] = max(right[row], x0 + far)
-        else:
-            left[row] = min(left[row], x0 - far)
-            right[row] = max(right[row], x0 - near)
-        begin = end
-
-
-@numba.njit(cache=True, nogil=True)
-def _claim(ids: Any, place: Any, kind: Any, radius: Any, corners: Any) -> None:
-    """Fills the id buffer uint16 [S, S] from the topmost object down (see the module's docstring); 0 stays
-    free.
-    """
-    size = ids.shape[0]
-    far = 1 << 40
-    ids[:] = 0
-    free_from = np.zeros(size, np.int64)  # every free pixel of a row lies in [free_from, free_to]
-    free_to = np.full(size, size - 1, np.int64)
-    left = np.empty(size, np.int64)
-    right = np.empty(size, np.int64)
-    outline = np.empty((4, 2), np.int64)
-    open_rows = size
-    for number in range(len(kind), 0, -1):
-        x, y = place[number - 1]
-        if x <= -size or x >= 2 * size or y <= -size or y >= 2 * size:  # as the released code
-            continue
-        r = radius[number - 1]
-        if kind[number - 1] == 0:
-            x_low, x_high, y_low, y_high = x - r, x + r, y - r, y + r
-        else:
-            x_low, x_high, y_low, y_high = far, -far, far, -far
-            for k in range(4):
-                a = _whole((x << SUBPIXEL) + corners[number - 1, k, 0])
-                b = _whole((y << SUBPIXEL) + corners[number - 1, k, 1])
-                outline[k, 0] = a
-                outline[k, 1] = b
-                x_low, x_high, y_low, y_high = min(x_low, a), max(x_high, a), min(y_low, b), max(y_high, b)
-        top, bottom = max(y_low, 0), min(y_high, size - 1)
-        if top > bottom or x_low >= size or x_high < 0:
-            continue
-        if kind[number - 1] == 0:
-            _disc_rows(x, y, r, top, bottom, left, right)
-        else:
-            left[top : bottom + 1] = far
-            right[top : bottom + 1] = -far
-            for k in range(4):
-                begin_x, begin_y = outline[k]
-                end_x, end_y = outline[(k + 1) % 4]
-                _edge_rows(begin_x, begin_y, end_x, end_y, top, bottom, left, right)
-        label = np.uint16(number)
-        for row in range(top, bottom + 1):
-            begin = max(left[row], free_from[row])
-            end = min(right[row], free_to[row])
-            if begin > end:
-                continue
-            line = ids[row, begin : end + 1]
-            for k in range(line.size):
-                line[k] = label if line[k] == 0 else line[k]
-            if begin == free_from[row]:
-                at = end + 1
-                while at <= free_to[row] and ids[row, at] != 0:
-                    at += 1
-                free_from[row] = at
-            elif end == free_to[row]:
-                at = begin - 1
-                while at >= free_from[row] and ids[row, at] != 0:
-                    at -= 1
-                free_to[row] = at
-            if free_from[row] > free_to[row]:
-                open_rows -= 1
-        if open_rows == 0:
-            return
-
-
-@numba.njit(cache=True, nogil=True)
-def _shade(ids: Any, palette: Any, picture: Any) -> None:
-    """Colors each pixel once: picture uint8 [S, S, 3] = palette[ids]."""
-    height, width = ids.shape
-    for y in range(height):
-        for x in range(width):
-            which = ids[y, x]
-            picture[y, x, 0] = palette[which, 0]
-            picture[y, x, 1] = palette[which, 1]
-            picture[y, x, 2] = palette[which, 2]

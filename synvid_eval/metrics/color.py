@@ -35,7 +35,7 @@ from scipy.linalg import solve_triangular
 
 from synvid_eval.knobs import knob
 from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Metric, Unscored
-from synvid_eval.metrics.needed import needed
+from synvid_eval.metrics.needed import needed, too_few
 from synvid_eval.states import Moments, Side
 
 INTERVAL_CLIPS = 60
@@ -54,7 +54,9 @@ class Color(Metric):
     kind: ClassVar[Kind] = "distance"
     better: ClassVar[Literal["lower", "higher", "match"]] = "lower"
     unit: ClassVar[str] = "nats"
-    apart: ClassVar[str] = "distance of mean and standard deviation in L*a*b* (Wasserstein, of equal axes)"
+    apart: ClassVar[str] = (
+        "how far a clip's mean color and color spread, in L*a*b*, lie from the reference's average"
+    )
 
     ridge: float = knob(
         0.01,
@@ -122,9 +124,7 @@ class Color(Metric):
     def interval_gate(self, side: Side) -> str:
         """From 60 clips on."""
         clips = side.clips(self.state)
-        return (
-            "" if clips >= INTERVAL_CLIPS else f"has {clips} clips and color needs at least {INTERVAL_CLIPS}"
-        )
+        return "" if clips >= INTERVAL_CLIPS else too_few(clips, "clips", self.name, INTERVAL_CLIPS)
 
 
 def _moments(side: Side, who: str) -> Moments:

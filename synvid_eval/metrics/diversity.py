@@ -36,7 +36,7 @@ from scipy.linalg import lapack
 from synvid_eval.knobs import knob
 from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Metric, Spread, Unscored, placed
 from synvid_eval.metrics.effective_rank import effective_rank, eigenvalue_curve
-from synvid_eval.metrics.needed import needed
+from synvid_eval.metrics.needed import needed, too_few
 from synvid_eval.states import Moments, Side, State
 
 INTERVAL_CLIPS_PER_DIMENSION = 3
@@ -54,7 +54,7 @@ class Diversity(Metric):
     kind: ClassVar[Kind] = "richness"
     better: ClassVar[Literal["lower", "higher", "match"]] = "higher"
     unit: ClassVar[str] = "nats"
-    apart: ClassVar[str] = "distance of the mean features"
+    apart: ClassVar[str] = "how far a clip's features, averaged over it, lie from the reference's average"
 
     ridge: float = knob(1e-3, "added to the diagonal of the covariance", low=0.0, high=1e6, unit="features²")
 
@@ -144,7 +144,7 @@ class Diversity(Metric):
         """From three clips a dimension on."""
         clips, moments = side.clips(self.state), side.moments(self.state)
         least = INTERVAL_CLIPS_PER_DIMENSION * (moments.dim if moments else 1)
-        return "" if clips >= least else f"has {clips} clips and {self.name} needs at least {least}"
+        return "" if clips >= least else too_few(clips, "clips", self.name, least)
 
 
 def eigenvalues(moments: Moments) -> NDArray[np.float64]:

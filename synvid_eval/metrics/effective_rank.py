@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Metric, Unscored
-from synvid_eval.metrics.needed import needed
+from synvid_eval.metrics.needed import needed, too_few
 from synvid_eval.states import Side
 
 INTERVAL_CLIPS_PER_DIMENSION = 3
@@ -43,7 +43,7 @@ class EffectiveRank(Metric):
     kind: ClassVar[Kind] = "richness"
     better: ClassVar[Literal["lower", "higher", "match"]] = "higher"
     unit: ClassVar[str] = "dimensions"
-    apart: ClassVar[str] = "distance of the mean gradient histograms"
+    apart: ClassVar[str] = "how far a clip's mean gradient histograms lie from the reference's average"
 
     @property
     def state(self) -> str:
@@ -84,7 +84,7 @@ class EffectiveRank(Metric):
         """From three clips a dimension on."""
         clips, moments = side.clips(self.state), side.moments(self.state)
         least = INTERVAL_CLIPS_PER_DIMENSION * (moments.dim if moments else 1)
-        return "" if clips >= least else f"has {clips} clips and effective_rank needs at least {least}"
+        return "" if clips >= least else too_few(clips, "clips", self.name, least)
 
 
 def eigenvalue_curve(eigenvalues: NDArray[np.float64]) -> dict[str, list[float]]:

@@ -42,7 +42,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Metric, Spread, Unscored, placed
-from synvid_eval.metrics.needed import needed
+from synvid_eval.metrics.needed import needed, too_few
 from synvid_eval.states import Moments, Side
 
 INTERVAL_CLIPS = 100
@@ -247,7 +247,7 @@ class FrechetMetric(Metric):
     kind: ClassVar[Kind] = "distance"
     better: ClassVar[Literal["lower", "higher", "match"]] = "lower"
     noun: ClassVar[str]
-    apart: ClassVar[str] = "distance of the mean features"
+    apart: ClassVar[str] = "how far a clip's features, averaged over it, lie from the reference's average"
 
     @property
     @abstractmethod
@@ -312,9 +312,9 @@ class FrechetMetric(Metric):
         """From 100 clips and from two rows a dimension on."""
         clips, moments = side.clips(self.state), side.moments(self.state)
         if clips < INTERVAL_CLIPS:
-            return f"has {clips} clips and {self.name} needs at least {INTERVAL_CLIPS}"
+            return too_few(clips, "clips", self.name, INTERVAL_CLIPS)
         if moments is None or moments.n < INTERVAL_ROWS_PER_DIMENSION * moments.dim:
             seen = 0.0 if moments is None else moments.n
-            least = "some" if moments is None else str(INTERVAL_ROWS_PER_DIMENSION * moments.dim)
-            return f"has {seen:g} {self.noun} and {self.name} needs at least {least}"
+            least = "some" if moments is None else INTERVAL_ROWS_PER_DIMENSION * moments.dim
+            return too_few(seen, self.noun, self.name, least)
         return ""

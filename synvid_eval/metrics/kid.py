@@ -1,4 +1,4 @@
-"""KID: kernel distance between what an image network sees in the frames of two sets, right at any number.
+"""KID: kernel distance between what an image network sees in the frames of two sets, unbiased at any n.
 
 Purpose. What `fid` asks, without its assumption of Gaussians and without its bias: the mean over many draws
 is the true value from few clips on, so it is the number to read where sets are small.

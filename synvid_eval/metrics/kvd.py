@@ -1,4 +1,4 @@
-"""KVD: kernel distance between what a video network sees in runs of frames of two sets, right at any number.
+"""KVD: kernel distance between what a video network sees in runs of frames of two sets, unbiased at any n.
 
 Purpose. What `fvd` asks, without its assumption of Gaussians and without its bias: the number to read where
 sets have hundreds of clips or fewer.

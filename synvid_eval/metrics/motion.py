@@ -56,7 +56,7 @@ class Motion(StridedMetric):
     kind: ClassVar[Kind] = "property"
     better: ClassVar[Literal["lower", "higher", "match"]] = "match"
     unit: ClassVar[str] = "D"
-    apart: ClassVar[str] = "difference of the decorrelations D"
+    apart: ClassVar[str] = "how far a clip's decorrelation D lies from the reference's average"
 
     def value(self, candidate: Side, reference: Side) -> float:
         """Mean D over the candidate's clips, 0 to about 2; one clip long enough is needed."""

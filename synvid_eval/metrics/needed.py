@@ -1,4 +1,4 @@
-"""The one sentence every metric says when a side has too few rows: what is needed, and what was seen."""
+"""What every metric says when a side has too few rows for a value, or for an interval."""
 
 from __future__ import annotations
 
@@ -17,3 +17,11 @@ def needed(metric: str, side: Side, state: str, least: int, noun: str, who: str 
     if moments is None or seen < least:
         raise Unscored(f"{metric} needs {least} or more {noun}; {who} has {seen:g}.")
     return moments
+
+
+def too_few(seen: float, noun: str, metric: str, least: int | str) -> str:
+    """Why a side bears no interval, as a clause after its name (see `Metric.interval_gate`).
+
+    seen: how many `noun` (plural) it has. least: how many an interval of `metric` needs.
+    """
+    return f"has {seen:.15g} {noun}, and an interval of {metric} needs {least}"

@@ -48,7 +48,7 @@ class Spectrum(Metric):
     kind: ClassVar[Kind] = "property"
     better: ClassVar[Literal["lower", "higher", "match"]] = "match"
     unit: ClassVar[str] = "α"
-    apart: ClassVar[str] = "difference of the exponents α"
+    apart: ClassVar[str] = "how far a clip's exponent α lies from the reference's average"
 
     @property
     def state(self) -> str:

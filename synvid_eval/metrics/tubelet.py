@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from synvid_eval.knobs import knob
 from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Unscored
 from synvid_eval.metrics.frechet import frechet
-from synvid_eval.metrics.needed import needed
+from synvid_eval.metrics.needed import needed, too_few
 from synvid_eval.metrics.strides import StridedMetric
 from synvid_eval.states import Moments, Side
 
@@ -49,7 +49,10 @@ class Tubelet(StridedMetric):
     kind: ClassVar[Kind] = "distance"
     better: ClassVar[Literal["lower", "higher", "match"]] = "lower"
     unit: ClassVar[str] = ""
-    apart: ClassVar[str] = "root of the distance of the energies of their tubelets' frequencies"
+    apart: ClassVar[str] = (
+        "how far the mix of patterns in a clip's small patches (coarse or fine, still or moving) lies from "
+        "the reference's average"
+    )
 
     ddof: int = knob(1, "covariances are scatter / (n − ddof)", choices=(0, 1))
 
@@ -98,8 +101,8 @@ class Tubelet(StridedMetric):
         """From 100 clips and from two rows a dimension on."""
         clips, moments = side.clips(self.state), side.moments(self.state)
         if clips < INTERVAL_CLIPS:
-            return f"has {clips} clips and tubelet needs at least {INTERVAL_CLIPS}"
+            return too_few(clips, "clips", self.name, INTERVAL_CLIPS)
         if moments is None or moments.n < INTERVAL_ROWS_PER_DIMENSION * moments.dim:
-            seen, least = (0.0, "some") if moments is None else (moments.n, str(2 * moments.dim))
-            return f"has {seen:g} tubelets and tubelet needs at least {least}"
+            seen, least = (0.0, "some") if moments is None else (moments.n, 2 * moments.dim)
+            return too_few(seen, "tubelets", self.name, least)
         return ""

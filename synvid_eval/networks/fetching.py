@@ -4,7 +4,8 @@ Bytes go to a hidden name beside the target and are renamed once their hash is r
 or stalls is tried again from where it ended, at the same address and then at the next; an interrupted fetch
 goes on the next time. What is not the file (a page that says "sign in", other bytes, another length) is
 removed. Where nobody says how long the file is, an answer may end early and look whole: other bytes are then
-asked for again, too. Proxies are those of the environment (`HTTPS_PROXY`, `NO_PROXY`).
+asked for again, too. Proxies are those of the environment (`HTTPS_PROXY`, `NO_PROXY`), http ones; what fails
+behind one names it.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NamedTuple, NoReturn
+from urllib.parse import urlsplit
 
 import synvid_eval
-from synvid_eval.errors import WeightsError
+from synvid_eval.errors import UsageError, WeightsError
 from synvid_eval.networks.weights import Found, WeightsFile, hashes, verified
 
 # The most that is read where the size is not known: none of these networks is larger.
@@ -61,6 +63,42 @@ class _Passing(Exception):
         self.wait = wait
 
 
+class Proxy(NamedTuple):
+    """A proxy: HOST or HOST:PORT, without its user and password, and where it is said: "HTTPS_PROXY"."""
+
+    host: str
+    told: str
+
+
+def proxy_of(address: str) -> Proxy | None:
+    """The proxy that stands before an address; None where there is none.
+
+    Raises UsageError for one that cannot be used: of another scheme than http (as which https counts: it is
+    asked to connect in plain text, as everywhere), or without a host.
+    """
+    try:
+        scheme, host = urlsplit(address)[:2]
+    except ValueError:  # no address: it fails where it is asked
+        return None
+    said = urllib.request.getproxies().get(scheme)
+    if not said or (host and urllib.request.proxy_bypass(host)):
+        return None
+    names = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
+    told = next((n for n in names if os.environ.get(n) == said), "the system's settings")
+    try:
+        parts = urlsplit(said if "://" in said else f"http://{said}")
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is none
+        good = False
+    if not good:
+        shown = re.sub(r"//[^/]*@", "//…@", said)
+        raise UsageError(
+            f"The proxy {shown!r} ({told}) cannot be used: it is no http://HOST:PORT.",
+            f"Set {told}=http://HOST:PORT, or unset it." if told in names else "Mend it there.",
+        )
+    return Proxy(parts.netloc.rpartition("@")[2], told)
+
+
 def fetch(
     one: WeightsFile,
     folder: Path,
@@ -76,11 +114,13 @@ def fetch(
 
     Raises:
         WeightsError: every address failed; says which one how, and what to do by hand.
+        UsageError: a proxy of the environment cannot be used; said before anything is asked.
         OSError: the folder cannot be written, the disk is full.
     """
     target = folder / one.file
     folder.mkdir(parents=True, exist_ok=True)
-    failures = []
+    failures: list[str] = []
+    behind: list[Proxy] = []
     with _part(folder / f".{one.file}.part") as part:
         if target.is_file():  # perhaps since another process fetched it meanwhile
             with contextlib.suppress(WeightsError):
@@ -91,12 +131,17 @@ def fetch(
             if part.exists() and one.matches(hashes(part)):  # killed just before it was renamed
                 _publish(part, target)
                 return verified(one, target)
-            for address in one.addresses:
-                failure = _from(address, one, part, patience, progress, say)
+            proxies = [proxy_of(address) for address in one.addresses]
+            for address, proxy in zip(one.addresses, proxies, strict=True):
+                label = address
+                if proxy is not None:
+                    label = f"{address} through the proxy {proxy.host} ({proxy.told})"
+                    behind.append(proxy)
+                failure = _from(address, label, one, part, patience, progress, say)
                 if not failure:
                     _publish(part, target)
                     return verified(one, target)
-                failures.append(f"{address}: {failure}")
+                failures.append(f"{label}: {failure}")
                 if len(failures) < len(one.addresses):
                     say(f"{failures[-1]}; trying another address")
         except Exception:
@@ -105,9 +150,15 @@ def fetch(
         _remove(part)
     raise WeightsError(
         f"The weights {one.name} could not be fetched. {'; '.join(failures)}.",
-        f"A proxy is taken from HTTPS_PROXY. Or get {one.file} ({one.size_text}, {one.hash_text}) by other "
-        f"means and put it into {folder}.",
+        f"{_proxy_hint(behind)} Or get {one.file} ({one.size_text}, {one.hash_text}) by other means and put "
+        f"it into {folder}.",
     )
+
+
+def _proxy_hint(behind: list[Proxy]) -> str:
+    if not behind:
+        return "A proxy is taken from HTTPS_PROXY."
+    return f"Is that proxy right ({' and '.join(dict.fromkeys(p.told for p in behind))})?"
 
 
 @contextlib.contextmanager
@@ -147,13 +198,16 @@ def _publish(part: Path, target: Path) -> None:
 
 def _from(
     address: str,
+    label: str,
     one: WeightsFile,
     part: Path,
     patience: Patience,
     progress: Progress,
     say: Callable[[str], None],
 ) -> str:
-    """Fills `part` from one address; why it could not, or "" once `part` is the file."""
+    """Fills `part` from one address, which messages call `label`; why it could not, or "" once `part` is the
+    file.
+    """
     reason, pause = "", patience.pause
     for attempt in range(patience.tries):
         began_at = part.stat().st_size if part.exists() else 0
@@ -174,7 +228,7 @@ def _from(
         except _Passing as error:
             reason = str(error)
             if attempt + 1 < patience.tries:
-                say(f"{address}: {reason}; trying again")
+                say(f"{label}: {reason}; trying again")
                 time.sleep(min(max(pause, error.wait), 60.0))
                 pause *= 2
     return f"{reason} (asked {patience.tries} times)"

@@ -14,7 +14,10 @@ import functools
 import hashlib
 import io
 import os
+import pickletools
 import re
+import shlex
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -268,6 +271,17 @@ def folder_of(given: str | None = None, files: Sequence[WeightsFile] | None = No
     return next(s.folder for s in sources(given, files) if s.folder is not None)
 
 
+def fetch_command(
+    names: Sequence[str] = (), given: str | None = None, files: Sequence[WeightsFile] | None = None
+) -> str:
+    """The command that fetches known files to where they are looked for: into the folder that `given` names,
+    as `--weights` says it, else where `fetch` puts them anyway. names: none for those of the defaults.
+    """
+    folder = parse(given, files).folder if given else None
+    where = ["--weights", str(folder)] if folder is not None else []
+    return shlex.join(["synvid-eval", "weights", "fetch", *names, *where])
+
+
 def recognized(path: Path, files: Sequence[WeightsFile] | None = None) -> WeightsFile | None:
     """Which known file this is, by its hash; None where it is none."""
     seen = digest(path)
@@ -284,8 +298,10 @@ def in_folder(one: WeightsFile, folder: Path) -> Path | None:
         raise _unreadable(folder, error) from None
 
 
-def verified(one: WeightsFile, path: Path) -> Found:
-    """A known file at that place; WeightsError where it is another, cut short say."""
+def verified(one: WeightsFile, path: Path, cure: str = "") -> Found:
+    """A known file at that place; WeightsError where it is another, cut short say. cure: what to do then, if
+    not to remove the file and fetch it.
+    """
     seen = digest(path)
     if one.matches(seen):
         return Found(path, seen.identity, one.name)
@@ -297,7 +313,7 @@ def verified(one: WeightsFile, path: Path) -> Found:
         what = f"another file: sha256 {seen.sha256}, git blob {seen.git_blob}, in place of {one.hash_text}"
     raise WeightsError(
         f"{path} is not the file of the weights {one.name}: it is {what}.",
-        f"Remove it, then run: synvid-eval weights fetch {one.name}",
+        cure or f"Remove it, then run: {fetch_command([one.name])}",
     )
 
 
@@ -323,29 +339,41 @@ def locate(
     for source in sources(given, files):
         for key in keys:
             if key in source.named:
-                return _named(key, source.named[key], files)
+                return _named(key, source.named[key], given, files)
         if source.folder is not None:
             for one in fitting:
                 if path := in_folder(one, source.folder):
-                    return verified(one, path)
-            raise missing(fitting[0], source.folder)
+                    return verified(one, path, _remove(one, given, files))
+            raise missing(fitting[0], source.folder, given, files)
     raise AssertionError("the default folder is always a source")
 
 
-def _named(key: str, path: Path, files: Sequence[WeightsFile] | None) -> Found:
-    """A file that was named for a network or as a known file."""
+def _remove(one: WeightsFile, given: str | None, files: Sequence[WeightsFile] | None) -> str:
+    """The cure of a wrong file in the folder of weights, which is nobody's own."""
+    return f"Remove it, then run: {fetch_command([one.name], given, files)}"
+
+
+def _named(key: str, path: Path, given: str | None, files: Sequence[WeightsFile] | None) -> Found:
+    """A file that was named for a network or as a known file. One that is wrong is not said to be removed: it
+    is the user's own, unless it lies in the folder of weights.
+    """
     if not os.path.isfile(path):
         what = "is no file" if os.path.exists(path) else "does not exist"
         what = "is a folder" if os.path.isdir(path) else what
-        raise WeightsError(f"The weights {path} {what} (--weights {key}={path}).", "Give the file.")
+        raise WeightsError(f"The weights file {path} {what} (--weights {key}={path}).", "Give the file.")
     one = recognized(path, files)
     if one is None:
         # A known name's own file that is cut short is not "some other file": say so.
         for same in _table(files):
             if path.name in (same.file, *same.aliases) and key in (same.name, same.network):
-                return verified(same, path)
+                fetch = fetch_command([same.name], given, files)
+                own = f"Leave {key}={path} away and run: {fetch}; or rename it, if the weights are your own."
+                kept = os.path.realpath(path.parent) == os.path.realpath(folder_of(given, files))
+                return verified(same, path, _remove(same, given, files) if kept else own)
         if key not in networks(files):
-            return verified(known(key, files), path)
+            same = known(key, files)
+            own = shlex.quote(f"{same.network}={path}")
+            return verified(same, path, f"Give it as --weights {own} to use weights of your own.")
         if is_program(path):
             raise WeightsError(
                 f"{path} is a TorchScript program of unknown hash (sha256 {digest(path).sha256}): not run.",
@@ -360,12 +388,14 @@ def _named(key: str, path: Path, files: Sequence[WeightsFile] | None) -> Found:
     return Found(path, digest(path).identity, one.name)
 
 
-def missing(one: WeightsFile, folder: Path) -> MissingWeights:
-    """The error that says what is missing, where it can be had and where it goes."""
+def missing(
+    one: WeightsFile, folder: Path, given: str | None = None, files: Sequence[WeightsFile] | None = None
+) -> MissingWeights:
+    """The error that says what is missing, where it can be had and where it goes. given: see `locate`."""
     return MissingWeights(
         f"The weights {one.name} are missing: {one.file} ({one.size_text}, {one.hash_text}) "
         f"is not in {folder}{'' if os.path.isdir(folder) else f', which {no_folder(folder)}'}.",
-        f"Run: synvid-eval weights fetch {one.name} (or put it there yourself, from "
+        f"Run: {fetch_command([one.name], given, files)} (or put it there yourself, from "
         f"{' or '.join(one.addresses)}; or say where it is: --weights {one.network}=FILE).",
     )
 
@@ -420,10 +450,14 @@ def state_dict(data: bytes, label: str) -> dict[str, Tensor]:
 
             found: object = load(data)
         else:
-            found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch asks to report a pickle of another protocol to it
+                found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling alien bytes raises whatever it meets
         if re.search("unsupported (global|class)|unrecognized function", str(error), re.IGNORECASE):
             reason = "it holds more than tensors, and what would run code is not run"
+        elif _is_plain_pickle(data):
+            reason = "it is a plain pickle, as pickle.dump writes it: that may run code, and is not run"
         else:
             reason = "its bytes are of no such file, or were cut short"
         raise WeightsError(
@@ -442,6 +476,19 @@ def state_dict(data: bytes, label: str) -> dict[str, Tensor]:
 
 def _is_safetensors(data: bytes) -> bool:
     return data[8:9] == b"{" and 2 <= int.from_bytes(data[:8], "little") <= len(data) - 8
+
+
+def _is_plain_pickle(data: bytes) -> bool:
+    """Whether the bytes begin with a whole pickle that is not the first part of torch's own older format.
+    Nothing of it is run.
+    """
+    import torch
+
+    try:
+        first = [argument for _, argument, _ in pickletools.genops(data)]
+    except Exception:  # alien bytes raise whatever they meet
+        return False
+    return torch.serialization.MAGIC_NUMBER not in first
 
 
 def matched(

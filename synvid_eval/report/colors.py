@@ -16,6 +16,7 @@ from synvid_eval.report.drawing import (
     MANY,
     MARGIN,
     RIGHT,
+    TOGETHER,
     WIDTH,
     Figure,
     Shown,
@@ -83,9 +84,55 @@ def _lightness(view: View) -> list[Figure]:
         filled=True,
         height=180,
     )
-    head = ["Set", "mean L*", "deviation L*", *(f"L* {10 * k}–{10 * k + 10}" for k in range(10))]
+    few = sum(c.shown.index is not None for c in curves) <= TOGETHER
+    head = ["Set", "mean L*", "deviation", *(f"L* {10 * k}–{10 * k + 10}" for k in range(10))]
     name = f"{view.id}-lightness"
-    return [Figure(name, plot.title, plot.caption, curves_picture(name, plot, curves), head, rows)]
+    if few:
+        return [Figure(name, plot.title, plot.caption, curves_picture(name, plot, curves), head, rows)]
+    near, rest = view.nearest([c.shown for c in curves if c.shown.index is not None])
+    drawn = [c for c in curves if c.shown.index is None or c.shown in near]
+    filled = "Filled: the reference’s." if any(c.shown.index is None for c in drawn) else ""
+    picture = _lightness_panels(name, plot, drawn)
+    return [Figure(name, plot.title, sentences(plot.caption, filled, rest), picture, head, rows)]
+
+
+def _lightness_panels(name: str, plot: Plot, curves: Sequence[Curve]) -> Markup:
+    """One panel a set, its profile over the reference's area; all panels have the same axes."""
+    grid = grid_of([c.shown for c in curves], 0.55, MARGIN)
+    highest = max(v for c in curves for _, v in c.points)
+    highest = highest if plot.ceiling is None else min(highest, plot.ceiling)
+    x = svg.Scale(0, 100, 0, grid.width)
+    y = svg.Scale(0, highest * 1.05 or 1.0, grid.height, 0)
+    own = next((c for c in curves if c.shown.index is None), None)
+    definitions: list[Markup] = []
+    if own is not None:
+        places = [(x(u), y(v)) for u, v in own.points]
+        ground = [(px, grid.height) for px, _ in (places[0], places[-1])]
+        hill = svg.element("path", d=svg.area(places, ground), class_="ground", id=f"{name}-own")
+        definitions.append(svg.element("defs", hill))
+    panels: list[Markup] = []
+    for curve, place in zip(curves, grid.corners, strict=True):
+        pieces: list[Markup] = []
+        if own is not None:
+            pieces.append(svg.element("use", href=f"#{name}-own"))
+        pieces.append(svg.polyline([(x(u), max(0.0, y(v))) for u, v in curve.points], curve.shown.index))
+        panels.append(svg.series(curve.shown.index, [inset(place, grid.width, grid.height, pieces)]))
+    ticks: list[Markup] = []
+    for k, (left, top) in enumerate(grid.corners):
+        if k % grid.columns == 0:
+            for value, label in y.ticks(2):
+                at = top + y(value) + 4
+                ticks.append(svg.element("text", label, x=left - 5, y=at, text_anchor="end"))
+        if k + grid.columns >= len(curves):
+            for value, label in ((0, "0"), (50, "50"), (100, "100")):
+                anchor = "start" if value == 0 else "end" if value == 100 else "middle"
+                below = top + grid.height + 15
+                ticks.append(svg.element("text", label, x=left + x(value), y=below, text_anchor=anchor))
+    ticks.append(svg.x_title(plot.x_label, (MARGIN + RIGHT) / 2, grid.bottom + 34))
+    ticks.append(svg.y_title("share of pixels", 12, max(grid.bottom / 2, 80)))
+    body = [*definitions, svg.group([*grid.titles, *ticks], class_="text"), *panels]
+    text = f"{plot.title}: one panel a set. The table holds the numbers."
+    return svg.figure(name, plot.title, text, WIDTH, grid.bottom + 42, body)
 
 
 @dataclass(frozen=True)
@@ -214,25 +261,36 @@ def _color_panels(
     x = svg.Scale(edges[0], edges[0] + first.width * side, 0, grid.width)
     y = svg.Scale(edges[1], edges[1] + first.width * side, grid.height, 0)
 
-    def squares(cells: Iterable[tuple[int, int]], step: int = 1) -> str:
-        """Runs of cells as rectangles in units of a cell, from the window's upper left corner."""
-        text, ordered = [], sorted(cells, key=lambda c: (-c[1], c[0]))
-        start = 0
+    def runs(cells: Iterable[tuple[int, int]], step: int = 1) -> str:
+        """Runs of cells as strokes that are `step` wide, in units of a cell from the window's upper left
+        corner, half a stroke higher than they lie.
+        """
+        text, ordered = "", sorted(cells, key=lambda c: (-c[1], c[0]))
+        start, pen = 0, (0, 0)
         for k, (column, row) in enumerate(ordered):
             if k + 1 < len(ordered) and ordered[k + 1] == (column + step, row):
                 continue
             left, length = ordered[start][0] - corner[0], column + step - ordered[start][0]
-            text.append(f"M{left} {side - (row - corner[1]) - step}h{length}v{step}h-{length}z")
-            start = k + 1
-        return "".join(text)
+            top = side - (row - corner[1]) - step
+            text += f"m{left - pen[0]} {top - pen[1]}h{length}".replace(" -", "-")
+            start, pen = k + 1, (left + length, top)
+        return f"M{text[1:]}"
 
     step = 1 if len(seen) <= 300 else 2
     tiles: dict[str, list[tuple[int, int]]] = {}
     for column, row in sorted({(c - c % step, r - r % step) for c, r in seen}):
         middle = [first.low + first.width * (v + step / 2) for v in (column, row)]
         tiles.setdefault(_srgb(_LIGHTNESS, middle[0], middle[1]), []).append((column, row))
-    plane = [svg.element("path", fill=color, d=squares(cells, step)) for color, cells in tiles.items()]
-    definitions: list[Markup] = [svg.group(plane, id=f"{name}-plane", shape_rendering="crispEdges")]
+    plane = [svg.element("path", stroke=color, d=runs(cells, step)) for color, cells in tiles.items()]
+    definitions: list[Markup] = [
+        svg.group(
+            plane,
+            id=f"{name}-plane",
+            shape_rendering="crispEdges",
+            stroke_width=step,
+            transform=f"translate(0 {svg.coordinate(step / 2)})",
+        )
+    ]
     panels: list[Markup] = []
     for k, (member, place) in enumerate(zip(members, grid.corners, strict=True)):
         pieces: list[Markup] = []
@@ -242,8 +300,8 @@ def _color_panels(
             for level, opacity in _LEVELS:
                 cells = [c for c, share in own.cells.items() if share >= level]
                 if cells:
-                    layers.append(svg.element("path", d=squares(cells), fill_opacity=opacity))
-            mask = svg.group(layers, fill="#fff")
+                    layers.append(svg.element("path", d=runs(cells), stroke_opacity=opacity))
+            mask = svg.group(layers, stroke="#fff", transform="translate(0 .5)")
             box = {"x": 0, "y": 0, "width": side, "height": side}
             definitions.append(
                 svg.element("mask", mask, id=f"{name}-m{k}", maskUnits="userSpaceOnUse", **box)

@@ -13,6 +13,8 @@ from markupsafe import Markup
 
 from synvid_eval.report import svg
 from synvid_eval.report.drawing import (
+    COLUMNS,
+    CROWD,
     LEFT,
     MANY,
     RIGHT,
@@ -31,16 +33,21 @@ from synvid_eval.report.drawing import (
     sentences,
 )
 
+_LEAST = 1e-6  # share of the largest eigenvalue below which there is rounding only
 _FREQUENCIES = [0.02 * (0.25 / 0.02) ** ((k + 0.5) / 20) for k in range(20)]  # cycles/pixel, the contract's
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A set's curve [(x, y)] and, where it is known, the band around it [(x, low, high)]; data units."""
+    """A set's curve [(x, y)] and, where it is known, the band around it [(x, low, high)]; data units.
+
+    ends: whether a bar shows where it ends.
+    """
 
     shown: Shown
     points: list[Pair]
     band: list[tuple[float, float, float]] = field(default_factory=list)
+    ends: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,8 +71,15 @@ class Plot:
     height: float = 240.0
 
 
-def curves_picture(name: str, plot: Plot, curves: Sequence[Curve], extra: Iterable[str] = ()) -> Markup:
-    """The plot with a legend below; candidates over the reference, whose band lies under all."""
+def curves_picture(
+    name: str, plot: Plot, curves: Sequence[Curve], extra: Iterable[str] = (), told: Sequence[Shown] = ()
+) -> Markup:
+    """The plot with a legend below; candidates over the reference, whose band lies under all.
+
+    told: of more than CROWD sets, those that keep their color; the others are gray until a script asks.
+    """
+    crowd = sum(c.shown.index is not None for c in curves) > CROWD
+    gray = {c.shown.index for c in curves if crowd and c.shown.index is not None and c.shown not in told}
     many = sum(c.shown.index is not None for c in curves) > MANY
     values = [v for c in curves for _, v in c.points]
     values += [v for c in curves for _, low, high in c.band for v in (low, high)]
@@ -84,7 +98,7 @@ def curves_picture(name: str, plot: Plot, curves: Sequence[Curve], extra: Iterab
         return x(u), min(bottom, max(10.0, y(v)))
 
     # The reference first, so that nothing of a candidate lies under its thick line.
-    for curve in sorted(curves, key=lambda c: c.shown.index is not None):
+    for curve in sorted(curves, key=lambda c: (c.shown.index is not None, c.shown.index not in gray)):
         index = curve.shown.index
         pieces: list[str] = []
         pixels = [place(u, v) for u, v in curve.points]
@@ -98,12 +112,22 @@ def curves_picture(name: str, plot: Plot, curves: Sequence[Curve], extra: Iterab
             ground = [(px, bottom) for px, _ in (pixels[0], pixels[-1])]
             pieces.append(svg.element("path", d=svg.area(pixels, ground), class_="band ref"))
         pieces.append(svg.polyline(list(pixels), index))
+        if curve.ends and pixels:
+            at = f"M{svg.coordinate(pixels[-1][0])} {svg.coordinate(pixels[-1][1] - 4)}v8"
+            pieces.append(svg.element("path", d=at, class_=f"end {svg.series_class(index)}"))
+        if index in gray:
+            body.append(svg.series(index, pieces, class_="rest"))
+            continue
         if index is not None:
             # Each series' marks start at another point, so that they do not hide each other.
             step = max(1, math.ceil(len(pixels) / (2 if many else 4)))
             pieces += [svg.marker(*p, index, 2.5 if many else 3.5) for p in pixels[index % step :: step]]
         body.append(svg.series(index, pieces))
-    legend, height = legend_of([c.shown for c in curves], bottom + 50)
+    legend, height = legend_of([c.shown for c in curves if c.shown.index not in gray], bottom + 50)
+    if gray:
+        rest = f"gray: {len(gray)} other sets"
+        height += 18
+        legend += svg.group([svg.element("text", rest, x=40, y=bottom + 44 + height)], class_="text legend")
     text = f"{plot.title}: one curve a set. The table holds the numbers."
     kind = "many" if many else ""
     return svg.figure(name, plot.title, text, WIDTH, bottom + 54 + height, [*body, legend], kind=kind)
@@ -115,7 +139,7 @@ def spectra(view: View) -> list[Figure]:
     own = view.of_reference(lambda d: _spectrum(d, "reference_", view.media(view.reference)))
     if own:
         curves.append(Curve(view.reference, *own))
-    few = len(view.scores) <= TOGETHER
+    few, told = len(view.scores) <= TOGETHER, view.ends()
     for shown, score in view.scores:
         points, band = _spectrum(mapping(score.detail), "", view.media(shown)) or ([], [])
         if points:
@@ -136,7 +160,9 @@ def spectra(view: View) -> list[Figure]:
     )
     name = f"{view.id}-spectrum"
     head, rows = _curve_table(curves)
-    out = [Figure(name, first.title, first.caption, curves_picture(name, first, curves), head, rows)]
+    out = [
+        Figure(name, first.title, first.caption, curves_picture(name, first, curves, told=told), head, rows)
+    ]
     if not own:
         return out
     base = dict(own[0])
@@ -162,7 +188,14 @@ def spectra(view: View) -> list[Figure]:
         name = f"{view.id}-difference"
         head, rows = _curve_table(beside[1:])
         out.append(
-            Figure(name, second.title, second.caption, curves_picture(name, second, beside), head, rows)
+            Figure(
+                name,
+                second.title,
+                second.caption,
+                curves_picture(name, second, beside, told=told),
+                head,
+                rows,
+            )
         )
     return out
 
@@ -202,7 +235,12 @@ def _spectrum(
 
 
 def _curve_table(curves: Sequence[Curve]) -> tuple[list[str], list[list[str]]]:
+    """The curves' values at so many places at most that the table fits on a sheet, first and last among
+    them.
+    """
     places = sorted({u for c in curves for u, _ in c.points})
+    if len(places) > COLUMNS:
+        places = [places[round(k * (len(places) - 1) / (COLUMNS - 1))] for k in range(COLUMNS)]
     lookup = [(c.shown.name, dict(c.points)) for c in curves]
     rows = [[name, *(say(values.get(u)) for u in places)] for name, values in lookup]
     return ["Set", *(f"{u:.3g}" for u in places)], rows
@@ -218,12 +256,15 @@ def eigenvalues(view: View) -> list[Figure]:
             if rank is not None and value is not None and rank >= 1 and value > 0:
                 pairs.setdefault(rank, value)
         if pairs:
-            curves.append(Curve(shown, sorted(pairs.items())))
+            largest = max(pairs.values())
+            kept = [(r, v) for r, v in sorted(pairs.items()) if v >= _LEAST * largest]
+            curves.append(Curve(shown, kept, ends=True))
     if not curves:
         return []
     plot = Plot(
         "Eigenvalues of the features’ covariance",
-        "A flat curve has many directions in which clips differ; a steep one has few.",
+        "A flat curve has many directions in which clips differ; a steep one has few. A curve ends (bar) "
+        "where its clips or rows run out, or at a millionth of its largest.",
         "rank of the eigenvalue",
         "eigenvalue (variance)",
         log_x=True,
@@ -231,7 +272,11 @@ def eigenvalues(view: View) -> list[Figure]:
     )
     name = f"{view.id}-eigenvalues"
     head, rows = _curve_table(curves)
-    return [Figure(name, plot.title, plot.caption, curves_picture(name, plot, curves), head, rows)]
+    return [
+        Figure(
+            name, plot.title, plot.caption, curves_picture(name, plot, curves, told=view.ends()), head, rows
+        )
+    ]
 
 
 _FLOWS = (
@@ -272,7 +317,7 @@ def flow(view: View) -> list[Figure]:
         )
         extra = _still([(shown, lengths.still) for shown, lengths in drawn], 10, 10 + plot.height)
         name = f"{view.id}-{what}"
-        picture = curves_picture(name, plot, curves, extra)
+        picture = curves_picture(name, plot, curves, extra, view.ends())
         rows = [[shown.name, percent(f.still), say(f.median), say(f.q90)] for shown, f in drawn]
         head = ["Set", "stand still", f"median {what}", "90 % are below"]
         out.append(Figure(name, plot.title, plot.caption, picture, head, rows))

@@ -11,7 +11,10 @@ import base64
 import functools
 import hashlib
 import json
+import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,7 @@ def render(
     *,
     data: Any,
     data_id: str,
+    share: bool = False,
     script: str | None = None,
     styles: Sequence[str] = ("style.css",),
     **context: Any,
@@ -37,11 +41,13 @@ def render(
     """The page as text: a pure function of its arguments and of this package's version.
 
     template: a file beside this one that extends `base.html.j2`; data: JSON-ready, embedded under the id
-    `data_id`; script: the name of one script file beside this one, or None for a page without any; styles:
-    style sheets beside this one, joined in this order.
+    `data_id`; share: whether what occurs in them more than once stands once (see `shared_json`); script: the
+    name of one script file beside this one, or None for a page without any; styles: style sheets beside this
+    one, joined in this order.
     """
     style = "".join(map(_asset, styles))
-    code = None if script is None else _asset(script)
+    code = None if script is None else _compact(_asset(script))
+    embedded, shared = shared_json(data) if share else (embedded_json(data), Markup(""))
     policy = f"default-src 'none'; style-src '{_digest(style)}'; img-src data:; media-src data:"
     policy += "; base-uri 'none'; form-action 'none'"
     if code is not None:
@@ -53,7 +59,8 @@ def render(
             policy=Markup(policy),
             style=Markup(style),
             script=None if code is None else Markup(code),
-            data=embedded_json(data),
+            data=embedded,
+            shared=shared,
             data_id=data_id,
             version=__version__,
             **context,
@@ -68,6 +75,71 @@ def embedded_json(data: Any) -> Markup:
     for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return Markup(text)
+
+
+_REFERENCE = re.compile(r'(?<!\\)"#\d+"')
+_WORTH = 40  # bytes from which on a value is worth standing once
+
+
+def shared_json(data: Any) -> tuple[Markup, Markup]:
+    """`embedded_json(data)` with `"#N"` in place of each list or object that occurs more than once, and those
+    values, one a line, line N (from 0) for `"#N"`. Putting them back makes the same text.
+
+    Sets have much in common (what was measured of the reference, the edges of histograms, ids of clips).
+    """
+    root = _written(plain(data))
+    if _REFERENCE.search(root.text):
+        return Markup(root.text), Markup("")
+    seen: Counter[str] = Counter()
+
+    def count(one: _Written) -> None:
+        if one.inner is not None and len(one.text) >= _WORTH:
+            seen[one.text] += 1
+            # What stands in a value that is shared needs no sharing of its own.
+            if seen[one.text] == 1:
+                for _, each in one.inner:
+                    count(each)
+
+    def write(one: _Written) -> str:
+        if one.inner is None or len(one.text) < _WORTH:
+            return one.text
+        if seen[one.text] > 1:
+            return f'"#{numbers.setdefault(one.text, len(numbers))}"'
+        if not one.inner:
+            return one.text
+        inside = ",".join(key + write(each) for key, each in one.inner)
+        return f"{one.text[0]}{inside}{one.text[-1]}"
+
+    numbers: dict[str, int] = {}
+    count(root)
+    text = write(root)
+    return Markup(text), Markup("\n".join(numbers))
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A value as JSON and, of a list or an object, what it holds: (`"key":` or nothing, value)."""
+
+    text: str
+    inner: list[tuple[str, _Written]] | None = None
+
+
+def _written(value: Any) -> _Written:
+    if isinstance(value, dict):
+        inner = [(f"{embedded_json(k)}:", _written(v)) for k, v in value.items()]
+        return _Written("{" + ",".join(key + one.text for key, one in inner) + "}", inner)
+    if isinstance(value, list):
+        if not any(isinstance(v, (list, dict)) for v in value):
+            return _Written(str(embedded_json(value)), [])
+        inner = [("", _written(v)) for v in value]
+        return _Written("[" + ",".join(one.text for _, one in inner) + "]", inner)
+    return _Written(str(embedded_json(value)))
+
+
+def _compact(script: str) -> str:
+    """A script without what only its readers need: indentation, lines of comment."""
+    lines = (line.strip() for line in script.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("// ")) + "\n"
 
 
 def _asset(name: str) -> str:

@@ -19,6 +19,8 @@ LEFT, RIGHT = 52.0, 370.0  # px, of a plot with tick labels on its left
 MARGIN = 56.0  # px on the left of panels
 PANELS = 12  # sets drawn in panels of their own
 TOGETHER = 3  # sets whose clips are drawn in one plot
+COLUMNS = 11  # of numbers in a table, so that it fits on a sheet
+CROWD = 12  # sets of which curves have colors; of more, only the nearest and the farthest have
 MANY = 8  # sets from which on curves are thin and bands left out
 
 Pair = tuple[float, float]
@@ -89,6 +91,15 @@ class View:
         which = f"The {limit} nearest" if told else f"The first {limit}"
         sentence = f"{which} of {len(members)} sets are drawn; all are in the table."
         return [m for m in members if m.name in kept], sentence
+
+    def ends(self) -> list[Shown]:
+        """The nearest and the farthest set; of richness those with the highest and the lowest value."""
+        found = [(shown, _away(s) if s.better != "higher" else finite(s.value)) for shown, s in self.scores]
+        known = sorted(
+            ((v, k, shown) for k, (shown, v) in enumerate(found) if v is not None and math.isfinite(v)),
+            key=lambda t: t[:2],
+        )
+        return [known[0][2], known[-1][2]] if known else [shown for shown, _ in self.scores[:2]]
 
     def axis(self, key: str, otherwise: str, longest: int = 52) -> str:
         """What an axis shows, in the media's words or else in ours."""

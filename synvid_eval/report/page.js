@@ -19,7 +19,9 @@ const make = (tag, props = {}, ...inside) => {
 const button = (label, click, props = {}) => make("button", {type: "button", click, ...props}, label);
 const block = $("script[type='application/json']");
 let parsed;
-const data = () => parsed ??= JSON.parse(block.textContent);  // only once somebody asks: it holds the videos
+// What occurs more than once stands once, a line each; `"#3"` stands for line 3.
+const whole = () => { const lines = (byId("shared")?.textContent ?? "").split("\n"); return block.textContent.replace(/(?<!\\)"#(\d+)"/g, (all, k) => lines[k] || all); };
+const data = () => parsed ??= JSON.parse(whole());  // only once somebody asks: it holds the videos
 const said = make("p", {role: "status", class: "said"});
 const say = text => { said.textContent = text; clearTimeout(say.timer); say.timer = setTimeout(() => { said.textContent = ""; }, 4000); };
 
@@ -38,6 +40,13 @@ const write = () => {
   history.replaceState(null, "", text ? "#" + text : location.href.split("#")[0]);
 };
 const keep = (key, value) => { if (value) state.set(key, value); else state.delete(key); write(); };
+const swap = (key, value) => {  // of a key with several values
+  const all = state.getAll(key);
+  state.delete(key);
+  (all.includes(value) ? all.filter(v => v !== value) : [...all, value]).forEach(v => state.append(key, v));
+  write();
+  restorers.forEach(f => f());
+};
 const choice = (key, label, options) => {
   const select = make("select", {change: () => { keep(key, select.value); show(); }});
   for (const [value, text] of options) select.append(make("option", {value}, text));
@@ -53,7 +62,7 @@ const save = (name, blob) => {
   a.click();
   setTimeout(() => URL.revokeObjectURL(a.href), 10000);
 };
-const slug = text => text.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 80);
+const slug = text => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 80);
 const copy = async (text, what) => {
   try { await navigator.clipboard.writeText(text); } catch {
     const area = make("textarea", {class: "hidden"}, text);
@@ -65,7 +74,7 @@ const copy = async (text, what) => {
   say(`Copied ${what}.`);
 };
 // The JSON as it was, the posters put back where they were taken from.
-const json = () => block.textContent.replace(/"poster":"#(clip-\w+-\d+)"/g, (all, id) => byId(id) ? `"poster":"${byId(id).src.split(",")[1]}"` : all);
+const json = () => whole().replace(/"poster":"#(clip-\w+-\d+)"/g, (all, id) => byId(id) ? `"poster":"${byId(id).src.split(",")[1]}"` : all);
 const real = v => {  // a float as Python writes it, so that the CSV is the one of `--csv`
   if (typeof v !== "number") return v ?? "";
   const [digits, power] = v.toExponential().split("e");
@@ -80,17 +89,29 @@ const saves = () => [button("Save JSON", () => save("comparison.json", new Blob(
   button("Save CSV", () => save("comparison.csv", new Blob([csv(data().scores)], {type: "text/csv"})))];
 
 // Tables: sort, filter, choose columns, copy.
+const sides = new Map($$(".sets tbody tr").map(row => [row.dataset.set, $("bdi", row).textContent]));
+const tags = new Map([...sides].reverse().map(([tag, name]) => [name, tag]));
 const collator = new Intl.Collator(undefined, {numeric: true});
 const label = head => head.dataset.metric ?? head.textContent.trim();
 const words = cell => [...($(".sort", cell) ?? cell).childNodes].filter(n => !n.matches?.(".badge,.hidden,svg")).map(n => n.textContent).join("").replace(/\s+/g, " ").trim();
-const tex = text => text.replace(/[\\{}$&#_%~^<>|−–≈↓↑]/g, c => ({"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}", ">": "\\textgreater{}",
+const greek = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi o pi rho varsigma sigma tau upsilon phi chi psi omega".split(" ");
+const tex = text => text.replace(/[\\{}$&#_%~^<>|−–≈↓↑²³×·α-ωΔΣ]/g, c => c >= "α" && c <= "ω" ? `$\\${greek[c.charCodeAt() - 945]}$`.replace("\\o$", "o$") : ({
+  "²": "$^2$", "³": "$^3$", "×": "$\\times$", "·": "$\\cdot$", "Δ": "$\\Delta$", "Σ": "$\\Sigma$", "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}", ">": "\\textgreater{}",
   "|": "\\textbar{}", "−": "$-$", "–": "--", "≈": "$\\approx$", "↓": "$\\downarrow$", "↑": "$\\uparrow$"})[c] ?? "\\" + c);
 const enhance = table => {
   const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0], natural = [...body.rows], id = table.id;
   const key = name => `${id}.${name}`;
   const cells = row => [...row.cells].flatMap(c => [c, ...Array(c.colSpan - 1).fill(null)]);
-  const value = (row, i) => i ? cells(row)[i]?.dataset.n : words(row.cells[0]);
+  const value = (row, i) => {
+    const cell = cells(row)[i];
+    if (!i) return words(cell);
+    if (!cell || cell.matches(".reason")) return undefined;
+    const [number] = cell.dataset.n ? [cell.dataset.n] : /[−-]?[\d.]+(e[−-]?\d+)?/.exec(words(cell)) ?? [];
+    return number?.replaceAll("−", "-");
+  };
+  let sorted = "";
   const sort = () => {
+    if (sorted === (sorted = state.get(key("sort")) ?? "")) return;
     const [, name, way] = /^(.*):(up|down)$/.exec(state.get(key("sort")) ?? "") ?? [];
     const at = heads.findIndex(h => label(h) === name), sign = way === "up" ? 1 : -1;
     heads.forEach((h, i) => i === at ? h.setAttribute("aria-sort", way === "up" ? "ascending" : "descending") : h.removeAttribute("aria-sort"));
@@ -101,7 +122,7 @@ const enhance = table => {
     });
     body.append(...rows);
   };
-  for (const head of heads) {
+  for (const [i, head] of heads.entries()) {
     if (head.classList.contains("picture")) continue;
     const ways = "down" in head.dataset ? ["down", "up", ""] : ["up", "down", ""];
     const b = button("", () => {
@@ -109,7 +130,8 @@ const enhance = table => {
       const next = ways[name === label(head) ? ways.indexOf(way) + 1 : 0];
       keep(key("sort"), next && `${label(head)}:${next}`);
       sort();
-      say(next ? `Sorted by ${label(head)}, ${next === "up" ? "smallest" : "largest"} first.` : "In the original order.");
+      const up = next === "up", by = "near" in head.dataset ? `${up ? "nearest to" : "farthest from"} ${sides.get("ref")}` : up ? "smallest" : "largest";
+      say(!next ? "In the original order." : i ? `Sorted by ${label(head)}, ${by} first.` : `Sorted by name, ${up ? "A" : "Z"} first.`);
     }, {class: "sort"});
     const name = label(head);
     b.append(...head.childNodes);
@@ -119,7 +141,7 @@ const enhance = table => {
   restorers.push(sort);
   const bar = make("div", {class: "tools"}), count = make("span", {class: "unit", role: "status"});
   if (table.classList.contains("overview")) {
-    const find = make("input", {type: "search", placeholder: "Filter sets", "aria-label": "Filter sets by name", input: () => { keep(key("find"), find.value); show(); }});
+    const find = finder();
     const told = make("input", {type: "checkbox", change: () => { keep(key("told"), told.checked && "yes"); show(); }});
     const hidden = () => new Set(state.getAll(key("hide")));
     const box = (name, text) => {
@@ -137,18 +159,20 @@ const enhance = table => {
     const boxes = [], metrics = heads.slice(1);
     const chooser = menu("Columns", ...metrics.map(h => box(label(h), label(h))), box("intervals", make("i", {}, "intervals")));
     const show = () => {
-      const off = hidden(), text = (state.get(key("find")) ?? "").toLowerCase(), only = state.get(key("told"));
-      if (find.value.toLowerCase() !== text) find.value = text;
+      const off = hidden(), only = state.get(key("told"));
       told.checked = !!only;
       boxes.forEach(([name, one]) => { one.checked = !off.has(name); });
       table.classList.toggle("plain", off.has("intervals"));
       const seen = heads.map((h, i) => !i || !off.has(label(h)) && (!only || "told" in h.dataset));
       for (const row of table.rows) [...row.cells].forEach((c, i) => { c.hidden = !seen[i]; });
-      natural.forEach(row => { row.hidden = !words(row.cells[0]).toLowerCase().includes(text); });
-      const rows = natural.filter(row => !row.hidden).length, columns = seen.filter(Boolean).length - 1;
-      const parts = [];
+      const rows = natural.filter(there).length, columns = seen.filter(Boolean).length - 1, parts = [];
+      table.parentNode.hidden = !rows || !columns;
+      if (!rows) parts.push(state.get("find") ? `No set is called “${state.get("find")}”.` : "All sets are hidden.");
+      else if (!columns) parts.push(only ? "No metric separates these sets." : "All columns are hidden.");
+      else {
       if (rows < natural.length) parts.push(`${rows} of ${natural.length} sets`);
       if (columns < metrics.length) parts.push(`${columns} of ${metrics.length} metrics`);
+      }
       count.textContent = parts.join(", ");
     };
     restorers.push(show);
@@ -157,14 +181,14 @@ const enhance = table => {
   }
   const grid = () => {
     const use = heads.map(h => !h.hidden && !h.classList.contains("picture"));
-    const rows = [...body.rows].filter(r => !r.hidden);
-    return {rows, table: [heads, ...rows.map(cells)].map(r => r.filter((_, i) => use[i]))};
+    const rows = [...body.rows].filter(there), foot = [...table.tFoot?.rows ?? []];
+    return {rows, table: [heads, ...rows.map(cells), ...foot.map(cells)].map(r => r.filter((_, i) => use[i]))};
   };
   const copies = {
     Markdown: () => grid().table.map((row, i) => `| ${row.map(c => c ? words(c).replace(/[\\|<`*]/g, "\\$&") : "").join(" | ")} |` + (i ? "" : `\n|${row.map((_, k) => k ? "---:|" : "---|").join("")}`)).join("\n") + "\n",
     LaTeX: () => {
       const rows = grid().table.map(row => row.map(c => !c ? "" : c.tagName === "TD" && $(".badge", c) ? `\\textbf{${tex(words(c))}}` : tex(words(c))).join(" & ") + " \\\\");
-      return `% needs \\usepackage{booktabs}\n\\begin{tabular}{l${"r".repeat(grid().table[0].length - 1)}}\n\\toprule\n${rows[0]}\n\\midrule\n${rows.slice(1).join("\n")}\n\\bottomrule\n\\end{tabular}\n`;
+      return `% needs \\usepackage{booktabs}\n\\begin{tabular}{l${"r".repeat(grid().table[0].length - 1)}}\n\\toprule\n${rows[0]}\n\\midrule\n${rows.slice(1, -1).join("\n")}\n\\midrule\n${rows.at(-1)}\n\\bottomrule\n\\end{tabular}\n`;
     },
     CSV: () => {
       const own = table.closest("[data-metric]")?.dataset.metric, {rows} = grid();
@@ -198,10 +222,19 @@ const standalone = svg => {
   $$("[data-gone]", clone).forEach(e => e.remove());
   for (const name of ["class", "data-metric"]) clone.removeAttribute(name);
   for (const [name, value] of Object.entries({xmlns: "http://www.w3.org/2000/svg", width, height})) clone.setAttribute(name, value);
-  const paper = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-  for (const [name, value] of Object.entries({width, height, fill: "#fff"})) paper.setAttribute(name, value);
-  ($("desc", clone) ?? $("title", clone)).after(paper);
-  return {text: new XMLSerializer().serializeToString(clone), width: +width, height: +height};
+  const figure = svg.closest("figure"), tall = +height + 40, part = (tag, props, text = "") => {
+    const e = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(props)) e.setAttribute(name, value);
+    e.textContent = text;
+    return e;
+  };
+  const font = {x: 8, "font-family": "system-ui, sans-serif", fill: "rgb(27, 29, 33)"}, cut = text => text.length > 56 ? text.slice(0, 55) + "…" : text;
+  ($("desc", clone) ?? $("title", clone)).after(part("rect", {y: -40, width, height: tall, fill: "#fff"}),
+    part("text", {...font, y: -22, "font-size": "13px", "font-weight": 600}, cut($("figcaption", figure).textContent)),
+    part("text", {...font, y: -7, "font-size": "11px"}, cut(`${figure.closest("[data-metric]").dataset.metric}, beside ${sides.get("ref")}`)));
+  clone.setAttribute("viewBox", `0 -40 ${width} ${tall}`);
+  clone.setAttribute("height", tall);
+  return {text: new XMLSerializer().serializeToString(clone), width: +width, height: tall};
 };
 const png = async svg => {
   const {text, width, height} = standalone(svg), image = new Image(), canvas = make("canvas", {width: 3 * width, height: 3 * height});
@@ -264,9 +297,14 @@ const factsOf = point => {
   return {name, id: String(ids?.[at] ?? "clip"), far: Number.isFinite(far) ? `distance ${+far.toPrecision(3)}` : "", what: metric?.axes?.distance};
 };
 const prepare = svg => $$(".points", svg).forEach((group, n) => {
-  const places = group.dataset.clips.split(" ");
-  [...group.children].forEach((point, i) => {
+  const places = group.dataset.clips.split(" "), marks = group.firstElementChild.getAttribute("d").match(/M[^M]*/g);
+  group.replaceChildren(...marks.map(d => {
+    const point = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    point.setAttribute("d", d);
     point.classList.add("point");
+    return point;
+  }));
+  [...group.children].forEach((point, i) => {
     point.dataset.clip = places[i];
     const {name, id, far} = factsOf(point);
     for (const [key, value] of [["role", "button"], ["tabindex", n + i ? -1 : 0], ["aria-label", `${id}, ${name}${far && ", " + far}`]]) point.setAttribute(key, value);
@@ -301,38 +339,87 @@ const walk = (point, key) => {
   return {ArrowRight: all[at + 1], ArrowLeft: all[at - 1], Home: all[0], End: all.at(-1), ArrowDown: all.slice(at).find(other), ArrowUp: all.slice(0, at).findLast(other)}[key];
 };
 
-// Highlight: the other sets fade in the pictures, the set's own rows are marked.
+// Sets: those that are hidden or filtered away leave every table, picture and gallery; beside highlighted ones
+// the others fade.
 const sheet = document.styleSheets[0];
-let rule = -1, lit = "", pinned = "";
-const light = tag => {
-  if (tag === lit) return;
-  lit = tag;
-  if (rule >= 0) sheet.deleteRule(rule);
-  rule = !/^(ref|\d+)$/.test(tag) ? -1 : sheet.insertRule(`@media screen{:is(.figure,.ranking) [data-set]:not([data-set="${tag}"],[data-set="ref"]){opacity:.13}tr[data-set="${tag}"]>*,.names [data-set="${tag}"]{background:var(--mark)!important}}`, sheet.cssRules.length);
+const styled = () => {
+  let at = -1, now = "";
+  return text => {
+    if (text === now) return;
+    now = text;
+    if (at < 0) at = sheet.insertRule("@media all{}", sheet.cssRules.length);
+    sheet.deleteRule(at);
+    sheet.insertRule(text || "@media all{}", at);
+  };
 };
-const shows = {
-  theme: value => { if (value) root.dataset.theme = value; else delete root.dataset.theme; },
-  set: value => { pinned = value; light(value); },
+const hiding = styled(), lighting = styled();
+const quote = tags => [...tags].map(tag => `[data-set="${tag}"]`).join(",");
+const chosen = key => state.getAll(key).filter(tag => sides.has(tag) && tag !== "ref");
+let off = new Set();
+const there = row => !off.has(row.dataset.set);
+const finders = [];
+const finder = () => {
+  const find = make("input", {type: "search", placeholder: "Filter sets", "aria-label": "Filter sets by name", value: state.get("find"), input: () => { keep("find", find.value); restorers.forEach(f => f()); }});
+  finders.push(find);
+  return find;
+};
+restorers.push(() => {
+  const text = state.get("find") ?? "";
+  finders.forEach(find => { if (find.value !== text) find.value = text; });
+  off = new Set(chosen("hide"));
+  sides.forEach((name, tag) => { if (tag !== "ref" && !name.toLowerCase().includes(text.toLowerCase())) off.add(tag); });
+  hiding(off.size ? `:is(tr,li,.gallery,.figure g,.ranking g):is(${quote(off)}){display:none!important}` : "");
+});
+const light = tag => {
+  const lit = [...new Set([...chosen("set"), tag])].filter(t => sides.has(t));
+  lighting(lit.length ? `@media screen{:is(.figure,.ranking) [data-set]:not(${quote(lit)},[data-set="ref"]){opacity:.13}:is(tr:is(${quote(lit)})>*,.names :is(${quote(lit)})){background:var(--mark)!important}}` : "");
+  $$(".rest").forEach(e => e.classList.toggle("lit", lit.includes(e.dataset.set)));
+};
+const shows = {theme: value => { if (value) root.dataset.theme = value; else delete root.dataset.theme; }};
+const list = () => {  // of all sets, once somebody opens it: show, highlight
+  const rows = [...sides].filter(([tag]) => tag !== "ref").map(([tag, name]) => {
+    const show = make("input", {type: "checkbox", change: () => swap("hide", tag)});
+    const lit = button("Highlight", () => swap("set", tag), {"aria-label": `Highlight ${name}`});
+    const row = make("div", {class: "row"}, make("label", {}, show, name.slice(0, 60)), lit);
+    const restore = () => { show.checked = !state.getAll("hide").includes(tag); lit.setAttribute("aria-pressed", state.getAll("set").includes(tag)); row.hidden = off.has(tag) && show.checked; };
+    restorers.push(restore);
+    restore();
+    return row;
+  });
+  return [finder(), ...rows, button("Show all", () => { for (const key of ["hide", "find", "set"]) state.delete(key); write(); restorers.forEach(f => f()); })];
+};
+
+// Folded tables: lines with tabs become a table when they are unfolded.
+const unfold = pre => {
+  const rows = pre.textContent.split("\n\n").map(text => text.split("\n").map(line => line.split("\t")));
+  pre.replaceWith(make("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": pre.ariaLabel}, ...rows.map(([head, ...body]) => make("table", {},
+    make("thead", {}, make("tr", {}, ...head.map(text => make("th", {scope: "col"}, text)))),
+    make("tbody", {}, ...body.map(([name, ...cells]) => make("tr", {"data-set": tags.get(name)}, make("th", {scope: "row"}, make("bdi", {}, name)), ...cells.map(text => make("td", {}, text)))))))));
 };
 
 // Everything is put in its place.
 root.classList.add("js");
-const sides = $$(".sets tbody tr").map(row => [row.dataset.set, words(row.cells[0]).slice(0, 60)]);
 const reset = () => { for (const key of [...state.keys()]) state.delete(key); write(); restorers.forEach(f => f()); };
-const tools = menu("Tools", choice("set", "Highlight ", [["", "no set"], ...sides]), choice("theme", "Theme ", [["", "as the system"], ["light", "light"], ["dark", "dark"]]), ...saves(),
+const tools = menu("Tools", choice("theme", "Theme ", [["", "as the system"], ["light", "light"], ["dark", "dark"]]), ...saves(),
   button("Copy link to this view", () => copy(location.href, "the link")), button("Reset the view", reset));
-tools.classList.add("end");
-byId("bar").append(make("div", {class: "controls", role: "region", "aria-label": "Tools"}, pause, tools));
+const setsMenu = menu("Sets");
+setsMenu.addEventListener("toggle", () => $(".panel", setsMenu).append(...list()), {once: true});
+[tools, setsMenu].forEach(m => m.classList.add("end"));
+byId("bar").append(make("div", {class: "controls", role: "region", "aria-label": "Tools"}, pause, sides.size > 2 ? setsMenu : "", tools));
 byId("downloads").append(...saves());
 byId("main").append(card, said);
 $$("table.sortable").forEach(enhance);
-$$("pre").forEach(pre => pre.before(button("Copy", () => copy(pre.textContent, "the command"), {class: "copy", "aria-label": `Copy: ${pre.ariaLabel}`})));
+$$("pre:not(.cells)").forEach(pre => pre.before(button("Copy", () => copy(pre.textContent, "the command"), {class: "copy", "aria-label": `Copy: ${pre.ariaLabel}`})));
 $$("figure.plot").forEach(figure => {
   const svg = $("svg", figure), title = $("figcaption", figure).textContent, name = slug(`${figure.closest("[data-metric]").dataset.metric} ${title}`);
   $("details", figure).before(make("div", {class: "tools"},
     button("SVG", () => save(`${name}.svg`, new Blob([standalone(svg).text], {type: "image/svg+xml"})), {"aria-label": `Save as SVG: ${title}`}),
     button("PNG", async () => save(`${name}.png`, await png(svg)), {"aria-label": `Save as PNG: ${title}`})));
 });
+document.addEventListener("toggle", e => { if (e.target.open) $$(":scope>.cells", e.target).forEach(unfold); }, true);
+// A table that fits needs no box to scroll in, and its head can stay in view as long as it does.
+const fit = new ResizeObserver(seen => seen.forEach(({target}) => target.classList.toggle("fits", target.firstElementChild.scrollWidth <= target.clientWidth + 1)));
+$$(".scroll:has(>.sortable)").forEach(e => fit.observe(e));
 $$("[data-film]").forEach(filmed);
 const near = new IntersectionObserver(seen => seen.forEach(({isIntersecting, target}) => {
   if (!isIntersecting) return;
@@ -346,7 +433,7 @@ document.addEventListener("pointerover", e => {
   if (point && e.pointerType === "mouse") open(point);
   else if (shown && card.contains(e.target)) clearTimeout(closing);
   else if (shown && document.activeElement !== shown) { clearTimeout(closing); closing = setTimeout(close, 250); }
-  light(e.target.closest?.("[data-set]")?.dataset.set ?? pinned);
+  light(e.target.closest?.("[data-set]")?.dataset.set);
 });
 document.addEventListener("focusin", e => {
   const point = pointOf(e);
@@ -359,7 +446,7 @@ document.addEventListener("click", e => {
   const point = pointOf(e), entry = e.target.closest?.(".names [data-set],.legend [data-set]");
   if (point) { e.preventDefault(); const was = shown === point; open(point); if (was) film?.toggle(); }
   else if (shown && !card.contains(e.target)) close();
-  if (entry) { keep("set", entry.dataset.set === pinned ? "" : entry.dataset.set); restorers.forEach(f => f()); }
+  if (entry && !e.target.closest("a")) swap("set", entry.dataset.set);
   $$("details.menu[open]").forEach(m => { if (!m.contains(e.target)) m.open = false; });
 });
 document.addEventListener("keydown", e => {
@@ -370,9 +457,13 @@ document.addEventListener("keydown", e => {
   } else if (point && (e.key === "Enter" || e.key === " ")) { e.preventDefault(); if (shown === point) film?.toggle(); else open(point); }
   else if (point) { const next = walk(point, e.key); if (next) { e.preventDefault(); next.focus(); } }
 });
-addEventListener("beforeprint", () => { close(); $$("[data-show]").forEach(fill); $$("details:not(.menu)").forEach(d => { d.dataset.was = d.open; d.open = true; }); });
+const papers = () => { $$(".cells").forEach(unfold); };
+const paper = matchMedia("print");
+paper.addEventListener("change", e => { if (e.matches) papers(); });
+addEventListener("beforeprint", () => { close(); papers(); $$("[data-show]").forEach(fill); $$("details:not(.menu)").forEach(d => { d.dataset.was = d.open; d.open = true; }); });
 addEventListener("afterprint", () => $$("[data-was]").forEach(d => { d.open = d.dataset.was === "true"; delete d.dataset.was; }));
 addEventListener("hashchange", () => { read(); write(); restorers.forEach(f => f()); });
+restorers.push(() => light());
 read();
 restorers.forEach(f => f());
 const go = () => byId(state.get("at"))?.scrollIntoView();

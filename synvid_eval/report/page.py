@@ -51,6 +51,8 @@ _SHOWN = {
     *("mean", "covariance", "reference_mean", "reference_covariance"),
 }
 _FEW = 12  # sets named under the headline; more stand in the table only
+_NAMED = 3  # sets named in a reason; more are folded below it
+_COLUMNS = 8  # of a table of more numbers
 _OPEN = 4  # sets whose nearest and farthest clips are unfolded
 
 
@@ -64,10 +66,13 @@ def page(comparison: Comparison | Mapping[str, Any]) -> str:
     return document.render(
         "comparison.html.j2",
         data=clips.without_posters(data, view.galleries),
+        share=True,
         data_id="comparison",
         script="page.js",
         styles=("style.css", "figures.css"),
         name=name_markup,
+        cells=rows.cells,
+        table_of=_table_of,
         **view.context(),
     )
 
@@ -105,20 +110,22 @@ class _Metric:
     state: str
     badge: str
     verdict: verdict.MetricVerdict
+    order: list[rows.Place]
+    more: int
+    beside: str
     ranking: Markup | None
+    notes: list[rows.Note]
     own: str
     columns: list[rows.Column]
     rows: list[rows.Row]
     key: str
-    notes: list[str]
     sentence: str
     random: bool
     command: str
     saw: list[clips.Extremes]
     distance: str
     figures: list[figures.Figure] = field(default_factory=list)
-    extra_head: list[str] = field(default_factory=list)
-    extra_rows: list[list[str]] = field(default_factory=list)
+    extra: Markup = field(default_factory=Markup)
 
 
 class _View:
@@ -157,11 +164,15 @@ class _View:
                 "reference": self.reference,
                 "rows": [self.reference, *self.sets],
                 "few": len(self.sets) <= _FEW,
+                "skipped": sum(len(s.skipped) for s in [self.reference, *self.sets]),
             },
             "metrics": metrics,
             "scored": scored,
             "overview": self.overview(scored),
             "led": self.why_led(),
+            "block": rows.BLOCK
+            if any(" blocks" in (s.interval_reason or "") for s in comparison.scores)
+            else "",
             "random": random,
             "random_overview": self.overview(random),
             "random_sentence": verdict.RANDOM,
@@ -225,6 +236,10 @@ class _View:
         found: dict[tuple[str, str], Score] = {}
         for each in self.comparison.scores:
             found.setdefault((each.candidate, each.metric), each)
+        digits = {
+            m.name: rows.column_digit(s for s in self.scores(m.name) if finite(s.value) is not None)
+            for m in metrics
+        }
         out = []
         for one in self.sets:
             cells = []
@@ -237,9 +252,7 @@ class _View:
                     cells.append(
                         {
                             "missing": "",
-                            "main": typographic(
-                                rounding.format_corrected(score) or rounding.format_value(score)
-                            ),
+                            "main": rows.main_value(score, digits[metric.name]),
                             "interval": typographic(rounding.format_interval(score)),
                             "best": _best(metric.verdict, one.name),
                             "sort": rows.sortable(rows.rank_point(score)),
@@ -254,9 +267,6 @@ class _View:
         better, unit = scores[0].better, scores[0].unit
         measured = [s for s in scores if finite(s.value) is not None]
         columns, key = rows.columns(measured, better, self.by_name)
-        # What holds for every set is said once, under the table.
-        notes = [texts(s.detail.get("notes")) for s in scores]
-        shared = [t for t in notes[0] if len(scores) > 1 and all(t in other for other in notes)]
         random = verdict.is_random(name)
         state, badge = "untold", "not separable"
         if not found.measured:
@@ -268,7 +278,7 @@ class _View:
         elif len(scores) == 1:
             badge = "one set"
         identity = f"metric-{position}"
-        extra_head, extra_rows = self.extras(measured)
+        order, more = rows.order(measured, self.by_name)
         media = mapping(mapping(self.comparison.media.get("metrics")).get(name))
         distance = mapping(media.get("axes")).get("distance")
         return _Metric(
@@ -282,20 +292,23 @@ class _View:
             state=state,
             badge=badge,
             verdict=found,
+            order=order if len(scores) > 1 and not random else [],
+            more=more,
+            beside=rows.beside(measured, better),
             ranking=None if random else rows.ranking(measured, better, self.by_name),
             own=rows.own(measured, better),
             columns=columns,
             rows=[
-                rows.row(s, self.by_name[s.candidate], columns, _best(found, s.candidate), shared)
+                rows.row(s, self.by_name[s.candidate], columns, _best(found, s.candidate))
                 for s in (scores if random else rows.ranked(scores))
             ],
             key=key,
-            notes=shared,
-            sentence=_after_badge(found.sentence),
+            notes=rows.notes(measured, self.reference.name),
+            sentence=self.sentence(found, measured),
             random=random,
             command=verdict.weights_command(scores),
             saw=clips.extremes(self.comparison.media, name, self.galleries),
-            distance=distance if isinstance(distance, str) else "",
+            distance=_phrase(distance),
             figures=figures.figures(
                 name,
                 identity,
@@ -304,23 +317,38 @@ class _View:
                 [figures.Shown(s.name, s.short, s.index) for s in self.sets],
                 figures.Shown(self.reference.name, self.reference.short, None),
             ),
-            extra_head=extra_head,
-            extra_rows=extra_rows,
+            extra=self.extras(measured),
         )
 
-    def unmeasured(self) -> list[dict[str, str]]:
+    def sentence(self, found: verdict.MetricVerdict, scores: Sequence[Score]) -> str:
+        """The verdict without what its badge says; where intervals are lacking, why, each reason once."""
+        text = _after_badge(found.sentence)
+        if found.measured and not found.separable and text.lower().startswith("no interval"):
+            why = rows.why_not(scores, self.reference.name)
+            return "; ".join([n.text.rstrip(".") for n in why]) or text
+        return text
+
+    def unmeasured(self) -> list[dict[str, Any]]:
         lacking = {m for names in verdict.by_command(self.comparison).values() for m in names}
-        grouped: dict[tuple[str, str], list[str]] = {}
+        found: dict[str, list[tuple[str, str]]] = {}
         for score in self.comparison.scores:
             if finite(score.value) is None and score.metric not in lacking:
-                reason = score.reason or "no reason given"
-                grouped.setdefault((score.metric, reason), []).append(verdict.short_name(score.candidate))
+                reason = one_line(score.reason or "no reason given").strip()
+                found.setdefault(score.metric, []).append((score.candidate, reason))
         out = []
-        for (metric, reason), names in grouped.items():
-            everyone = len(names) == len(self.sets) and len(names) > 1
-            out.append(
-                {"metric": metric, "sets": "all sets" if everyone else ", ".join(names), "reason": reason}
-            )
+        for metric, said in found.items():
+            for reason, _, whose, _ in rows.grouped(said):
+                names = [verdict.short_name(n) for n in whose]
+                everyone = len(names) == len(self.sets) and len(names) > 1
+                few = ", ".join(names) if len(names) <= _NAMED else f"{len(names)} sets"
+                out.append(
+                    {
+                        "metric": metric,
+                        "sets": "all sets" if everyone else few,
+                        "reason": reason,
+                        "names": [] if everyone or len(names) <= _NAMED else names,
+                    }
+                )
         return out
 
     def signatures(self, long: Any) -> list[dict[str, Any]]:
@@ -336,14 +364,37 @@ class _View:
                 out.append({"metric": metric, "short": short, "long": parts, "weights": weights})
         return out
 
-    def extras(self, scores: Sequence[Score]) -> tuple[list[str], list[list[str]]]:
-        """The details that have no place of their own: one row a set, one column a key."""
+    def extras(self, scores: Sequence[Score]) -> Markup:
+        """The details that have no place of their own: one row a set, one column a key, in tables that are
+        no wider than a sheet.
+        """
         keys = [k for k in dict.fromkeys(key for s in scores for key in s.detail) if k not in _SHOWN]
         keys = [k for k in keys if any(rows.detail_text(s.detail.get(k)) for s in scores)]
-        if not keys:
-            return [], []
-        table = [[s.candidate, *(rows.detail_text(s.detail.get(k)) or MISSING for k in keys)] for s in scores]
-        return ["Set", *(one_line(k).replace("_", " ") for k in keys)], table
+        out = []
+        for start in range(0, len(keys), _COLUMNS):
+            some = keys[start : start + _COLUMNS]
+            head = ["Set", *(one_line(k).replace("_", " ") for k in some)]
+            body = [
+                [s.candidate, *(rows.detail_text(s.detail.get(k)) or MISSING for k in some)] for s in scores
+            ]
+            out.append(rows.cells(head, body))
+        return Markup("\n\n").join(out)
+
+
+def _table_of(value: Any) -> bool:
+    """Whether a fact of the run is a list of objects with the same keys, none of which holds more."""
+    if not isinstance(value, list) or len(value) < 2 or not all(isinstance(v, dict) and v for v in value):
+        return False
+    keys = list(value[0])
+    return len(keys) <= _COLUMNS and all(
+        list(v) == keys and not any(isinstance(x, (list, dict)) for x in v.values()) for v in value
+    )
+
+
+def _phrase(words: Any) -> str:
+    """A phrase of the media as a sentence; empty for what is none."""
+    text = one_line(words).strip().rstrip(".") if isinstance(words, str) else ""
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def _after_badge(sentence: str) -> str:

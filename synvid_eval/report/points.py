@@ -33,7 +33,7 @@ from synvid_eval.report.drawing import (
 )
 from synvid_eval.rounding import MISSING
 
-_POINTS = 400  # points a picture, over all sets
+_POINTS = 270  # points a picture, over all sets
 _LEAST_POINTS = 8  # points a set
 _BINS = 24  # of the histograms of clips' values
 
@@ -145,7 +145,10 @@ def clip_points(view: View) -> list[Figure]:
     thin = f"Drawn: up to {most} clips a set." if any(s.seen > most for s in drawn) else ""
     if plane:
         title = "The clips, as the metric sees them"
-        means = "Each mark is a clip; clips that lie together look alike to this metric."
+        means = (
+            "Each mark is a clip; clips that lie together look alike to this metric. PC 1 and 2: the first "
+            "principal components of all clips (in brackets: their share of the variance)."
+        )
         caption = sentences(means, rings, "Ellipses: one standard deviation.", thin, rest)
         if sum(s.shown.index is not None for s in drawn) <= TOGETHER:
             picture = _clip_plane(view, name, title, drawn)
@@ -192,9 +195,10 @@ def _marks(
         x, y = place(turn, clip)
         found.append((clip.position, x, y))
         places.append((x, y))
-        for kind, extreme, reach in (("nearest", side.nearest, 3.5), ("farthest", side.farthest, 5)):
+        # A ring is no larger than its mark needs: in a small panel it must not look like a cloud.
+        for kind, extreme, wider in (("nearest", side.nearest, 1.15), ("farthest", side.farthest, 1.6)):
             if clip is extreme:
-                rings.append(svg.element("circle", cx=x, cy=y, r=radius + reach, class_=kind))
+                rings.append(svg.element("circle", cx=x, cy=y, r=radius * (1 + wider), class_=kind))
     return svg.points(found, index, radius), rings, places
 
 
@@ -296,11 +300,18 @@ def _net(x: svg.Scale, y: svg.Scale) -> Markup:
 
 def _component_titles(view: View, middle: float, below: float, center: float, height: float) -> list[Markup]:
     """Titles of both axes; a vertical one that is longer than its axis stands in two lines."""
-    out = [svg.x_title(view.axis("x", "first principal component"), middle, below)]
-    lines = svg.wrap(view.axis("y", "second principal component"), max(height, 120.0))[:3]
+    out = [svg.x_title(_component(view.axis("x", "first principal component")), middle, below)]
+    lines = svg.wrap(_component(view.axis("y", "second principal component")), max(height, 120.0))[:3]
     for k, line in enumerate(lines):
         out.append(svg.y_title(line.strip(), 34 - 15 * (len(lines) - 1 - k), max(center, 60.0)))
     return out
+
+
+def _component(words: str) -> str:
+    """The title of a principal component in as few words as fit beside a flat plot: "PC 1 (34 %)"."""
+    for k, which in enumerate(("first", "second"), 1):
+        words = words.replace(f"{which} principal component", f"PC {k}")
+    return words.replace(" % of variance)", " %)")
 
 
 def _clip_panels(view: View, name: str, title: str, sides: Sequence[_Clips]) -> Markup:

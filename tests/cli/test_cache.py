@@ -100,3 +100,32 @@ def test_a_cache_that_does_not_exist_is_empty(run_cli: Run, tmp_path: Path) -> N
     done = run_cli("cache", "prune", "--all", "--cache", tmp_path / "none")
     assert done.returncode == 0
     assert "0 shards" in done.stdout
+
+
+def test_pools_of_textures_are_known_and_go_as_one(run_cli: Run, tmp_path: Path) -> None:
+    textured = "preset:moving_shapes?n=2&size=32&textures=dead_leaves(size=32)&pool=50"
+    assert run_cli("compare", f"a={textured}", B, *QUICK).returncode == 0
+    folder = tmp_path / "cache" / "textures"
+    assert sorted(p.suffix for p in folder.iterdir()) == [".done", ".json", ".rgbx"]
+    facts = json.loads(run_cli("cache", "info", "--json", "-").stdout)
+    assert facts["pools"] == 1
+    assert facts["bytes"] > 0
+    assert "1 pools of textures" in run_cli("cache", "info").stdout
+    (folder / "notes.txt").write_text("not ours")
+    dry = json.loads(run_cli("cache", "prune", "--all", "--dry-run", "--json", "-").stdout)
+    assert dry["removed"]["pools"] == 1 and len(list(folder.iterdir())) == 4
+    removed = json.loads(run_cli("cache", "prune", "--all", "--json", "-").stdout)["removed"]
+    assert removed == dry["removed"]
+    assert [p.name for p in folder.iterdir()] == ["notes.txt"]
+    assert run_cli("compare", f"a={textured}", B, *QUICK).returncode == 0
+
+
+def test_a_pool_counts_what_it_takes_on_disk(tmp_path: Path) -> None:
+    from synvid_eval.cache import Cache
+
+    folder = tmp_path / "textures"
+    folder.mkdir()
+    with open(folder / "a.rgbx", "wb") as file:
+        file.truncate(1 << 30)  # none of its textures is made yet
+    assert Cache(tmp_path).info()["bytes"] < 1 << 20
+    assert Cache(tmp_path).files()[0].size < 1 << 20

@@ -137,7 +137,8 @@ def test_demo_ends_with_verdict_page_and_the_next_command(run_cli: Run, tmp_path
     assert "holds no real clips" in done.stdout
     # eight photographs are too few sources for any interval against them: nothing may be called nearest
     assert verdict.splitlines()[0] == (
-        "Nearest to stand_in_for_real_video: none for sure. "
+        "Nearest to stand_in_for_real_video: none for sure (no interval: stand_in_for_real_video has "
+        "clips from 8 sources, and an interval needs 10). "
         "By value alone: moving_shapes in color, spectrum, motion, tubelet."
     )
     assert "is nearest" not in done.stdout

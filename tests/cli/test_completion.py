@@ -48,7 +48,7 @@ def test_commands_options_and_files_complete(run_cli: Run) -> None:
 
 
 def test_names_complete(run_cli: Run) -> None:
-    assert complete(run_cli, "explain mov") == ["moving_circles", "moving_shapes"]
+    assert complete(run_cli, "explain moving_s") == ["moving_shapes"]
     assert complete(run_cli, "schema d") == ["dry-run", "doctor"]
     assert complete(run_cli, "list p") == ["protocols", "presets"]
     assert complete(run_cli, "compare --layout ucf") == ["ucf101"]
@@ -111,7 +111,7 @@ def test_names_of_other_packages_complete_without_being_loaded(run_cli: Run, tmp
 
 
 def test_the_names_are_those_of_the_registries() -> None:
-    from synvid_eval import features, knobs, metrics
+    from synvid_eval import features, generation, generators, knobs, metrics
     from synvid_eval.explanation import names as explained
     from synvid_eval.sets import SCHEMES
     from synvid_eval.video.layouts import LAYOUTS
@@ -120,6 +120,8 @@ def test_the_names_are_those_of_the_registries() -> None:
     assert names.metrics() == metrics.registry.names()
     assert names.features() == features.registry.names()
     assert names.layouts() == ["auto", *LAYOUTS]
+    assert names.textures() == generators.textures.names()
+    assert names.formats() == list(generation.KINDS)
     assert names.schemes() == list(SCHEMES)
     assert set(names.explained()) == set(explained())
     wanted = {f"sampler.{k}=" for k in knobs.names(Sampler)}

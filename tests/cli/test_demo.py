@@ -54,10 +54,10 @@ def result(**altered: list[Any]) -> Comparison:
 
 
 def test_the_story_of_what_the_demo_found() -> None:
-    apart, by_value = "    moved (intervals lie apart): ", "    moved by value alone: "
+    apart, by_value = "    moved (the two sets' intervals lie apart): ", "    moved by value alone: "
     little, overlap = (
         "    moved little by value alone: ",
-        "    cannot be told from chance (intervals overlap): ",
+        "    cannot be told from chance (the two sets' intervals overlap): ",
     )
     assert story(result()) == [
         "What each step changed",
@@ -73,6 +73,7 @@ def test_the_story_of_what_the_demo_found() -> None:
         f"{little}tubelet 7.03 → 6.55; effective_rank 66.7 → 67.3 (expected to move)",
         f"{overlap}spectrum 1.475 → 1.471",
         "  by value alone: without an interval, how much of it is chance is not known",
+        "  nearer and farther are by value alone: how sure that is, the verdict says",
         "  stand_in_for_real_video holds no real clips: it shows how the tool works and chooses no generator",
     ]
 

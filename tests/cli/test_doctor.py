@@ -105,8 +105,29 @@ def test_weights_are_there_missing_or_wrong(tmp_path: Path, monkeypatch: pytest.
     assert (known.name, known.state) == ("weights", "ok")
     assert known.found == f"verified: i3d ({tmp_path / 'i3d_torchscript.pt'}); not in {tmp_path}: inception"
     assert known.cure == "if you want fid, kid, diversity: synvid-eval weights fetch inception"
-    assert (wrong.name, wrong.state) == ("weights i3d-videogpt", "warning")
+    assert (wrong.name, wrong.state) == ("weights i3d-videogpt", "wrong")
     assert "another file" in wrong.found and "weights fetch i3d-videogpt" in wrong.cure
+
+
+def test_wrong_weights_are_exit_4_and_no_line_is_ok(run_cli: Run, tmp_path: Path) -> None:
+    from synvid_eval.networks.weights import FILES
+
+    for one in FILES:
+        (tmp_path / one.file).write_bytes(b"not what it should be")
+    place = {"SYNVID_EVAL_WEIGHTS": str(tmp_path)}
+    done = run_cli("doctor", env=place)
+    assert done.returncode == 4
+    assert len(done.stderr.splitlines()) == 1 and "Not what they should be: weights inception" in done.stderr
+    lines = [line.split()[:2] for line in done.stdout.splitlines() if "weights" in line.split()[1:2]]
+    assert lines == [["WRONG", "weights"]] * 3 and "can run" not in done.stdout
+    done = run_cli("doctor", "--json", "-", env=place)
+    assert done.returncode == 4
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, get("doctor"))
+    assert not document["ok"]
+    # what it says of compare
+    done = run_cli("compare", "preset:static_circles", "preset:static_circles", "--metrics", "fid", env=place)
+    assert done.returncode == 4 and "is not the file of the weights inception" in done.stderr
 
 
 def test_weights_that_are_named_and_a_variable_that_makes_no_sense(
@@ -121,7 +142,7 @@ def test_weights_that_are_named_and_a_variable_that_makes_no_sense(
     assert f"inception: in its place {own}, of unknown hash" in check.found
     monkeypatch.setenv(weights.VARIABLE, "incepton=x")
     (check,) = doctor._weights()
-    assert check.state == "warning" and "Did you mean 'inception'" in check.cure
+    assert check.state == "wrong" and "Did you mean 'inception'" in check.cure
 
 
 @pytest.mark.parametrize(

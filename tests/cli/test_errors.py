@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.clips import moving, write_video
 from tests.conftest import REPOSITORY, Run
 
 SMALL = "preset:static_circles?n=2&size=32&objects=20"
@@ -226,3 +227,40 @@ def test_a_package_that_is_missed_in_a_worker_is_exit_5(run_cli: Run, tmp_path: 
     assert done.returncode == 5
     assert len(done.stderr.strip().splitlines()) == 1
     assert "zz-no-such-package" in done.stderr
+
+
+def test_what_is_read_is_not_overwritten(run_cli: Run, tmp_path: Path) -> None:
+    a, b = "preset:static_circles?n=2&size=32&length=20", "preset:moving_circles?n=2&size=32&length=20"
+    how = ("--metrics", "color", "-q", "--workers", "1")
+    assert run_cli("compare", a, b, *how, "--json", "x.json").returncode == 0
+    assert run_cli("measure", a, *how, "--out", "a.measured").returncode == 0
+    (tmp_path / "set").mkdir()
+    write_video(tmp_path / "set/clip.mkv", moving(20), "ffv1")
+    for command in (
+        ("report", "x.json", "--html", "x.json"),
+        ("compare", "m=a.measured", b, *how, "--html", "./a.measured"),
+        ("compare", a, "real=set", *how, "--csv", "set/clip.mkv"),
+        ("measure", "set", *how, "--out", "a.measured", "--statistics", "set/clip.mkv.npz"),
+    ):
+        before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+        done = run_cli(*command)
+        if "--statistics" in command:  # a new file in the set's folder harms nothing
+            assert "which is read" not in done.stderr
+            continue
+        assert done.returncode == 2 and "which is read. Give another file" in done.stderr, done.stderr
+        assert before == {p: p.read_bytes() for p in before}
+
+
+def test_a_measured_set_takes_part_where_enough_clips_are_asked_for(run_cli: Run, tmp_path: Path) -> None:
+    a, b = "preset:static_circles?n=4&size=32&length=20", "preset:moving_circles?n=9&size=32&length=20"
+    how = ("--metrics", "color", "-q", "--workers", "1")
+    assert run_cli("measure", a, *how, "--out", "a.measured").returncode == 0
+    assert run_cli("compare", "a.measured", b, *how, "--clips", "4").returncode == 0
+    done = run_cli("compare", "a.measured", b, *how, "--clips", "3")
+    assert done.returncode == 2
+    assert "cannot draw from a.measured, which was measured with 4. Measure it with --clips 3." in done.stderr
+
+
+def test_a_name_that_is_none_is_told(run_cli: Run) -> None:
+    done = run_cli("compare", "<b>x=preset:moving_shapes?n=2", "preset:moving_circles?n=2")
+    assert done.returncode == 3 and "names are made of letters, digits" in done.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from synvid_eval import features, metrics
+from synvid_eval.cli.wrapping import filled
 from synvid_eval.explanation import explain, names
 from synvid_eval.generators import presets
 from synvid_eval.protocols import PROTOCOLS
@@ -50,6 +51,23 @@ def test_the_text_of_a_metric(run_cli: Run) -> None:
                  "frames = 16", "Source.", "Pitfalls.", "from 60 clips on", "ms a clip"):  # fmt: skip
         assert word in done.stdout, word
     assert max(map(len, done.stdout.splitlines())) <= 90
+
+
+@pytest.mark.parametrize("columns", ["60", "77", "79", "83", "100"])
+def test_a_command_is_never_broken(run_cli: Run, columns: str) -> None:
+    for name, wanted in (("fid", "inception"), ("fvd", "i3d i3d-videogpt")):
+        text = run_cli("explain", name, "--no-cost", env={"COLUMNS": columns}).stdout
+        assert f"synvid-eval weights fetch {wanted}." in text
+        assert max(map(len, text.splitlines())) <= int(columns) or columns == "60"
+
+
+def test_what_is_a_command_ends_where_the_sentence_goes_on() -> None:
+    text = filled("Run: synvid-eval weights fetch i3d --weights '/a b/c.d'. Or do it well-known by hand.", 40)
+    assert text.splitlines() == [
+        "Run:",
+        "synvid-eval weights fetch i3d --weights '/a b/c.d'.",
+        "Or do it well-known by hand.",
+    ]
 
 
 def test_a_name_that_is_metric_and_feature_gives_both(run_cli: Run) -> None:

@@ -16,7 +16,12 @@ from synvid_eval.cli import COMMANDS, group
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 WIDTH = 100
-SUBCOMMANDS = ["cache info", "cache prune", *(f"weights {w}" for w in ("list", "fetch", "verify", "path"))]
+SUBCOMMANDS = [
+    "cache info",
+    "cache prune",
+    "textures make",
+    *(f"weights {w}" for w in ("list", "fetch", "verify", "path")),
+]
 NAMES = ["", *COMMANDS, *SUBCOMMANDS]
 
 

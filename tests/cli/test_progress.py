@@ -6,6 +6,7 @@ import io
 import time
 
 import pytest
+from rich.console import Console
 
 from synvid_eval.cli import common
 
@@ -40,8 +41,6 @@ def test_nothing_is_said_before_the_first_line_is_due_nor_with_quiet(
 
 
 def test_the_live_line_shows_rate_and_the_clip_that_is_read() -> None:
-    from rich.console import Console
-
     live = common._live()
     task = live.add_task("ucf101", total=10, pace="", reading="")
     live.update(task, completed=3, pace="12.5 clips/s, about 3 s left", reading="Biking/v_1.avi")
@@ -50,6 +49,38 @@ def test_the_live_line_shows_rate_and_the_clip_that_is_read() -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     for word in ("ucf101", "3/10", "12.5 clips/s, about 3 s left", "Biking/v_1.avi"):
         assert word in text, word
+
+
+def test_a_live_line_that_is_done_says_how_long_it_took_and_stops_guessing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(common.sys.stderr, "isatty", lambda: True)
+    progress = common.Terminal(quiet=False)
+    live = common._live()
+    progress._live = live
+
+    def lines() -> list[str]:
+        console = Console(width=100, file=io.StringIO())
+        console.print(live.get_renderable())
+        return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+
+    now = time.monotonic()
+    monkeypatch.setattr(common.time, "monotonic", lambda: now)
+    progress.begin("a", 3)
+    now += 20
+    progress.advance(2, cached=False, reading="c.avi")
+    assert "0.1 clips/s, about 10 s left c.avi" in lines()[0]
+    now += 1
+    progress.advance(1, cached=False)
+    progress.begin("b", 2)
+    progress.advance(2, cached=True)
+    progress.advance(0, cached=True)
+    progress.begin("c", 2)
+    progress.advance(1, cached=False)
+    progress.begin("d", 2)
+    assert [line.rpartition("━ ")[2] for line in lines()] == [
+        "3/3 done in 21 s", "2/2 from the cache", "1/2 stopped", "d 0/2"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

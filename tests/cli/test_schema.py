@@ -108,3 +108,13 @@ def test_the_meta_of_a_measured_file_fits(run_cli: Run, tmp_path: Path) -> None:
     meta["clips"][0] = meta["clips"][0][:3]
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(meta, get("measured"))
+
+
+def test_a_line_of_a_manifest_fits(run_cli: Run, tmp_path: Path) -> None:
+    args = ["--clips", "2", "--size", "32", "--length", "17", "--truth", "masks", "-q"]
+    for kind in ("mp4", "webdataset"):
+        assert run_cli("generate", "moving_shapes", kind, "--format", kind, *args).returncode == 0
+        for line in (tmp_path / kind / "manifest.jsonl").read_text().splitlines():
+            jsonschema.validate(json.loads(line), get("manifest"))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**json.loads(line), "sha256": "0"}, get("manifest"))

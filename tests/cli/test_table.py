@@ -12,7 +12,7 @@ import pytest
 
 from synvid_eval.cli import table
 from synvid_eval.score import Comparison, Score, SetFacts
-from synvid_eval.verdict import answer, grounds
+from synvid_eval.verdict import answer, grounds, short_name
 
 LONG = "runs_of_a_generator_with_a_name_that_goes_on_and_on_{}_seed_0"
 
@@ -70,13 +70,66 @@ def test_long_names_fit_a_terminal_and_stand_in_full_below(
     assert "dimensions" in body
 
 
-def test_what_is_piped_is_neither_shortened_nor_wrapped(
+def test_what_is_piped_is_not_wrapped_and_names_are_as_in_the_verdict(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name = "x" * 200
-    lines = shown(monkeypatch, capsys, [name, "b"], None)
-    assert any(f" {name} " in line for line in lines)
-    assert "…" not in "\n".join(lines[:8])
+    names = ["x" * 64, "y" * 3000]
+    lines = shown(monkeypatch, capsys, names, None)
+    assert any(f" {names[0]} " in line for line in lines)
+    assert sum(f" {short_name(names[1])} " in line for line in lines[:14]) == 3
+    assert f"{short_name(names[1])} is {names[1]}" in lines
+    assert max(len(line) for line in lines if " is yyy" not in line) < 400
+
+
+def test_many_sets_show_the_nearest_of_each_metric(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = comparison([f"set{i}" for i in reversed(range(34))])
+    rich = [replace(s, better="higher") if s.metric == "effective_rank" else s for s in many.scores]
+    lines = shown(monkeypatch, capsys, replace(many, scores=rich), None)
+    rows = [line.split() for line in rows_of(lines) if line.strip()]
+    names = [next(w for w in row if w.startswith(("set", "24"))) for row in rows]
+    first = [f"set{i}" for i in range(33, 23, -1)]
+    last = [f"set{i}" for i in range(10)]
+    assert names == [*first, "24", *last, "24", *first, "24"]
+    assert sum(line.startswith("of many sets the 10 nearest") for line in lines) == 1
+    assert len(lines) < 50
+    few = shown(monkeypatch, capsys, [f"set{i}" for i in range(11)], None)
+    assert "more" not in " ".join(few[:40]).replace("more on a metric", "")
+
+
+def test_a_column_has_one_number_of_decimals_and_one_reference(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data: list[tuple[float, float | None]] = [(0.27, 0.04), (-1.145, None), (0, 0), (1.4751, 0.0035)]
+    scores = [
+        replace(score(f"s{i}", "motion", "D", 1.0), better="match", value=v, corrected=None,
+                interval=None if half is None else (v - half, v + half), detail={"reference": 0.2871})
+        for i, (v, half) in enumerate(data)
+    ]  # fmt: skip
+    sides = [facts(s.candidate) for s in scores]
+    lines = shown(monkeypatch, capsys, Comparison(facts("reference"), sides, scores, {}), 120)
+    rows = [line.partition("s")[2].split() for line in rows_of(lines) if line.strip()]
+    assert [row[1:-4] for row in rows] == [
+        ["0.270", "[0.230,", "0.310]"],
+        ["−1.145", "–"],
+        ["0.000", "[0.000,", "0.000]"],
+        ["1.475", "[1.472,", "1.479]"],
+    ]
+    assert {row[-4] for row in rows} == {"0.287"}
+
+
+def test_clips_are_told_where_their_column_has_no_room(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = comparison(["a", "b"])
+    assert "clips: 100 a set, reference 100" in shown(monkeypatch, capsys, two, 80)
+    assert not [line for line in shown(monkeypatch, capsys, two, 120) if line.startswith("clips")]
+    two.candidates[0] = replace(two.candidates[0], clips=12)
+    assert "clips: a 12, b 100, reference 100" in shown(monkeypatch, capsys, two, 80)
+    many = comparison([f"set{i}" for i in range(5)])
+    many.candidates[0] = replace(many.candidates[0], clips=1200)
+    assert "clips: 100 to 1,200 a set, reference 100" in shown(monkeypatch, capsys, many, 40)
 
 
 def test_shortened_names_differ_and_have_the_width() -> None:
@@ -97,7 +150,9 @@ def networks(names: list[str], random: bool) -> Comparison:
         for metric, needed in (("tubelet", 100), ("fid", 100), ("kid", 2), ("diversity", 6144)):
             label = metric if metric == "tubelet" or not random else f"{metric}[random-inception]"
             lacks = metric != "tubelet" and not random
-            why = f"{n} has 12 clips and {metric} needs at least {needed}. reference has 9 blocks."
+            why = (
+                f"{n} has 12 clips, and an interval of {metric} needs {needed}. reference has clips from 9 x."
+            )
             own = {"value": -13333.3, "detail": {"reference": -13268.4}} if metric == "diversity" else {}
             made: dict[str, object] = {"corrected": None, "interval": None, "interval_reason": why, **own}
             if lacks:
@@ -148,7 +203,7 @@ def test_random_networks_have_a_sign_and_are_explained_once(
     assert len([line for line in lines if line.startswith("† Random networks are for tests")]) == 1
     text = "\n".join(lines)
     assert text.count("dry run") == 1
-    assert "-13333" in text and "-13268" in text
+    assert "−13333" in text and "−13268" in text
     assert text.count("No verdict: fid[random-inception], kid[random-inception], diversity") == 1
     assert "†" not in "\n".join(shown(monkeypatch, capsys, ["a"], None))
     monkeypatch.delenv("NO_COLOR")
@@ -166,10 +221,10 @@ def test_equal_reasons_stand_once(
     lines = shown(monkeypatch, capsys, networks(["a", "b"], random=True), None)
     dry = [f"{m}[random-inception]" for m in ("fid", "kid", "diversity")]
     assert [line for line in lines if "no interval" in line] == [
-        f"tubelet, {dry[0]}: no interval: a has 12 clips and each needs at least 100. (and 1 more like it)",
-        f"tubelet, {', '.join(dry)}: no interval: reference has 9 blocks.",
-        f"{dry[1]}: no interval: a has 12 clips and kid needs at least 2. (and 1 more like it)",
-        f"{dry[2]}: no interval: a has 12 clips and diversity needs at least 6144. (and 1 more like it)",
+        f"tubelet, {dry[0]}: no interval: a and b have 12 clips each, and an interval of each needs 100.",
+        f"tubelet, {', '.join(dry)}: no interval: reference has clips from 9 x.",
+        f"{dry[1]}: no interval: a and b have 12 clips each, and an interval of kid needs 2.",
+        f"{dry[2]}: no interval: a and b have 12 clips each, and an interval of diversity needs 6144.",
     ]
 
 
@@ -207,13 +262,22 @@ def test_spectra_are_shown_beside_the_references_on_one_scale(
     lines = block(shown(monkeypatch, capsys, spectra(["a", "gaps", "none"], [half, gaps, None]), 80))
     assert lines == [
         f"  a          {'▁' * 10}{'▇' * 10}",
-        f"  gaps       ·{'▅' * 18}·",
+        f"  gaps       –{'▅' * 18}–",
         f"  reference  {'▄' * 20}",
-        "  ▇ = 2.00 times the reference's · ▄ = the same · ▁ = 1/2.00 of it · · = not",
+        "  ▇ = 2.00 times the reference's, ▄ = the same, ▁ = 1/2.00 of it, – = not",
         "    measured",
         "  left to right: waves 46.9 to 4.26 pixels long (0.0213 to 0.235 cycles/pixel)",
         "  no spectrum: none",
     ]
+
+
+def test_a_set_far_off_does_not_make_the_others_look_alike(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offsets: list[list[float | None] | None] = [[math.log(n)] * BINS for n in (8, 2, 1, 0.5)]
+    lines = block(shown(monkeypatch, capsys, spectra(["off", "b", "c", "d"], offsets), 120))
+    assert [line.split()[1][0] for line in lines[:5]] == list("▇▇▄▁▄")
+    assert lines[5] == "  ▇ = 2.00 times the reference's or more, ▄ = the same, ▁ = 1/2.00 of it or less"
 
 
 def test_noise_does_not_fill_the_heights(
@@ -288,8 +352,8 @@ def test_no_line_is_wider_than_the_terminal(
     names = [f"a_generator_with_settings_{i}" for i in range(number)]
     lines = shown(monkeypatch, capsys, spectra(names, [[0.1] * BINS] * number), columns)
     assert max(map(len, lines)) <= columns
-    assert sum("[1.224, 1.244]" in line for line in lines) == number
-    assert sum("[1.390, 1.410]" in line for line in lines) == number
+    assert sum("[1.224, 1.244]" in line for line in lines) == min(number, 10)
+    assert sum("[1.390, 1.410]" in line for line in lines) == min(number, 10)
     lacking = shown(monkeypatch, capsys, networks(names, random=False), columns)
     assert max(map(len, lacking)) <= columns
     assert sum("needs weights" in line for line in lacking) == 3
@@ -331,7 +395,9 @@ def test_what_cannot_be_told_is_said_to_be_by_value_alone() -> None:
         replace(s, value=math.nan, corrected=None, interval=None, reason="no clips") for s in apart.scores
     ]
     assert answer(replace(apart, scores=lost)) == "Nothing could be measured."
-    assert answer(replace(apart, scores=lost[:1] + apart.scores[1:])).endswith("Undecided: color.")
+    assert answer(replace(apart, scores=lost[:1] + apart.scores[1:])).endswith(
+        "Measured of one set only: color."
+    )
     assert answer(replace(apart, scores=[])) == "Nothing was scored against reference."
     only_random = [replace(s, metric="fid[random-inception]") for s in apart.scores[:1]]
     assert answer(replace(apart, scores=only_random)) == ""

@@ -114,11 +114,13 @@ def test_without_names_what_the_default_metrics_need_is_fetched_and_all_is_all(
     monkeypatch.setattr(weights, "FILES", table)
     where = ["--weights", str(tmp_path)]
     assert main(["weights", "list", *where]) == 0
-    assert capsys.readouterr().out.endswith("To get them: synvid-eval weights fetch\n")
+    assert capsys.readouterr().out.endswith(f"To get them: synvid-eval weights fetch --weights {tmp_path}\n")
     assert main(["weights", "fetch", "-q", *where]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'inception.pth'}\n{tmp_path / 'i3d.pth'}\n"
     assert main(["weights", "list", *where]) == 0
-    assert capsys.readouterr().out.endswith("To get them: synvid-eval weights fetch other\n")
+    assert capsys.readouterr().out.endswith(
+        f"To get them: synvid-eval weights fetch other --weights {tmp_path}\n"
+    )
     assert main(["weights", "fetch", "-q", "all", *where]) == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["i3d.pth", "inception.pth", "other.pth"]
     assert main(["weights", "verify", "all", *where]) == 0
@@ -172,6 +174,70 @@ def test_a_named_file_of_unknown_hash_is_there_and_unknown(run_cli: Run, tmp_pat
     assert run_cli("weights", "path", "inception", *where).stdout == f"{file}\n"
     done = run_cli("weights", "verify", "inception", *where)  # it is not the file of that name
     assert done.returncode == 4 and done.stdout.startswith("unknown")
+    assert (
+        "None of the known files, used as weights of your own where they are named: inception." in done.stderr
+    )
+    assert (listed[0]["bytes"], listed[0]["path_bytes"]) == (95_628_359, 4)
+    line = run_cli("weights", "list", *where).stdout.splitlines()[1]
+    assert line.split() == [
+        "inception",
+        "inception",
+        "4",
+        "B",
+        "unknown",
+        str(file),
+        "sha256",
+        f"{sha256[:16]}…",
+    ]
+
+
+def test_one_file_never_has_two_hashes(run_cli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mine.pt"
+    file.write_bytes(b"mine")
+    lines = run_cli("weights", "list", "--weights", f"i3d={file}").stdout.splitlines()
+    shown = {line.split(str(file))[1].strip() for line in lines if str(file) in line}
+    assert shown == {f"sha256 {hashlib.sha256(b'mine').hexdigest()[:16]}…"}
+
+
+def test_missing_wrong_and_unknown_are_closed_each_with_its_own_line(run_cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "i3d_torchscript.pt").write_bytes(b"cut")
+    own = tmp_path / "own.pth"
+    own.write_bytes(b"own")
+    where = ["--weights", f"{tmp_path},inception={own}"]
+    done = run_cli("weights", "verify", "all", *where)
+    assert done.returncode == 4
+    fetch, rest = "synvid-eval weights fetch", f"--weights {tmp_path}"
+    missing, wrong, unknown = done.stderr.splitlines()
+    assert missing == f"synvid-eval: Not there: i3d-videogpt. Run: {fetch} i3d-videogpt {rest}"
+    assert wrong.startswith("synvid-eval: Not what they should be, never used: i3d. ")
+    assert f"{fetch} i3d {rest}" in wrong
+    assert (
+        unknown.startswith("synvid-eval: None of the known files") and f"{fetch} inception {rest}" in unknown
+    )
+    done = run_cli("weights", "verify", *where)  # not by name: only what is wrong is an error
+    assert done.returncode == 4 and len(done.stderr.splitlines()) == 1 and "never used: i3d" in done.stderr
+
+
+def test_the_suggested_fetch_cures(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What an error says to run is run, and the same command then finds the file."""
+    import shlex
+
+    monkeypatch.setattr(weights, "FILES", (entry(server.at("/good")),))
+    for folder in (tmp_path / "none yet", tmp_path / "wrong"):
+        if folder.name == "wrong":
+            folder.mkdir()
+            (folder / "inception.pth").write_bytes(b"cut")
+        assert main(["weights", "path", "inception", "--weights", str(folder)]) == 4
+        said = capsys.readouterr().err
+        command = said.partition("un: ")[2].partition(" (or")[0].rstrip(".\n")
+        words = shlex.split(command)
+        assert words[:3] == ["synvid-eval", "weights", "fetch"]
+        assert main(words[1:]) == 0
+        capsys.readouterr()
+        assert main(["weights", "path", "inception", "--weights", str(folder)]) == 0
+        assert capsys.readouterr().out == f"{folder / 'inception.pth'}\n"
 
 
 def test_another_known_file_is_not_passed_off_as_the_one_asked_for(
@@ -185,7 +251,7 @@ def test_another_known_file_is_not_passed_off_as_the_one_asked_for(
     monkeypatch.setattr(weights, "FILES", table)
     assert main(["weights", "path", "other", "--weights", f"i3d={file}"]) == 4
     out = capsys.readouterr()
-    assert not out.out and "are the weights i3d" in out.err and "weights fetch other" in out.err
+    assert not out.out and "holds the weights i3d" in out.err and "weights fetch other" in out.err
 
 
 def test_a_fetch_that_fails_is_exit_4_and_leaves_nothing(
@@ -197,6 +263,46 @@ def test_a_fetch_that_fails_is_exit_4_and_leaves_nothing(
     assert out.out == "" and len(out.err.splitlines()) == 1
     assert "/page: sent a page" in out.err and "/wrong: sent another file" in out.err
     assert list((tmp_path / "w").iterdir()) == []
+
+
+def test_every_name_is_tried_and_all_failures_are_told(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = (
+        entry(server.at("/page")),
+        entry(server.at("/good"), name="i3d"),
+        entry(server.at("/gone"), name="c"),
+    )
+    monkeypatch.setattr(weights, "FILES", table)
+    assert main(["weights", "fetch", "all", "-q", "--weights", str(tmp_path / "w")]) == 4
+    out = capsys.readouterr()
+    assert out.out == f"{tmp_path / 'w' / 'i3d.pth'}\n" and len(out.err.splitlines()) == 1
+    for word in (
+        "weights inception could not",
+        "/page: sent a page",
+        "weights c could not",
+        "/gone: HTTP 404",
+    ):
+        assert word in out.err
+    assert [p.name for p in (tmp_path / "w").iterdir()] == ["i3d.pth"]
+
+
+def test_a_full_disk_keeps_no_other_name_away(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish = fetching._publish
+
+    def full(part: Path, target: Path) -> None:
+        if target.name == "inception.pth":
+            raise OSError(28, "No space left on device")
+        publish(part, target)
+
+    table = (entry(server.at("/good")), entry(server.at("/good"), name="i3d"))
+    monkeypatch.setattr(weights, "FILES", table)
+    monkeypatch.setattr(fetching, "_publish", full)
+    assert main(["weights", "fetch", "all", "-q", "--weights", str(tmp_path)]) == 3
+    assert [p.name for p in tmp_path.iterdir()] == ["i3d.pth"]
+    assert "inception cannot be kept" in capsys.readouterr().err
 
 
 def test_progress_is_told_where_it_takes_long(

@@ -2,38 +2,178 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
 
-from synvid_eval import generators
-from synvid_eval.errors import UsageError
+from synvid_eval import generators, knobs, published, sets
+from synvid_eval.errors import DataError, UsageError
 from synvid_eval.generators import presets
 
 
+def published_names() -> list[str]:
+    rows = (p for p in published.table() if (p.benchmark, p.protocol) == ("UCF101", "finetune"))
+    return [p.dataset for p in rows if p.dataset not in ("scratch", "ucf101")]
+
+
 def test_what_ships():
-    assert presets.names() == ["static_circles", "moving_circles", "moving_shapes", "photo_camera"]
-    assert generators.registry.names() == ["camera", "shapes"]
+    assert len(published_names()) == 34
+    assert set(presets.names()) == {*published_names(), "dead_leaves", "photo_camera"}
+    assert generators.registry.names() == ["camera", "dead_leaves", "full_frame", "mixture", "shapes"]
 
 
 @pytest.mark.parametrize("name", presets.names())
-def test_every_preset_draws_and_says_what_it_is(name):
+def test_every_preset_says_what_it_is(name):
     preset = presets.get(name)
-    generator = preset.configured()
     assert preset.note.endswith(".") and preset.clips == presets.DEFAULT_CLIPS
+    assert bool(preset.difference) == bool(preset.extends)
+    known = published.of(name)
+    assert known is None or known.family == preset.family
+    assert known is None or known.source in preset.note
+    assert set(preset.needs) == sets.needs(preset.configured())
+    assert not preset.same_as or (
+        dict(presets.get(preset.same_as).knobs) == dict(preset.knobs) and preset.same_as != name
+    )
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_every_value_has_a_source(name):
+    preset = presets.get(name)
+    values = {v.knob: v for v in preset.resolved()}
+    assert list(values) == knobs.names(preset.configured())
+    for value in values.values():
+        assert value.source.startswith(("paper", "released code", "our choice", "yours")), value
+        assert value.setter == "default" or value.knob in presets.get(value.setter).own
+        assert value.about and value.allowed
+    assert values["fps"].value == 25.0
+    given = {v.knob: v for v in preset.resolved({"fps": "12"})}
+    assert (given["fps"].value, given["fps"].source, given["fps"].setter) == (12.0, "given", "you")
+
+
+def test_presets_that_cannot_be_told_apart_say_so_and_no_others_are_alike():
+    alike = {}
+    for name in presets.names():
+        preset = presets.get(name)
+        alike.setdefault((preset.generator, *sorted(preset.knobs.items())), []).append(name)
+    twins = [group for group in alike.values() if len(group) > 1]
+    assert twins == [
+        ["acc_transforming_images", "acc_transforming_images_300k"],
+        ["sat_images_300k", "sat_images_1.3m"],
+    ]
+    for group in twins:
+        assert [presets.get(n).same_as for n in group if presets.get(n).same_as] == [
+            n for n in group if not presets.get(n).same_as
+        ]
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_every_preset_draws(name, monkeypatch):
+    monkeypatch.setenv("SYNVID_EVAL_IMAGES", "skimage")
+    small = {"size": "32", "pool": "2"} if "pool" in knobs.names(presets.get(name).configured()) else {}
+    if "statistical" in presets.get(name).knobs.get("textures", ""):
+        texts = presets.get(name).knobs["textures"].replace("statistical", "statistical(size=32)")
+        small["textures"] = texts
+    generator = presets.get(name).configured(**small)
     length = generator.clip_length(0, name, 0)
     frames = list(generator.draw(0, name, 0, [length - 1, 0]))
     assert all(frame.shape == (*generator.frame_size, 3) and frame.dtype == "uint8" for frame in frames)
     assert length >= 61  # 16 frames at stride 4, what VideoMAE sees
 
 
-def test_each_step_of_the_progression_differs_in_what_the_paper_changed():
-    assert dict(presets.get("moving_circles").own) == {"speed": "1.2:3.0"}
-    assert dict(presets.get("moving_shapes").own) == {"shapes": "mixed"}
-    assert presets.get("moving_shapes").extends == "moving_circles"
-    assert dict(presets.get("moving_shapes").knobs) == {"shapes": "mixed", "speed": "1.2:3.0"}
-    assert presets.get("moving_shapes").generator == "shapes"
+# What the paper changed against the parent, in full: name → parent, own knobs.
+PROGRESSION = {
+    "static_circles": ("", {"shapes": "circle", "speed": "0"}),
+    "moving_circles": ("static_circles", {"speed": "1.2:3.0"}),
+    "moving_shapes": ("moving_circles", {"shapes": "mixed"}),
+    "moving_transforming_shapes": (
+        "moving_shapes",
+        {
+            "rotation": "-0.031415926536:0.031415926536",
+            "scale": "-0.005:0.005",
+            "shear": "-0.005:0.005",
+            "circle_transform": "scaled",
+        },
+    ),
+    "acc_transforming_shapes": ("moving_transforming_shapes", {"acceleration": "-0.03:0.03"}),
+    "acc_transforming_textures": (
+        "acc_transforming_shapes",
+        {"textures": "statistical", "circle_transform": "none"},
+    ),
+    "acc_transforming_stylegan": ("acc_transforming_textures", {"textures": "stylegan"}),
+    "acc_transforming_images": ("acc_transforming_stylegan", {"textures": "photos"}),
+    "acc_transforming_images_300k": ("acc_transforming_images", {}),
+    "acc_transforming_images150k_stylegan150k": (
+        "acc_transforming_images_300k",
+        {"textures": "photos+stylegan"},
+    ),
+    "acc_transforming_shapes_static_images5": (
+        "acc_transforming_shapes",
+        {"stills": "photos", "still_share": "0.05"},
+    ),
+    "acc_transforming_dynamic_stylegan": ("acc_transforming_stylegan", {"dynamic": "true"}),
+    "dynamic_stylegan_videos": ("", {"textures": "stylegan"}),
+    "slow_moving_circles": ("moving_circles", {"speed": "0.6:1.5"}),
+    "slow_moving_shapes": ("moving_shapes", {"speed": "0.6:1.5"}),
+    "slow_moving_transforming_shapes": ("moving_transforming_shapes", {"speed": "0.6:1.5"}),
+    "slow_acc_transforming_shapes": ("acc_transforming_shapes", {"speed": "0.6:1.5"}),
+    "slow_acc_transforming_textures": ("acc_transforming_textures", {"speed": "0.6:1.5"}),
+    "dynamic_stylegan_highfreq_videos": (
+        "dynamic_stylegan_videos",
+        {"textures": "stylegan(network=highfreq)"},
+    ),
+    "acc_transforming_shapes_static_stylegan5": (
+        "acc_transforming_shapes_static_images5",
+        {"stills": "stylegan"},
+    ),
+    "acc_transforming_images150k_textures150k": (
+        "acc_transforming_images_300k",
+        {"textures": "photos+statistical"},
+    ),
+    "acc_transforming_images_300k_colorbg": ("acc_transforming_images_300k", {"background": "color"}),
+    "acc_transforming_images_300k_imagebg": ("acc_transforming_images_300k", {"background": "image"}),
+    "shapes_mix_ucf25": ("acc_transforming_shapes", {"real": "0.25"}),
+    "shapes_mix_ucf75": ("shapes_mix_ucf25", {"real": "0.75"}),
+    "images_mix_ucf50": ("acc_transforming_images", {"real": "0.5"}),
+    "sat_textures": ("acc_transforming_textures", {"saturate": "wrap"}),
+    "sat_textures_colorbg": ("sat_textures", {"background": "color"}),
+    "sat_moving_dynamic_stylegan": ("acc_transforming_dynamic_stylegan", {"saturate": "wrap"}),
+    "sat_images_300k": ("acc_transforming_images_300k", {"saturate": "wrap"}),
+    "sat_images150k_textures150k": ("acc_transforming_images150k_textures150k", {"saturate": "wrap"}),
+    "sat_images_300k_colorbg": ("sat_images_300k", {"background": "color"}),
+    "sat_images_300k_imagebg": ("sat_images_300k", {"background": "image"}),
+    "sat_images_1.3m": ("acc_transforming_images", {"saturate": "wrap"}),
+}
+
+
+@pytest.mark.parametrize("name", published_names())
+def test_each_preset_differs_in_what_the_paper_changed(name):
+    preset = presets.get(name)
+    assert (preset.extends, dict(preset.own)) == PROGRESSION[name]
+    parent = presets.get(preset.extends) if preset.extends else None
+    assert dict(preset.knobs) == {**(parent.knobs if parent else {}), **preset.own}
+
+
+def test_what_the_accelerating_sets_come_to():
+    shapes, textures = (
+        presets.get(f"acc_transforming_{what}").configured() for what in ("shapes", "textures")
+    )
+    assert knobs.values(shapes) | {
+        "size": 256,
+        "length": "100:199",
+        "objects": 500,
+        "shapes": "mixed",
+        "speed": "1.2:3.0",
+        "acceleration": "-0.03:0.03",
+        "scale": "-0.005:0.005",
+        "radius": "0.1:1",
+        "center_range": "0:2",
+        "background": "black",
+        "circle_transform": "scaled",
+    } == knobs.values(shapes)
+    changed = {k for k, v in knobs.values(textures).items() if v != knobs.values(shapes)[k]}
+    assert changed == {"textures", "circle_transform"}
 
 
 def test_the_stand_in_is_called_one():
@@ -84,8 +224,21 @@ def test_a_document_of_ones_own():
         ('[a]\ngenerator = "shapes"\nknob = 1', "has an unknown key 'knob'. Did you mean 'knobs'?"),
         ('[a]\ngenerator = "shapes"\nknobs = [1]', "knobs takes name = value"),
         ('[a]\ngenerator = "shapes"\nknobs = { size = [1] }', "knobs takes name = value"),
-        ("[a]\ngenerator = 3", "generator, extends and note are texts."),
+        ("[a]\ngenerator = 3", "generator, extends, note, family, difference and same_as are texts."),
         ('[a]\ngenerator = "shapes"\nclips = 0', "clips=0 is out of range."),
+        ('[a]\ngenerator = "shapes"\nneeds = ["money"]', "needs is not what it can be."),
+        ('[a]\ngenerator = "shapes"\nneeds = "images"', "needs is not what it can be."),
+        ('[a]\ngenerator = "shapes"\nsources = { speed = 1 }', "sources takes name = text"),
+        ('[a]\ngenerator = "shapes"\nknobs = { when = 2024-01-01 }', "knobs takes name = value"),
+        ('["../a"]\ngenerator = "shapes"', "'../a' cannot be a preset's name."),
+        ('["a\\nb"]\ngenerator = "shapes"', "cannot be a preset's name."),
+        ('[""]\ngenerator = "shapes"', "'' cannot be a preset's name."),
+        ('["<b>"]\ngenerator = "shapes"', "'<b>' cannot be a preset's name."),
+        (f'["{"a" * 101}"]\ngenerator = "shapes"', "cannot be a preset's name."),
+        ('name = ["x"]\ngenerator = "shapes"', "cannot be a preset's name."),
+        ('name = "x"\ngenerator = "shapes"\nspeed = 2', "has an unknown key 'speed'."),
+        ("a = " + "[" * 5000, "x.toml is no TOML"),
+        ("a = " + "9" * 5000, "x.toml is no TOML"),
         ('[a]\nnote = "x"', "must name either a generator or the preset it extends."),
         ('[a]\nextends = "b"', "a extends 'b', which does not exist."),
         ('[a]\nextends = "b"\n[b]\nextends = "a"', "extend each other in a circle: a → b → a."),
@@ -110,3 +263,82 @@ def test_listing_presets_loads_no_generator():
     )
     made = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert made.stdout.strip() == "[]"
+
+
+def test_a_file_of_ones_own(tmp_path):
+    path = tmp_path / "faster.toml"
+    path.write_text('extends = "moving_shapes"\nknobs.speed = "2:6"\nnote = "Mine."\n')
+    mine = presets.find(str(path))
+    assert (mine.name, mine.extends, dict(mine.own)) == ("faster", "moving_shapes", {"speed": "2:6"})
+    speed = next(v for v in mine.resolved() if v.knob == "speed")
+    assert (speed.source, speed.setter) == ("faster.toml", "faster")
+    path.write_text('name = "named"\n' + path.read_text())
+    assert presets.find(str(path)).name == "named"
+
+
+def test_a_file_may_extend_the_preset_it_is_called_like(tmp_path):
+    path = tmp_path / "moving_shapes.toml"
+    path.write_text('extends = "moving_shapes"\nknobs.objects = 50\n')
+    mine = presets.find(str(path))
+    assert (mine.name, mine.configured().objects, mine.configured().speed) == ("moving_shapes", 50, "1.2:3.0")
+
+
+def test_a_file_of_several(tmp_path):
+    path = tmp_path / "several.toml"
+    path.write_text('[a]\nextends = "moving_shapes"\n[b]\nextends = "a"\nknobs.speed = 1\n')
+    assert presets.find(f"{path}#b").configured().speed == "1"
+    with pytest.raises(UsageError, match=r"holds 2 presets\. Say which: .*several\.toml#a\."):
+        presets.find(str(path))
+    with pytest.raises(UsageError, match="has no preset 'c'"):
+        presets.find(f"{path}#c")
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (b"\xff\xfe", UsageError, "is no UTF-8 text."),
+        (b"", UsageError, "holds no preset."),
+        (b"a = 1\n" * 200_000, DataError, "is larger than"),
+        (b"[a\0]", UsageError, "is no TOML"),
+        (b'extends = "moving_shapes"\nknobs.sped = 3', UsageError, "Did you mean 'speed'?"),
+        (b'extends = "moving_shapes"\nknobs.size = 3', UsageError, "shapes.size=3 is out of range."),
+        (b'extends = "moving_shapes"\nknobs.size = 64.5', UsageError, "shapes.size=64.5 cannot be read."),
+        (b'extends = "moving_shapes"\nknobs.fps = inf', UsageError, "is not a finite number."),
+        (b'extends = "moving_shapes"\nknobs.speed = "fast"', UsageError, "shapes.speed=fast is no range."),
+        (b'extends = "moving_shapes"\nknobs.speed = "6:2"', UsageError, "Did you mean 2:6?"),
+        (b'extends = "moving_shapes"\nknobs.textures = "stone"', UsageError, "No texture is called 'stone'."),
+        (b'extends = "moving_shapes"\nsources.sped = "me"', UsageError, "sources.sped is of no knob."),
+        (b'extends = "moving_shape"', UsageError, "Did you mean 'moving_shapes'?"),
+    ],
+    ids=range(13),
+)
+def test_bad_files(tmp_path, content, error, message):
+    path = tmp_path / "bad.toml"
+    path.write_bytes(content)
+    with pytest.raises(error) as caught:
+        presets.find(str(path)).resolved()
+    assert message in str(caught.value)
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        presets.find(str(tmp_path / "gone.toml"))
+    (tmp_path / "folder.toml").mkdir()
+    os.mkfifo(tmp_path / "pipe.toml")
+    for name in ("folder.toml", "pipe.toml"):
+        with pytest.raises(DataError, match="is no file"):
+            presets.find(str(tmp_path / name))
+    with pytest.raises(UsageError, match=r"A preset file ends in \.toml\."):
+        presets.find(str(tmp_path / "mine.txt"))
+    with pytest.raises(DataError, match=r"cannot be read|does not exist"):
+        presets.find("a\0b.toml")
+
+
+def test_settings():
+    assert presets.settings(["speed=2:6", "textures=stylegan(sigma=0.1)"]) == {
+        "speed": "2:6",
+        "textures": "stylegan(sigma=0.1)",
+    }
+    for bad in (["speed"], ["=3"], ["speed=1", "speed=2"]):
+        with pytest.raises(UsageError):
+            presets.settings(bad)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -17,19 +19,22 @@ from scipy import stats
 
 from synvid_eval.errors import UsageError
 from synvid_eval.generators import presets
-from synvid_eval.generators.shapes import (
-    _SINE,
+from synvid_eval.generators.raster import (
     CIRCLE,
     ORIENTED_SQUARE,
     RECTANGLE,
+    SINE,
     SQUARE,
     TRIANGLE,
-    Scene,
-    Shapes,
-    _claim,
+    Motion,
+    claim,
     cosine,
     sine,
 )
+from synvid_eval.generators.shapes import Scene, Shapes
+from tests.generators.stripes import Stripes, stripes
+
+__all__ = ["stripes"]
 
 # sha256 of the raw frames (uint8, C order) 0, 4, … 60 of clips 0 and 31,415 at seed 0, one after the other.
 # Made by: synvid_eval 0.1.0 (shapes revision 1), numpy 2.4, numba 0.68.1, x86-64, 2026-11-21, with
@@ -57,6 +62,55 @@ def golden() -> dict[str, str]:
 @pytest.mark.parametrize("name", ["static_circles", "moving_circles", "moving_shapes"])
 def test_golden_bytes(name):
     assert digest(name) == GOLDEN[name]
+
+
+AFFINE = {
+    "rotation": "-0.031415926536:0.031415926536",
+    "scale": "-0.005:0.005",
+    "shear": "-0.005:0.005",
+    "acceleration": "-0.03:0.03",
+}
+
+# As GOLDEN, of Shapes with these knobs under the preset's name "golden"; textures are those of the tests.
+# Made by: synvid_eval 0.1.0 (shapes revision 1), numpy 2.4, numba 0.68.1, x86-64, 2026-11-21, with
+#   PYTHONPATH=. python -m pytest tests/generators/test_shapes.py -k golden_bytes_of   (it prints what it saw)
+GOLDEN_OF = {
+    "transformed": (
+        {**AFFINE, "circle_transform": "scaled"},
+        "2bc5a391c1811020908b414b6a029cb66083650263ccd0df0bba7e5495987476",
+    ),
+    "whole": (
+        {**AFFINE, "circle_transform": "full", "pivot": "center", "subpixel": True, "background": "color"},
+        "1fc0f107e8b7ffbd8ffcc98c39221c70e5cd1718e263e9a18c00a8609045b63d",
+    ),
+    "textured": (
+        {**AFFINE, "textures": "stripes", "pool": 30},
+        "ba13bff80e61a6116de7174a099532753a7a8692611268a9437ba804d062d593",
+    ),
+    "saturated": (
+        {
+            **AFFINE,
+            "textures": "stripes(size=64)+stripes",
+            "pool": 30,
+            "dynamic": True,
+            "saturate": "wrap",
+            "background": "image",
+            "texture_crop": "random",
+            "filter": "nearest",
+        },
+        "d48c76d75668ff136e92bd68314d0316e6804f0019c79088ee52870351c2663e",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN_OF)
+def test_golden_bytes_of(stripes, name):
+    knobs, expected = GOLDEN_OF[name]
+    made = hashlib.sha256()
+    for index in (0, 31_415):
+        for frame in Shapes(**knobs).draw(0, "golden", index, range(0, 64, 4)):
+            made.update(frame.tobytes())
+    assert made.hexdigest() == expected
 
 
 # --- pixels ---
@@ -120,6 +174,13 @@ def test_every_pixel_equals_a_slow_painter(index):
     assert np.array_equal(picture, colors[expected])
 
 
+def claim_one(ids: np.ndarray, place: tuple[int, int], kind: int, radius: int, corners: np.ndarray) -> None:
+    """Claims the pixels of one object that is not transformed; corners int64 [1, 4, 2] in 1/65536 px."""
+    pair, one = np.zeros((1, 2), np.int64), np.ones(1, np.int64)
+    motion = Motion(kind * one, pair, pair, pair, 0 * one, pair, pair, pair, radius * one, corners)
+    claim(ids, motion, np.array([place]) << 16, np.array([[1, 0, 0, 1]]) << 20, False)
+
+
 def distance_squared(point: tuple[int, int], corners: np.ndarray) -> float:
     """From a point to the edges of a polygon."""
     best = math.inf
@@ -146,8 +207,7 @@ def test_polygons_cover_every_point_inside_and_none_further_than_half_a_pixel():
             continue  # truncation bent it: not convex, where "inside" is another matter
         local = np.vstack([corners, np.repeat(corners[-1:], 4 - count, 0)])[None] << 16
         ids = np.empty((size, size), np.uint16)
-        one = np.ones(1, np.int64)
-        _claim(ids, np.zeros((1, 2), np.int64), one, 30 * one, local.astype(np.int64))
+        claim_one(ids, (0, 0), 1, 30, local.astype(np.int64))
         for y in range(size):
             for x in range(size):
                 a, b = corners, np.roll(corners, -1, 0)
@@ -192,8 +252,7 @@ def test_the_walk_ends_early_but_leaves_nothing_free_that_something_covers():
 
 def test_circle_law_is_nearest_to_r_plus_half():
     ids = np.empty((64, 64), np.uint16)
-    zero = np.zeros((1, 4, 2), np.int64)
-    _claim(ids, np.array([[30, 20]]), np.zeros(1, np.int64), np.array([9]), zero)
+    claim_one(ids, (30, 20), CIRCLE, 9, np.zeros((1, 4, 2), np.int64))
     rows, columns = np.mgrid[:64, :64]
     assert np.array_equal(ids == 1, np.hypot(columns - 30, rows - 20) < 9.5)
 
@@ -206,7 +265,8 @@ def many() -> Scene:
     generator = presets.get("moving_shapes").configured()
     scenes = [generator.scene(0, "moving_shapes", index) for index in range(40)]
     fields = ("kind", "center", "velocity", "radius", "corners", "color")
-    return Scene(*(np.concatenate([getattr(scene, field) for scene in scenes]) for field in fields))
+    joined = {field: np.concatenate([getattr(scene, field) for scene in scenes]) for field in fields}
+    return dataclasses.replace(scenes[0], **joined)
 
 
 def test_sampled_knobs_follow_their_laws(many):
@@ -253,6 +313,110 @@ def test_radius_law_is_the_released_codes(many):
     assert np.median(many.radius) / 256 == pytest.approx(0.136, abs=0.005)
 
 
+@pytest.fixture(scope="module")
+def transformed() -> Scene:
+    generator = Shapes(texture_crop="random", **AFFINE)
+    scenes = [generator.scene(0, "laws", index) for index in range(40)]
+    fields = [f.name for f in dataclasses.fields(Scene) if getattr(scenes[0], f.name) is not None]
+    arrays = [f for f in fields if isinstance(getattr(scenes[0], f), np.ndarray) and f != "background"]
+    return dataclasses.replace(
+        scenes[0], **{f: np.concatenate([getattr(scene, f) for scene in scenes]) for f in arrays}
+    )
+
+
+def test_sampled_transforms_follow_their_laws(transformed):
+    """20,000 objects at seed 0, as above."""
+    heading = transformed.velocity / np.hypot(*transformed.velocity.T)[:, None]
+    drawn = {
+        "acceleration": (transformed.acceleration * heading).sum(1) / 2**24 / 0.03,
+        "rotation": transformed.turn / 2**32 * 200,
+        "scale of x": transformed.stretch[:, 0] / 2**32 / 0.005,
+        "scale of y": transformed.stretch[:, 1] / 2**32 / 0.005,
+        "shear of x": transformed.shear[:, 0] / 2**32 / 0.005,
+        "shear of y": transformed.shear[:, 1] / 2**32 / 0.005,
+    }
+    for quantity, values in drawn.items():
+        assert stats.kstest(values, stats.uniform(-1, 2).cdf).pvalue > 0.001, quantity
+        assert np.abs(values).max() < 1.0001
+    others = np.vstack([*drawn.values(), transformed.radius, np.hypot(*transformed.velocity.T)])
+    assert np.abs(np.corrcoef(others) - np.eye(len(others))).max() < 0.03
+    cross = transformed.acceleration[:, 0] * heading[:, 1] - transformed.acceleration[:, 1] * heading[:, 0]
+    assert np.abs(cross / 2**24).max() < 1e-5  # along the direction
+
+
+def test_textures_and_crops_follow_their_laws(transformed):
+    share = transformed.texture.reshape(40, -1)[:, 1:].ravel() / 2.0**64
+    assert stats.kstest(share, stats.uniform(0, 1).cdf).pvalue > 0.001
+    room = 512 - 2 * transformed.radius
+    small = room > 100
+    jitter = np.random.default_rng(1).uniform(0, 1, (len(room), 2))
+    assert (transformed.crop >= 0).all() and (transformed.crop <= room[:, None]).all()
+    for axis in (0, 1):
+        values = ((transformed.crop[:, axis] + jitter[:, axis]) / (room + 1))[small]
+        assert stats.kstest(values, stats.uniform(0, 1).cdf).pvalue > 0.001
+    assert not Shapes().scene(0, "laws", 0).crop.any()
+
+
+def test_backgrounds(stripes):
+    """One color a clip, as uniform as those of objects; or one texture of the pool over the whole frame."""
+    colors = np.array(
+        [Shapes(background="color", objects=1).scene(0, "b", index).background for index in range(3000)]
+    )
+    assert colors.min() == 0 and colors.max() == 254
+    for channel in range(3):
+        values = colors[:, channel] + np.random.default_rng(channel).uniform(-0.5, 0.5, 3000)
+        assert stats.kstest(values, stats.uniform(-0.5, 255).cdf).pvalue > 0.001
+    few = {"objects": 3, "radius": "0.1:0.2"}
+    for knobs in ({}, {"textures": "stripes", "pool": 5}):
+        generator = Shapes(background="color", **few, **knobs)
+        picture, ids = next(generator.draw(0, "b", 1, [9])), next(generator.ids(0, "b", 1, [9]))
+        assert (picture[ids == 0] == colors[1]).all() and (ids == 0).mean() > 0.5
+    generator = Shapes(background="image", textures="stripes(size=64)", pool=5, saturate="clip", **few)
+    seen = set()
+    for index in range(20):
+        picture, ids = next(generator.draw(0, "b", index, [9])), next(generator.ids(0, "b", index, [9]))
+        large = [Stripes(size=64).picture(0, "pool", i).repeat(4, 0).repeat(4, 1) for i in range(5)]
+        found = [i for i in range(5) if np.array_equal(picture[ids == 0], large[i][ids == 0])]
+        assert len(found) == 1
+        seen.add(found[0])
+    assert len(seen) >= 4
+
+
+def test_objects_show_their_textures_and_keep_them(stripes):
+    """Plain textures say their number: every object has one of the pool, the same in every frame."""
+    generator = Shapes(textures="plain", pool=200, **AFFINE)
+    numbers: dict[int, set[int]] = {}
+    for picture, ids in zip(
+        generator.draw(3, "t", 0, range(0, 90, 9)), generator.ids(3, "t", 0, range(0, 90, 9)), strict=True
+    ):
+        assert (picture[ids > 0][:, 1:] == [3, 7]).all()
+        for number in np.unique(ids[ids > 0]):
+            numbers.setdefault(int(number), set()).update(picture[ids == number][:, 0].tolist())
+    assert all(len(shown) == 1 for shown in numbers.values())
+    assert len({min(shown) for shown in numbers.values()}) > 30
+
+
+def test_dynamic_textures_show_their_walks_frames(stripes, monkeypatch, tmp_path):
+    """Frame t of a clip is the frame of a clip whose still textures are frame t of the walks."""
+    knobs = {"size": 64, "objects": 30, "textures": "stripes(size=128)", "pool": 6, **AFFINE}
+    generator = Shapes(dynamic=True, **knobs)
+    frames = [7, 0, 7, 30]
+    drawn = list(generator.draw(0, "d", 0, frames))
+    assert np.array_equal(drawn[0], drawn[2])
+    for frame, picture in zip(frames, drawn, strict=True):
+        monkeypatch.setenv("SYNVID_EVAL_POOLS", str(tmp_path / f"at{frame}"))
+        monkeypatch.setattr(Stripes, "picture", lambda s, *place, t=frame: next(s.walk(*place, [t])))
+        assert np.array_equal(picture, next(Shapes(**knobs).draw(0, "d", 0, [frame])))
+
+
+def test_the_released_transforms_leave_textured_circles_alone():
+    base = {"shapes": "circle", "acceleration": "0", **{k: AFFINE[k] for k in ("rotation", "scale", "shear")}}
+    plain = next(Shapes(shapes="circle").ids(0, "c", 0, [70]))
+    assert np.array_equal(next(Shapes(**base).ids(0, "c", 0, [70])), plain)
+    for mode in ("scaled", "full"):
+        assert not np.array_equal(next(Shapes(circle_transform=mode, **base).ids(0, "c", 0, [70])), plain)
+
+
 def test_angles_of_polygons_are_uniform(many):
     middle = many.radius[:, None, None] << 16
     turned = (many.corners - middle)[many.kind == ORIENTED_SQUARE][:, 0]
@@ -286,7 +450,7 @@ def test_sine_is_a_sine_and_its_constants_are_taylors():
     taylor = [
         round((-1) ** i * 2**30 * (pi / 2) ** k / math.factorial(k)) for i, k in enumerate(range(1, 14, 2))
     ]
-    assert list(_SINE) == taylor
+    assert list(SINE) == taylor
 
 
 def test_lengths_are_uniform_over_both_ends():
@@ -332,6 +496,27 @@ def test_a_knob_changes_only_what_it_is_about():
         assert np.array_equal(getattr(base, field), getattr(fast, field))
         assert np.array_equal(getattr(base, field), getattr(more, field)[:500])
     assert np.hypot(*fast.velocity.T) / 65536 == pytest.approx(5, abs=1e-4)
+    every = {**AFFINE, "circle_transform": "full", "pivot": "center", "background": "color"}
+    for knob, value in every.items():
+        one, all_but_one = (
+            Shapes(**knobs).scene(0, "p", 3)
+            for knobs in ({knob: value}, {k: v for k, v in every.items() if k != knob})
+        )
+        own = {
+            "acceleration": "acceleration",
+            "rotation": "turn",
+            "scale": "stretch",
+            "shear": "shear",
+            "pivot": "pivot",
+            "background": "background",
+            "circle_transform": "circles",
+        }[knob]
+        for field in dataclasses.fields(Scene):
+            name = field.name
+            assert np.array_equal(getattr(one, name), getattr(base, name)) == (name != own)
+        whole = Shapes(**every).scene(0, "p", 3)
+        assert np.array_equal(getattr(one, own), getattr(whole, own))
+        assert np.array_equal(getattr(all_but_one, own), getattr(base, own))
 
 
 def test_knobs_scale_with_the_size():
@@ -339,6 +524,10 @@ def test_knobs_scale_with_the_size():
     assert np.abs(large.velocity - 4 * small.velocity).max() <= 8
     assert np.abs(large.radius - 4 * small.radius).max() <= 4
     assert np.abs(large.center - 4 * small.center).max() <= 4
+    small, large = (Shapes(size=size, **AFFINE).scene(0, "p", 3) for size in (128, 512))
+    assert np.abs(large.acceleration - 4 * small.acceleration).max() <= 8
+    for field in ("turn", "stretch", "shear"):
+        assert np.array_equal(getattr(large, field), getattr(small, field))
 
 
 @pytest.mark.parametrize("name", ["static_circles", "moving_circles"])
@@ -380,9 +569,21 @@ def test_upper_left_is_emptier_as_in_the_released_code_and_symmetric_if_asked():
         ({"objects": 70_000}, "shapes.objects=70000 is out of range."),
         ({"shapes": "stars"}, "shapes.shapes=stars is not possible. One of: circle, mixed."),
         ({"radius": "0"}, "shapes.radius=0 is out of range."),
+        ({"rotation": "0:pi"}, "shapes.rotation=0:pi is no range."),
+        (
+            {"scale": "-0.005:0.05"},
+            "shapes.scale=-0.005:0.05 grows to 9.95 in 199 frames. At most 8: shorten the clip (length) or "
+            "slow it down.",
+        ),
+        ({"pivot": "middle"}, "shapes.pivot=middle is not possible. One of: corner, center."),
+        ({"dynamic": True}, "shapes.dynamic=True means nothing without textures. Name some: textures="),
+        ({"saturate": "clip"}, "shapes.saturate=clip means nothing without textures."),
+        ({"background": "image"}, "shapes.background=image means nothing without textures."),
+        ({"textures": "nothing_like_it"}, "No texture is called 'nothing_like_it'."),
+        ({"textures": "plain", "dynamic": True}, "Textures plain do not evolve. Leave dynamic away."),
     ],
 )
-def test_bad_knobs_say_what_is_wrong(knobs, message):
+def test_bad_knobs_say_what_is_wrong(stripes, knobs, message):
     with pytest.raises(UsageError) as caught:
         Shapes(**knobs)
     assert message in str(caught.value)
@@ -397,13 +598,93 @@ def test_frames_outside_the_clip_and_negative_clips_are_refused_at_the_call():
 
 
 @pytest.mark.parametrize(
-    "knobs", [{"radius": "0.2"}, {"center_range": "0.5"}, {"objects": 1}, {"size": 9}, {"radius": "2:4"}]
+    "knobs",
+    [
+        {"radius": "0.2"},
+        {"center_range": "0.5"},
+        {"objects": 1},
+        {"size": 9},
+        {"radius": "2:4"},
+        # what the bounds on products in raster.py are about
+        {"size": 2048, "radius": "4", "length": "3", "speed": "256", "center_range": "-8:8", "objects": 50}
+        | {"acceleration": "-1:1", "rotation": "1", "scale": "-0.1:0.1", "shear": "-0.1:0.1"}
+        | {"textures": "stripes", "pool": 3, "texture_crop": "random", "circle_transform": "full"},
+        {"length": "80", "scale": "0.1", "shear": "-0.1", "subpixel": True, "circle_transform": "full"}
+        | {"radius": "4", "textures": "stripes", "pool": 3},
+        {"length": "11", "scale": "-0.1", "circle_transform": "full", "textures": "stripes", "pool": 3},
+    ],
 )
-def test_constants_and_extremes_draw(knobs):
-    generator = Shapes(length="3", **knobs)
-    assert [frame.shape for frame in generator.draw(0, "p", 0, [2])] == [(generator.size, generator.size, 3)]
+def test_constants_and_extremes_draw(stripes, knobs):
+    generator = Shapes(**{"length": "3", **knobs})
+    last = generator.clip_length(0, "p", 0) - 1
+    drawn = list(generator.draw(0, "p", 0, [0, last]))
+    assert [frame.shape for frame in drawn] == [(generator.size, generator.size, 3)] * 2
     scene = generator.scene(0, "p", 0)
     if knobs == {"radius": "0.2"}:
         assert set(scene.radius) == {51}
     if knobs == {"center_range": "0.5"}:
         assert (scene.center == 128).all()
+
+
+EXTREME = {
+    "plain": {"size": 64, "objects": 60, **AFFINE, "length": "150"},
+    "fine": {
+        "size": 64,
+        "objects": 60,
+        **AFFINE,
+        "length": "150",
+        "subpixel": True,
+        "circle_transform": "full",
+    },
+    "huge": {
+        "size": 64,
+        "objects": 9,
+        "radius": "4",
+        "length": "80",
+        "scale": "-0.1:0.1",
+        "shear": "-0.1:0.1",
+    }
+    | {
+        "acceleration": "-1:1",
+        "rotation": "-1:1",
+        "speed": "0:256",
+        "center_range": "-8:8",
+        "subpixel": True,
+    },
+    "textured": {
+        "size": 40,
+        "objects": 60,
+        **AFFINE,
+        "length": "150",
+        "saturate": "wrap",
+        "texture_crop": "random",
+    }
+    | {"textures": "stripes(size=64)", "pool": 3, "background": "image"},
+}
+
+
+def extreme(name: str) -> str:
+    made = hashlib.sha256()
+    for index in range(2):
+        for frame in Shapes(**EXTREME[name]).draw(0, "extreme", index, [0, 1, 79]):
+            made.update(frame.tobytes())
+    return made.hexdigest()
+
+
+@pytest.mark.parametrize("name", EXTREME)
+def test_kernels_without_the_compiler_draw_the_same_and_nothing_overflows(stripes, name):
+    """As plain Python, where NumPy's integers say when they overflow."""
+    script = (
+        "from synvid_eval import generators; from tests.generators.stripes import Stripes;"
+        f"generators.textures.register(Stripes);"
+        f"from tests.generators.test_shapes import extreme; print(extreme({name!r}))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", "-c", script],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+    )
+    assert run.stderr == ""
+    assert run.stdout.strip() == extreme(name)

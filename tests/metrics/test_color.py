@@ -80,7 +80,8 @@ def test_detail_is_without_the_ridge():
 
 def test_gate():
     gate = Color().interval_gate
-    assert gate(clip_side(normal_clips(0, 59, 1, 3), "lab")) == "has 59 clips and color needs at least 60"
+    few = clip_side(normal_clips(0, 59, 1, 3), "lab")
+    assert gate(few) == "has 59 clips, and an interval of color needs 60"
     assert gate(clip_side(normal_clips(0, 60, 1, 3), "lab")) == ""
 
 

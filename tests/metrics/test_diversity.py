@@ -120,7 +120,7 @@ def test_too_few_frames_are_a_reason():
 def test_gate_needs_three_clips_a_dimension():
     gate = Diversity().interval_gate
     assert gate(clip_side(normal_clips(0, 23, 2, 8), "pool3")) == (
-        "has 23 clips and diversity needs at least 24"
+        "has 23 clips, and an interval of diversity needs 24"
     )
     assert gate(clip_side(normal_clips(0, 24, 2, 8), "pool3")) == ""
 

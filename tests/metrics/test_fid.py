@@ -115,12 +115,15 @@ def test_short_clips_are_counted():
 def test_gate_needs_clips_and_rows(metric, state):
     gate = metric.interval_gate
     name, noun = metric.name, metric.noun
-    assert gate(clip_side(normal_clips(0, 99, 1, 8), state)) == f"has 99 clips and {name} needs at least 100"
+    assert (
+        gate(clip_side(normal_clips(0, 99, 1, 8), state))
+        == f"has 99 clips, and an interval of {name} needs 100"
+    )
     assert gate(clip_side(normal_clips(0, 100, 1, 64), state)) == (
-        f"has 100 {noun} and {name} needs at least 128"
+        f"has 100 {noun}, and an interval of {name} needs 128"
     )
     assert gate(clip_side(normal_clips(0, 100, 2, 64), state)) == ""
-    assert gate(Side((Fold(),), 0)) == f"has 0 clips and {name} needs at least 100"
+    assert gate(Side((Fold(),), 0)) == f"has 0 clips, and an interval of {name} needs 100"
 
 
 def test_the_interval_corrects_the_bias_and_threads_change_no_bit():

@@ -59,9 +59,9 @@ def test_one_row_is_too_few():
 def test_gate_needs_clips_and_rows():
     gate = Tubelet(stride=4).interval_gate
     assert gate(clip_side(normal_clips(0, 99, 1, 8), "stride4")) == (
-        "has 99 clips and tubelet needs at least 100"
+        "has 99 clips, and an interval of tubelet needs 100"
     )
     assert gate(clip_side(normal_clips(0, 100, 1, 128), "stride4")) == (
-        "has 100 tubelets and tubelet needs at least 256"
+        "has 100 tubelets, and an interval of tubelet needs 256"
     )
     assert gate(clip_side(normal_clips(0, 100, 3, 128), "stride4")) == ""

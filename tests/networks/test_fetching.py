@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from synvid_eval.errors import WeightsError
-from synvid_eval.networks.fetching import Patience, fetch
+from synvid_eval.errors import UsageError, WeightsError
+from synvid_eval.networks.fetching import Patience, fetch, proxy_of
 from tests.networks.server import CONTENT, PAGE, WRONG, Server, blob_entry, entry, serving
 
 QUICK = Patience(tries=3, pause=0.01, stall=10, slow_after=10)
@@ -192,6 +192,49 @@ def test_a_proxy_of_the_environment_is_used(
     with pytest.raises(WeightsError):
         fetch(entry("http://weights.invalid/good"), tmp_path, patience=QUICK)
     assert len(server.asked) == 1
+
+
+def behind(monkeypatch: pytest.MonkeyPatch, proxy: str, name: str = "HTTPS_PROXY") -> None:
+    for one in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(one, raising=False)
+        monkeypatch.delenv(one.upper(), raising=False)
+    monkeypatch.setenv(name, proxy)
+
+
+def test_a_dead_proxy_is_named_without_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as gone:
+        port = gone.server_port
+    said: list[str] = []
+    for proxy in (f"127.0.0.1:{port}", f"http://me:secret@127.0.0.1:{port}/"):
+        behind(monkeypatch, proxy)
+        with pytest.raises(WeightsError) as caught:
+            fetch(entry("https://weights.invalid/good"), tmp_path, patience=QUICK, say=said.append)
+        through = f"/good through the proxy 127.0.0.1:{port} (HTTPS_PROXY): "
+        assert f"{through}Connection refused (asked 3 times)" in caught.value.message
+        assert "Is that proxy right (HTTPS_PROXY)?" in caught.value.hint
+        assert all(through in line for line in said) and "secret" not in f"{said}{caught.value}"
+    behind(monkeypatch, f"127.0.0.1:{port}", "https_proxy")
+    assert proxy_of("https://weights.invalid/") == (f"127.0.0.1:{port}", "https_proxy")
+    assert proxy_of("http://weights.invalid/") is None
+    monkeypatch.setenv("no_proxy", "weights.invalid")
+    assert proxy_of("https://weights.invalid/") is None
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["socks5://127.0.0.1:9", "ftp://x:1", "nonsense:port", "http://", "http://me:secret@:1", "http://[/"],
+)
+def test_a_proxy_that_cannot_be_used_is_refused_at_once(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    behind(monkeypatch, proxy, "HTTP_PROXY")
+    with pytest.raises(UsageError, match=r"The proxy '.*' \(HTTP_PROXY\) cannot be used") as caught:
+        fetch(entry(server.at("/good")), tmp_path, patience=QUICK)
+    assert "HTTP_PROXY=http://HOST:PORT" in caught.value.hint and "secret" not in str(caught.value)
+    assert left(tmp_path) == [] and not server.asked
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")  # where it is passed by, it does not matter
+    fetch(entry(server.at("/good")), tmp_path, patience=QUICK)
+    fetch(entry(server.at("/good")), tmp_path, patience=QUICK)
 
 
 @pytest.mark.parametrize("address", ["file:///etc/hostname", "ftp://127.0.0.1/x", "nonsense", "http://[/"])

@@ -56,6 +56,16 @@ def test_batches_change_no_bit_on_a_cpu(images: np.ndarray, precision: str) -> N
     assert np.array_equal(run("inception", images[order], **RANDOM, precision=precision), want[order])
 
 
+@pytest.mark.parametrize("size", ["0", "65537", "100000", "-1", "x", "1.5", "٣"])
+def test_a_batch_that_cannot_be_is_answered_with_both_bounds(
+    size: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from synvid_eval.cli import run as main
+
+    assert main(["compare", "a", "b", f"--batch-size={size}"]) == 2
+    assert f"--batch-size {size} is not possible. Give auto, or 1 to 65,536." in capsys.readouterr().err
+
+
 def test_bf16_is_near_and_other(images: np.ndarray) -> None:
     exact, near = (run("inception", images[:3], **RANDOM, precision=p) for p in ("fp32", "bf16"))
     assert not np.array_equal(exact, near)
@@ -340,6 +350,7 @@ def test_shortcuts_of_the_hardware_are_off_inside_and_as_before_outside() -> Non
         backends.cudnn.benchmark = before
 
 
+@pytest.mark.device
 @pytest.mark.parametrize(
     "place",
     [
@@ -357,3 +368,12 @@ def test_a_device_gives_what_the_cpu_gives(place: str, images: np.ndarray, clips
         got = run(network, x, **RANDOM, device=place)
         np.testing.assert_allclose(got, want, rtol=0, atol=1e-3)
         assert np.array_equal(run(network, x, **RANDOM, device=place), got)
+
+
+def test_what_compares_a_device_with_the_cpu_is_found_as_the_manual_says() -> None:
+    marks = test_a_device_gives_what_the_cpu_gives.pytestmark  # type: ignore[attr-defined]
+    assert "device" in [m.name for m in marks]
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    for page in ("weights.md", "metrics.md"):
+        text = (docs / page).read_text()
+        assert "pytest -m device" in text and "pytest -k" not in text

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import subprocess
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -158,6 +159,41 @@ def test_a_known_file_under_any_name_is_recognized(tmp_path: Path) -> None:
         locate("inception", str(tmp_path / "mine"), files=TABLE)
 
 
+def test_the_fetch_that_is_named_goes_where_is_looked(tmp_path: Path) -> None:
+    file = put(tmp_path / "i.pt", CONTENT[:5000])
+    for given, where in (
+        (str(tmp_path / "a b"), f" --weights '{tmp_path / 'a b'}'"),
+        (f"{tmp_path / 'w'},i3d={file}", f" --weights {tmp_path / 'w'}"),
+        (f"i3d={file}", " (or put"),
+    ):
+        with pytest.raises(MissingWeights) as caught:
+            locate("inception", given, files=TABLE)
+        assert f"Run: synvid-eval weights fetch inception{where}" in caught.value.hint
+    put(tmp_path / "w" / "inception.pth", WRONG)
+    with pytest.raises(WeightsError, match="Remove it, then run: ") as caught:
+        locate("inception", str(tmp_path / "w"), files=TABLE)
+    assert caught.value.hint.endswith(f"weights fetch inception --weights {tmp_path / 'w'}")
+
+
+def test_a_file_of_the_users_own_is_not_said_to_be_removed(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    second = replace(entry(content=CONTENT[:6000], name="i3d-videogpt"), network="i3d")
+    table, own = (*TABLE, second), put(tmp_path / "mine" / "my own.pt", WRONG)
+    with pytest.raises(WeightsError) as caught:
+        locate("i3d", f"i3d-videogpt={own}", "i3d-videogpt", table)
+    assert caught.value.hint == f"Give it as --weights 'i3d={own}' to use weights of your own."
+    assert locate("i3d", f"i3d={own}", "i3d-videogpt", table).name is None  # it cures
+    known = put(tmp_path / "mine" / "inception.pth", WRONG)
+    with pytest.raises(WeightsError) as caught:
+        locate("inception", f"inception={known}", files=table)
+    hint = caught.value.hint
+    assert "Remove" not in hint and f"Leave inception={known} away" in hint and "rename it" in hint
+    kept = put(tmp_path / "default" / "inception.pth", WRONG)
+    with pytest.raises(WeightsError, match="Remove it, then run"):
+        locate("inception", f"inception={kept}", files=table)
+
+
 def test_a_program_of_unknown_hash_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "program.pt"
     with zipfile.ZipFile(file, "w") as archive:
@@ -177,7 +213,7 @@ def test_a_program_of_unknown_hash_is_refused(tmp_path: Path) -> None:
         ("i3d=a,i3d=b", UsageError, "twice"),
         ("a,b/,x=y", UsageError, "'x'"),
         (" ", UsageError, "names nothing"),
-        ("inception=nowhere.pth", WeightsError, "does not exist"),
+        ("inception=nowhere.pth", WeightsError, "The weights file nowhere.pth does not exist"),
         ("inception=.", WeightsError, "is a folder"),
         ("nowhere", MissingWeights, "not in nowhere, which does not exist."),
         ("/dev/null", MissingWeights, "not in /dev/null, which is no folder."),
@@ -276,6 +312,26 @@ def test_reading_runs_no_code(tmp_path: Path, new: bool) -> None:
     # the test of the test: it is evil indeed
     torch.load(io.BytesIO(data), weights_only=False)
     assert (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_plain_pickle_is_not_run_and_said_to_be_one(tmp_path: Path, protocol: int) -> None:
+    import pickle  # noqa: TID251
+
+    data = pickle.dumps({"a": Evil(str(tmp_path / "made"))}, protocol=protocol)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # torch's own request to report it to torch is not passed on
+        with pytest.raises(WeightsError, match="is not run") as caught:
+            state_dict(data, "x")
+    assert "were cut short" not in caught.value.message and not (tmp_path / "made").exists()
+    if protocol > 3:
+        assert "it is a plain pickle, as pickle.dump writes it" in caught.value.message
+
+
+def test_torchs_older_format_cut_short_is_no_plain_pickle() -> None:
+    data = saved(STATE, _use_new_zipfile_serialization=False)
+    with pytest.raises(WeightsError, match="were cut short"):
+        state_dict(data[:-40], "x")
 
 
 @pytest.mark.parametrize(

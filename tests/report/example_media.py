@@ -103,7 +103,16 @@ def media(comparison: Comparison, clips: int = 120, seed: int = 0) -> dict[str, 
     bare = names[-1:] if len(names) >= 3 else []
     previews = {n: _previews(n, metrics, clips) for n in everyone if n not in bare}
     reasons = dict.fromkeys(bare, "this set is a file of statistics and has no clips")
-    return {"metrics": metrics, "clips": previews, "no_clips": reasons}
+    return {"metrics": _rounded(metrics), "clips": previews, "no_clips": reasons}
+
+
+def _rounded(value: Any) -> Any:
+    """As the media have them: numbers of four digits."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {k: _rounded(v) for k, v in value.items()}
+    return [_rounded(v) for v in value] if isinstance(value, list) else value
 
 
 def ids(name: str, clips: int) -> list[str]:

@@ -152,6 +152,7 @@ def test_print_opens_everything(browser: Any, pages: dict[str, Path], tmp_path: 
     assert not any(view.evaluate(shown))
     view.evaluate("document.documentElement.dataset.theme = 'dark'")
     view.emulate_media(media="print", color_scheme="light")
+    until(view, f"{shown}.length > 15")
     assert all(view.evaluate(shown))
     assert view.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
     controls = "[...document.querySelectorAll('button:not(.sort), select, input, .bar')]"
@@ -207,7 +208,10 @@ def test_a_table_sorts_filters_and_hides_columns_and_the_link_keeps_it(
     assert "2 of 3 sets, 4 of 10 metrics" in texts(view, ".tools:has(input)")[0]
     view.locator("summary", has_text="Tools").click()
     view.get_by_label("Theme").select_option("dark")
-    view.get_by_label("Highlight").select_option(label="moving_circles")
+    view.locator("summary", has_text="Sets").click()
+    view.get_by_role("button", name="Highlight moving_circles").click()
+    view.get_by_role("button", name="Highlight moving_shapes").click()
+    view.get_by_role("button", name="Highlight moving_shapes").click()
     link = view.evaluate("location.hash")
     view.context.close()
 
@@ -222,13 +226,79 @@ def test_a_table_sorts_filters_and_hides_columns_and_the_link_keeps_it(
     # a link to a section keeps the view, too
     again.get_by_role("link", name="Recipe").click()
     until(again, "location.hash.includes('at=recipe')")
-    assert "scores.find=MOVING" in again.evaluate("location.hash")
+    assert "find=MOVING" in again.evaluate("location.hash")
     again.locator("summary", has_text="Tools").click()
     again.get_by_role("button", name="Reset").click()
     assert texts(again, names) == ["moving_shapes", "moving_circles", "perlin_textures"]
     assert again.evaluate("location.hash") == ""
     assert troubles + more == []
     again.context.close()
+
+
+def test_sets_are_filtered_hidden_and_highlighted_on_the_whole_page(
+    browser: Any, pages: dict[str, Path]
+) -> None:
+    view, troubles = opened(browser, pages["media"])
+    view.locator("summary", has_text="Sets").click()
+    panel = view.locator(".menu[open] .panel")
+    assert texts(view, ".menu[open] .row label") == ["moving_shapes", "moving_circles", "perlin_textures"]
+    panel.get_by_label("moving_circles", exact=True).uncheck()
+    for where in ("#scores", "#metric-1-scores", ".sets"):
+        assert "moving_circles" not in texts(view, f"{where} tbody tr:visible th")
+    drawn = '[...document.querySelectorAll(\'.figure g[data-set="1"],.gallery[data-set="1"]\')]'
+    assert view.evaluate(f"{drawn}.length") > 15
+    assert set(view.evaluate(f"{drawn}.map(e => getComputedStyle(e).display)")) == {"none"}
+    panel.get_by_role("searchbox").fill("zzz")
+    assert "No set is called “zzz”." in view.locator(".tools .unit").first.inner_text()
+    assert not view.locator("#scores").is_visible()
+    panel.get_by_role("button", name="Show all").click()
+    assert len(texts(view, "#scores tbody tr:visible")) == 3
+    for name in ("moving_shapes", "perlin_textures"):
+        panel.get_by_role("button", name=f"Highlight {name}").click()
+    assert view.evaluate("location.hash") == "#set=0&set=2"
+    faint = "getComputedStyle(document.querySelector('.ranking [data-set=\"{}\"]')).opacity"
+    assert [view.evaluate(faint.format(k)) for k in range(3)] == ["1", "0.13", "1"]
+    assert troubles == []
+    view.context.close()
+
+
+def test_sorting_says_what_comes_first(browser: Any, pages: dict[str, Path]) -> None:
+    view, _ = opened(browser, pages["media"])
+    view.locator("#scores th[data-metric=spectrum] button").click()
+    assert "Sorted by spectrum, nearest to ucf101 first." in texts(view, ".said")
+    view.locator("#scores th[data-metric=color] button").click()
+    assert "Sorted by color, smallest first." in texts(view, ".said")
+    view.context.close()
+
+
+@pytest.mark.parametrize("case", ["thirty-four", "media", "networks"])
+def test_no_table_is_wider_than_the_sheet(browser: Any, pages: dict[str, Path], case: str) -> None:
+    sheet = 688  # px: A4 without its margins
+    view, _ = opened(browser, pages[case], width=sheet)
+    view.emulate_media(media="print")
+    view.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    wide = view.evaluate(
+        "[...document.querySelectorAll('table')].map(t => [t.scrollWidth, t.id || t.innerText.slice(0, 60)])"
+    )
+    assert not [t for t in wide if t[0] > sheet]
+    view.context.close()
+
+
+def test_the_head_of_a_table_stays_in_view(browser: Any, pages: dict[str, Path]) -> None:
+    view, _ = opened(browser, pages["thirty-four"], width=1440)
+    for table in ("#scores", "#metric-0-scores"):
+        view.locator(f"{table} tbody tr").nth(25).scroll_into_view_if_needed()
+        view.wait_for_timeout(100)
+        top = view.evaluate(f"document.querySelector('{table} thead th').getBoundingClientRect().top")
+        bar = view.evaluate("document.querySelector('#bar').getBoundingClientRect().bottom")
+        assert top == pytest.approx(bar, abs=4)
+    view.context.close()
+
+
+def test_a_table_without_columns_or_rows_says_why(browser: Any, pages: dict[str, Path]) -> None:
+    view, _ = opened(browser, pages["thirty-four"], fragment="#scores.told=yes&find=zzz")
+    assert "No set is called “zzz”." in view.locator(".tools .unit").first.inner_text()
+    view.context.close()
 
 
 @pytest.mark.parametrize(
@@ -262,19 +332,24 @@ def test_tables_are_copied_as_markdown_latex_and_csv(browser: Any, pages: dict[s
     assert markdown[0].startswith("| Set | color ↓ nats | spectrum ≈ |")
     assert markdown[1].startswith("|---|---:|---:|")
     assert markdown[2].startswith("| moving_circles | 4.2 [3.9, 4.5] |")
-    assert len(markdown) == 4
+    assert markdown[4].startswith("| ucf101 | floor 0.0412 | 1.61 |")
+    assert len(markdown) == 5
     latex = copied("LaTeX")
     assert latex.startswith("% needs \\usepackage{booktabs}\n\\begin{tabular}{lrrrrrrrrrr}\n\\toprule\n")
     assert "\nSet & color $\\downarrow$ nats & spectrum $\\approx$ &" in latex
     assert "\nmoving\\_shapes & \\textbf{3.1 [2.8, 3.4]} & 1.35 [1.32, 1.38] &" in latex
+    assert "\\midrule\nucf101 & floor 0.0412 &" in latex
     assert latex.endswith("\\bottomrule\n\\end{tabular}\n")
     rows = list(csv.DictReader(io.StringIO(copied("CSV"))))
     assert [r["candidate"] for r in rows] == ["moving_circles"] * 10 + ["moving_shapes"] * 10
     assert rows[0]["corrected"] == repr(CASES["media"].score("moving_circles", "color").corrected)
     # a metric's own table: what it shows, without the picture
     own = copied("Markdown", 2).splitlines()
-    assert own[0] == "| Set | Value | 95 % interval | Reference’s own | Difference | Clips / reference’s |"
-    assert own[2].startswith("| perlin_textures | 1.57 | [1.54, 1.60] | 1.61 |")
+    assert own[0] == "| Set | Value | 95 % interval | Difference | Clips |"
+    assert own[2] == "| moving_circles | 1.46 | [1.43, 1.49] | −0.15 [−0.20, −0.10] | 120 |"
+    assert own[-1] == "| ucf101 | 1.61 |  |  | 120 |"
+    view.evaluate("document.querySelector('th[data-metric=spectrum] .unit').textContent = '≈ α·s²'")
+    assert "$\\approx$ $\\alpha$$\\cdot$s$^2$ &" in copied("LaTeX")
     view.get_by_role("button", name="Copy: Command").click()
     assert view.evaluate("navigator.clipboard.readText()") == CASES["media"].run["command"]
     assert "Copied the command." in texts(view, ".said")
@@ -330,6 +405,10 @@ def test_figures_are_saved_so_that_they_stand_alone(browser: Any, pages: dict[st
         text = Path(waiting.value.path()).read_text()
         root = xml.etree.ElementTree.fromstring(text)
         assert root.attrib["width"] == root.attrib["viewBox"].split()[2]
+        title = [e.text or "" for e in root if e.tag.endswith("}text")]
+        assert title[0]
+        assert title[1].endswith(", beside ucf101")
+        assert re.fullmatch(r"[a-z0-9-]+\.svg", waiting.value.suggested_filename)
         assert not re.search(r"class=|style=|var\(|data-|tabindex|oklch|light-dark", text)
         painted = {
             e.tag.rpartition("}")[2] for e in root.iter() if "fill" in e.attrib or "stroke" in e.attrib

@@ -1,0 +1,94 @@
+"""`synvid-eval generate PRESET OUT`: a preset's clips as files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from synvid_eval.cli import common, making, names
+
+
+@click.command(name="generate")
+@click.argument("preset", metavar="PRESET", shell_complete=names.completed(names.presets))
+@click.argument("out", type=common.PATH, metavar="OUT", shell_complete=names.folder)
+@click.option("--clips", type=int, metavar="N", help="How many clips.  [default: the preset's own number]")
+@making.seed
+@click.option("--size", metavar="PX", help="Height and width of the frames; what moves is scaled with it.")
+@click.option("--length", metavar="A:B", help="Frames of a clip, drawn from a range, or one number.")
+@click.option("--fps", metavar="RATE", help="Frames a second.")
+@making.settings("speed=2:6")
+@click.option(
+    "--format",
+    "kind",
+    default="mp4",
+    show_default=True,
+    metavar="mp4|ffv1|npz|png|webdataset",
+    shell_complete=names.completed(names.formats),
+    help="How clips are written; mp4 and webdataset lose (the manifest says how much), the others do not.",
+)
+@click.option(
+    "--truth",
+    metavar="LIST",
+    help="What is exactly known of the clips, too: flow, masks, tracks, occluded, hidden, or all.",
+)
+@making.shard
+@making.workers
+@making.cache
+@common.picturing
+@common.outputs("json")
+@common.talking
+def command(
+    preset: str,
+    out: str,
+    clips: int | None,
+    seed: int,
+    size: str | None,
+    length: str | None,
+    fps: str | None,
+    settings: tuple[str, ...],
+    kind: str,
+    truth: str | None,
+    shard: str | None,
+    workers: str,
+    cache: str | None,
+    images: str | None,
+    videos: str | None,
+    json: str | None,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Draw the clips of a PRESET into the folder OUT: one file a clip, a manifest, the preset, a data card.
+
+    The same command goes on with what a killed run left. Clips are the same whatever the workers and shards.
+
+    \b
+    Examples:
+      synvid-eval generate moving_shapes shapes/ --clips 9537
+      synvid-eval generate moving_shapes flow/ --clips 100 --format npz --truth flow,masks,tracks
+      synvid-eval generate acc_transforming_shapes set/ --clips 9537 --shard 0/4
+    """
+    from synvid_eval import generation
+    from synvid_eval.score import dump_json
+
+    common.check_outputs(json=json)
+    overrides = making.overrides(settings, size=size, length=length, fps=fps)
+    with common.Terminal(quiet, verbose) as progress:
+        options = making.options(seed, workers, cache, progress, verbose)
+        what = generation.plan(
+            preset,
+            clips=clips,
+            seed=seed,
+            overrides=overrides,
+            kind=kind,
+            truth=common.name_list(truth) or (),
+            shard=generation.parse_shard(shard),
+            images=images,
+            videos=videos,
+        )
+        made = generation.make(what, out, options)
+    facts: dict[str, Any] = made.facts()
+    if json:
+        common.write_text(dump_json(facts), json)
+    if json != "-":
+        click.echo(making.made(facts))

@@ -1,0 +1,176 @@
+"""`synvid-eval show PRESET`: what a preset is in full, and what it looks like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synvid_eval.cli import common, names
+
+if TYPE_CHECKING:
+    from synvid_eval.generators.presets import Preset, Value
+
+
+@click.command(name="show")
+@click.argument("preset", metavar="PRESET", shell_complete=names.completed(names.presets))
+@click.option(
+    "--set",
+    "settings",
+    metavar="KNOB=VALUE",
+    multiple=True,
+    help="Any knob of the preset, such as speed=2:6. May be repeated.",
+)
+@click.option("--png", type=common.PATH, metavar="F", help="Write a contact sheet of a few of its clips.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of the clips on the sheet.",
+)
+@common.picturing
+@click.option(
+    "--cache",
+    metavar="DIR|none",
+    shell_complete=names.folder,
+    help="Where textures are kept.  [default: the user's cache folder]",
+)
+@common.outputs("json")
+def command(
+    preset: str,
+    settings: tuple[str, ...],
+    png: str | None,
+    seed: int,
+    images: str | None,
+    videos: str | None,
+    cache: str | None,
+    json: str | None,
+) -> None:
+    """Show a PRESET: every knob with its value and where that comes from (a paper's table, its released code,
+    our choice), what it differs in from which other preset, what it needs; and a contact sheet of its clips.
+
+    PRESET is a name that list presets shows, or a preset file of one's own: FILE.toml, or FILE.toml#NAME
+    where it has several.
+
+    \b
+    Examples:
+      synvid-eval show moving_shapes --png sheet.png
+      synvid-eval show acc_transforming_images --images skimage --png sheet.png
+      synvid-eval show mine.toml --set speed=2:6
+    """
+    from synvid_eval.errors import UsageError
+    from synvid_eval.generators import presets
+    from synvid_eval.score import dump_json
+
+    common.check_outputs(json=json, png=png)
+    if png == "-":
+        raise UsageError("--png - is no file.", "Give --png F.")
+    preset = preset.removeprefix("preset:")
+    found, given = presets.find(preset), presets.settings(settings)
+    values = found.resolved(given)
+    for option, value in (("images", images), ("videos", videos)):
+        if value is not None and png is None:
+            raise UsageError(f"--{option} {value} means nothing without --png.", "Give --png F.")
+    if png is not None:
+        _draw(preset, given, png, seed, images, videos, cache)
+    if json:
+        common.write_text(dump_json({"preset": document(found, values)}), json)
+    if json != "-":
+        for line in _lines(found, values):
+            click.echo(line)
+
+
+def document(found: Preset, values: list[Value]) -> dict[str, Any]:
+    """A preset and its resolved values, ready for JSON."""
+    from dataclasses import asdict
+
+    from synvid_eval import published
+
+    known = published.of(found.name)
+    return {
+        "name": found.name,
+        "generator": found.generator,
+        "extends": found.extends,
+        "difference": found.difference,
+        "family": found.family,
+        "accuracy": None if known is None else known.accuracy,
+        "needs": list(found.needs),
+        "same_as": found.same_as,
+        "about": found.note,
+        "clips": found.clips,
+        "knobs": [asdict(value) for value in values],
+    }
+
+
+def _draw(
+    preset: str,
+    given: dict[str, str],
+    png: str,
+    seed: int,
+    images: str | None,
+    videos: str | None,
+    cache: str | None,
+) -> None:
+    from pathlib import Path
+    from urllib.parse import urlencode
+
+    from synvid_eval import contact_sheet
+    from synvid_eval.archive import write_bytes
+    from synvid_eval.cache import default_root
+    from synvid_eval.generators import pool
+
+    pool.keep_in(None if cache == "none" else Path(cache) if cache else default_root())
+    query = f"?{urlencode(given)}" if given else ""
+    picture = contact_sheet.preset_sheet(f"preset:{preset}{query}", seed=seed, images=images, videos=videos)
+    write_bytes(Path(png), contact_sheet.png(picture))
+
+
+def _lines(found: Preset, values: list[Value]) -> list[str]:
+    from synvid_eval import published
+    from synvid_eval.errors import one_line
+
+    known = published.of(found.name)
+    facts = {
+        "generator": found.generator,
+        "extends": f"{found.extends}: {found.difference or 'see knobs'}" if found.extends else "",
+        "family": found.family,
+        "published": f"{known.accuracy:.1f} % ({known.benchmark} {known.protocol}, {known.source})"
+        if known
+        else "",
+        "needs": " and ".join(_NEEDS[n] for n in found.needs),
+        "same as": f"{found.same_as}, as far as can be told here: measure one, count one"
+        if found.same_as
+        else "",
+    }
+    width = max(map(len, facts))
+    lines = [found.name, f"  {found.note}" if found.note else ""]
+    lines += [f"  {key:<{width}}  {text}" for key, text in facts.items() if text]
+    rows = [
+        (
+            v.knob,
+            f"{'-' if v.value == '' else _plain(v.value)}{f' {v.unit}' if v.unit else ''}",
+            v.setter,
+            v.source,
+        )
+        for v in values
+    ]
+    titles = ("knob", "value", "set by", "source")
+    widths = [max(len(r[i]) for r in (titles, *rows)) for i in range(3)]
+    for row in (titles, *rows):
+        lines.append("  " + "  ".join([*(c.ljust(w) for c, w in zip(row[:3], widths, strict=True)), row[3]]))
+    return [one_line(line).rstrip() for line in lines if line]
+
+
+_NEEDS = {"images": "pictures (--images DIR|skimage)", "videos": "real videos (--videos SET)"}
+
+
+def _plain(value: Any) -> str:
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )

@@ -1,0 +1,76 @@
+"""`synvid-eval textures make NAME --n N --out bank/`: banks of textures."""
+
+from __future__ import annotations
+
+import click
+
+from synvid_eval.cli import common, making, names
+
+
+@click.group(name="textures")
+def command() -> None:
+    """Make banks of textures beforehand, for presets that show some.
+
+    \b
+    Example:
+      synvid-eval textures make stylegan --n 300000 --out bank/
+    """
+
+
+@command.command(name="make")
+@click.argument("name", metavar="NAME", shell_complete=names.completed(names.textures))
+@click.option("--n", "count", type=int, required=True, metavar="N", help="How many textures.")
+@click.option(
+    "--out", type=common.PATH, required=True, metavar="DIR", shell_complete=names.folder, help="The folder."
+)
+@making.seed
+@making.settings("size=128")
+@click.option(
+    "--images",
+    metavar="DIR|skimage",
+    shell_complete=names.folder,
+    help="Pictures for textures that show some: a folder of JPEG, PNG, WebP, or scikit-image's own.",
+)
+@making.shard
+@making.workers
+@common.talking
+def make(
+    name: str,
+    count: int,
+    out: str,
+    seed: int,
+    settings: tuple[str, ...],
+    images: str | None,
+    shard: str | None,
+    workers: str,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Make a bank of N textures of the kind NAME in a folder: one file, which presets map into memory.
+
+    The same command goes on with what a killed run left. Presets take it with --set bank=DIR; texture i of
+    a bank is texture i of the pool that a preset makes on the way.
+
+    \b
+    Examples:
+      synvid-eval textures make stylegan --n 300000 --out bank/
+      synvid-eval textures make statistical --n 300000 --out bank/ --shard 0/8
+      synvid-eval generate acc_transforming_stylegan set/ --clips 9537 --set bank=bank/
+    """
+    from synvid_eval import generation
+    from synvid_eval.generators import presets
+
+    with common.Terminal(quiet, verbose) as progress:
+        options = making.options(seed, workers, None, progress, verbose)
+        bank = generation.make_bank(
+            name,
+            count,
+            out,
+            options,
+            seed=seed,
+            shard=generation.parse_shard(shard),
+            images=images,
+            settings=presets.settings(settings),
+        )
+    rest = f", {bank.missing:,} still missing (other shards)" if bank.missing else ", complete"
+    click.echo(f"{bank.file}: {bank.count:,} textures, {bank.made:,} made now{rest}")

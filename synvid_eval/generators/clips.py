@@ -1,0 +1,286 @@
+"""Presets as PyTorch data sets: clips drawn when they are asked for, on whatever process asks.
+
+    from torch.utils.data import DataLoader
+    from synvid_eval.generators import Clips, ClipStream
+
+    clips = Clips("moving_shapes", 9537, size="224", floats=True)
+    loader = DataLoader(clips, batch_size=32, shuffle=True, num_workers=8)
+
+    stream = ClipStream(clips, batch=32)                           # rank-aware, resumable
+    loader = DataLoader(stream, batch_size=32, num_workers=8)
+
+An item is a run of 16 frames at stride 4 (Yu et al. 2024), of which only those 16 are drawn. Where it starts
+is a function of (seed, preset, clip index, epoch): `set_epoch` before an epoch, as with torch's
+DistributedSampler. A clip too short for the stride is taken at the largest one that fits.
+
+torch is imported when a data set is made, not with this module.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synvid_eval import knobs, randomness
+from synvid_eval.errors import UsageError
+from synvid_eval.generators import presets
+from synvid_eval.generators.base import interval
+
+if TYPE_CHECKING:
+    import torch
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet, RGB in [0, 1]: what the released code normalizes by."""
+
+ORDERS = ("TCHW", "CTHW", "THWC")
+
+
+class Clips:
+    """A map-style data set of a preset's clips.
+
+    Args:
+        preset: `NAME`, `FILE.toml` or `FILE.toml#NAME`.
+        count: how many clips (default: the preset's own number).
+        seed: seed of every random draw.
+        frames, stride: of an item.
+        floats: float32, normalized by MEAN and STD, instead of uint8.
+        order: of the axes: "TCHW", "CTHW" or "THWC".
+        fresh: each epoch has clips of its own: clip i of epoch e is clip e · count + i of the preset.
+        transform: is given each item's tensor, and what it returns is the item.
+        settings: knobs, such as size="224".
+
+    Raises:
+        UsageError: unknown preset, knob or order, values out of range; a preset with a real part.
+    """
+
+    def __init__(
+        self,
+        preset: str,
+        count: int | None = None,
+        *,
+        seed: int = 0,
+        frames: int = 16,
+        stride: int = 4,
+        floats: bool = False,
+        order: str = "TCHW",
+        fresh: bool = False,
+        transform: Callable[[Any], Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        chosen = presets.find(preset)
+        self.generator = chosen.configured(**{k: str(v) for k, v in settings.items()})
+        self.name, self.seed = chosen.name, seed
+        self._count = chosen.clips if count is None else count
+        if self._count < 1 or frames < 1 or stride < 1:
+            raise UsageError(f"count={count}, frames={frames}, stride={stride}: each is 1 or more.")
+        if order not in ORDERS:
+            raise UsageError(f"No order is called {order!r}.", f"One of: {', '.join(ORDERS)}.")
+        if getattr(self.generator, "real_share", 0):
+            raise UsageError(
+                f"{self.name} has a real part, which no generator draws.",
+                "Make its files (synvid-eval generate) and read those.",
+            )
+        self._frames, self._stride, self._floats, self._order = frames, stride, floats, order
+        self._fresh, self._transform = fresh, transform
+        self._said = False
+        # shared, so that workers that outlive an epoch hear of the next one
+        self._epoch = _shared(1)
+        if "length" in knobs.names(self.generator):
+            shortest = int(interval(self.generator, "length", whole=True)[0])
+            if shortest < frames:
+                raise UsageError(
+                    f"{self.name} has clips of {shortest} frames, fewer than {frames}.",
+                    f"Set length={frames} or more, or frames={shortest}.",
+                )
+            self._fitting(shortest)
+
+    def __len__(self) -> int:
+        """The number of clips."""
+        return self._count
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses other starts (and with `fresh` other clips); to be called between epochs."""
+        if epoch < 0:
+            raise UsageError(f"epoch {epoch} is negative.", "Epochs count from 0.")
+        self._epoch[0] = epoch
+
+    @property
+    def epoch(self) -> int:
+        """The epoch whose items are given."""
+        return int(self._epoch[0])
+
+    def chosen(self, index: int, epoch: int | None = None) -> tuple[int, list[int]]:
+        """(the preset's clip, its frames) of item `index`, 0 ≤ index < len, of an epoch (default: this)."""
+        when = self.epoch if epoch is None else epoch
+        clip = when * self._count + index if self._fresh else index
+        total = self.generator.clip_length(self.seed, self.name, clip)
+        stride = self._fitting(total)
+        starts = total - (self._frames - 1) * stride
+        key = randomness.address("synvid_eval.generators.clips", self.seed, self.name, clip, when)
+        first = (key * starts) >> 64
+        return clip, [first + i * stride for i in range(self._frames)]
+
+    def _fitting(self, total: int) -> int:
+        """The stride for a clip of that many frames; a lower one than asked is told of once."""
+        most = (total - 1) // (self._frames - 1) if self._frames > 1 else self._stride
+        if total < self._frames:
+            raise UsageError(
+                f"{self.name} has a clip of {total} frames, fewer than {self._frames}.", "Take fewer frames."
+            )
+        if most < self._stride and not self._said:
+            self._said = True
+            warnings.warn(
+                f"{self.name}: clips of {total} frames are too short for {self._frames} frames at stride "
+                f"{self._stride}: such clips are taken at the largest stride that fits, down to {most}",
+                stacklevel=3,
+            )
+        return min(self._stride, most)
+
+    def array(self, index: int, epoch: int | None = None) -> NDArray[np.uint8]:
+        """The frames of item `index`: uint8 [frames, H, W, 3] RGB."""
+        clip, frames = self.chosen(index, epoch)
+        return np.stack(list(self.generator.draw(self.seed, self.name, clip, frames)))
+
+    def __getitem__(self, index: int) -> Any:
+        """Item `index` as a tensor in the order of axes that was asked for, transformed."""
+        return self.item(index)
+
+    def item(self, index: int, epoch: int | None = None) -> Any:
+        """As `clips[index]`, of an epoch."""
+        import torch
+
+        place = index + self._count if index < 0 else index
+        if not 0 <= place < self._count:
+            raise IndexError(f"clip {index} of {self._count}")
+        array = self.array(int(place), epoch)
+        axes = {"TCHW": (0, 3, 1, 2), "CTHW": (3, 0, 1, 2), "THWC": (0, 1, 2, 3)}[self._order]
+        tensor: torch.Tensor
+        if self._floats:
+            scale = 1 / (255 * np.array(STD, np.float32))
+            shift = np.array(MEAN, np.float32) / np.array(STD, np.float32)
+            normal = array.astype(np.float32) * scale.astype(np.float32) - shift
+            tensor = torch.from_numpy(np.ascontiguousarray(normal.transpose(axes)))
+        else:
+            tensor = torch.from_numpy(np.ascontiguousarray(array.transpose(axes)))
+        return tensor if self._transform is None else self._transform(tensor)
+
+
+def _shared(count: int) -> torch.Tensor:
+    """Whole numbers, 0, that processes share."""
+    import torch
+
+    found: torch.Tensor = torch.zeros(count, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Stream:
+    """An iterable data set of `Clips` for one rank, one epoch an iteration, resumable.
+
+    Give a DataLoader the same `batch` as its `batch_size`: then batches are the same, in the same order, for
+    any number of workers. All ranks have equally many clips: what cannot be shared out evenly is left out, in
+    each epoch something else.
+
+    To go on in the middle of an epoch: keep `state_dict()` beside a checkpoint (`advance` tells it how many
+    clips were trained on), and give it to `load_state_dict` of a new stream, before its loader is iterated.
+
+    Args:
+        clips: what to draw. batch: clips a batch. shuffle: each epoch in an order of its own, a function of
+        (seed, preset, epoch). rank, world: default: torch.distributed's where it runs, else 0 of 1.
+
+    Raises:
+        UsageError: fewer clips than ranks, a rank out of range.
+    """
+
+    def __init__(
+        self,
+        clips: Clips,
+        batch: int = 1,
+        *,
+        shuffle: bool = True,
+        rank: int | None = None,
+        world: int | None = None,
+    ) -> None:
+        import torch
+
+        if rank is None or world is None:
+            group = torch.distributed
+            runs = group.is_available() and group.is_initialized()
+            rank, world = (group.get_rank(), group.get_world_size()) if runs else (rank or 0, world or 1)
+        if not 0 <= rank < world:
+            raise UsageError(f"rank {rank} of {world} does not exist.", "Ranks count from 0.")
+        if batch < 1 or len(clips) < world:
+            raise UsageError(f"{len(clips)} clips in batches of {batch} are too few for {world} ranks.")
+        self._clips, self._batch, self._shuffle, self._rank, self._world = clips, batch, shuffle, rank, world
+        self._place = _shared(2)  # epoch, clips to leave out
+        self._trained = 0
+
+    def set_epoch(self, epoch: int, done: int = 0) -> None:
+        """What the next iteration gives: that epoch, without the first `done` clips of this rank."""
+        if epoch < 0 or not 0 <= done <= self._each():
+            raise UsageError(f"epoch {epoch} without {done} clips: an epoch has {self._each()} clips a rank.")
+        self._place[0], self._place[1] = epoch, done
+        self._trained = done
+
+    def advance(self, clips: int) -> None:
+        """That many more clips of this rank were trained on."""
+        self._trained += clips
+
+    def state_dict(self) -> dict[str, int]:
+        """The epoch, and how many of its clips were trained on (see `advance`)."""
+        epoch, done = int(self._place[0]), min(self._trained, self._each())
+        return {"epoch": epoch + 1, "done": 0} if done == self._each() else {"epoch": epoch, "done": done}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Goes on where a `state_dict` was taken."""
+        self.set_epoch(int(state["epoch"]), int(state["done"]))
+
+    def _each(self) -> int:
+        return len(self._clips) // self._world
+
+    def __len__(self) -> int:
+        """The clips that the next iteration gives to this rank."""
+        return self._each() - int(self._place[1])
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """The items of this rank in an epoch, in order: int64 [len]."""
+        count = len(self._clips)
+        places = np.arange(count)
+        if self._shuffle:
+            clips = self._clips
+            key = randomness.address("synvid_eval.generators.clips.order", clips.seed, clips.name, epoch)
+            places = np.argsort(randomness.stream(key, count), kind="stable")
+        found: NDArray[np.int64] = places[: self._each() * self._world][self._rank :: self._world]
+        return found
+
+    def __iter__(self) -> Iterator[Any]:
+        """The items of this worker: every W-th batch of this rank's, W the number of workers."""
+        from torch.utils.data import get_worker_info
+
+        info = get_worker_info()
+        worker, workers = (info.id, info.num_workers) if info is not None else (0, 1)
+        epoch, done = (int(v) for v in self._place)
+        rest = self.order(epoch)[done:]
+        for begin in range(worker * self._batch, len(rest), workers * self._batch):
+            for index in rest[begin : begin + self._batch]:
+                yield self._clips.item(int(index), epoch)
+
+
+if TYPE_CHECKING:
+
+    class ClipStream(_Stream, torch.utils.data.IterableDataset[Any]):
+        __doc__ = _Stream.__doc__
+
+
+def __getattr__(name: str) -> Any:
+    """`ClipStream`, a class of torch's: made when it is first asked for, since that loads torch."""
+    if name != "ClipStream":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from torch.utils.data import IterableDataset
+
+    made = type(name, (_Stream, IterableDataset), {"__doc__": _Stream.__doc__, "__module__": __name__})
+    globals()[name] = made
+    return made

@@ -1,0 +1,132 @@
+"""The page of `preview`: clips that play without a script, hostile names as text, nothing asked for."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synvid_eval import generation
+from synvid_eval.cache import Cache
+from synvid_eval.errors import UsageError
+from synvid_eval.measurement import Options
+from synvid_eval.report.gallery import page
+from tests.conftest import Run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+HOSTILE = "</script><script>alert(1)</script>\u202e"
+
+
+@pytest.fixture(scope="module")
+def found() -> list[dict[str, Any]]:
+    """Two small clips of each of two presets."""
+    knobs = {"size": "64", "length": "40", "objects": "50"}
+    options = Options(workers=1, cache=Cache(None))
+    return generation.previews(["moving_circles", "moving_shapes"], options, count=2, overrides=knobs)
+
+
+def test_previews_play_and_tell_their_knobs(found: list[dict[str, Any]]) -> None:
+    assert [p["name"] for p in found] == ["moving_circles", "moving_shapes"]
+    for preset in found:
+        assert [c["id"] for c in preset["clips"]] == [f"{preset['name']}/{i}" for i in range(2)]
+        assert all(base64.b64decode(c["video"]).startswith(b"\x1aE\xdf\xa3") for c in preset["clips"])
+        told = {k["knob"]: (k["value"], k["setter"]) for k in preset["knobs"]}
+        assert told["size"] == ("64", "you")
+        assert told["speed"] == ("1.2:3.0", "moving_circles")
+
+
+def test_the_page_has_no_script_and_its_policy_allows_none(found: list[dict[str, Any]]) -> None:
+    text = page(found)
+    assert text == page(copy.deepcopy(found))
+    assert "<script>" not in text
+    assert "default-src 'none'" in text and "script-src" not in text
+    assert not re.search(r"(?:src|href|poster)=\"(?!data:|#)", text)
+    assert text.count("<video") == 4
+
+
+def test_hostile_names_stay_text(found: list[dict[str, Any]]) -> None:
+    odd = copy.deepcopy(found)
+    for preset in odd:
+        preset |= dict.fromkeys(("name", "note", "extends", "difference", "reason"), HOSTILE)
+        for clip in preset["clips"]:
+            clip["id"] = HOSTILE
+            clip["video"] = '" onerror="alert(1)'
+        for knob in preset["knobs"]:
+            knob |= dict.fromkeys(knob, HOSTILE)
+    tags: list[tuple[str, dict[str, str | None]]] = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attrs: tags.append((tag, dict(attrs)))  # type: ignore[method-assign]
+    parser.feed(page(odd))
+    assert [a for t, a in tags if t == "script"] == [
+        {"type": "application/json", "id": "synvid-eval-presets"}
+    ]
+    assert not [a for _, a in tags if any(k.startswith("on") for k in a)]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_in_a_browser(found: list[dict[str, Any]], tmp_path: Path, scheme: str) -> None:
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    path = tmp_path / "preview.html"
+    path.write_text(page(found), "utf-8")
+    with api.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        view = browser.new_context(offline=True, color_scheme=scheme).new_page()
+        troubles: list[str] = []
+        own = (path.as_uri(), "data:")
+        view.on("request", lambda r: None if r.url.startswith(own) else troubles.append(r.url))
+        view.on("console", lambda m: troubles.append(m.text))
+        view.goto(path.as_uri())
+        for _ in range(100):
+            if view.evaluate("document.querySelector('video').currentTime > 0"):
+                break
+            view.wait_for_timeout(50)
+        assert view.evaluate("document.querySelector('video').videoWidth") == 64
+        assert view.evaluate("document.querySelector('video').currentTime") > 0
+        view.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        report = axe.Axe().run(view)
+        assert report.violations_count == 0, report.generate_report()
+        view.emulate_media(reduced_motion="reduce")
+        assert not view.locator("video").first.is_visible()
+        assert view.locator("img.still").first.is_visible()
+        assert troubles == []
+        browser.close()
+
+
+def test_the_command(run_cli: Run, tmp_path: Path) -> None:
+    args = ["preview", "moving_circles", "--clips", "1", "--set", "size=32", "--set", "length=20"]
+    done = run_cli(*args, "--html", "p.html")
+    assert done.returncode == 0, done.stderr
+    assert "1 clips of 1 presets" in done.stdout
+    assert (tmp_path / "p.html").read_text().count("<video") == 1
+    assert run_cli(*args, "--html", "-").stdout == (tmp_path / "p.html").read_text()
+    assert run_cli("preview", "moving_circle", "--html", "p.html").returncode == 2
+    alone = run_cli("preview", "acc_transforming_images", "--clips", "1", "--html", "q.html", "-q")
+    assert alone.returncode == 3 and "No pictures are given" in alone.stderr
+    assert not (tmp_path / "q.html").exists()
+
+
+def test_a_preset_that_lacks_something_says_so_beside_the_others() -> None:
+    options = Options(workers=1, cache=Cache(None))
+    knobs = {"size": "32", "length": "20"}
+    found = generation.previews(
+        ["acc_transforming_images", "moving_circles"], options, count=1, overrides=knobs
+    )
+    assert [len(p["clips"]) for p in found] == [0, 1]
+    assert "No pictures are given" in found[0]["reason"]
+    assert "No pictures are given" in page(found)
+
+
+def test_an_option_that_means_nothing_is_refused() -> None:
+    options = Options(workers=1, cache=Cache(None))
+    with pytest.raises(UsageError, match="--images"):
+        generation.previews(["moving_circles"], options, images="skimage")
+    with pytest.raises(UsageError, match="speed"):
+        generation.previews(["moving_circles"], options, overrides={"sped": "1"})

@@ -1,0 +1,527 @@
+"""Sets made on disk: the same files whatever the workers, shards and kills; what cannot be made is said."""
+
+from __future__ import annotations
+
+import dataclasses
+import filecmp
+import hashlib
+import io
+import json
+import random
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from synvid_eval import generation, knobs, sets
+from synvid_eval.cache import Cache
+from synvid_eval.errors import DataError, UsageError
+from synvid_eval.generators import presets
+from synvid_eval.measurement import Options
+from synvid_eval.video import encode
+from tests.conftest import Run
+
+SMALL = {"size": "64", "length": "18:24", "objects": "60"}
+
+
+def make(out: Path, workers: int = 1, clips: int = 4, **asked: Any) -> generation.Made:
+    options = Options(workers=workers, cache=Cache(None))
+    asked = {"overrides": SMALL, "kind": "ffv1", **asked}
+    preset = asked.pop("preset", "moving_shapes")
+    return generation.make(generation.plan(preset, clips=clips, **asked), out, options)
+
+
+def frames_of(index: int, preset: str = "moving_shapes", seed: int = 0) -> np.ndarray:
+    generator = presets.get(preset).configured(**SMALL)
+    return np.stack(
+        list(generator.draw(seed, preset, index, range(generator.clip_length(seed, preset, index))))
+    )
+
+
+def same_trees(a: Path, b: Path, but: Sequence[str] = ()) -> bool:
+    files = [sorted(p.relative_to(r).as_posix() for p in r.rglob("*") if p.is_file()) for r in (a, b)]
+    kept = [[f for f in side if f not in but] for side in files]
+    return kept[0] == kept[1] and filecmp.cmpfiles(a, b, kept[0], shallow=False)[1:] == ([], [])
+
+
+def rows(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+
+
+# -- what is written --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set of four clips with truth, made by one worker at once."""
+    out = tmp_path_factory.mktemp("whole") / "set"
+    make(out, truth=["flow", "tracks"])
+    return out
+
+
+def test_a_set_holds_the_presets_frames(whole: Path) -> None:
+    told = rows(whole)
+    assert [row["index"] for row in told] == [0, 1, 2, 3]
+    for row in told:
+        drawn = frames_of(row["index"])
+        read = np.stack(list(encode.read_clip(whole / row["file"], "ffv1")))
+        assert np.array_equal(read, drawn)
+        assert row["sha256"] == hashlib.sha256(drawn.tobytes()).hexdigest()
+        assert (row["frames"], row["height"], row["width"], row["fps"]) == (*drawn.shape[:3], 25.0)
+        assert row["psnr"] is None
+
+
+def test_many_clips_go_into_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "IN_FOLDER", 2)
+    make(tmp_path / "a", clips=3, truth=["masks"])
+    assert [r["file"] for r in rows(tmp_path / "a")] == [
+        "clips/0000/0000000.mkv",
+        "clips/0000/0000001.mkv",
+        "clips/0001/0000002.mkv",
+    ]
+    assert rows(tmp_path / "a")[2]["truth"] == "truth/0001/0000002.npz"
+    assert make(tmp_path / "a", clips=3, truth=["masks"]).made == 0
+
+
+def test_its_clips_are_a_set_for_everything_else(whole: Path) -> None:
+    opened = sets.open_set(whole / "clips")
+    assert (opened.layout, len(opened.clips)) == ("flat", 4)
+    assert {c.label for c in opened.clips} == {None}
+
+
+def test_truth_is_the_generators(whole: Path) -> None:
+    generator = presets.get("moving_shapes").configured(**SMALL)
+    for row in rows(whole):
+        with np.load(whole / row["truth"]) as read:
+            assert sorted(read) == ["flow", "occluded", "tracks"]
+            known = generator.truth(0, "moving_shapes", row["index"], range(row["frames"]), list(read))
+            for kind, array in known.items():
+                assert read[kind].dtype == array.dtype and np.array_equal(read[kind], array), kind
+
+
+def test_preset_toml_draws_the_set_again(whole: Path) -> None:
+    found = presets.find(str(whole / "preset.toml"))
+    assert (found.name, found.clips) == ("moving_shapes", 4)
+    wanted = presets.get("moving_shapes").configured(**SMALL)
+    assert knobs.recipe(found.configured()) == knobs.recipe(wanted)
+
+
+def test_the_card_has_front_matter_and_says_what_the_set_is(whole: Path) -> None:
+    _, front, text = (whole / "README.md").read_text().split("---\n", 2)
+    facts = yaml.safe_load(front)
+    assert facts["task_categories"] == ["video-classification"]
+    assert facts["size_categories"] == ["n<1K"]
+    assert "moving_shapes" in facts["pretty_name"]
+    assert "4 clips" in text and "| `size` | 64 |" in text and "occluded" in text
+
+
+def test_workers_change_no_byte(whole: Path, tmp_path: Path) -> None:
+    make(tmp_path / "two", workers=2, truth=["flow", "tracks"])
+    assert same_trees(whole, tmp_path / "two")
+
+
+def test_nothing_hidden_is_left(whole: Path) -> None:
+    assert not list(whole.rglob(".*"))
+
+
+# -- formats ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["npz", "png"])
+def test_lossless_formats_give_the_frames_back(tmp_path: Path, kind: str) -> None:
+    make(tmp_path / "a", kind=kind, clips=2, truth=["masks"])
+    for row in rows(tmp_path / "a"):
+        read = np.stack(list(encode.read_clip(tmp_path / "a" / row["file"], kind)))
+        assert np.array_equal(read, frames_of(row["index"]))
+        with np.load(tmp_path / "a" / row["truth"]) as arrays:
+            assert arrays["masks"].shape == read.shape[:3]
+    opened = sets.open_set(tmp_path / "a" / "clips")
+    assert (opened.layout, len(opened.clips)) == ({"npz": "npz_clips", "png": "frames"}[kind], 2)
+    _, first = next(iter(sets.open_clip(opened.clips[1]).frames([3])))
+    assert np.array_equal(first, frames_of(1)[3])
+
+
+def test_mp4_says_what_it_lost(tmp_path: Path) -> None:
+    done = make(tmp_path / "a", kind="mp4", clips=2)
+    for row in rows(tmp_path / "a"):
+        drawn = frames_of(row["index"])
+        read = np.stack(list(encode.read_clip(tmp_path / "a" / row["file"], "mp4")))
+        assert read.shape == drawn.shape
+        error = np.mean((read.astype(float) - drawn) ** 2)
+        assert row["psnr"] == pytest.approx(10 * np.log10(255**2 / error), rel=1e-12)
+        assert 15 < row["psnr"] < 60
+        assert row["sha256"] == hashlib.sha256(drawn.tobytes()).hexdigest()
+    assert done.facts()["psnr"] == pytest.approx(np.mean([r["psnr"] for r in rows(tmp_path / "a")]))
+
+
+def test_webdataset_is_tar_files_read_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "IN_TAR", 2)
+    make(tmp_path / "a", kind="webdataset", clips=3, truth=["masks"])
+    make(tmp_path / "mp4", kind="mp4", clips=3)
+    names, told = [], rows(tmp_path / "a")
+    for path in sorted((tmp_path / "a" / "shards").iterdir()):
+        with tarfile.open(path) as tar:
+            for member in tar:
+                assert (member.mtime, member.uid, member.uname) == (0, 0, "")
+                names.append(member.name)
+                index, data = int(member.name[:7]), tar.extractfile(member)
+                assert data is not None
+                content = data.read()
+                if member.name.endswith(".mp4"):
+                    assert content == (tmp_path / "mp4" / "clips" / member.name).read_bytes()
+                    assert told[index]["file"] == f"shards/{path.name}"
+                elif member.name.endswith(".json"):
+                    assert json.loads(content) == told[index]
+                else:
+                    assert np.load(io.BytesIO(content))["masks"].dtype == np.uint16
+    assert names == [f"{i:07}.{end}" for i in range(3) for end in ("mp4", "truth.npz", "json")]
+
+
+def test_encoding_is_the_same_bytes_in_a_process_whose_memory_is_in_use(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(0, 256, (112, 112, 3), np.uint8) for _ in range(24)]
+    found = set()
+    for i in range(4):
+        junk = [rng.integers(0, 256, 3_000_000 + i, np.uint8) for _ in range(4)]
+        path = tmp_path / f"{i}.mp4"
+        encode.write_clip(path, "mp4", frames, 25.0)
+        found.add(path.read_bytes())
+        del junk
+    assert len(found) == 1
+
+
+def test_a_clip_that_was_written_wrong_is_noticed(tmp_path: Path) -> None:
+    frames = [np.full((16, 16, 3), i, np.uint8) for i in range(5)]
+    encode.write_clip(tmp_path / "a.mkv", "ffv1", frames, 25.0)
+    assert encode.loss(tmp_path / "a.mkv", "ffv1", lambda: frames) is None
+    with pytest.raises(DataError, match="5 frames of 4"):
+        encode.loss(tmp_path / "a.mkv", "ffv1", lambda: frames[:4])
+    with pytest.raises(DataError, match="other pixels"):
+        encode.loss(tmp_path / "a.mkv", "ffv1", lambda: [f + 1 for f in frames])
+
+
+def test_real_clips_of_a_mixture_are_written_too(tmp_path: Path) -> None:
+    from tests.clips import write_set
+
+    real = write_set(tmp_path / "real", 3, "ffv1", frames=18)
+    make(tmp_path / "a", preset="shapes_mix_ucf25", clips=8, videos=str(real), truth=["masks"])
+    told = rows(tmp_path / "a")
+    taken = [r for r in told if r["id"].startswith("real/")]
+    assert len(taken) == 2 and all(r["truth"] is None and r["width"] == 48 for r in taken)
+    assert len({r["id"] for r in told}) == 8
+    assert [r["id"] for r in told if r not in taken] == [
+        f"shapes_mix_ucf25/{r['index']}" for r in told if r not in taken
+    ]
+
+
+# -- shards -----------------------------------------------------------------------------------------
+
+
+def test_shards_and_merge_equal_one_run(whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "parts"
+    for i in (2, 0, 1):
+        make(out, shard=(i, 3), truth=["tracks", "flow"])
+    assert not (out / "manifest.jsonl").exists()
+    generation.merge(out)
+    own = [f"{k}-{i}-of-3.{e}" for i in range(3) for k, e in (("manifest", "jsonl"), ("generation", "json"))]
+    assert same_trees(whole, out, own)
+    assert generation.merge(out).rows == generation.merge(out).rows
+
+
+def test_shards_of_tar_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "IN_TAR", 1)
+    make(tmp_path / "whole", kind="webdataset", clips=2)
+    for i in range(2):
+        make(tmp_path / "parts", kind="webdataset", clips=2, shard=(i, 2))
+    generation.merge(tmp_path / "parts")
+    own = [f"{k}-{i}-of-2.{e}" for i in range(2) for k, e in (("manifest", "jsonl"), ("generation", "json"))]
+    assert same_trees(tmp_path / "whole", tmp_path / "parts", own)
+
+
+def test_merge_names_what_is_missing_or_differs(tmp_path: Path) -> None:
+    out = tmp_path / "parts"
+    make(out, shard=(0, 3), clips=3)
+    with pytest.raises(DataError, match="2 of 3 shards are missing: 1/3, 2/3"):
+        generation.merge(out)
+    (out / "generation-1-of-3.json").write_bytes((out / "generation-0-of-3.json").read_bytes())
+    with pytest.raises(DataError, match="not finished: 1/3"):
+        generation.merge(out)
+    told = json.loads((out / "generation-1-of-3.json").read_text())
+    told["identity"]["speed"] = "9"
+    (out / "generation-1-of-3.json").write_text(json.dumps(told))
+    with pytest.raises(DataError, match=r'Shard 1 was made otherwise than shard 0: speed "1.2:3.0", not "9"'):
+        generation.merge(out)
+    (out / "generation-1-of-3.json").unlink()
+    make(out, shard=(1, 3), clips=3)
+    make(out, shard=(2, 3), clips=3)
+    clip = out / "clips" / "0000002.mkv"
+    data = clip.read_bytes()
+    clip.unlink()
+    with pytest.raises(DataError, match=r"1 files are gone, such as clips/0000002.mkv"):
+        generation.merge(out)
+    assert not (out / "manifest.jsonl").exists()
+    clip.write_bytes(data)
+    manifest = out / "manifest-1-of-3.jsonl"
+    text = manifest.read_text()
+    manifest.write_text("garbage\n")
+    with pytest.raises(DataError, match="2 clips of 3; the first that is missing is 1"):
+        generation.merge(out)
+    manifest.write_text(text.replace("clips/0000001.mkv", "../0000001.mkv"))
+    with pytest.raises(DataError, match="no file of the set"):
+        generation.merge(out)
+
+
+def test_merge_wants_shards(whole: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no shards"):
+        generation.merge(whole)
+    with pytest.raises(DataError, match="no folder"):
+        generation.merge(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("text", ["2/2", "-1/2", "1", "a/b", "1/0", "1/2/3", "٣/٤"])
+def test_a_shard_that_cannot_be(text: str) -> None:
+    with pytest.raises(UsageError, match="--shard"):
+        generation.parse_shard(text)
+
+
+# -- going on ---------------------------------------------------------------------------------------
+
+
+def test_a_finished_set_is_not_made_again(whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    make(out, clips=2)
+    before = {p: p.stat().st_mtime_ns for p in (out / "clips").iterdir()}
+    done = make(out, clips=2)
+    assert (done.made, done.kept) == (0, 2)
+    assert before == {p: p.stat().st_mtime_ns for p in (out / "clips").iterdir()}
+    (out / "clips" / "0000001.mkv").unlink()
+    assert make(out, clips=2).made == 1
+
+
+def test_another_configuration_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    make(out, clips=1)
+    for asked, word in (
+        ({"clips": 2}, "clips 1, not 2"),
+        ({"clips": 1, "seed": 1}, "seed 0, not 1"),
+        ({"clips": 1, "kind": "npz"}, 'format "ffv1", not "npz"'),
+        ({"clips": 1, "overrides": {**SMALL, "speed": "5"}}, 'speed "1.2:3.0", not "5"'),
+        ({"clips": 1, "shard": (0, 2)}, "made at once"),
+        ({"clips": 1, "preset": "moving_circles"}, 'preset "moving_shapes"'),
+    ):
+        with pytest.raises(UsageError, match=word):
+            make(out, **asked)  # type: ignore[arg-type]
+    make(tmp_path / "parts", clips=2, shard=(0, 2))
+    with pytest.raises(UsageError, match="in 2 shards"):
+        make(tmp_path / "parts", clips=2)
+    with pytest.raises(UsageError, match="in 2 shards"):
+        make(tmp_path / "parts", clips=2, shard=(0, 3))
+
+
+def test_hostile_folders(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("x")
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "generation.json").write_text("[" * 100_000)
+    (tmp_path / "list").mkdir()
+    (tmp_path / "list" / "generation.json").write_text("[]")
+    for name, word in (("file", "no folder"), ("full", "not empty"), ("odd", "read"), ("list", "schema")):
+        with pytest.raises(UsageError, match=word):
+            make(tmp_path / name, clips=1)
+    with pytest.raises(DataError, match="cannot be written"):
+        make(tmp_path / "file" / "inner", clips=1)
+    assert (tmp_path / "full" / "thesis.tex").exists()
+
+
+def test_damaged_rows_are_made_again(tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    make(out, clips=3)
+    good = (out / "manifest.jsonl").read_bytes()
+    lines = good.splitlines()
+    lies = {**json.loads(lines[2]), "file": "/etc/passwd"}
+    (out / "manifest.jsonl").write_bytes(b"\n".join([lines[0], b'{"index": 1}', json.dumps(lies).encode()]))
+    assert make(out, clips=3).made == 2
+    assert (out / "manifest.jsonl").read_bytes() == good
+
+
+def test_a_second_process_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    with (
+        generation._locked(tmp_path / ".lock"),
+        pytest.raises(UsageError, match="Another process"),
+        generation._locked(tmp_path / ".lock"),
+    ):
+        pass
+
+
+def test_a_full_disk_is_said_and_no_half_clip_is_left(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000));"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "from synvid_eval.cli import run; sys.exit(run(sys.argv[1:]))"
+    )
+    args = ["generate", "moving_shapes", str(tmp_path / "a"), "--clips", "2", "--format", "npz", "-q"]
+    args += ["--size", "64", "--length", "20", "--workers", "1", "--cache", "none"]
+    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 3, done.stderr
+    assert "cannot be written" in done.stderr and "goes on" in done.stderr
+    assert not (tmp_path / "a" / "manifest.jsonl").exists()
+    assert not list((tmp_path / "a" / "clips").iterdir())
+
+
+def killed(args: Sequence[str], out: Path, env: dict[str, str], times: int) -> int:
+    """Runs a command again and again, each time killed after a clip or two more; how often it was killed."""
+    rng, kills = random.Random(0), 0
+    for _ in range(times):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "synvid_eval", *args],
+            env=env,
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        have, more = len(list(out.glob(".records/[0-9]*.json"))), rng.choice([0, 1])
+        until = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < until:
+            if len(list(out.glob(".records/[0-9]*.json"))) > have + more:
+                time.sleep(rng.random() * 0.02)
+                process.kill()
+            time.sleep(0.002)
+        kills += process.wait() < 0
+    return kills
+
+
+@pytest.mark.parametrize(
+    ("kind", "times"),
+    [
+        ("mp4", 2),
+        pytest.param("mp4", 20, marks=pytest.mark.slow),
+        pytest.param("webdataset", 20, marks=pytest.mark.slow),
+    ],
+)
+def test_killed_runs_end_in_the_same_manifest(
+    tmp_path: Path, cli_env: dict[str, str], run_cli: Run, times: int, kind: str
+) -> None:
+    clips = 8 if times == 2 else 70
+    args = ["generate", "moving_shapes", "--clips", str(clips), "--size", "64", "--length", "40:60"]
+    args += ["--format", kind, "--truth", "masks", "--workers", "2", "-q"]
+    args.insert(2, str(tmp_path / "killed"))
+    kills = killed(args, tmp_path / "killed", cli_env, times)
+    assert kills >= min(times, 2)
+    assert run_cli(*args).returncode == 0
+    args[2] = str(tmp_path / "once")
+    assert run_cli(*args).returncode == 0
+    assert same_trees(tmp_path / "once", tmp_path / "killed")
+    assert not list((tmp_path / "killed").rglob(".*"))
+
+
+# -- usage ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "word"),
+    [
+        ({"preset": "moving_shaps"}, "moving_shapes"),
+        ({"kind": "avi"}, "'avi'"),
+        ({"truth": ["depth"]}, "'depth'"),
+        ({"preset": "photo_camera", "overrides": {}, "truth": ["flow"]}, "truth 'flow'"),
+        ({"preset": "photo_camera", "overrides": {}, "truth": ["all"]}, "truth 'all'"),
+        ({"clips": 0}, "--clips 0"),
+        ({"overrides": {"sped": "2"}}, "speed"),
+        ({"overrides": {"size": "65"}, "kind": "mp4"}, "even sizes"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_written(
+    tmp_path: Path, asked: dict[str, Any], word: str
+) -> None:
+    with pytest.raises(UsageError, match=word):
+        make(tmp_path / "a", **{"clips": 1, **asked})
+    assert not (tmp_path / "a").exists()
+
+
+def test_the_command(run_cli: Run, tmp_path: Path) -> None:
+    args = [
+        "generate",
+        "moving_circles",
+        "a",
+        "--clips",
+        "2",
+        "--size",
+        "64",
+        "--length",
+        "18",
+        "--fps",
+        "30",
+    ]
+    done = run_cli(*args, "--set", "objects=50", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["clips"] == 2
+    assert rows(tmp_path / "a")[0]["fps"] == 30.0
+    again = run_cli(*args, "--set", "objects=51", "-q")
+    assert again.returncode == 2 and "objects 50, not 51" in again.stderr
+    assert run_cli(*args, "--set", "size=32").returncode == 2
+    merged = run_cli("merge", "a")
+    assert merged.returncode == 3 and "holds no shards" in merged.stderr
+
+
+# -- banks ------------------------------------------------------------------------------------------
+
+
+def bank(out: Path, count: int = 6, workers: int = 1, **asked: Any) -> generation.Bank:
+    options = Options(workers=workers, cache=Cache(None))
+    return generation.make_bank("dead_leaves", count, out, options, **{"settings": {"size": "32"}, **asked})
+
+
+def test_banks_are_the_same_whatever_makes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "CHUNK", 2)
+    done = bank(tmp_path / "one")
+    assert (done.made, done.missing) == (6, 0)
+    assert bank(tmp_path / "two", shard=(0, 2)).missing == 3
+    part = bank(tmp_path / "two", shard=(1, 2), workers=2)
+    assert (part.made, part.missing) == (3, 0)
+    assert same_trees(tmp_path / "one", tmp_path / "two")
+    assert bank(tmp_path / "one").made == 0
+
+
+def test_a_preset_shows_its_bank(tmp_path: Path) -> None:
+    bank(tmp_path / "bank", 20)
+    knobs_of = {**SMALL, "textures": "dead_leaves(size=32)", "pool": "20"}
+    drawn = presets.get("moving_shapes").configured(**knobs_of)
+    banked = dataclasses.replace(drawn, bank=str(tmp_path / "bank"))
+    for a, b in zip(*(g.draw(0, "x", 0, range(3)) for g in (drawn, banked)), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_banks_that_cannot_be(tmp_path: Path) -> None:
+    bank(tmp_path / "bank")
+    with pytest.raises(UsageError, match="other textures"):
+        bank(tmp_path / "bank", seed=1)
+    with pytest.raises(UsageError, match="other textures"):
+        bank(tmp_path / "bank", count=7)
+    with pytest.raises(UsageError, match="--n 0"):
+        bank(tmp_path / "other", count=0)
+    with pytest.raises(UsageError, match="size"):
+        bank(tmp_path / "other", settings={"siz": "32"})
+    with pytest.raises(DataError, match="room"):
+        bank(tmp_path / "other", count=10**12)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DataError, match="cannot be written"):
+        bank(tmp_path / "file")
+    options = Options(workers=1, cache=Cache(None))
+    with pytest.raises(UsageError, match="2 kinds"):
+        generation.make_bank("dead_leaves+stylegan", 1, tmp_path / "o", options)
+    with pytest.raises(UsageError, match="stylegan"):
+        generation.make_bank("stylgan", 1, tmp_path / "o", options)
+
+
+def test_the_commands_of_banks(run_cli: Run, tmp_path: Path) -> None:
+    done = run_cli("textures", "make", "dead_leaves", "--n", "3", "--out", "bank", "--set", "size=32", "-q")
+    assert done.returncode == 0, done.stderr
+    assert "3 textures, 3 made now, complete" in done.stdout
+    assert (tmp_path / "bank" / "dead_leaves.rgbx").stat().st_size == 3 * 32 * 32 * 4
