@@ -4,7 +4,7 @@
 (how far from the mean of the reference's, and where in the plane of the first two principal components),
 nearest and farthest clips, and set-level curves. `previews` decodes a few clips once more, since which ones
 are worth showing is only known when all is scored; they are kept in the cache. Numbers here are for drawing
-and have four digits.
+and have three or four digits.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from synvid_eval.randomness import address
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.videoset import VideoSet
 
-POINTS = 320
+POINTS = 270
 """Clips of all sets that a picture shows as points, about."""
 LEAST_POINTS = 8
 PREVIEWS = 4
@@ -169,7 +169,7 @@ def _short(values: NDArray[np.floating] | Sequence[float]) -> list[float]:
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.4g}") if math.isfinite(value) else None
+        return float(f"{value:.3g}") if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {k: _rounded(v) for k, v in value.items()}
     return [_rounded(v) for v in value] if isinstance(value, (list, tuple)) else value

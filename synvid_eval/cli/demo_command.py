@@ -1,4 +1,4 @@
-"""`synvid-eval demo`: the main job on sets that are drawn here. No data, no network, about a minute.
+"""`synvid-eval demo`: the main job on sets that are drawn here. No data, no network, a minute or two.
 
 Each set adds one thing to the one before. What is said beforehand is what is drawn and which number should
 move; what did move is said from the scores.
@@ -56,6 +56,19 @@ PROGRESSION = (
         "six kinds of shape in place of circles. Watch effective_rank (in how many ways the edges in a set "
         "vary): it should move.",
     ),
+    Rung(
+        "moving_transforming_shapes",
+        "turning, stretching and shearing",
+        ("effective_rank",),
+        "the shapes also turn, grow or shrink and lean, so that edges take ever new angles. Watch "
+        "effective_rank again: it should move.",
+    ),
+    Rung(
+        "acc_transforming_shapes",
+        "acceleration",
+        ("motion",),
+        "shapes that also speed up or slow down, each at a rate of its own. Watch motion: it should move.",
+    ),
 )
 RUNGS = tuple(rung.preset for rung in PROGRESSION)
 REFERENCE = "photo_camera"
@@ -109,7 +122,7 @@ class Lessons(common.Terminal):
 @click.option("--dry-run", is_flag=True, help="Say what would be drawn, measured and written; do none of it.")
 @common.talking
 def command(out: str, workers: str, cache: str | None, dry_run: bool, quiet: bool, verbose: bool) -> None:
-    """Draw three synthetic sets, compare them with a stand-in for real video, and write the page.
+    """Draw five synthetic sets, compare them with a stand-in for real video, and write the page.
 
     The stand-in is eight color photographs (those that scikit-image installs) under a moving, slightly
     shaking camera: good enough to see the tool work, not to choose a generator by.

@@ -82,8 +82,8 @@ _WORTH = 40  # bytes from which on a value is worth standing once
 
 
 def shared_json(data: Any) -> tuple[Markup, Markup]:
-    """`embedded_json(data)` with `"#N"` in place of each list or object that occurs more than once, and those
-    values, one a line, line N (from 0) for `"#N"`. Putting them back makes the same text.
+    """`embedded_json(data)` with `"#N"` in place of each list, object or sentence that occurs more than
+    once, and those values, one a line, line N (from 0) for `"#N"`. Putting them back makes the same text.
 
     Sets have much in common (what was measured of the reference, the edges of histograms, ids of clips).
     """
@@ -93,15 +93,15 @@ def shared_json(data: Any) -> tuple[Markup, Markup]:
     seen: Counter[str] = Counter()
 
     def count(one: _Written) -> None:
-        if one.inner is not None and len(one.text) >= _WORTH:
+        if one.worth:
             seen[one.text] += 1
             # What stands in a value that is shared needs no sharing of its own.
             if seen[one.text] == 1:
-                for _, each in one.inner:
+                for _, each in one.inner or []:
                     count(each)
 
     def write(one: _Written) -> str:
-        if one.inner is None or len(one.text) < _WORTH:
+        if not one.worth:
             return one.text
         if seen[one.text] > 1:
             return f'"#{numbers.setdefault(one.text, len(numbers))}"'
@@ -122,6 +122,12 @@ class _Written:
 
     text: str
     inner: list[tuple[str, _Written]] | None = None
+
+    @property
+    def worth(self) -> bool:
+        """Whether it may stand once for all places; the base64 of a video or a poster stays where it is."""
+        prose = self.text.startswith('"') and any(sign in self.text for sign in " |")
+        return len(self.text) >= _WORTH and (self.inner is not None or prose)
 
 
 def _written(value: Any) -> _Written:

@@ -117,7 +117,7 @@ def test_list_and_cache_info(run_cli: Run) -> None:
         assert word in [r["name"] for r in rows]
         assert all(r["about"] for r in rows)
     facts = json.loads(run_cli("cache", "info", "--json", "-").stdout)
-    assert set(facts) == {"root", "entries", "indices", "bytes"}
+    assert set(facts) == {"root", "entries", "indices", "pools", "bytes"}
 
 
 def test_demo_ends_with_verdict_page_and_the_next_command(run_cli: Run, tmp_path: Path) -> None:
@@ -132,6 +132,8 @@ def test_demo_ends_with_verdict_page_and_the_next_command(run_cli: Run, tmp_path
     # the prototype that the recipe comes from found .27 and .35 on sets of its own
     assert motion["moving_circles"]["value"] == pytest.approx(0.27, abs=0.03)
     assert motion["moving_shapes"]["value"] == pytest.approx(0.35, abs=0.03)
+    values = [motion[name]["value"] for name in RUNGS]
+    assert len(RUNGS) == 5 and values == sorted(values)  # each rung of the progression moves more
     verdict, _, after = done.stdout.partition("\nVerdict: ")[2].partition("\n\n")
     assert after.startswith("page: synvid-eval-demo/report.html (")
     assert "holds no real clips" in done.stdout
@@ -139,7 +141,7 @@ def test_demo_ends_with_verdict_page_and_the_next_command(run_cli: Run, tmp_path
     assert verdict.splitlines()[0] == (
         "Nearest to stand_in_for_real_video: none for sure (no interval: stand_in_for_real_video has "
         "clips from 8 sources, and an interval needs 10). "
-        "By value alone: moving_shapes in color, spectrum, motion, tubelet."
+        "By value alone: moving_shapes in color; acc_transforming_shapes in spectrum, motion, tubelet."
     )
     assert "is nearest" not in done.stdout
     for number, name in enumerate((*RUNGS, "stand_in_for_real_video"), 1):

@@ -231,6 +231,23 @@ def test_the_script_is_small_and_makes_no_markup_of_text() -> None:
         assert never not in code.replace("http://www.w3.org/2000/svg", ""), never
 
 
+def test_what_occurs_twice_stands_once_and_comes_back() -> None:
+    edges = [k / 7 for k in range(20)]
+    sentence = "ucf101 has clips from 8 sources and an interval needs at least 10."
+    data: list[Any] = [
+        {"edges": edges, "why": sentence},
+        {"edges": edges, "why": sentence, "x": ['"#0"', "#"]},
+    ]
+    for value in (data, {"a": edges, "b": data}, [[edges], [edges], edges], [*data, "#0"]):
+        text, lines = document.shared_json(value)
+        whole = re.sub(r'(?<!\\)"#(\d+)"', lambda m, own=lines: own.split("\n")[int(m[1])], text)
+        if '"#0"' in document.embedded_json(value):  # the data say so themselves: nothing is shared
+            assert (text, lines) == (document.embedded_json(value), "")
+        else:
+            assert whole == document.embedded_json(value)
+            assert len(text) + len(lines) < len(whole)
+
+
 def test_a_script_gets_its_hash_too() -> None:
     text = document.render(
         "base.html.j2", data={}, data_id="d", script="style.css", title="t", description="d"
