@@ -3,8 +3,8 @@
     python -m experiments.contact_sheets [PRESET…]
 
 Writes NAME.webp of each preset named (default: all that need no real videos), at most 60 kB each, with
-seed 0; and README.md with the date, the versions and a line a preset. Presets that need pictures get the
-color photographs that scikit-image installs. Textures are kept in the cache folder.
+seed 0; and, where none is named, README.md with the date, the versions and a line a preset. Presets that need
+pictures get the color photographs that scikit-image installs. Textures are kept in the cache folder.
 """
 
 from __future__ import annotations
@@ -103,6 +103,8 @@ def main() -> None:
         data = webp(contact_sheet.preset_sheet(f"preset:{preset.name}", images=images))
         (OUT / f"{preset.name}.webp").write_bytes(data)
         print(f"{preset.name}: {len(data):,} bytes", flush=True)
+    if asked:  # the others may be older than the README would say
+        return
     versions = {"synvid_eval": synvid_eval.__version__, "Python": platform.python_version()}
     versions |= {name: version(name) for name in LIBRARIES}
     today = datetime.datetime.now(datetime.UTC).date().isoformat()

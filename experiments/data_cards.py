@@ -303,7 +303,7 @@ def _pitfalls(preset: Preset) -> list[str]:
     if _textured(preset) and any(v.knob == "pool" for v in preset.resolved()):
         found.append(
             "Textures come from a pool of 1,000, made on the way, so clips share them and are somewhat more "
-            "alike than of the published number; for that, make a bank (`synvid-eval textures make`)."
+            "alike than of the published number; for that, make a bank first (the manual, `generate`)."
         )
     if preset.family == "stand_in":
         found.append(

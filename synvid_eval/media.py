@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from synvid_eval import preview
@@ -142,6 +141,8 @@ def _plane(
     """First two principal axes [d, 2] of rows, every set weighing the same, their center [d], and the share
     of the variance along each. Signs are such that the largest component of an axis is positive.
     """
+    import scipy.linalg
+
     weights = np.concatenate([np.full(len(rows), 1 / len(rows)) for rows in sets]) / len(sets)
     rows = np.concatenate(sets)
     middle = weights @ rows

@@ -1,4 +1,4 @@
-"""`synvid-eval demo`: the main job on sets that are drawn here. No data, no network, a minute or two.
+"""`synvid-eval demo`: the main job on sets that are drawn here. No data, no network, about a minute.
 
 Each set adds one thing to the one before. What is said beforehand is what is drawn and which number should
 move; what did move is said from the scores.
@@ -52,16 +52,15 @@ PROGRESSION = (
     Rung(
         "moving_shapes",
         "straight edges and corners",
-        ("effective_rank",),
-        "six kinds of shape in place of circles. Watch effective_rank (in how many ways the edges in a set "
-        "vary): it should move.",
+        ("motion",),
+        "six kinds of shape in place of circles, some longer than they are wide. Watch motion: it should move.",
     ),
     Rung(
         "moving_transforming_shapes",
         "turning, stretching and shearing",
         ("effective_rank",),
         "the shapes also turn, grow or shrink and lean, so that edges take ever new angles. Watch "
-        "effective_rank again: it should move.",
+        "effective_rank (in how many ways the edges in a set vary): it should move.",
     ),
     Rung(
         "acc_transforming_shapes",

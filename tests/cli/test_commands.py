@@ -145,7 +145,7 @@ def test_demo_ends_with_verdict_page_and_the_next_command(run_cli: Run, tmp_path
     )
     assert "is nearest" not in done.stdout
     for number, name in enumerate((*RUNGS, "stand_in_for_real_video"), 1):
-        assert f"\n{number}/4 {name}: " in done.stderr
+        assert f"\n{number}/{len(RUNGS) + 1} {name}: " in done.stderr
     assert "preset: 64 clips" not in done.stderr and "photo_camera: A stand-in" not in done.stderr
     own, ready = (line.strip() for line in reversed(after.splitlines()) if line.startswith("  synvid-eval"))
     assert own == "synvid-eval compare your-synthetic-videos/ your-real-videos/ --html report.html"
