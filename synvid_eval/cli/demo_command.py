@@ -53,7 +53,8 @@ PROGRESSION = (
         "moving_shapes",
         "straight edges and corners",
         ("motion",),
-        "six kinds of shape in place of circles, some longer than they are wide. Watch motion: it should move.",
+        "six kinds of shape in place of circles, some longer than they are wide. Watch motion: it should "
+        "move.",
     ),
     Rung(
         "moving_transforming_shapes",
