@@ -52,7 +52,7 @@ def test_text_becomes_the_knobs_type(name, text, value):
         ("ratio", "inf", "thing.ratio=inf is not a finite number."),
         ("ratio", "much", "thing.ratio=much cannot be read. It takes float."),
         ("loud", "maybe", "thing.loud=maybe cannot be read. It takes bool."),
-        ("window", "haan", "thing.window=haan is not possible. One of: hann, none."),
+        ("window", "haan", "thing.window=haan is not possible. Did you mean 'hann'? One of: hann, none."),
         ("stride", "3", "thing.stride=3 is not possible. One of: auto, 1, 2."),
     ],
 )

@@ -65,7 +65,7 @@ TABLE = [
     ),
     (["compare", "{d}/float.npy", SMALL], 3, ["float64", "uint8"]),
     (["compare", "{d}/bad.measured", SMALL], 3, ["damaged", "Measure the set again"]),
-    (["compare", "{d}/stats.npz", SMALL], 3, ["mu", "sigma"]),
+    (["compare", "a={d}/stats.npz", "b={d}/stats.npz"], 3, ["mu", "sigma"]),
     (["report", "{d}/missing.json", "--html", "{d}/x.html"], 3, ["missing.json"]),
     (["report", "{d}/text.txt", "--html", "{d}/x.html"], 3, ["no JSON"]),
     (["report", "{d}/text.txt"], 2, ["--html"]),
