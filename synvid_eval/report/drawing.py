@@ -45,7 +45,6 @@ class Figure:
     svg: Markup
     head: list[str]
     rows: list[list[str]]
-    wide: bool = False
 
 
 class View:
