@@ -50,15 +50,13 @@ _PART = re.compile(r"([A-Za-z0-9_-]+)(?:\(([^()]*)\))?")
 class Pool:
     """A pool of textures (see the module's docstring).
 
-    recipe: the texture with its knobs. seed, name: what addresses its pictures. count: how many. words:
-    uint32 [count, size, size], the pictures as little-endian RGBX words, read-only; those that `need` was
-    asked for are valid.
+    recipe: the texture with its knobs. seed, name: what addresses its pictures. count: how many.
     """
 
     def __init__(
         self, recipe: Texture, seed: int, name: str, count: int, folder: Path | None, stem: str = ""
     ) -> None:
-        """Opens a pool, and creates its files where they are missing.
+        """Names a pool; its files are made when it is first looked into.
 
         Args:
             folder: None keeps it in memory. stem: of the files (default: a hash of what it is a pool of).
@@ -70,33 +68,40 @@ class Pool:
         self.identity: dict[str, Any] = {**recipe.identity(), "seed": seed, "pool": name, "count": count}
         self._each = recipe.size**2 * 4
         self._known = np.zeros(count, bool)
-        self._complete = False
-        text = json.dumps({"schema": SCHEMA, **self.identity}, sort_keys=True, indent=1)
-        self._stem = stem or hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+        self._complete = self._open = False
+        self._text = json.dumps({"schema": SCHEMA, **self.identity}, sort_keys=True, indent=1)
+        self._stem = stem or hashlib.blake2b(self._text.encode(), digest_size=12).hexdigest()
         self._folder = folder
-        if folder is not None:
+        if stem and folder is not None:
+            seen = self._path("json")
+            if seen.is_file() and seen.read_text("utf-8").strip() != self._text:
+                raise UsageError(
+                    f"{seen} tells of other textures than are to be made.",
+                    "Take another folder, or the knobs, seed and number that it says.",
+                )
+
+    def _opened(self) -> None:
+        """Maps the pool's files, and makes them where they are missing."""
+        if self._open:
+            return
+        if self._folder is not None:
             try:
-                folder.mkdir(parents=True, exist_ok=True)
-                if (
-                    stem
-                    and (seen := self._path("json")).is_file()
-                    and seen.read_text("utf-8").strip() != text
+                self._folder.mkdir(parents=True, exist_ok=True)
+                for path, size in (
+                    (self._path("rgbx"), self.count * self._each),
+                    (self._path("done"), self.count * 8),
                 ):
-                    raise UsageError(
-                        f"{seen} tells of other textures than are to be made.",
-                        "Take another folder, or the knobs, seed and number that it says.",
-                    )
-                for path, size in ((self._path("rgbx"), count * self._each), (self._path("done"), count * 8)):
                     with open(path, "ab") as file:
                         if file.tell() != size:
                             file.truncate(size)
                 if not self._path("json").is_file():
-                    archive.write_bytes(self._path("json"), (text + "\n").encode())
+                    archive.write_bytes(self._path("json"), (self._text + "\n").encode())
                 self._map()
             except OSError:
                 self._folder = None
         if self._folder is None:
-            self._keep(np.zeros((count, recipe.size, recipe.size, 4), np.uint8))
+            self._keep(np.zeros((self.count, self.recipe.size, self.recipe.size, 4), np.uint8))
+        self._open = True
 
     @classmethod
     def bank(cls, folder: Path, recipe: Texture) -> Pool:
@@ -106,7 +111,7 @@ class Pool:
             DataError: files that are missing, cut short or not complete; another size or other knobs.
         """
         pool = cls.__new__(cls)
-        pool._folder, pool._stem, pool._complete = folder, recipe.name, True
+        pool._folder, pool._stem, pool._complete, pool._open = folder, recipe.name, True, True
         where = pool._path("rgbx")
         try:
             identity = json.loads(pool._path("json").read_text("utf-8"))
@@ -155,6 +160,7 @@ class Pool:
         Raises:
             DataError: a damaged texture of a bank; whatever the texture's own recipe raises.
         """
+        self._opened()
         for index in indices:
             if not self._known[index]:
                 if not self._sound(int(index)):
@@ -163,11 +169,21 @@ class Pool:
 
     def missing(self, indices: Iterable[int] | None = None) -> list[int]:
         """Those of these textures (default: all) that are not there yet; damage shows when one is used."""
+        self._opened()
         return [i for i in (range(self.count) if indices is None else indices) if not self._done[i]]
+
+    @property
+    def words(self) -> NDArray[np.uint32]:
+        """uint32 [count, size, size], the pictures as little-endian RGBX words, read-only; those that `need`
+        was asked for are valid.
+        """
+        self._opened()
+        return self._words
 
     @property
     def path(self) -> Path | None:
         """The file of its pictures; None where it is kept in memory."""
+        self._opened()
         return None if self._folder is None else self._path("rgbx")
 
     def _path(self, suffix: str) -> Path:
@@ -186,7 +202,7 @@ class Pool:
         self._store = pictures
         self._bytes = pictures.view()
         self._bytes.flags.writeable = False
-        self.words: NDArray[np.uint32] = self._bytes.view(np.uint32)[..., 0]
+        self._words = self._bytes.view(np.uint32)[..., 0]
         if self._folder is None:
             self._done = np.zeros(self.count, np.uint64)
 
@@ -307,6 +323,7 @@ def shared(given: Sequence[Texture], seed: int, name: str, count: int, bank: str
 def _shared(
     given: tuple[Texture, ...], seed: int, name: str, count: int, bank: str, where: str
 ) -> list[Pool]:
+    # by recipe, not by contents: which pictures a folder holds is settled once a process (`photos`)
     found = []
     kept = [r for r in given if bank and Path(bank, f"{r.name}.rgbx").is_file()]
     if bank and not kept:
