@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "compare": "synvid_eval.comparison",
+    "correlate": "synvid_eval.correlation",
     "measure": "synvid_eval.measurement",
     "open_set": "synvid_eval.sets",
     "list_metrics": "synvid_eval.comparison",
@@ -32,6 +33,7 @@ __all__ = ["__version__", *sorted(_PUBLIC)]
 
 if TYPE_CHECKING:
     from synvid_eval.comparison import compare, list_metrics
+    from synvid_eval.correlation import correlate
     from synvid_eval.errors import SynvidEvalError
     from synvid_eval.features.network import Networks
     from synvid_eval.measurement import measure, read_measured

@@ -258,8 +258,109 @@ _MANIFEST = _object(
     }
 )
 
+_BOUNDS = {
+    "anyOf": [
+        {"type": "null"},
+        {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+    ]
+}
+_INNER = _object(
+    {"value": _NUMBER_OR_NULL, "interval": _BOUNDS, "family_bootstrap": _BOUNDS, "p": _NUMBER_OR_NULL}
+)
+_COEFFICIENT = _object(
+    {
+        "value": _NUMBER_OR_NULL,
+        "interval": {**_BOUNDS, "description": "Asymptotic: Fisher (r), Bonett and Wright (rho, tau)."},
+        "bootstrap": {**_BOUNDS, "description": "BCa over sets."},
+        "family_bootstrap": {**_BOUNDS, "description": "Over families, from 5 on."},
+        "p": {**_NUMBER_OR_NULL, "description": "Accuracies exchanged between families."},
+        "p_free": {**_NUMBER_OR_NULL, "description": "Takes all sets for independent."},
+        "p_holm": _NUMBER_OR_NULL,
+        "q": _NUMBER_OR_NULL,
+    }
+)
+_PARTIAL = _object({"value": _NUMBER_OR_NULL, "interval": _BOUNDS})
+_OR_NULL = {"type": ["object", "null"]}
+
+_CORRELATED = _object(
+    {
+        "metric": {**_TEXT, "description": "NAME.difference: |value − reference| of NAME."},
+        "unit": _TEXT,
+        "better": {"enum": ["lower", "higher", "match"]},
+        "expected": {"enum": [-1, 1, None], "description": "The sign that `better` declares."},
+        "as_expected": {"type": ["boolean", "null"]},
+        "random": {"type": "boolean", "description": "Of a random network: a control."},
+        "signature": _TEXT,
+        "n": _COUNT,
+        "values": {"type": "array", "items": _NUMBER_OR_NULL, "description": "In the order of `sets`."},
+        "spread": {
+            "type": "array",
+            "items": _NUMBER_OR_NULL,
+            "description": "Standard deviations; 0: unknown.",
+        },
+        "pearson": _COEFFICIENT,
+        "spearman": _COEFFICIENT,
+        "kendall": _COEFFICIENT,
+        "p_best": {**_NUMBER_OR_NULL, "description": "For the best of all metrics by r or rho."},
+        "band": {"anyOf": [{"type": "null"}, _object({"n": _COUNT, "pearson": _INNER, "spearman": _INNER})]},
+        "left_out": {**_OR_NULL, "description": "r and rho with each set, each family left out."},
+        "noise": {**_OR_NULL, "description": "r and rho with values drawn again within their intervals."},
+        "partial": {
+            "anyOf": [
+                {"type": "null"},
+                _object({"given": _TEXT, "n": _COUNT, "pearson": _PARTIAL, "spearman": _PARTIAL}),
+            ]
+        },
+        "quadratic": {**_OR_NULL, "description": "A parabola, for metrics whose better value is a match."},
+        "carried": {
+            **_OR_NULL,
+            "description": "What more than half of it hangs on: by, kind, whole, without.",
+        },
+        "state": {"enum": ["few", "constant", "control", "chance", "carried", "against", "goes"]},
+        "verdict": _TEXT,
+    }
+)
+
+_CORRELATION = _object(
+    {
+        "schema": {"const": "synvid-eval/correlation/1"},
+        "benchmark": _TEXT,
+        "protocol": _TEXT,
+        "model": _TEXT,
+        "accuracies": _TEXT,
+        "reference": _TEXT,
+        "level": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        "headline": _TEXT,
+        "band": _BOUNDS,
+        "families": {"anyOf": [{"type": "null"}, _TEXTS]},
+        "given": {"type": ["string", "null"]},
+        "sets": {
+            "type": "array",
+            "items": _object(
+                {
+                    "name": _TEXT,
+                    "dataset": {**_TEXT, "description": "Its name among the accuracies."},
+                    "family": _TEXT,
+                    "accuracy": {"type": "number", "minimum": 0, "maximum": 100},
+                    "std": _NUMBER_OR_NULL,
+                    "seeds": {**_COUNT, "minimum": 1},
+                    "gap_closed": _NUMBER_OR_NULL,
+                    "in_band": {"type": "boolean"},
+                }
+            ),
+        },
+        "metrics": {"type": "array", "items": _CORRELATED},
+        "prediction": {**_OR_NULL, "description": "From several metrics, judged on families left out."},
+        "unmatched": _object({"measured": _TEXTS, "accuracies": _TEXTS}),
+        "notes": _TEXTS,
+        "run": {"type": "object"},
+        "media": {"type": "object"},
+    }
+)
+
 _TITLES: dict[str, tuple[str, dict[str, Any]]] = {
     "comparison": ("What compare --json writes and report reads.", _COMPARISON),
+    "correlation": ("What correlate --json writes and report reads.", _CORRELATION),
     "dry-run": ("What compare --dry-run --json - writes.", _DRY_RUN),
     "doctor": ("What doctor --json writes.", _DOCTOR),
     "error": ("What a command that fails writes to stdout with --json -.", _ERROR),

@@ -14,7 +14,8 @@ TEXT = (REPOSITORY / "README.md").read_text()
 
 
 def commands() -> list[list[str]]:
-    lines = re.findall(r"^    (synvid-eval .*?)(?:\s+#.*)?$", TEXT, re.M)
+    whole = re.sub(r"\\\n\s+", "", TEXT)
+    lines = re.findall(r"^    (synvid-eval .*?)(?:\s+#.*)?$", whole, re.M)
     return [shlex.split(line)[1:] for line in lines]
 
 

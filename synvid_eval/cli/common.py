@@ -571,6 +571,28 @@ def _live() -> Any:
     return Progress(name, BarColumn(20), MofNCompleteColumn(), pace, reading, console=console, expand=True)
 
 
+def read_json(file: str, say: Callable[[str], None]) -> Comparison:
+    """The comparison that a file holds; what of it is unknown is said. DataError where it cannot be read."""
+    from synvid_eval.score import read_comparison
+
+    comparison, warnings = read_comparison(read_file(file, "compare"), file)
+    for warning in warnings:
+        say(warning)
+    return comparison
+
+
+def read_file(file: str, command: str) -> str:
+    """The text of a file that a command wrote; DataError where it cannot be read."""
+    from synvid_eval.errors import DataError
+
+    try:
+        return Path(file).read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        raise DataError(
+            f"{file} cannot be read: {error.strerror}.", f"Give a file that {command} --json F wrote."
+        ) from None
+
+
 def score_csv(comparison: Comparison) -> str:
     """One row a score, full floats; NaN is empty."""
     from synvid_eval.score import row

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from synvid_eval.cli import common
@@ -15,36 +13,39 @@ from synvid_eval.cli import common
 @click.option("--dry-run", is_flag=True, help="Read and check the file, say what would be written.")
 @common.talking
 def command(file: str, html: str | None, dry_run: bool, quiet: bool, verbose: bool) -> None:
-    """Make the HTML page of a comparison from the JSON that compare wrote: the same bytes as compare --html.
+    """Make the HTML page again from the JSON that compare or correlate wrote: the same bytes as theirs.
 
     \b
     Example:
       synvid-eval report scores.json --html report.html
     """
-    from synvid_eval.errors import DataError, UsageError
-    from synvid_eval.report.page import page
+    from synvid_eval import correlation
+    from synvid_eval.errors import UsageError
     from synvid_eval.score import read_comparison
 
     if html is None:
         raise UsageError("report has nothing to write.", "Give --html F.")
     common.check_outputs([file], html=html)
-    try:
-        text = Path(file).read_bytes().decode("utf-8", "replace")
-    except OSError as error:
-        raise DataError(
-            f"{file} cannot be read: {error.strerror}.", "Give a file that compare --json F wrote."
-        ) from None
-    comparison, warnings = read_comparison(text, file)
+    text = common.read_file(file, "compare")
     progress = common.Terminal(quiet, verbose)
-    for warning in warnings:
-        progress.say(warning)
+    if correlation.is_one(text):
+        from synvid_eval.report.correlation import page as correlation_page
+
+        document = correlation.read(text, file)
+        holds = f"a correlation of {len(document['metrics'])} metrics over {len(document['sets'])} sets"
+        made = correlation_page(document)
+    else:
+        from synvid_eval.report.page import page
+
+        comparison, warnings = read_comparison(text, file)
+        for warning in warnings:
+            progress.say(warning)
+        holds = f"{len(comparison.scores)} scores of {len(comparison.candidates)} sets"
+        made = "" if dry_run else page(comparison)
     if dry_run:
         done = "the page would go to stdout" if html == "-" else f"{html} would be written"
-        click.echo(
-            f"Dry run: {file} holds {len(comparison.scores)} scores of {len(comparison.candidates)} sets; "
-            f"{done} in a second or two."
-        )
+        click.echo(f"Dry run: {file} holds {holds}; {done} in a second or two.")
         return
-    common.write_text(page(comparison), html)
+    common.write_text(made, html)
     if html != "-":
         progress.say(f"written: {html}")

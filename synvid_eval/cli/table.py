@@ -2,109 +2,23 @@
 
 from __future__ import annotations
 
-import io
-import shutil
-import sys
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import click
-
 from synvid_eval.cli import sparklines
+from synvid_eval.cli.screen import Screen
 from synvid_eval.errors import one_line
 
 if TYPE_CHECKING:
     from synvid_eval.score import Comparison, Score
 
-_PIPED = 160
 _WITH_CLIPS = 96
-# A terminal that says it is narrower is not believed.
-_LEAST = 24
 # A set's name keeps at least this many characters, however narrow the terminal is.
 _NAME_LEAST = 12
 _RANDOM = "†"
 _NEEDS = "needs weights"
 _ITSELF = "\0"
-# For an output that cannot show them: signs in words, replaced before the columns are measured, and what
-# lines are drawn with, one for one.
-_INSTEAD = {
-    "↓": "v",
-    "↑": "^",
-    "≈": "=",
-    "→": "->",
-    "–": "-",
-    "−": "-",
-    "·": "|",
-    "†": "+",
-    "α": "alpha",
-    "×": "x",
-    "…": "~",
-}
-_DRAWN = {"─": "-", "…": "~"}
-
-
-class _Screen:
-    """Where the lines go, gathered: in characters that the output can show, wrapped to a terminal's width or,
-    piped, a line each.
-    """
-
-    def __init__(self) -> None:
-        from rich.console import Console
-
-        self.tty = sys.stdout.isatty()
-        self.width = max(shutil.get_terminal_size().columns, _LEAST) if self.tty else _PIPED
-        self._encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-        self.plain = not self._has(sparklines.BLOCKS + sparklines.GAP)
-        self._out = io.StringIO()
-        # with a height too, or Rich takes 80 columns wherever TERM=dumb
-        self.console = Console(
-            file=self._out, width=self.width, height=100, force_terminal=self.tty, highlight=False
-        )
-
-    def _has(self, text: str) -> bool:
-        try:
-            text.encode(self._encoding)
-        except (UnicodeError, LookupError):
-            return False
-        return True
-
-    def spell(self, text: str) -> str:
-        """`text` on one line, in characters that the output has."""
-        text = one_line(text)
-        if self._has(text):
-            return text
-        for sign, instead in _INSTEAD.items():
-            if not self._has(sign):
-                text = text.replace(sign, instead)
-        return text.encode(self._encoding, "backslashreplace").decode(self._encoding)
-
-    def say(self, text: str = "", style: str = "") -> None:
-        """A line, or as many as it takes on a terminal: what follows the first is set in."""
-        from rich.text import Text
-
-        text = self.spell(text)
-        if self.tty and len(text) > self.width:
-            follow = " " * (len(text) - len(text.lstrip(" ")) + 2)
-            text = textwrap.fill(text, self.width, subsequent_indent=follow, break_on_hyphens=False)
-        self.console.print(Text(text, style=style), soft_wrap=not self.tty)
-
-    def draw(self, table: object) -> None:
-        """A table, with lines that the output can show."""
-        before = self._out.tell()
-        self.console.print(table)
-        drawn = self._out.getvalue()[before:]
-        for sign, instead in _DRAWN.items():
-            if not self._has(sign):
-                drawn = drawn.replace(sign, instead)
-        self._out.seek(before)
-        self._out.truncate()
-        self._out.write(drawn)
-
-    def show(self) -> None:
-        """Prints what was gathered, at once, so that a reader who leaves early is noticed here."""
-        click.echo(self._out.getvalue(), nl=False)
 
 
 @dataclass(frozen=True)
@@ -132,7 +46,7 @@ def print_comparison(comparison: Comparison, story: Sequence[str] = ()) -> None:
     """
     from synvid_eval.verdict import answer, grounds, short_name
 
-    screen = _Screen()
+    screen = Screen()
     screen.say(f"Each set against {short_name(comparison.reference.name)}")
     rows = _rows(comparison, screen)
     shown = _print_rows(rows, screen)
@@ -155,7 +69,7 @@ def print_comparison(comparison: Comparison, story: Sequence[str] = ()) -> None:
     screen.show()
 
 
-def _rows(comparison: Comparison, screen: _Screen) -> list[_Row]:
+def _rows(comparison: Comparison, screen: Screen) -> list[_Row]:
     from synvid_eval.rounding import column_digit
     from synvid_eval.verdict import in_order, is_random, verdicts, weights_command
 
@@ -184,7 +98,7 @@ def _rows(comparison: Comparison, screen: _Screen) -> list[_Row]:
     return rows
 
 
-def _print_rows(rows: list[_Row], screen: _Screen) -> dict[str, str]:
+def _print_rows(rows: list[_Row], screen: Screen) -> dict[str, str]:
     """The table, and below it what shortened names stand for; name → what stands for it."""
     from rich import box
     from rich.cells import cell_len
@@ -225,14 +139,14 @@ def _print_rows(rows: list[_Row], screen: _Screen) -> dict[str, str]:
     return shown
 
 
-def _explain(shown: dict[str, str], screen: _Screen, indent: str = "") -> None:
+def _explain(shown: dict[str, str], screen: Screen, indent: str = "") -> None:
     """What shortened names stand for."""
     for name, short in shown.items():
         if short != name:
             screen.say(f"{indent}{short} is {name}")
 
 
-def _print_stacked(rows: Sequence[_Row], shown: dict[str, str], screen: _Screen) -> None:
+def _print_stacked(rows: Sequence[_Row], shown: dict[str, str], screen: Screen) -> None:
     """Each metric on a line of its own with what it is read against, its sets below."""
     from rich.cells import cell_len
 
@@ -277,7 +191,7 @@ def _legend(comparison: Comparison, rows: Sequence[_Row]) -> list[str]:
     return out
 
 
-def _clips(comparison: Comparison, screen: _Screen) -> list[str]:
+def _clips(comparison: Comparison, screen: Screen) -> list[str]:
     """How many clips each side has, where the column that says it is left out."""
     from synvid_eval.verdict import short_name
 
@@ -294,7 +208,7 @@ def _clips(comparison: Comparison, screen: _Screen) -> list[str]:
     return [f"clips: {', '.join(filter(None, [counts, f'reference {comparison.reference.clips:,}']))}"]
 
 
-def _print_spectra(comparison: Comparison, screen: _Screen, shown: dict[str, str]) -> None:
+def _print_spectra(comparison: Comparison, screen: Screen, shown: dict[str, str]) -> None:
     """One line a set: its log-spectrum minus the reference's; nothing where no spectrum is known."""
     from rich.cells import cell_len
 

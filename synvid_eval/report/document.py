@@ -34,7 +34,7 @@ def render(
     data: Any,
     data_id: str,
     share: bool = False,
-    script: str | None = None,
+    script: str | Sequence[str] | None = None,
     styles: Sequence[str] = ("style.css",),
     **context: Any,
 ) -> str:
@@ -42,11 +42,11 @@ def render(
 
     template: a file beside this one that extends `base.html.j2`; data: JSON-ready, embedded under the id
     `data_id`; share: whether what occurs in them more than once stands once (see `shared_json`); script: the
-    name of one script file beside this one, or None for a page without any; styles: style sheets beside this
-    one, joined in this order.
+    name of one script file beside this one, or None for a page without any; of several, which share one
+    scope: their names in order; styles: style sheets beside this one, joined in this order.
     """
     style = "".join(map(_asset, styles))
-    code = None if script is None else _compact(_asset(script))
+    code = None if script is None else _code(script)
     embedded, shared = shared_json(data) if share else (embedded_json(data), Markup(""))
     policy = f"default-src 'none'; style-src '{_digest(style)}'; img-src data:; media-src data:"
     policy += "; base-uri 'none'; form-action 'none'"
@@ -140,6 +140,13 @@ def _written(value: Any) -> _Written:
         inner = [("", _written(v)) for v in value]
         return _Written("[" + ",".join(one.text for _, one in inner) + "]", inner)
     return _Written(str(embedded_json(value)))
+
+
+def _code(script: str | Sequence[str]) -> str:
+    """One script as it is, several as one block, in which each sees what stands before it."""
+    if isinstance(script, str):
+        return _compact(_asset(script))
+    return f'"use strict";\n{{\n{"".join(_compact(_asset(name)) for name in script)}}}\n'
 
 
 def _compact(script: str) -> str:

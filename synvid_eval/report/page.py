@@ -3,7 +3,8 @@
 `page` is a pure function of the comparison's JSON: `compare --html F` and `report FILE.json --html F` write
 the same bytes. It recomputes nothing that was measured and shows whatever keys a run happens to have. Numbers
 of random networks stand apart, striped; where Fréchet distances have no interval, kernel distances lead. All
-of it can be read without a script; `page.js` adds sorting, filters, players, downloads and a permalink.
+of it can be read without a script; `shell.js` and `comparison.js` add sorting, filters, players, downloads
+and a permalink.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from synvid_eval import rounding, verdict
+from synvid_eval import published, rounding, verdict
 from synvid_eval.errors import one_line
-from synvid_eval.report import clips, document, figures, rows
+from synvid_eval.report import clips, document, figures, rows, scatter
 from synvid_eval.report.clips import mapping
 from synvid_eval.report.rows import name_markup, texts
 from synvid_eval.rounding import MISSING, finite, typographic
@@ -53,6 +54,7 @@ _SHOWN = {
 _FEW = 12  # sets named under the headline; more stand in the table only
 _NAMED = 3  # sets named in a reason; more are folded below it
 _COLUMNS = 8  # of a table of more numbers
+_KNOWN = 5  # sets with a published accuracy from which on these are shown
 _OPEN = 4  # sets whose nearest and farthest clips are unfolded
 
 
@@ -68,11 +70,11 @@ def page(comparison: Comparison | Mapping[str, Any]) -> str:
         data=clips.without_posters(data, view.galleries),
         share=True,
         data_id="comparison",
-        script="page.js",
-        styles=("style.css", "figures.css"),
+        script=("shell.js", "comparison.js"),
+        styles=("style.css", "figures.css", *(["scatter.css"] if view.known else [])),
         name=name_markup,
         cells=rows.cells,
-        table_of=_table_of,
+        table_of=rows.table_of,
         **view.context(),
     )
 
@@ -138,6 +140,7 @@ class _View:
         self.by_name = {s.name: s for s in self.sets}
         self.verdicts = {v.metric: v for v in verdict.verdicts(comparison)}
         self.names, self.led = self.order()
+        self.known = self.accuracies()
         self.galleries = clips.galleries(comparison.media, [self.reference, *self.sets], self.names)
 
     def context(self) -> dict[str, Any]:
@@ -182,6 +185,7 @@ class _View:
             ],
             "unmeasured": self.unmeasured(),
             "galleries": self.galleries,
+            "known": self.known,
             "unfolded": len(self.sets) <= _OPEN,
             "signatures": self.signatures(long),
             "command": command,
@@ -351,6 +355,40 @@ class _View:
                 )
         return out
 
+    def accuracies(self) -> dict[str, Any] | None:
+        """The published accuracies of the candidates beside the first metric that can be drawn, for a panel;
+        None where fewer than `_KNOWN` have one.
+        """
+        found = {s.name: p for s in self.sets if (p := published.of(s.name)) is not None}
+        if len(found) < _KNOWN:
+            return None
+        for name in self.names:
+            scores = [s for s in self.scores(name) if s.candidate in found and finite(s.value) is not None]
+            if len(scores) < _KNOWN or verdict.is_random(name):
+                continue
+            marks, body = [], []
+            for score in scores:
+                one, accuracy = self.by_name[score.candidate], found[score.candidate].accuracy
+                marks.append(scatter.Mark(one.tag, one.name, one.index or 0, score.value, accuracy))
+                body.append([one.name, typographic(rounding.format_number(score.value)), f"{accuracy:g}"])
+            label = f"{name} [{scores[0].unit}]" if scores[0].unit else name
+            target = f"{published.BENCHMARK} {published.PROTOCOL} accuracy"
+            title = f"{target} against {name}"
+            drawn = scatter.large(
+                "known-scatter", title, f"{len(marks)} sets.", marks, label, line=False, single=True
+            )
+            return {
+                "count": len(found),
+                "metric": name,
+                "title": title,
+                "svg": drawn.svg,
+                "head": ["Set", name, target],
+                "rows": body,
+                "command": "synvid-eval correlate FILE.json --accuracies published:yu2024 "
+                f"--benchmark {published.BENCHMARK} --protocol {published.PROTOCOL}",
+            }
+        return None
+
     def signatures(self, long: Any) -> list[dict[str, Any]]:
         """Per metric the short signatures, what made the long one, and the hashes of its weights."""
         longs = long if isinstance(long, Mapping) else {}
@@ -379,16 +417,6 @@ class _View:
             ]
             out.append(rows.cells(head, body))
         return Markup("\n\n").join(out)
-
-
-def _table_of(value: Any) -> bool:
-    """Whether a fact of the run is a list of objects with the same keys, none of which holds more."""
-    if not isinstance(value, list) or len(value) < 2 or not all(isinstance(v, dict) and v for v in value):
-        return False
-    keys = list(value[0])
-    return len(keys) <= _COLUMNS and all(
-        list(v) == keys and not any(isinstance(x, (list, dict)) for x in v.values()) for v in value
-    )
 
 
 def _phrase(words: Any) -> str:

@@ -36,6 +36,7 @@ _LANES = 5  # lines of a verdict's picture; more sets than that share them
 _SHORT = 10  # characters of a name that needs no place to break
 _TOP = 3  # sets named in a verdict's order
 _NAMED = 3  # sets named in a note; more are folded below it
+_FACTS = 8  # columns of a table of the run
 
 
 @dataclass(frozen=True)
@@ -590,6 +591,16 @@ def texts(value: Any) -> list[str]:
     if isinstance(value, list):
         return [v if isinstance(v, str) else json.dumps(v) for v in value]
     return [value if isinstance(value, str) else json.dumps(value)]
+
+
+def table_of(value: Any) -> bool:
+    """Whether a fact of the run is a list of objects with the same keys, none of which holds more."""
+    if not isinstance(value, list) or len(value) < 2 or not all(isinstance(v, dict) and v for v in value):
+        return False
+    keys = list(value[0])
+    return len(keys) <= _FACTS and all(
+        list(v) == keys and not any(isinstance(x, (list, dict)) for x in v.values()) for v in value
+    )
 
 
 def detail_text(value: Any) -> str:

@@ -235,6 +235,21 @@ def marker(x: float, y: float, index: int | None, radius: float = 4) -> Markup:
     return element(tag, class_=f"{kind} {series_class(index)}", **attributes)
 
 
+def piece(x: float, y: float, index: int | None, radius: float) -> str:
+    """The marker of series `index` as a piece of a path that begins with `M`."""
+    tag, found = _mark(x, y, index, radius)
+    if tag != "circle":
+        return str(found["d"])
+    r = coordinate(radius)
+    return f"M{coordinate(x)} {coordinate(y - radius)}a{r} {r} 0 1 1-.1 0z"
+
+
+def points_class(index: int | None) -> str:
+    """The classes of a `<g>` of such pieces."""
+    shape = "rings" if index is None else "strokes" if _stroked(index) else "dots"
+    return f"points {shape} {series_class(index)}"
+
+
 def points(
     places: Iterable[tuple[int, float, float]], index: int | None, radius: float = 3, **attributes: str
 ) -> Markup:
@@ -245,18 +260,11 @@ def points(
     """
     path, positions = "", []
     for clip, x, y in places:
-        tag, found = _mark(x, y, index, radius)
-        if tag == "circle":
-            r = coordinate(radius)
-            path += f"M{coordinate(x)} {coordinate(y - radius)}a{r} {r} 0 1 1-.1 0z"
-        else:
-            path += str(found["d"])
+        path += piece(x, y, index, radius)
         positions.append(str(clip))
-    shape = "rings" if index is None else "strokes" if _stroked(index) else "dots"
-    kind = f"points {shape} {series_class(index)}"
     return group(
         [element("path", d=path)],
-        class_=kind,
+        class_=points_class(index),
         data_set=series_name(index),
         data_clips=" ".join(positions),
         **attributes,

@@ -1,7 +1,7 @@
-// What the page can do beyond being read: everything here adds to a document that is complete without it.
+// What any page can do beyond being read: everything here adds to a document that is complete without it.
 // The view (sorting, filters, columns, highlight, theme) lives in location.hash; nothing is ever requested.
-"use strict";
-(() => {
+// A page's own script stands behind this one in the same block (see `render`), says in `own` what is its own,
+// and ends with `begin()`.
 const root = document.documentElement;
 const $ = (query, at = document) => at.querySelector(query);
 const $$ = (query, at = document) => [...at.querySelectorAll(query)];
@@ -17,6 +17,11 @@ const make = (tag, props = {}, ...inside) => {
   return e;
 };
 const button = (label, click, props = {}) => make("button", {type: "button", click, ...props}, label);
+// What a page's script fills in. name: of saved files; csv: file → its text; rows(table, rows, heads): CSV of what a table
+// shows; under(svg): what a saved figure says below its title; setName(tag); preview(tag, place): a clip of a set;
+// card(point): what its card holds; press(point, was shown); off(), lit(): tags that are hidden or highlighted for other
+// reasons than being chosen; gone, faded, marked: what of a set is hidden, fades beside others, or gets a background.
+const own = {off: () => [], lit: () => [], other: () => true, refresh: () => {}};
 const block = $("script[type='application/json']");
 let parsed;
 // What occurs more than once stands once, a line each; `"#3"` stands for line 3.
@@ -82,11 +87,8 @@ const real = v => {  // a float as Python writes it, so that the CSV is the one 
   return (Object.is(v, -0) ? "-0" : String(v)) + (Number.isInteger(v) ? ".0" : "");
 };
 const quoted = v => /[",\n\r]/.test(v) ? `"${String(v).replaceAll('"', '""')}"` : v;
-const csv = scores => !scores.length ? "" : ["candidate,metric,value,corrected,low,high,level,unit,better,reference,floor,n_candidate,n_reference,reason,interval_reason,signature"]
-  .concat(scores.map(s => [s.candidate, s.metric, real(s.value), real(s.corrected), real(s.interval?.[0]), real(s.interval?.[1]), real(s.level), s.unit, s.better,
-    real(s.detail.reference), real(s.detail.floor), s.n.candidate, s.n.reference, s.reason ?? "", s.interval_reason ?? "", s.signature].map(quoted).join(","))).join("\n") + "\n";
-const saves = () => [button("Save JSON", () => save("comparison.json", new Blob([json() + "\n"], {type: "application/json"}))),
-  button("Save CSV", () => save("comparison.csv", new Blob([csv(data().scores)], {type: "text/csv"})))];
+const saves = () => [button("Save JSON", () => save(`${own.name}.json`, new Blob([json() + "\n"], {type: "application/json"}))),
+  ...Object.entries(own.csv).map(([name, text]) => button(name === own.name ? "Save CSV" : `Save CSV of ${name}`, () => save(`${name}.csv`, new Blob([text()], {type: "text/csv"}))))];
 
 // Tables: sort, filter, choose columns, copy.
 const sides = new Map($$(".sets tbody tr").map(row => [row.dataset.set, $("bdi", row).textContent]));
@@ -98,17 +100,21 @@ const greek = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda m
 const tex = text => text.replace(/[\\{}$&#_%~^<>|−–≈↓↑²³×·α-ωΔΣ]/g, c => c >= "α" && c <= "ω" ? `$\\${greek[c.charCodeAt() - 945]}$`.replace("\\o$", "o$") : ({
   "²": "$^2$", "³": "$^3$", "×": "$\\times$", "·": "$\\cdot$", "Δ": "$\\Delta$", "Σ": "$\\Sigma$", "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}", ">": "\\textgreater{}",
   "|": "\\textbar{}", "−": "$-$", "–": "--", "≈": "$\\approx$", "↓": "$\\downarrow$", "↑": "$\\uparrow$"})[c] ?? "\\" + c);
-const enhance = table => {
+// choose: whether its columns can be hidden (`data-off`: they are at first; `data-fixed`: they cannot be), with the words
+// for its rows and columns; find: whether sets can be filtered; told: whether columns without a verdict can be left out;
+// plain: whether intervals can.
+const enhance = (table, {choose, find: finds, told: tells, plain: shorter} = {}) => {
   const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0], natural = [...body.rows], id = table.id;
   const key = name => `${id}.${name}`;
   const cells = row => [...row.cells].flatMap(c => [c, ...Array(c.colSpan - 1).fill(null)]);
   const value = (row, i) => {
     const cell = cells(row)[i];
-    if (!i) return words(cell);
+    if (worded(i)) return cell ? words(cell) : undefined;
     if (!cell || cell.matches(".reason")) return undefined;
     const [number] = cell.dataset.n ? [cell.dataset.n] : /[−-]?[\d.]+(e[−-]?\d+)?/.exec(words(cell)) ?? [];
     return number?.replaceAll("−", "-");
   };
+  const worded = i => !i || "text" in heads[i].dataset;
   let sorted = "";
   const sort = () => {
     if (sorted === (sorted = state.get(key("sort")) ?? "")) return;
@@ -118,7 +124,7 @@ const enhance = table => {
     const rows = at < 0 ? natural : natural.slice().sort((a, b) => {
       const [p, q] = [value(a, at), value(b, at)];
       if (p === undefined || q === undefined) return (p === undefined) - (q === undefined);
-      return sign * (at ? p - q : collator.compare(p, q));
+      return sign * (worded(at) ? collator.compare(p, q) : p - q);
     });
     body.append(...rows);
   };
@@ -131,7 +137,7 @@ const enhance = table => {
       keep(key("sort"), next && `${label(head)}:${next}`);
       sort();
       const up = next === "up", by = "near" in head.dataset ? `${up ? "nearest to" : "farthest from"} ${sides.get("ref")}` : up ? "smallest" : "largest";
-      say(!next ? "In the original order." : i ? `Sorted by ${label(head)}, ${by} first.` : `Sorted by name, ${up ? "A" : "Z"} first.`);
+      say(!next ? "In the original order." : !worded(i) ? `Sorted by ${label(head)}, ${by} first.` : `Sorted by ${i ? label(head) : "name"}, ${up ? "A" : "Z"} first.`);
     }, {class: "sort"});
     const name = label(head);
     b.append(...head.childNodes);
@@ -140,43 +146,46 @@ const enhance = table => {
   }
   restorers.push(sort);
   const bar = make("div", {class: "tools"}), count = make("span", {class: "unit", role: "status"});
-  if (table.classList.contains("overview")) {
-    const find = finder();
+  if (choose) {
+    const [many, columned] = choose;
     const told = make("input", {type: "checkbox", change: () => { keep(key("told"), told.checked && "yes"); show(); }});
-    const hidden = () => new Set(state.getAll(key("hide")));
+    // What is kept are the columns that are not as they were at first.
+    const away = heads.filter(h => "off" in h.dataset).map(label), apart = (a, b) => new Set([...a, ...b].filter(n => a.includes(n) !== b.includes(n)));
+    const hidden = () => apart(state.getAll(key("hide")), away);
     const box = (name, text) => {
       const one = make("input", {type: "checkbox", change: () => {
         const off = hidden();
         off[one.checked ? "delete" : "add"](name);
         state.delete(key("hide"));
-        off.forEach(n => state.append(key("hide"), n));
+        apart([...off], away).forEach(n => state.append(key("hide"), n));
         write();
         show();
       }});
       boxes.push([name, one]);
       return make("label", {}, one, text);
     };
-    const boxes = [], metrics = heads.slice(1);
-    const chooser = menu("Columns", ...metrics.map(h => box(label(h), label(h))), box("intervals", make("i", {}, "intervals")));
+    const boxes = [], metrics = heads.slice(1).filter(h => !("fixed" in h.dataset));
+    const chooser = menu("Columns", ...metrics.map(h => box(label(h), label(h))), shorter ? box("intervals", make("i", {}, "intervals")) : "");
     const show = () => {
       const off = hidden(), only = state.get(key("told"));
       told.checked = !!only;
       boxes.forEach(([name, one]) => { one.checked = !off.has(name); });
       table.classList.toggle("plain", off.has("intervals"));
-      const seen = heads.map((h, i) => !i || !off.has(label(h)) && (!only || "told" in h.dataset));
+      const seen = heads.map((h, i) => !i || "fixed" in h.dataset || !off.has(label(h)) && (!only || "told" in h.dataset));
       for (const row of table.rows) [...row.cells].forEach((c, i) => { c.hidden = !seen[i]; });
       const rows = natural.filter(there).length, columns = seen.filter(Boolean).length - 1, parts = [];
       table.parentNode.hidden = !rows || !columns;
       if (!rows) parts.push(state.get("find") ? `No set is called “${state.get("find")}”.` : "All sets are hidden.");
       else if (!columns) parts.push(only ? "No metric separates these sets." : "All columns are hidden.");
       else {
-      if (rows < natural.length) parts.push(`${rows} of ${natural.length} sets`);
-      if (columns < metrics.length) parts.push(`${columns} of ${metrics.length} metrics`);
+      if (rows < natural.length) parts.push(`${rows} of ${natural.length} ${many}`);
+      if (columns < heads.length - 1) parts.push(`${columns} of ${heads.length - 1} ${columned}`);
       }
       count.textContent = parts.join(", ");
     };
     restorers.push(show);
-    if (natural.length > 1) bar.append(find, make("label", {}, told, "only separable"));
+    if (finds && natural.length > 1) bar.append(finder());
+    if (tells && natural.length > 1) bar.append(make("label", {}, told, "only separable"));
     bar.append(chooser);
   }
   const grid = () => {
@@ -187,18 +196,13 @@ const enhance = table => {
   const copies = {
     Markdown: () => grid().table.map((row, i) => `| ${row.map(c => c ? words(c).replace(/[\\|<`*]/g, "\\$&") : "").join(" | ")} |` + (i ? "" : `\n|${row.map((_, k) => k ? "---:|" : "---|").join("")}`)).join("\n") + "\n",
     LaTeX: () => {
-      const rows = grid().table.map(row => row.map(c => !c ? "" : c.tagName === "TD" && $(".badge", c) ? `\\textbf{${tex(words(c))}}` : tex(words(c))).join(" & ") + " \\\\");
-      return `% needs \\usepackage{booktabs}\n\\begin{tabular}{l${"r".repeat(grid().table[0].length - 1)}}\n\\toprule\n${rows[0]}\n\\midrule\n${rows.slice(1, -1).join("\n")}\n\\midrule\n${rows.at(-1)}\n\\bottomrule\n\\end{tabular}\n`;
+      const rows = grid().table.map(row => row.map(c => !c ? "" : c.tagName === "TD" && $(".badge", c) ? `\\textbf{${tex(words(c))}}` : tex(words(c))).join(" & ") + " \\\\"), below = table.tFoot?.rows.length ?? 0, foot = below ? `\\midrule\n${rows.splice(-below).join("\n")}\n` : "";
+      return `% needs \\usepackage{booktabs}\n\\begin{tabular}{l${"r".repeat(grid().table[0].length - 1)}}\n\\toprule\n${rows[0]}\n\\midrule\n${rows.slice(1).join("\n")}\n${foot}\\bottomrule\n\\end{tabular}\n`;
     },
-    CSV: () => {
-      const own = table.closest("[data-metric]")?.dataset.metric, {rows} = grid();
-      const metrics = own ? [own] : heads.slice(1).filter(h => !h.hidden).map(label);
-      const names = rows.map(r => setName(r.dataset.set));
-      return csv(names.flatMap(n => metrics.flatMap(m => data().scores.filter(s => s.candidate === n && s.metric === m))));
-    },
+    CSV: () => own.rows(table, grid().rows, heads),
   };
   bar.append(menu("Copy", ...Object.entries(copies).map(([kind, text]) => button(`as ${kind}`, () => copy(text(), `${grid().rows.length} rows as ${kind}`)))), count);
-  if (table.classList.contains("overview")) table.closest(".scroll").before(bar); else table.closest("section").prepend(bar);
+  if (choose) table.closest(".scroll").before(bar); else table.closest("section").prepend(bar);
 };
 
 // Figures as files: computed styles become attributes, in light colors on white, so that the SVG stands alone.
@@ -213,14 +217,14 @@ const standalone = svg => {
     if (style.display === "none" && !e.matches("title,desc,defs,defs *")) to.dataset.gone = "";
     if (style.opacity !== "1") to.setAttribute("opacity", style.opacity);
     if (!e.matches("g,a,svg,title,desc,defs")) for (const [name, usual] of Object.entries(initial)) {
-      const own = style.getPropertyValue(name);
-      if (own !== usual && (!/^(font|text|dom)/.test(name) || e.matches("text,tspan"))) to.setAttribute(name, own);
+      const now = style.getPropertyValue(name);
+      if (now !== usual && (!/^(font|text|dom)/.test(name) || e.matches("text,tspan"))) to.setAttribute(name, now);
     }
-    for (const name of ["class", "tabindex", "role", "aria-label", "data-set", "data-clip", "data-clips", "data-metric"]) to.removeAttribute(name);
+    for (const name of ["class", "tabindex", "role", "aria-label", "data-set", "data-clip", "data-clips", "data-metric", "data-family", "data-sets", "aria-pressed"]) to.removeAttribute(name);
   });
   if (theme) root.dataset.theme = theme; else delete root.dataset.theme;
   $$("[data-gone]", clone).forEach(e => e.remove());
-  for (const name of ["class", "data-metric"]) clone.removeAttribute(name);
+  for (const name of ["class", "data-metric", "data-log"]) clone.removeAttribute(name);
   for (const [name, value] of Object.entries({xmlns: "http://www.w3.org/2000/svg", width, height})) clone.setAttribute(name, value);
   const figure = svg.closest("figure"), tall = +height + 40, part = (tag, props, text = "") => {
     const e = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -231,7 +235,7 @@ const standalone = svg => {
   const font = {x: 8, "font-family": "system-ui, sans-serif", fill: "rgb(27, 29, 33)"}, cut = text => text.length > 56 ? text.slice(0, 55) + "…" : text;
   ($("desc", clone) ?? $("title", clone)).after(part("rect", {y: -40, width, height: tall, fill: "#fff"}),
     part("text", {...font, y: -22, "font-size": "13px", "font-weight": 600}, cut($("figcaption", figure).textContent)),
-    part("text", {...font, y: -7, "font-size": "11px"}, cut(`${figure.closest("[data-metric]").dataset.metric}, beside ${sides.get("ref")}`)));
+    part("text", {...font, y: -7, "font-size": "11px"}, cut(own.under(svg))));
   clone.setAttribute("viewBox", `0 -40 ${width} ${tall}`);
   clone.setAttribute("height", tall);
   return {text: new XMLSerializer().serializeToString(clone), width: +width, height: tall};
@@ -246,7 +250,6 @@ const png = async svg => {
 
 // Players: hover (mouse) and focus (keyboard) play for as long as they last, a click until the next one.
 const playing = new Set();
-const setName = tag => tag === "ref" ? data().reference.name : data().candidates[tag].name;
 const player = (screen, film, name) => {
   let video, pinned = false, on = false;
   const act = button("", () => toggle(), {class: "play", "aria-label": `Play ${name}`, "aria-pressed": "false"});
@@ -273,44 +276,14 @@ const player = (screen, film, name) => {
   return {look, stop, toggle};
 };
 const pause = button("Pause all", () => playing.forEach(stop => stop()), {hidden: true, class: "pause"});
-const preview = (set, place) => data().media.clips[setName(set)][place];
 const filmed = screen => {
   const [set, place] = screen.dataset.film.split(" ");
-  player(screen, () => preview(set, place).video, $("img", screen).alt.replace(/^A frame of /, ""));
-};
-const fill = cell => {  // nearest and farthest in a metric's section: the picture that the page has already
-  const image = byId(cell.dataset.show);
-  if (!image || $(".screen", cell)) return;
-  const twin = image.cloneNode();
-  twin.removeAttribute("id");
-  const screen = make("div", {class: "screen"}, twin);
-  cell.prepend(screen);
-  if (image.parentNode.dataset.film) { screen.dataset.film = image.parentNode.dataset.film; filmed(screen); }
+  player(screen, () => own.preview(set, place).video, $("img", screen).alt.replace(/^A frame of /, ""));
 };
 
-// The points of a picture, once it is near: one tab stop, arrows between them. The card of a point: which
-// clip it is, and the clip itself.
+// Points that can be focused: one tab stop a picture, arrows between them. The card of a point says what it is.
 const setOf = point => point.closest("[data-set]").dataset.set;
-const factsOf = point => {
-  const metric = data().media?.metrics?.[point.closest("[data-metric]").dataset.metric], name = setName(setOf(point)), at = +point.dataset.clip;
-  const {ids, distance} = metric?.sets?.[name]?.clips ?? {}, far = distance?.[at];
-  return {name, id: String(ids?.[at] ?? "clip"), far: Number.isFinite(far) ? `distance ${+far.toPrecision(3)}` : "", what: metric?.axes?.distance};
-};
-const prepare = svg => $$(".points", svg).forEach((group, n) => {
-  const places = group.dataset.clips.split(" "), marks = group.firstElementChild.getAttribute("d").match(/M[^M]*/g);
-  group.replaceChildren(...marks.map(d => {
-    const point = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    point.setAttribute("d", d);
-    point.classList.add("point");
-    return point;
-  }));
-  [...group.children].forEach((point, i) => {
-    point.dataset.clip = places[i];
-    const {name, id, far} = factsOf(point);
-    for (const [key, value] of [["role", "button"], ["tabindex", n + i ? -1 : 0], ["aria-label", `${id}, ${name}${far && ", " + far}`]]) point.setAttribute(key, value);
-  });
-});
-const card = make("div", {class: "card", role: "dialog", "aria-label": "A clip", hidden: true});
+const card = make("div", {class: "card", role: "dialog", "aria-label": "What this mark stands for", hidden: true});
 let shown, film, closing;
 const close = () => { film?.stop(); film = shown = null; card.hidden = true; };
 const open = point => {
@@ -318,24 +291,21 @@ const open = point => {
   if (point === shown) return;
   close();
   shown = point;
-  const {name, id, far, what} = factsOf(point);
-  const clip = [data().media?.clips?.[name]].flat().find(c => c?.id === id);
-  card.replaceChildren(make("b", {}, id), make("p", {}, $(`.sets [data-set="${setOf(point)}"] .swatch`).cloneNode(true), " ", name));
-  if (far) card.append(make("p", {class: "unit", title: what}, far));
-  const poster = clip?.poster, source = byId(String(poster).slice(1))?.src ?? (/^UklGR/.test(poster) ? "data:image/webp;base64," + poster : null);
-  if (source) {
-    const screen = make("div", {class: "screen"}, make("img", {src: source, width: clip.width, height: clip.height, alt: ""}));
+  const {lines, image, video, id} = own.card(point);
+  card.replaceChildren(...lines);
+  if (image) {
+    const screen = make("div", {class: "screen"}, image);
     card.prepend(screen);
-    if (/^GkXfo/.test(clip.video)) { film = player(screen, () => clip.video, id); film.look(); }
-  } else card.append(make("p", {class: "unit"}, "no preview"));
+    if (video) { film = player(screen, video, id); film.look(); }
+  }
   card.hidden = false;
-  const at = point.getBoundingClientRect(), own = card.getBoundingClientRect();
-  card.style.left = `${Math.max(8, Math.min(at.right + 10, root.clientWidth - own.width - 8)) + scrollX}px`;
-  card.style.top = `${(at.bottom + own.height + 10 < innerHeight || at.top < own.height + 60 ? at.bottom + 8 : at.top - own.height - 8) + scrollY}px`;
+  const at = point.getBoundingClientRect(), box = card.getBoundingClientRect();
+  card.style.left = `${Math.max(8, Math.min(at.right + 10, root.clientWidth - box.width - 8)) + scrollX}px`;
+  card.style.top = `${(at.bottom + box.height + 10 < innerHeight || at.top < box.height + 60 ? at.bottom + 8 : at.top - box.height - 8) + scrollY}px`;
 };
 const pointOf = e => e.target.closest?.(".point");
 const walk = (point, key) => {
-  const all = $$(".point", point.closest("svg")), at = all.indexOf(point), other = p => setOf(p) !== setOf(point);
+  const all = $$(".point", point.closest("svg")), at = all.indexOf(point), other = p => own.other(p, point);
   return {ArrowRight: all[at + 1], ArrowLeft: all[at - 1], Home: all[0], End: all.at(-1), ArrowDown: all.slice(at).find(other), ArrowUp: all.slice(0, at).findLast(other)}[key];
 };
 
@@ -368,12 +338,13 @@ restorers.push(() => {
   finders.forEach(find => { if (find.value !== text) find.value = text; });
   off = new Set(chosen("hide"));
   sides.forEach((name, tag) => { if (tag !== "ref" && !name.toLowerCase().includes(text.toLowerCase())) off.add(tag); });
-  hiding(off.size ? `:is(tr,li,.gallery,.figure g,.ranking g):is(${quote(off)}){display:none!important}` : "");
+  for (const tag of own.off()) off.add(tag);
+  hiding(off.size ? `:is(${own.gone}):is(${quote(off)}){display:none!important}` : "");
 });
 const light = tag => {
-  const lit = [...new Set([...chosen("set"), tag])].filter(t => sides.has(t));
-  lighting(lit.length ? `@media screen{:is(.figure,.ranking) [data-set]:not(${quote(lit)},[data-set="ref"]){opacity:.13}:is(tr:is(${quote(lit)})>*,.names :is(${quote(lit)})){background:var(--mark)!important}}` : "");
-  $$(".rest").forEach(e => e.classList.toggle("lit", lit.includes(e.dataset.set)));
+  const lit = [...new Set([...chosen("set"), ...own.lit(), tag])].filter(t => sides.has(t));
+  lighting(lit.length ? `@media screen{:is(${own.faded}) [data-set]:not(${quote(lit)},[data-set="ref"]){opacity:.13}:is(tr:is(${quote(lit)})>*,${own.marked} :is(${quote(lit)})){background:var(--mark)!important}}` : "");
+  own.refresh(lit);
 };
 const shows = {theme: value => { if (value) root.dataset.theme = value; else delete root.dataset.theme; }};
 const list = () => {  // of all sets, once somebody opens it: show, highlight
@@ -397,22 +368,26 @@ const unfold = pre => {
     make("tbody", {}, ...body.map(([name, ...cells]) => make("tr", {"data-set": tags.get(name)}, make("th", {scope: "row"}, make("bdi", {}, name)), ...cells.map(text => make("td", {}, text)))))))));
 };
 
-// Everything is put in its place.
+// Everything is put in its place. options(table): what `enhance` takes.
 root.classList.add("js");
 const reset = () => { for (const key of [...state.keys()]) state.delete(key); write(); restorers.forEach(f => f()); };
+const lazy = (label, fill) => {  // a menu that is filled once somebody opens it
+  const one = menu(label);
+  one.addEventListener("toggle", () => $(".panel", one).append(...fill()), {once: true});
+  return one;
+};
+const begin = (menus, options) => {
 const tools = menu("Tools", choice("theme", "Theme ", [["", "as the system"], ["light", "light"], ["dark", "dark"]]), ...saves(),
   button("Copy link to this view", () => copy(location.href, "the link")), button("Reset the view", reset));
-const setsMenu = menu("Sets");
-setsMenu.addEventListener("toggle", () => $(".panel", setsMenu).append(...list()), {once: true});
-[tools, setsMenu].forEach(m => m.classList.add("end"));
-byId("bar").append(make("div", {class: "controls", role: "region", "aria-label": "Tools"}, pause, sides.size > 2 ? setsMenu : "", tools));
+[tools, ...menus].forEach(m => m.classList.add("end"));
+byId("bar").append(make("div", {class: "controls", role: "region", "aria-label": "Tools"}, pause, ...menus, tools));
 byId("downloads").append(...saves());
 byId("main").append(card, said);
-$$("table.sortable").forEach(enhance);
+$$("table.sortable").forEach(table => enhance(table, options(table)));
 $$("pre:not(.cells)").forEach(pre => pre.before(button("Copy", () => copy(pre.textContent, "the command"), {class: "copy", "aria-label": `Copy: ${pre.ariaLabel}`})));
 $$("figure.plot").forEach(figure => {
   const svg = $("svg", figure), title = $("figcaption", figure).textContent, name = slug(`${figure.closest("[data-metric]").dataset.metric} ${title}`);
-  $("details", figure).before(make("div", {class: "tools"},
+  ($("details", figure) ?? $(".key", figure) ?? svg).before(make("div", {class: "tools"},
     button("SVG", () => save(`${name}.svg`, new Blob([standalone(svg).text], {type: "image/svg+xml"})), {"aria-label": `Save as SVG: ${title}`}),
     button("PNG", async () => save(`${name}.png`, await png(svg)), {"aria-label": `Save as PNG: ${title}`})));
 });
@@ -421,12 +396,6 @@ document.addEventListener("toggle", e => { if (e.target.open) $$(":scope>.cells"
 const fit = new ResizeObserver(seen => seen.forEach(({target}) => target.classList.toggle("fits", target.firstElementChild.scrollWidth <= target.clientWidth + 1)));
 $$(".scroll:has(>.sortable)").forEach(e => fit.observe(e));
 $$("[data-film]").forEach(filmed);
-const near = new IntersectionObserver(seen => seen.forEach(({isIntersecting, target}) => {
-  if (!isIntersecting) return;
-  near.unobserve(target);
-  (target.dataset.show ? fill : prepare)(target);
-}), {rootMargin: "400px"});
-$$("[data-show],svg.cloud").forEach(e => near.observe(e));
 
 document.addEventListener("pointerover", e => {
   const point = pointOf(e);
@@ -444,7 +413,7 @@ document.addEventListener("focusin", e => {
 });
 document.addEventListener("click", e => {
   const point = pointOf(e), entry = e.target.closest?.(".names [data-set],.legend [data-set]");
-  if (point) { e.preventDefault(); const was = shown === point; open(point); if (was) film?.toggle(); }
+  if (point) { e.preventDefault(); const was = shown === point; open(point); own.press(point, was); }
   else if (shown && !card.contains(e.target)) close();
   if (entry && !e.target.closest("a")) swap("set", entry.dataset.set);
   $$("details.menu[open]").forEach(m => { if (!m.contains(e.target)) m.open = false; });
@@ -454,13 +423,13 @@ document.addEventListener("keydown", e => {
   if (e.key === "Escape") {
     if (shown) { if (card.contains(document.activeElement)) shown.focus(); close(); }
     $$("details.menu[open]").forEach(m => { m.open = false; $("summary", m).focus(); });
-  } else if (point && (e.key === "Enter" || e.key === " ")) { e.preventDefault(); if (shown === point) film?.toggle(); else open(point); }
+  } else if (point && (e.key === "Enter" || e.key === " ")) { e.preventDefault(); const was = shown === point; open(point); own.press(point, was); }
   else if (point) { const next = walk(point, e.key); if (next) { e.preventDefault(); next.focus(); } }
 });
 const papers = () => { $$(".cells").forEach(unfold); };
 const paper = matchMedia("print");
 paper.addEventListener("change", e => { if (e.matches) papers(); });
-addEventListener("beforeprint", () => { close(); papers(); $$("[data-show]").forEach(fill); $$("details:not(.menu)").forEach(d => { d.dataset.was = d.open; d.open = true; }); });
+addEventListener("beforeprint", () => { close(); papers(); own.paper?.(); $$("details:not(.menu)").forEach(d => { d.dataset.was = d.open; d.open = true; }); });
 addEventListener("afterprint", () => $$("[data-was]").forEach(d => { d.open = d.dataset.was === "true"; delete d.dataset.was; }));
 addEventListener("hashchange", () => { read(); write(); restorers.forEach(f => f()); });
 restorers.push(() => light());
@@ -469,5 +438,5 @@ restorers.forEach(f => f());
 const go = () => byId(state.get("at"))?.scrollIntoView();
 go();
 // What is far away is drawn only once the page stands.
-addEventListener("load", () => setTimeout(() => { root.classList.add("ready"); $$(".saw[open] [data-show]").forEach(fill); if (state.get("at")) go(); }, 100));
-})();
+addEventListener("load", () => setTimeout(() => { root.classList.add("ready"); own.ready?.(); if (state.get("at")) go(); }, 100));
+};

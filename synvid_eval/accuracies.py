@@ -1,0 +1,317 @@
+"""Tables of accuracies: what pre-training on each set was worth, from a published table or a file.
+
+A file is CSV, or JSON (a list of objects, or one under `"accuracies"`), with
+`dataset,benchmark,protocol,model,accuracy` and, where known, `family,std,seed,source,note` and columns of
+one's own. Accuracies are percent. Rows that differ only in `seed` are one set, with a mean and a spread; any
+other row that repeats a set is an error, as nobody can tell which of the two is meant.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synvid_eval import published
+from synvid_eval.errors import DataError, UsageError, nearest
+
+COLUMNS = ("dataset", "benchmark", "protocol", "model", "accuracy")
+OPTIONAL = ("family", "std", "seed", "source", "note")
+PREFIX = "published:"
+PUBLISHED = ("yu2024",)
+BANDS = {("yu2024", "UCF101", "finetune"): (84.0, 100.0)}
+"""The band that a correlation is also looked at in: three sets of that table lie far below all others."""
+MOST_BYTES = 64 << 20
+_MODELS = "Give --model."
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table. where: file and line, for messages. values: all of its columns as text."""
+
+    where: str
+    dataset: str
+    benchmark: str
+    protocol: str
+    model: str
+    accuracy: float
+    std: float | None
+    seed: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of one set. accuracy [%]: mean over `seeds` runs. std: its standard deviation over them,
+    or as the table gives it. gap_closed: how much of the way from training from scratch to pre-training on
+    real video it goes [%], where the table has both.
+    """
+
+    name: str
+    family: str
+    accuracy: float
+    std: float | None
+    seeds: int
+    gap_closed: float | None = None
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """The accuracies of one benchmark, protocol and model, by set. source: the table. families: whether it
+    says which family sets belong to; else each is one of its own. band: see `BANDS`.
+    """
+
+    source: str
+    benchmark: str
+    protocol: str
+    model: str
+    sets: Mapping[str, Known]
+    families: bool
+    band: tuple[float, float] | None
+
+
+def load(
+    where: str,
+    *,
+    benchmark: str | None = None,
+    protocol: str | None = None,
+    model: str | None = None,
+    family: str = "family",
+) -> Accuracies:
+    """The accuracies that a location holds: `published:yu2024`, `FILE.csv` or `FILE.json`.
+
+    Args:
+        benchmark, protocol, model: which; may be left out where the table has but one.
+        family: the column that says which sets are variants of one another.
+
+    Raises:
+        UsageError: unknown published table, benchmark, protocol, model or column (names what there is).
+        DataError: a file that cannot be read, and with its line number: a column or value that is missing,
+        fractions in place of percent, values out of range or not finite, rows that repeat a set.
+    """
+    if where.startswith(PREFIX):
+        source = where.removeprefix(PREFIX)
+        if source not in PUBLISHED:
+            raise UsageError(f"No published table is called {source!r}.", nearest(source, PUBLISHED))
+        rows = [_published(p) for p in published.table()]
+    else:
+        source, rows = where, _read(where)
+    chosen = list(rows)
+    picked = {}
+    for key, value in (("benchmark", benchmark), ("protocol", protocol), ("model", model)):
+        there = list(dict.fromkeys(getattr(r, key) for r in chosen))
+        if value is None and len(there) > 1:
+            raise UsageError(f"{where} holds several: {key} {_listed(there)}.", f"Choose one: --{key}.")
+        picked[key] = value if value is not None else there[0]
+        if picked[key] not in there:
+            raise UsageError(f"{where} has no {key} {value!r}.", nearest(str(value), there))
+        chosen = [r for r in chosen if getattr(r, key) == picked[key]]
+    if not any(family in r.values for r in rows) and family != "family":
+        names = sorted({c for r in rows for c in r.values} - {"accuracy", "std"})
+        raise UsageError(f"{where} has no column {family!r}.", nearest(family, names))
+    sets = _sets(chosen, family)
+    return Accuracies(
+        where,
+        picked["benchmark"],
+        picked["protocol"],
+        picked["model"],
+        sets,
+        any(r.values.get(family) for r in chosen),
+        BANDS.get((source, picked["benchmark"], picked["protocol"])),
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(n[:60] for n in names[:8]) + (", …" if len(names) > 8 else "")
+
+
+def _published(one: published.Published) -> Row:
+    values = {k: str(v) for k, v in vars(one).items()}
+    return Row(
+        f"{PREFIX}yu2024", one.dataset, one.benchmark, one.protocol, one.model, one.accuracy, None, "", values
+    )
+
+
+def _sets(rows: Sequence[Row], family: str) -> dict[str, Known]:
+    by_name: dict[str, list[Row]] = {}
+    for row in rows:
+        earlier = by_name.setdefault(row.dataset, [])
+        for other in earlier:
+            if not row.seed or not other.seed or row.seed == other.seed:
+                what = f"seed {row.seed}" if row.seed and row.seed == other.seed else "no seed"
+                raise DataError(
+                    f"{row.where}: {row.dataset} is there a second time, first in "
+                    f"{other.where.rpartition(':')[2].strip()} "
+                    f"({what} tells them apart).",
+                    "Give one row a set, or each run its seed.",
+                )
+        earlier.append(row)
+    found = {}
+    for name, several in by_name.items():
+        values = [r.accuracy for r in several]
+        mean = math.fsum(values) / len(values)
+        std = several[0].std
+        if len(values) > 1:
+            std = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1))
+        kinds = {r.values.get(family) or "" for r in several}
+        if len(kinds) > 1:
+            raise DataError(
+                f"{several[0].where}: {name} is said to be of several families: {_listed(sorted(kinds))}."
+            )
+        found[name] = Known(name, kinds.pop() or name, mean, std, len(values))
+    ends = {}
+    for end in ("scratch", "real"):
+        alone = [k for k in found.values() if k.family == end]
+        ends[end] = alone[0].accuracy if len(alone) == 1 else None
+    low, high = ends["scratch"], ends["real"]
+    if low is None or high is None or not high > low:
+        return found
+    return {
+        name: Known(k.name, k.family, k.accuracy, k.std, k.seeds, 100 * (k.accuracy - low) / (high - low))
+        for name, k in found.items()
+    }
+
+
+def _read(where: str) -> list[Row]:
+    path = Path(where)
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise DataError(f"{where} has more than {MOST_BYTES >> 20} MiB.", "Is it a table of accuracies?")
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(
+            f"{where} cannot be read: {error.strerror}.", f"Give {PREFIX}yu2024, or a CSV or JSON file."
+        ) from None
+    except UnicodeDecodeError:
+        raise DataError(f"{where} is no UTF-8 text.", "Save it as CSV in UTF-8.") from None
+    entries = _json(text, where) if text.lstrip()[:1] in ("[", "{") else _csv(text, where)
+    rows = [_row(values, place) for place, values in entries]
+    if not rows:
+        raise DataError(f"{where} holds no accuracies.", f"Its columns: {','.join(COLUMNS)}.")
+    return rows
+
+
+def _csv(text: str, where: str) -> list[tuple[str, dict[str, str]]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", strict=True)
+    found = []
+    try:
+        if reader.fieldnames is None:
+            return []
+        reader.fieldnames = [name.strip() for name in reader.fieldnames]
+        if missing := [c for c in COLUMNS if c not in reader.fieldnames]:
+            raise DataError(
+                f"{where}:1: no column {', '.join(missing)}; there are {_listed(list(reader.fieldnames))}.",
+                f"The columns: {','.join(COLUMNS)}[,{','.join(OPTIONAL)}].",
+            )
+        for values in reader:
+            place = f"{where}:{reader.line_num}"
+            if "" in values:
+                raise DataError(f"{place}: more values than columns.", "Quote values that hold commas.")
+            found.append((place, {k: (v or "").strip() for k, v in values.items()}))
+    except csv.Error as error:
+        raise DataError(f"{where}:{reader.line_num}: {error}.", "Save it as CSV again.") from None
+    return found
+
+
+def _json(text: str, where: str) -> list[tuple[str, dict[str, str]]]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where} is no JSON: {error}.") from None
+    entries = data.get("accuracies") if isinstance(data, dict) else data
+    if not isinstance(entries, list):
+        raise DataError(
+            f"{where} holds no list of accuracies.", "A list of objects, or one under 'accuracies'."
+        )
+    found = []
+    for number, entry in enumerate(entries):
+        place = f"{where}: entry {number}"
+        if not isinstance(entry, dict):
+            raise DataError(f"{place} is no object.")
+        found.append((place, {str(k): "" if v is None else str(v).strip() for k, v in entry.items()}))
+    return found
+
+
+def _row(values: Mapping[str, str], place: str) -> Row:
+    if missing := [c for c in COLUMNS if not values.get(c)]:
+        raise DataError(f"{place}: no {', '.join(missing)}.", f"Each row needs {','.join(COLUMNS)}.")
+    std = None
+    if values.get("std"):
+        std = _number(values["std"], "std", place)
+        if std < 0:
+            raise DataError(f"{place}: std {std:g} is below 0.")
+    return Row(
+        place,
+        values["dataset"],
+        values["benchmark"],
+        values["protocol"],
+        values["model"],
+        _accuracy(values["accuracy"], place),
+        std,
+        values.get("seed") or "",
+        values,
+    )
+
+
+def _number(text: str, what: str, place: str) -> float:
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        raise DataError(f"{place}: {what} {text[:40]!r} is no number.") from None
+    if not math.isfinite(value):
+        raise DataError(f"{place}: {what} {text[:40]!r} is not finite.", "Leave out sets that have none.")
+    return value
+
+
+def _accuracy(text: str, place: str) -> float:
+    value = _number(text, "accuracy", place)
+    if 0 < value <= 1 and not text.endswith("%"):
+        raise DataError(
+            f"{place}: accuracy {text[:40]} looks like a fraction.",
+            f"Accuracies are percent: {100 * value:g}, or {text[:40]}% if it is that low.",
+        )
+    if not 0 <= value <= 100:
+        raise DataError(f"{place}: accuracy {text[:40]} is out of range.", "Percent, from 0 to 100.")
+    return value
+
+
+def read_map(where: str) -> dict[str, str]:
+    """A file that says which accuracy belongs to which measured set: CSV with the columns `set,dataset`.
+
+    DataError with the line number for anything else.
+    """
+    path = Path(where)
+    try:
+        reader = csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""), strict=True)
+        found: dict[str, str] = {}
+        if not {"set", "dataset"} <= set(reader.fieldnames or []):
+            raise DataError(
+                f"{where}:1: its columns are not set,dataset.", "Name of a set, name of its accuracy."
+            )
+        for values in reader:
+            name, dataset = ((values[k] or "").strip() for k in ("set", "dataset"))
+            if not name or not dataset or name in found:
+                what = "is there twice" if name in found else "lacks a value"
+                raise DataError(f"{where}:{reader.line_num}: {name or 'a row'} {what}.")
+            found[name] = dataset
+    except OSError as error:
+        raise DataError(f"{where} cannot be read: {error.strerror}.") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{where} is no CSV: {error}.", "Two columns: set,dataset.") from None
+    return found
+
+
+def facts(known: Known) -> dict[str, Any]:
+    """Ready for JSON."""
+    return {
+        "family": known.family,
+        "accuracy": known.accuracy,
+        "std": known.std,
+        "seeds": known.seeds,
+        "gap_closed": known.gap_closed,
+    }

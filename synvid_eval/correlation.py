@@ -1,0 +1,819 @@
+"""Which measurement goes with accuracy: comparisons of many sets beside their fine-tune accuracies.
+
+`correlate` joins them by name and gives one document (`synvid-eval/correlation/1`), of which the table and
+the page are views. The analysis is that of Yu et al. 2024, §5.3–5.4 (arXiv 2410.24213), with what a few dozen
+sets in a handful of families can bear:
+
+- Sets of one family are variants of one generator. p-values exchange the accuracies of families (see
+  `association`), intervals draw families; what takes sets for independent is called `free`.
+- Who looks at many metrics finds one. `p_best` is the share of permutations in which *any* of the metrics, by
+  r or rho, does as well; the verdict goes by it. Metrics of random networks are controls: no verdict, not
+  counted.
+- A few sets far off make any r. So everything is also said inside a band of accuracy, and with each set and
+  each family left out.
+
+The verdict on a metric is one of `STATES`, by these rules, in this order:
+
+1. `few`: fewer than 5 sets. `constant`: the same number for all sets. `control`: a random network.
+2. `chance`: p_best > 0.05.
+3. `carried`: leaving out one set, one family, or the sets outside the band, takes away more than half of r or
+   rho, or turns its sign.
+4. `against`: the sign is not the one that the metric's direction declares. `goes`: none of all this.
+
+None of them says that a metric predicts accuracy: that is what `prediction` is judged on.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synvid_eval import __version__, association, prediction
+from synvid_eval.accuracies import Accuracies, facts, load
+from synvid_eval.association import LARGEST, LEAST, LEAST_FAMILIES, Exchange, Pairs
+from synvid_eval.errors import DataError, UsageError, nearest
+from synvid_eval.rounding import MISSING, finite, finite_pair, typographic
+from synvid_eval.score import LEVEL, Comparison, Score, plain
+from synvid_eval.verdict import is_random
+
+SCHEMA = "synvid-eval/correlation/1"
+STATES = ("few", "constant", "control", "chance", "carried", "against", "goes")
+DIFFERENCE = ".difference"
+"""What the name of |value − reference| of a metric ends in whose better value is a match."""
+ALPHA = 0.05
+INFLUENTIAL = 3
+_SIGNS = {"lower": -1, "higher": 1}
+_NORMAL = 1.959963984540054  # half a 95 % interval in standard deviations
+_TESTED = ("pearson", "spearman")
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric over all sets. values, spread [sets]: NaN where there is none; standard deviations, 0 where
+    none is known. expected: the sign that its direction declares, 0 for none.
+    """
+
+    name: str
+    unit: str
+    better: str
+    expected: int
+    values: Floats
+    spread: Floats
+    signature: str
+
+    @property
+    def random(self) -> bool:
+        """Whether a random network made it."""
+        return is_random(self.name)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Several comparisons with one reference as one table: names of sets, a column a metric."""
+
+    reference: str
+    names: tuple[str, ...]
+    columns: tuple[Column, ...]
+    media: Mapping[str, Any]
+
+
+def table(comparisons: Sequence[tuple[str, Comparison]]) -> Table:
+    """Joins comparisons, each with where it came from.
+
+    Raises:
+        DataError: they have different references, a set or a metric's recipe differs between two of them, or
+        none holds a number.
+    """
+    names: dict[str, str] = {}
+    scores: dict[str, dict[str, Score]] = {}
+    sources: dict[str, tuple[str, str]] = {}
+    media: dict[str, Any] = {}
+    first_where, first = comparisons[0]
+    for where, comparison in comparisons:
+        if comparison.reference.fingerprint != first.reference.fingerprint:
+            raise DataError(
+                f"{where} was measured against {comparison.reference.name}, {first_where} against "
+                f"{first.reference.name} of other contents.",
+                "Compare all sets with one reference.",
+            )
+        for side in comparison.candidates:
+            if names.setdefault(side.name, side.fingerprint) != side.fingerprint:
+                raise DataError(
+                    f"{where}: {side.name} is not the set that {first_where} calls so.",
+                    "Name one anew: NAME=LOCATION.",
+                )
+        for score in comparison.scores:
+            if finite(score.value) is None:
+                continue
+            known, at = sources.setdefault(score.metric, (score.signature, where))
+            if known != score.signature:
+                raise DataError(
+                    f"{where}: {score.metric} was measured as {score.signature}, in {at} as {known}.",
+                    "Compare all sets by one recipe.",
+                )
+            earlier = scores.setdefault(score.metric, {}).setdefault(score.candidate, score)
+            if earlier.value != score.value:
+                raise DataError(
+                    f"{where}: {score.metric} of {score.candidate} is another number than before."
+                )
+        for name, shown in _clips(comparison).items():
+            media.setdefault(name, shown)
+    if not scores:
+        raise DataError(f"{first_where} holds no number.", "Compare with metrics that can be measured.")
+    columns = [c for metric, found in scores.items() for c in _columns(metric, found, list(names))]
+    return Table(first.reference.name, tuple(names), tuple(columns), media)
+
+
+def _clips(comparison: Comparison) -> dict[str, Any]:
+    """A clip of each set to show: the first one that plays."""
+    found = {}
+    clips = comparison.media.get("clips")
+    for name, shown in (clips if isinstance(clips, dict) else {}).items():
+        good = (
+            [c for c in shown if isinstance(c, dict) and c.get("poster")] if isinstance(shown, list) else []
+        )
+        if good:
+            found[name] = next((c for c in good if c.get("video")), good[0])
+    return found
+
+
+def _columns(metric: str, scores: Mapping[str, Score], names: Sequence[str]) -> list[Column]:
+    some = next(iter(scores.values()))
+    values, spread = np.full(len(names), np.nan), np.zeros(len(names))
+    apart, wide = np.full(len(names), np.nan), np.zeros(len(names))
+    for i, name in enumerate(names):
+        if (score := scores.get(name)) is None:
+            continue
+        values[i] = score.value
+        spread[i] = _deviation(score.interval, score.level)
+        own = finite(score.detail.get("reference"))
+        if own is not None:
+            apart[i] = abs(score.value - own)
+            wide[i] = _deviation(score.detail.get("difference_interval"), score.level)
+    found = [
+        Column(metric, some.unit, some.better, _SIGNS.get(some.better, 0), values, spread, some.signature)
+    ]
+    if some.better == "match" and np.isfinite(apart).any():
+        found.append(Column(metric + DIFFERENCE, some.unit, "lower", -1, apart, wide, some.signature))
+    return found
+
+
+def _deviation(interval: Any, level: float) -> float:
+    """The standard deviation that an interval stands for; 0 without one."""
+    from scipy.special import ndtri
+
+    pair = finite_pair(list(interval) if interval is not None else None)
+    return 0.0 if pair is None else (pair[1] - pair[0]) / (2 * float(ndtri((1 + level) / 2)))
+
+
+def parse_band(text: str | None) -> tuple[float, float] | None:
+    """`--band LOW:HIGH` in percent, either end may be missing; UsageError for anything else."""
+    if text is None:
+        return None
+    low, sign, high = text.partition(":")
+    try:
+        band = (float(low) if low.strip() else 0.0, float(high) if high.strip() else 100.0)
+    except ValueError:
+        band = (math.nan, math.nan)
+    if not sign or not 0 <= band[0] < band[1] <= 100:
+        raise UsageError(
+            f"--band {text[:40]} is no range of accuracies.", "LOW:HIGH in percent, such as 84: ."
+        )
+    return band
+
+
+def correlate(
+    comparisons: Comparison | Sequence[Comparison | tuple[str, Comparison]],
+    accuracies: Accuracies | str,
+    *,
+    benchmark: str | None = None,
+    protocol: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    band: tuple[float, float] | None = None,
+    given: str | None = None,
+    seed: int = 0,
+    draws: int = association.DRAWS,
+    command: str | None = None,
+) -> dict[str, Any]:
+    """The document of a correlation, ready for JSON.
+
+    Args:
+        comparisons: with one reference, each alone or as (where it came from, comparison). accuracies: of
+        `accuracies.load`, or what it takes, with `benchmark` and `protocol`. mapping: measured set → its name
+        among the accuracies. band: accuracies [%] to look into once more (default: the table's own, if it has
+        one). given: a metric to be taken out of all others (partial correlation). draws: of every bootstrap.
+        command: stands in `run`.
+
+    Raises:
+        DataError: see `table`; no set has an accuracy; two sets share one. UsageError: `given` is no metric,
+        or `mapping` names a set that was not measured or an accuracy that there is not.
+    """
+    if isinstance(accuracies, str):
+        accuracies = load(accuracies, benchmark=benchmark, protocol=protocol)
+    given_ones = [comparisons] if isinstance(comparisons, Comparison) else comparisons
+    named = [(f"comparison {i}", c) if isinstance(c, Comparison) else c for i, c in enumerate(given_ones)]
+    measured = table(named)
+    joined = _joined(measured, accuracies, mapping or {})
+    index = [measured.names.index(name) for name in joined]
+    known = [accuracies.sets[dataset] for dataset in joined.values()]
+    y = np.array([k.accuracy for k in known])
+    kinds = list(dict.fromkeys(k.family for k in known))
+    families = np.array([kinds.index(k.family) for k in known], np.int64)
+    band = accuracies.band if band is None else band
+    inside = np.ones(len(y), bool) if band is None else (y >= band[0]) & (y <= band[1])
+    columns = [_taken(c, index) for c in measured.columns]
+    by_name = {c.name: c for c in columns}
+    if given is not None and given not in by_name:
+        raise UsageError(f"No metric is called {given!r} here.", nearest(given, by_name))
+    sample = _Sample(y, families, inside if band is not None else None, kinds, list(joined), seed, draws)
+    spread_y = np.array([0.0 if k.std is None else k.std / math.sqrt(k.seeds) for k in known])
+    metrics = [sample.metric(c, spread_y, by_name.get(given or "")) for c in columns]
+    _across(metrics, columns, sample)
+    for metric, column in zip(metrics, columns, strict=True):
+        metric["carried"] = None if metric["p_best"] is None else carried(metric, band)
+        metric["state"], metric["verdict"] = _verdict(metric, column, len(kinds), band)
+    others = [name for name in measured.names if name not in joined]
+    document = {
+        "schema": SCHEMA,
+        "benchmark": accuracies.benchmark,
+        "protocol": accuracies.protocol,
+        "model": accuracies.model,
+        "accuracies": accuracies.source,
+        "reference": measured.reference,
+        "level": LEVEL,
+        "headline": "",
+        "band": None if band is None else list(band),
+        "families": kinds if accuracies.families else None,
+        "given": given,
+        "sets": [
+            {"name": name, "dataset": dataset, **facts(k), "in_band": bool(inside[i])}
+            for i, ((name, dataset), k) in enumerate(zip(joined.items(), known, strict=True))
+        ],
+        "metrics": metrics,
+        "prediction": _prediction(measured, columns, index, y, families, others),
+        "unmatched": {
+            "measured": others,
+            "accuracies": [d for d in accuracies.sets if d not in set(joined.values())],
+        },
+        "notes": _notes(len(y), len(kinds), accuracies, columns),
+        "run": {
+            "synvid_eval": __version__,
+            "command": command,
+            "files": [where for where, _ in named],
+            "draws": draws,
+            "seed": seed,
+            "permutations": len(sample.exchange.drawn),
+            "all_permutations": sample.exchange.every,
+            "tested": sum(not c.random for c in columns),
+        },
+        "media": {name: shown for name, shown in measured.media.items() if name in joined},
+    }
+    document["headline"] = headline(document)
+    found: dict[str, Any] = plain(document)
+    return found
+
+
+def _joined(measured: Table, accuracies: Accuracies, mapping: Mapping[str, str]) -> dict[str, str]:
+    """Measured set → its name among the accuracies, of those that have one."""
+    for name, dataset in mapping.items():
+        if name not in measured.names:
+            raise UsageError(f"--map names {name!r}, which was not measured.", nearest(name, measured.names))
+        if dataset not in accuracies.sets:
+            raise UsageError(
+                f"--map names {dataset!r}, which has no accuracy.", nearest(dataset, accuracies.sets)
+            )
+    joined: dict[str, str] = {}
+    for name in measured.names:
+        dataset = mapping.get(name, name)
+        if dataset not in accuracies.sets:
+            continue
+        if dataset in joined.values():
+            other = next(n for n, d in joined.items() if d == dataset)
+            raise DataError(
+                f"{other} and {name} both have the accuracy of {dataset}.", "Leave one of them out."
+            )
+        joined[name] = dataset
+    if not joined:
+        some = ", ".join(list(accuracies.sets)[:6])
+        raise DataError(
+            f"None of the measured sets has an accuracy: {', '.join(measured.names[:6])}.",
+            f"Known are {some}, …; --map says which is which.",
+        )
+    return joined
+
+
+def _taken(column: Column, index: Sequence[int]) -> Column:
+    return Column(
+        column.name,
+        column.unit,
+        column.better,
+        column.expected,
+        column.values[index],
+        column.spread[index],
+        column.signature,
+    )
+
+
+def _families(families: Ints) -> Ints:
+    """Numbered anew, 0 … F − 1, without those that are not there."""
+    found: Ints = np.unique(families, return_inverse=True)[1].astype(np.int64)
+    return found
+
+
+class _Sample:
+    """The sets with an accuracy, and what is drawn of them once for all metrics."""
+
+    def __init__(
+        self,
+        y: Floats,
+        families: Ints,
+        inside: NDArray[np.bool_] | None,
+        kinds: Sequence[str],
+        names: Sequence[str],
+        seed: int,
+        draws: int,
+    ) -> None:
+        self.y, self.families, self.inside, self.kinds, self.names = y, families, inside, kinds, names
+        self._seed, self._draws = seed, draws
+        self._known: dict[bytes, Exchange] = {}
+        self._free: dict[bytes, Exchange] = {}
+        self.exchange = association.exchanged(y, families, seed, draws)
+
+    def of(self, mask: NDArray[np.bool_]) -> Exchange:
+        """Exchanged accuracies of some sets; the same permutations of families for all of them."""
+        if mask.all():
+            return self.exchange
+        if mask.tobytes() not in self._known:
+            # exchanged among all sets, so that metrics of different sets see the same permutations
+            self._known[mask.tobytes()] = Exchange(self.exchange.drawn[:, mask], self.exchange.every)
+        return self._known[mask.tobytes()]
+
+    def free(self, mask: NDArray[np.bool_]) -> Exchange:
+        """Accuracies of these sets exchanged one by one."""
+        if mask.tobytes() not in self._free:
+            y = self.y[mask]
+            self._free[mask.tobytes()] = association.exchanged(y, np.arange(len(y)), self._seed, self._draws)
+        return self._free[mask.tobytes()]
+
+    def metric(self, column: Column, spread_y: Floats, given: Column | None) -> dict[str, Any]:
+        """What is said of one metric, but for what needs all of them."""
+        mask = np.isfinite(column.values)
+        x, y, families = column.values[mask], self.y[mask], _families(self.families[mask])
+        out: dict[str, Any] = {
+            "metric": column.name,
+            "unit": column.unit,
+            "better": column.better,
+            "expected": column.expected or None,
+            "random": column.random,
+            "signature": column.signature,
+            "n": int(mask.sum()),
+            "values": [float(v) for v in column.values],
+            "spread": [float(s) for s in column.spread],
+            **self._coefficients(x, y, families, mask),
+        }
+        out["band"] = self._band(column, mask)
+        out["left_out"] = self._left_out(x, y, families, mask)
+        noise = column.spread[mask]
+        out["noise"] = None
+        if len(x) >= LEAST and ((noise > 0).any() or (spread_y[mask] > 0).any()):
+            drawn = association.noisy(x, y, noise, spread_y[mask], self._seed, self._draws)
+            out["noise"] = {
+                "sets": int((noise > 0).sum()),
+                **{kind: _pair(association.percentile(v)) for kind, v in drawn},
+            }
+        out["partial"] = None
+        if given is not None and given.name != column.name:
+            both = mask & np.isfinite(given.values)
+            out["partial"] = {"given": given.name, "n": int(both.sum())} | {
+                kind: self._partial(column.values[both], self.y[both], given.values[both], kind)
+                for kind in _TESTED
+            }
+        out["quadratic"] = None
+        if column.better == "match":
+            parabola = association.quadratic(x, self.of(mask))
+            out["quadratic"] = None if parabola is None else dict(vars(parabola))
+        return out
+
+    def _partial(self, x: Floats, y: Floats, given: Floats, kind: str) -> dict[str, Any]:
+        value = association.partial(x, y, given, kind) if len(x) >= LEAST else math.nan
+        bounds = association.asymptotic(kind, value, len(x), LEVEL, given=1) if math.isfinite(value) else None
+        return {"value": value, "interval": _pair(bounds)}
+
+    def _coefficients(
+        self, x: Floats, y: Floats, families: Ints, mask: NDArray[np.bool_]
+    ) -> dict[str, dict[str, Any]]:
+        n, count = len(x), int(families.max()) + 1 if len(families) else 0
+        pairs = Pairs(x, y)
+        values = (
+            {k: float(v[0]) for k, v in pairs().items()}
+            if n >= 2
+            else dict.fromkeys(association.KINDS, math.nan)
+        )
+        enough = n >= LEAST and math.isfinite(values["pearson"])
+        again: dict[str, Floats] = {}
+        single: dict[str, Floats] = {}
+        grouped: dict[str, Floats] = {}
+        if enough and n <= LARGEST:
+            again = pairs(association.resampled(n, self._seed, self._draws))
+            single = pairs.left_out(np.arange(n))
+        if enough and LEAST_FAMILIES <= count < n:
+            kinds = association.KINDS if n <= LARGEST else _TESTED
+            grouped = pairs(association.resampled_families(families, self._seed, self._draws), kinds)
+        chance = association.under(x, self.of(mask)) if enough else {}
+        free = association.under(x, self.free(mask)) if enough and count < n else chance
+        out: dict[str, dict[str, Any]] = {}
+        for kind, value in values.items():
+            bounds = association.asymptotic(kind, value, n, LEVEL) if math.isfinite(value) else None
+            boot = association.bca(value, again[kind], single[kind], LEVEL) if kind in again else None
+            family = association.percentile(grouped[kind], LEVEL) if kind in grouped else None
+            out[kind] = {
+                "value": value,
+                "interval": _pair(bounds),
+                "bootstrap": _pair(boot),
+                "family_bootstrap": _pair(family),
+                "p": association.p_value(chance[kind]) if kind in chance else None,
+                "p_free": association.p_value(free[kind]) if kind in free else None,
+            }
+        return out
+
+    def _band(self, column: Column, mask: NDArray[np.bool_]) -> dict[str, Any] | None:
+        if self.inside is None:
+            return None
+        mask = mask & self.inside
+        x, y, families = column.values[mask], self.y[mask], _families(self.families[mask])
+        return {"n": int(mask.sum()), **_inner(x, y, families, self._seed, self._draws)}
+
+    def _left_out(
+        self, x: Floats, y: Floats, families: Ints, mask: NDArray[np.bool_]
+    ) -> dict[str, Any] | None:
+        n = len(x)
+        if n < LEAST or not np.ptp(x):
+            return None
+        pairs = Pairs(x, y)
+        whole = pairs(kinds=_TESTED)
+        names = [name for name, there in zip(self.names, mask, strict=True) if there]
+        kinds = [self.kinds[k] for k in np.unique(self.families[mask])]
+        out: dict[str, Any] = {}
+        for what, groups, labels in (("sets", np.arange(n), names), ("families", families, kinds)):
+            if what == "families" and not 3 <= len(labels) < n:
+                out[what] = None
+                continue
+            found = pairs.left_out(groups, _TESTED)
+            about: dict[str, Any] = {}
+            for kind in _TESTED:
+                drawn = found[kind]
+                good = drawn[np.isfinite(drawn)]
+                moved = np.nan_to_num(np.abs(drawn - whole[kind][0]), nan=-1.0)
+                most = np.argsort(-moved, kind="stable")[:INFLUENTIAL]
+                about[kind] = {
+                    "range": [float(good.min()), float(good.max())] if len(good) else None,
+                    "influential": [{"name": labels[i], "without": float(drawn[i])} for i in most],
+                }
+                if what == "sets":
+                    about[kind]["each"] = [float(v) for v in drawn]
+            out[what] = about
+        return out
+
+
+def _inner(x: Floats, y: Floats, families: Ints, seed: int, draws: int) -> dict[str, Any]:
+    """Coefficients inside the band: value, interval, p."""
+    n, count = len(x), int(families.max()) + 1 if len(families) else 0
+    enough = n >= LEAST and bool(np.ptp(x)) and bool(np.ptp(y))
+    if not enough:
+        return {
+            kind: {"value": None, "interval": None, "family_bootstrap": None, "p": None} for kind in _TESTED
+        }
+    pairs = Pairs(x, y)
+    values = pairs(kinds=_TESTED)
+    chance = association.under(x, association.exchanged(y, families, seed, draws), _TESTED)
+    grouped = {}
+    if LEAST_FAMILIES <= count < n:
+        grouped = pairs(association.resampled_families(families, seed, draws), _TESTED)
+    return {
+        kind: {
+            "value": float(values[kind][0]),
+            "interval": _pair(association.asymptotic(kind, float(values[kind][0]), n, LEVEL)),
+            "family_bootstrap": _pair(association.percentile(grouped[kind])) if kind in grouped else None,
+            "p": association.p_value(chance[kind]),
+        }
+        for kind in _TESTED
+    }
+
+
+def _across(metrics: Sequence[dict[str, Any]], columns: Sequence[Column], sample: _Sample) -> None:
+    """Adds what depends on all metrics: Holm's p, q, and the p-value of the best of them."""
+    drawn: dict[str, Floats] = {}
+    for metric, column in zip(metrics, columns, strict=True):
+        if column.random or metric["pearson"]["p"] is None:
+            continue
+        mask = np.isfinite(column.values)
+        for kind, values in association.under(column.values[mask], sample.of(mask), _TESTED).items():
+            drawn[f"{kind} {column.name}"] = values
+    best = association.best_of(drawn)
+    for kind in association.KINDS:
+        tested = [m for m in metrics if m[kind]["p"] is not None and not m["random"]]
+        p = [m[kind]["p"] for m in tested]
+        corrected = zip(association.holm(p), association.fdr(p), strict=True) if p else ()
+        for metric, (one, q) in zip(tested, corrected, strict=True):
+            metric[kind] |= {"p_holm": one, "q": q}
+        for metric in metrics:
+            metric[kind] = {"p_holm": None, "q": None} | metric[kind]
+    for metric in metrics:
+        found = [best[key] for kind in _TESTED if (key := f"{kind} {metric['metric']}") in best]
+        metric["p_best"] = min(found) if found else None
+        sign, value = metric["expected"], metric["spearman"]["value"]
+        metric["as_expected"] = None if sign is None or not math.isfinite(value) else bool(sign * value > 0)
+
+
+def carried(metric: Mapping[str, Any], band: Sequence[float] | None) -> dict[str, Any] | None:
+    """What a correlation hangs on: the set, family or sets outside the band without which more than half of r
+    or rho is gone, or its sign is another; None where there is none. `{by, kind, whole, without}`.
+    """
+    found: list[tuple[float, dict[str, Any]]] = []
+    for kind in _TESTED:
+        whole = metric[kind]["value"]
+        rests = []
+        for what in ("sets", "families"):
+            about = (metric["left_out"] or {}).get(what)
+            prefix = "" if what == "sets" else "the family "
+            for one in about[kind]["influential"] if about else ():
+                rests.append((prefix + one["name"], one["without"]))
+        inner = metric["band"]
+        if (
+            inner
+            and band
+            and inner["n"] >= LEAST
+            and inner["n"] < metric["n"]
+            and inner[kind]["value"] is not None
+        ):
+            out = metric["n"] - inner["n"]
+            rests.append((f"the {out} set{'s'[: out > 1]} outside {_range(band)}", inner[kind]["value"]))
+        for by, without in rests:
+            if without is None or not math.isfinite(without):
+                continue
+            left = without * math.copysign(1, whole)
+            if left < abs(whole) / 2:
+                found.append(
+                    (left / abs(whole), {"by": by, "kind": kind, "whole": whole, "without": without})
+                )
+    return min(found, key=lambda f: f[0])[1] if found else None
+
+
+def _range(band: Sequence[float]) -> str:
+    return f"{band[0]:g} to {band[1]:g} %"
+
+
+def _verdict(
+    metric: dict[str, Any], column: Column, families: int, band: tuple[float, float] | None
+) -> tuple[str, str]:
+    """State and sentence; see the module's docstring."""
+    n = metric["n"]
+    if column.random:
+        return "control", "a random network: a control, no verdict"
+    if n < LEAST:
+        return (
+            "few",
+            f"{n} set{'s'[: n != 1]} {'are' if n != 1 else 'is'} too few: nothing is told below {LEAST}",
+        )
+    if metric["p_best"] is None:
+        return "constant", "the same number for all sets"
+    p, hangs = metric["p_best"], metric["carried"]
+    on = ""
+    if hangs:
+        letter = {"pearson": "r", "spearman": "rho"}[hangs["kind"]]
+        whole, without = short_number(hangs["whole"]), short_number(hangs["without"])
+        on = f"without {hangs['by']} {letter} goes from {whole} to {without}"
+    if p > ALPHA:
+        text = f"not distinguishable from chance (p {_is(p)} as the best of all metrics, {families} families)"
+        return "chance", f"{text}; {on}" if on else text
+    if hangs:
+        return "carried", f"beyond chance, but carried: {on}"
+    value = metric["spearman"]["value"]
+    way = "higher" if value > 0 else "lower"
+    text = f"{way} goes with higher accuracy (p {_is(p)} as the best of all metrics)"
+    if metric["as_expected"] is False:
+        return "against", f"{text}, against its declared direction"
+    return "goes", text
+
+
+def short_number(value: float | None) -> str:
+    """A coefficient for people: two decimals, no zero before the point, an en dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    text = f"{value:.2f}"
+    return typographic("0" if float(text) == 0 else text.replace("0.", "."))
+
+
+def bounds_text(bounds: Sequence[float] | None) -> str:
+    """An interval of a coefficient for people; an en dash where there is none."""
+    return f"[{short_number(bounds[0])}, {short_number(bounds[1])}]" if bounds else MISSING
+
+
+def p_text(value: float | None) -> str:
+    """A p-value for people: two digits, `< .001` below that; an en dash where there is none."""
+    if value is None:
+        return MISSING
+    if value < 0.001:
+        return "< .001"
+    return f"{value:.2g}".removeprefix("0") if value < 1 else "1"
+
+
+def _is(value: float) -> str:
+    """`= .03` or `< .001`."""
+    text = p_text(value)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def _pair(bounds: tuple[float, float] | None) -> list[float] | None:
+    return None if bounds is None else [float(b) for b in bounds]
+
+
+def headline(document: Mapping[str, Any]) -> str:
+    """One or two sentences: the strongest metric, how sure that is, and whether any is beyond chance."""
+    metrics = [m for m in document["metrics"] if not m["random"]]
+    told = [m for m in metrics if m["spearman"]["value"] is not None and m["p_best"] is not None]
+    target = f"{document['benchmark']} {document['protocol']} accuracy"
+    n = len(document["sets"])
+    if not told:
+        if n < LEAST:
+            return f"{n} sets are too few to say anything of {target}: at least {LEAST} are needed."
+        return f"No metric that varies was measured, so nothing can be said of {target}."
+    top = max(told, key=lambda m: abs(m["spearman"]["value"]))
+    rho = top["spearman"]
+    bounds, over = rho["family_bootstrap"], "over families"
+    if bounds is None:
+        bounds, over = rho["interval"], "over sets"
+    between = f" [{short_number(bounds[0])}, {short_number(bounds[1])} {over}]" if bounds else ""
+    inner = top["band"]
+    if inner and inner["spearman"]["value"] is not None:
+        among = f"among the {inner['n']} sets of {_range(document['band'])}"
+        between += f", {short_number(inner['spearman']['value'])} {among}"
+    strongest = f"{top['metric']}, rho {short_number(rho['value'])}{between}, n = {top['n']}"
+    sure = [m["metric"] for m in told if m["state"] in ("goes", "against")]
+    if not sure:
+        several = [m["metric"] for m in told if m["state"] == "carried"]
+        if several:
+            are = "is" if len(several) == 1 else "are"
+            return (
+                f"No metric goes with {target} by itself: {', '.join(several)} {are} beyond chance, but "
+                f"carried by few sets. Strongest: {strongest}."
+            )
+        return (
+            f"None of {len(told)} metrics can be told from chance on {target}: the strongest is {strongest} "
+            f"(p {_is(top['p_best'])} as the best of all)."
+        )
+    return (
+        f"{', '.join(sure)} {'goes' if len(sure) == 1 else 'go'} with {target} beyond chance. Strongest: "
+        f"{strongest} "
+        f"(p {_is(top['p_best'])} as the best of all)."
+    )
+
+
+def _prediction(
+    measured: Table,
+    columns: Sequence[Column],
+    index: Sequence[int],
+    y: Floats,
+    families: Ints,
+    others: Sequence[str],
+) -> dict[str, Any] | None:
+    """What several metrics predict (see `prediction`), from those that all sets have; None where it cannot
+    be."""
+    new = [measured.names.index(name) for name in others]
+    whole = {c.name: c.values for c in measured.columns}
+    used = [
+        c
+        for c in columns
+        if not c.random
+        and c.better != "match"
+        and np.isfinite(c.values).all()
+        and np.isfinite(whole[c.name][new]).all()
+    ]
+    if not used or len(y) > 20 * LARGEST:
+        return None
+    x = np.stack([whole[c.name] for c in used], axis=1)
+    found = prediction.predict(x[index], y, families, x[new], [c.name for c in used], LEVEL)
+    if found is None:
+        return None
+    best = min(found.rmse, key=lambda k: found.rmse[k])
+    return {
+        "metrics": list(found.metrics),
+        "penalty": found.penalty,
+        "rmse": found.rmse,
+        "best": best,
+        "chosen": list(found.chosen),
+        "weights": list(found.weights),
+        "sets": [
+            {"name": name, "predicted": value, "interval": [value - found.half, value + found.half]}
+            for name, value in zip(others, found.predicted, strict=True)
+        ],
+    }
+
+
+def _notes(n: int, families: int, accuracies: Accuracies, columns: Sequence[Column]) -> list[str]:
+    notes = []
+    if not accuracies.families:
+        notes.append(
+            "The table does not say which sets belong together (column family): they are taken for "
+            "independent, so p-values and intervals are too narrow if some are variants of one generator."
+        )
+    elif families < LEAST_FAMILIES:
+        notes.append(
+            f"{families} families are too few for intervals over families: {LEAST_FAMILIES} are needed."
+        )
+    if accuracies.families and math.factorial(min(families, 20)) < 1 / ALPHA:
+        notes.append(f"{families} families have too few permutations for any p-value below {ALPHA}.")
+    if n > LARGEST:
+        notes.append(
+            f"Above {LARGEST} sets intervals over sets are the asymptotic ones, and tau has no interval over "
+            "families and no p-value."
+        )
+    if any(c.random for c in columns):
+        notes.append(
+            "Numbers of random networks are controls: they stand in for no FID or FVD and get no verdict."
+        )
+    return notes
+
+
+_KEYS = {
+    "benchmark": str, "protocol": str, "model": str, "accuracies": str, "reference": str, "headline": str,
+    "sets": list, "metrics": list, "unmatched": dict, "notes": list, "run": dict,
+}  # fmt: skip
+_SET_KEYS = {"name": str, "family": str, "accuracy": (int, float), "in_band": bool}
+_METRIC_KEYS = {
+    "metric": str, "n": int, "values": list, "spread": list, "random": bool, "state": str, "verdict": str,
+    **dict.fromkeys(association.KINDS, dict),
+}  # fmt: skip
+
+
+def is_one(text: str) -> bool:
+    """Whether a JSON text says that it is a correlation; it need not be whole."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and data.get("schema") == SCHEMA
+
+
+def read(text: str, where: str = "correlation") -> dict[str, Any]:
+    """The document of a correlation from JSON text; DataError says what is missing or of the wrong type."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where} is no JSON: {error}.", _WROTE) from None
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        seen = data.get("schema") if isinstance(data, dict) else type(data).__name__
+        raise DataError(f"{where} has schema {seen!r}, not {SCHEMA!r}.", _WROTE)
+    _check(data, _KEYS, where)
+    for key, wanted in (("sets", _SET_KEYS), ("metrics", _METRIC_KEYS)):
+        for i, one in enumerate(data[key]):
+            _check(one, wanted, f"{where}: {key}[{i}]")
+    for i, metric in enumerate(data["metrics"]):
+        if {len(metric[k]) for k in ("values", "spread")} != {len(data["sets"])}:
+            raise DataError(f"{where}: metrics[{i}] has not a value and a spread for each set.", _WROTE)
+    return data
+
+
+_WROTE = "Give a file that correlate --json F wrote."
+
+
+def _check(data: Any, wanted: Mapping[str, Any], where: str) -> None:
+    for key, kind in wanted.items():
+        value = data.get(key) if isinstance(data, dict) else None
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise DataError(f"{where}: {key!r} is missing or of the wrong type.", _WROTE)
+
+
+def to_csv(document: Mapping[str, Any]) -> str:
+    """One row a metric and coefficient: metric, coefficient, n, value, interval, the other intervals,
+    p-values, the band's, state.
+    """
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    ends = ("interval", "bootstrap", "family_bootstrap")
+    bounds = [f"{end}_{side}" for end in ends for side in ("low", "high")]
+    tested = ["p", "p_free", "p_holm", "q"]
+    about = ["as_expected", "state", "verdict"]
+    writer.writerow(
+        ["metric", "coefficient", "n", "value", *bounds, *tested, "p_best", "band_n", "band_value", *about]
+    )
+    for metric in document["metrics"]:
+        band = metric["band"] or {}
+        for kind in association.KINDS:
+            one = metric[kind]
+            drawn = [v for end in ends for v in (one[end] or (None, None))]
+            inner = (band.get(kind) or {}).get("value")
+            row = [metric["metric"], kind, metric["n"], one["value"], *drawn, *(one[k] for k in tested)]
+            writer.writerow([*row, metric["p_best"], band.get("n"), inner, *(metric[k] for k in about)])
+    return out.getvalue()
