@@ -30,7 +30,7 @@ from synvid_eval.randomness import address
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.videoset import VideoSet
 
-POINTS = 270
+POINTS = 180
 """Clips of all sets that a picture shows as points, about."""
 LEAST_POINTS = 8
 PREVIEWS = 4

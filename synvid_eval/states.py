@@ -23,6 +23,9 @@ SUB_SHARDS = 16
 Arrays: TypeAlias = dict[str, NDArray[np.generic]]
 
 
+_ROWS = 256
+
+
 class Park:
     """A temporary file (without a name, gone with the process) in which large states wait until needed.
 
@@ -281,9 +284,10 @@ def _chan(
     delta = b[1] - a[1]
     mean = a[1] + delta * (b[0] / n)
     scatter = a[2] + b[2]
-    between = np.outer(delta, delta)
-    between *= a[0] * b[0] / n
-    scatter += between
+    for at in range(0, len(delta), _ROWS):  # a few rows at a time: the whole would be a third such matrix
+        between = np.outer(delta[at : at + _ROWS], delta)
+        between *= a[0] * b[0] / n
+        scatter[at : at + _ROWS] += between
     return n, mean, scatter
 
 

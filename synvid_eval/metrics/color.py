@@ -39,7 +39,8 @@ from synvid_eval.metrics.needed import needed, too_few
 from synvid_eval.states import Moments, Side
 
 INTERVAL_CLIPS = 60
-LEAST_SHARE = 1e-4
+PIXELS = 10_000
+"""A picture tells in which cell each of that many pixels is; a cell of less than half a pixel is left out."""
 PLANE = (-110.0, 5.0)
 """Where the feature's cells of the a*b* plane begin, and how wide they are."""
 _UPPER = ("LL", "La", "Lb", "aa", "ab", "bb")
@@ -107,15 +108,17 @@ class Color(Metric):
         return ClipRows(found.owners, np.hstack([found.rows[:, :3], upper]))
 
     def picture(self, side: Side) -> Detail:
-        """`ab`: shares of pixels in those cells of the a*b* plane that hold 1e-4 or more, as [cell, share]
-        with cell = row of b* · size + column of a*, and where the cells lie; `lightness`: shares in 50 bins
-        of L*.
+        """`ab`: of 10,000 pixels how many lie in each cell of the a*b* plane, as runs [first cell, count,
+        count, …] of cells that hold one or more, with cell = row of b* · size + column of a*, and where the
+        cells lie; `lightness`: shares in 50 bins of L*.
         """
         plane, lightness = side.counts("plane"), side.counts("lightness")
         out: Detail = {}
         if plane is not None and plane.sum() > 0:
-            shares = plane / plane.sum()
-            cells = [[int(i), float(shares[i])] for i in np.flatnonzero(shares >= LEAST_SHARE)]
+            counts = np.rint(plane * (PIXELS / plane.sum())).astype(int)
+            there = np.flatnonzero(counts)
+            runs = np.split(there, np.flatnonzero(np.diff(there) > 1) + 1)
+            cells = [[int(run[0]), *counts[run].tolist()] for run in runs]
             out["ab"] = {"low": PLANE[0], "width": PLANE[1], "size": math.isqrt(len(plane)), "counts": cells}
         if lightness is not None and lightness.sum() > 0:
             out["lightness"] = (lightness / lightness.sum()).tolist()

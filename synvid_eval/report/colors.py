@@ -171,6 +171,9 @@ def _clouds(view: View) -> list[tuple[Shown, _Cloud]]:
     return out
 
 
+_PIXELS = 10_000  # what the counts of a plane are of
+
+
 @dataclass(frozen=True)
 class _Density:
     """Shares of pixels in square cells of the a*b* plane: (column, row) → share; rows go up with b*."""
@@ -189,11 +192,14 @@ def _density(value: Any) -> _Density | None:
     if abs(low) > 1e4 or size != int(size):
         return None
     cells: dict[tuple[int, int], float] = {}
-    for pair in items(found.get("counts")):
-        numbers = exactly(pair, 2)
-        if numbers and 0 <= numbers[0] < size * size and numbers[0] == int(numbers[0]) and numbers[1] > 0:
-            row, column = divmod(int(numbers[0]), int(size))
-            cells[column, row] = min(1.0, numbers[1])
+    for run in items(found.get("counts")):
+        first, *counts = [number(n) for n in items(run)] or [None]
+        if first is None or first != int(first):
+            continue
+        for cell, count in enumerate(counts, int(first)):
+            if 0 <= cell < size * size and count is not None and count > 0:
+                row, column = divmod(cell, int(size))
+                cells[column, row] = min(1.0, count / _PIXELS)
     return _Density(low, width, cells) if cells else None
 
 

@@ -78,11 +78,12 @@ def embedded_json(data: Any) -> Markup:
 
 
 _REFERENCE = re.compile(r'(?<!\\)"#\d+"')
-_WORTH = 40  # bytes from which on a value is worth standing once
+_WORTH = 40  # bytes from which on a list or an object is worth standing once
+_TEXT = range(16, 120)  # and a text, or a longer one with blanks: the base64 of a video stays where it is
 
 
 def shared_json(data: Any) -> tuple[Markup, Markup]:
-    """`embedded_json(data)` with `"#N"` in place of each list, object or sentence that occurs more than
+    """`embedded_json(data)` with `"#N"` in place of each list, object or text that occurs more than
     once, and those values, one a line, line N (from 0) for `"#N"`. Putting them back makes the same text.
 
     Sets have much in common (what was measured of the reference, the edges of histograms, ids of clips).
@@ -125,9 +126,11 @@ class _Written:
 
     @property
     def worth(self) -> bool:
-        """Whether it may stand once for all places; the base64 of a video or a poster stays where it is."""
-        prose = self.text.startswith('"') and any(sign in self.text for sign in " |")
-        return len(self.text) >= _WORTH and (self.inner is not None or prose)
+        """Whether it may stand once for all places."""
+        if self.inner is not None:
+            return len(self.text) >= _WORTH
+        prose = len(self.text) in _TEXT or " " in self.text
+        return self.text.startswith('"') and len(self.text) >= _TEXT.start and prose
 
 
 def _written(value: Any) -> _Written:
@@ -135,7 +138,7 @@ def _written(value: Any) -> _Written:
         inner = [(f"{embedded_json(k)}:", _written(v)) for k, v in value.items()]
         return _Written("{" + ",".join(key + one.text for key, one in inner) + "}", inner)
     if isinstance(value, list):
-        if not any(isinstance(v, (list, dict)) for v in value):
+        if not any(isinstance(v, (list, dict, str)) for v in value):
             return _Written(str(embedded_json(value)), [])
         inner = [("", _written(v)) for v in value]
         return _Written("[" + ",".join(one.text for _, one in inner) + "]", inner)

@@ -44,9 +44,10 @@ def test_each_part_of_the_identity_has_a_file_of_its_own(tmp_path):
         (RECIPE, 1, "p", 4),
         (RECIPE, 0, "q", 4),
     ]:
-        Pool(*made, tmp_path)
-        Pool(*made, tmp_path)
-    Pool(RECIPE, 0, "p", 5, tmp_path)
+        Pool(*made, tmp_path).need([0])
+        Pool(*made, tmp_path).need([0])
+    Pool(RECIPE, 0, "p", 5, tmp_path).need([0])
+    Pool(RECIPE, 0, "p", 6, tmp_path)  # what nobody looks into has no files
     assert len(list(tmp_path.glob("*.rgbx"))) == 5
 
 

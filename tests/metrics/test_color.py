@@ -107,9 +107,9 @@ def test_distance_between_clips_is_wassersteins_where_covariances_commute():
 
 def test_picture_holds_shares_of_pixels():
     plane = np.zeros(44 * 44, int)
-    plane[[5, 100]] = 30, 10
-    plane[200] = 0
+    plane[[5, 6, 100]] = 29_990, 1, 10_008
+    plane[200] = 1
     side = clip_side([np.ones((1, 3))], "lab", counts={"plane": plane, "lightness": [1] * 50})
     picture = Color().picture(side)
-    assert picture["ab"] == {"low": -110.0, "width": 5.0, "size": 44, "counts": [[5, 0.75], [100, 0.25]]}
+    assert picture["ab"] == {"low": -110.0, "width": 5.0, "size": 44, "counts": [[5, 7498], [100, 2502]]}
     assert picture["lightness"] == [0.02] * 50

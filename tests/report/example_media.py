@@ -161,7 +161,7 @@ def _colors(at: int) -> dict[str, Any]:
     lean = 0.4
     if at < 0:
         a0, b0, spread, lean = 2.9, 6.8, 11, 0.55
-    counts = []
+    counts: list[list[int]] = []
     size, low, width = 44, -110, 5
     for row in range(size):
         for column in range(size):
@@ -170,7 +170,11 @@ def _colors(at: int) -> dict[str, Any]:
             share = math.exp(-(u * u - 2 * lean * u * v + v * v) / (2 * (1 - lean * lean)))
             share *= width * width / (2 * math.pi * spread * spread * 0.9 * math.sqrt(1 - lean * lean))
             if share >= 1e-4 and abs(a) + abs(b) < 150:
-                counts.append([row * size + column, round(share, 6)])
+                cell = row * size + column
+                if counts and cell == counts[-1][0] + len(counts[-1]) - 1:
+                    counts[-1].append(round(1e4 * share))
+                else:
+                    counts.append([cell, round(1e4 * share)])
     lightness = _bell(50, 22 - 2.0 * (at % 6), 8)
     if at >= 0:
         dark = _bell(50, 4, 2)

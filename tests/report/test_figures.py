@@ -374,7 +374,7 @@ def test_hues_of_the_plane() -> None:
 
 def test_cells_stand_at_their_place_in_the_plane() -> None:
     # One cell right of and above the middle: a* 5…10, b* 10…15.
-    counts = [[(22 + 2) * 44 + 23, 0.9], [21 * 44 + 21, 0.001], ["x", 1], [10**9, 0.2], [5, -1], [5]]
+    counts = [[(22 + 2) * 44 + 23, 9000], [21 * 44 + 21, 10], ["x", 1], [10**9, 2000], [5, -1], [5], []]
     ab = {"low": -110, "width": 5, "size": 44, "counts": counts}
     detail = {"mean": [50, 7.5, 12.5], "covariance": [1, 0, 0, 0, 4, 0, 0, 0, 4]}
     figure = alone(detail, {"sets": {"a": {"ab": ab}}})[0]
