@@ -143,11 +143,12 @@ def _sets(rows: Sequence[Row], family: str) -> dict[str, Known]:
         earlier = by_name.setdefault(row.dataset, [])
         for other in earlier:
             if not row.seed or not other.seed or row.seed == other.seed:
-                what = f"seed {row.seed}" if row.seed and row.seed == other.seed else "no seed"
+                same = row.seed and row.seed == other.seed
+                what = f"both have seed {row.seed}" if same else "no seed tells them apart"
                 raise DataError(
                     f"{row.where}: {row.dataset} is there a second time, first in "
                     f"{other.where.rpartition(':')[2].strip()} "
-                    f"({what} tells them apart).",
+                    f"({what}).",
                     "Give one row a set, or each run its seed.",
                 )
         earlier.append(row)
@@ -166,7 +167,7 @@ def _sets(rows: Sequence[Row], family: str) -> dict[str, Known]:
         found[name] = Known(name, kinds.pop() or name, mean, std, len(values))
     ends = {}
     for end in ("scratch", "real"):
-        alone = [k for k in found.values() if k.family == end]
+        alone = [found[n] for n, several in by_name.items() if several[0].values.get("family") == end]
         ends[end] = alone[0].accuracy if len(alone) == 1 else None
     low, high = ends["scratch"], ends["real"]
     if low is None or high is None or not high > low:
@@ -183,12 +184,13 @@ def _read(where: str) -> list[Row]:
         if path.stat().st_size > MOST_BYTES:
             raise DataError(f"{where} has more than {MOST_BYTES >> 20} MiB.", "Is it a table of accuracies?")
         text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            raise DataError(f"{where} is no UTF-8 text.", "Save it as CSV in UTF-8.") from None
+        why = error.strerror if isinstance(error, OSError) else "no path"
         raise DataError(
-            f"{where} cannot be read: {error.strerror}.", f"Give {PREFIX}yu2024, or a CSV or JSON file."
+            f"{where} cannot be read: {why}.", f"Give {PREFIX}yu2024, or a CSV or JSON file."
         ) from None
-    except UnicodeDecodeError:
-        raise DataError(f"{where} is no UTF-8 text.", "Save it as CSV in UTF-8.") from None
     entries = _json(text, where) if text.lstrip()[:1] in ("[", "{") else _csv(text, where)
     rows = [_row(values, place) for place, values in entries]
     if not rows:
@@ -197,7 +199,7 @@ def _read(where: str) -> list[Row]:
 
 
 def _csv(text: str, where: str) -> list[tuple[str, dict[str, str]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     found = []
     try:
         if reader.fieldnames is None:
@@ -208,13 +210,18 @@ def _csv(text: str, where: str) -> list[tuple[str, dict[str, str]]]:
                 f"{where}:1: no column {', '.join(missing)}; there are {_listed(list(reader.fieldnames))}.",
                 f"The columns: {','.join(COLUMNS)}[,{','.join(OPTIONAL)}].",
             )
+        names = [name for name in reader.fieldnames if name]
+        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise DataError(f"{where}:1: the column {twice[0]} is there twice.", "Keep one of them.")
         for values in reader:
             place = f"{where}:{reader.line_num}"
-            if "" in values:
+            # spreadsheets may end each line with a comma: a column without a name, in which nothing stands
+            if values.pop("", None) or any(values.pop(None, ())):
                 raise DataError(f"{place}: more values than columns.", "Quote values that hold commas.")
             found.append((place, {k: (v or "").strip() for k, v in values.items()}))
     except csv.Error as error:
-        raise DataError(f"{where}:{reader.line_num}: {error}.", "Save it as CSV again.") from None
+        line = reader.reader.line_num
+        raise DataError(f"{where}:{line}: {error}.", "Save it as CSV again.") from None
     return found
 
 
@@ -260,7 +267,7 @@ def _row(values: Mapping[str, str], place: str) -> Row:
 
 def _number(text: str, what: str, place: str) -> float:
     try:
-        value = float(text.removesuffix("%"))
+        value = float(text.removesuffix("%").replace("_", "no digit"))
     except ValueError:
         raise DataError(f"{place}: {what} {text[:40]!r} is no number.") from None
     if not math.isfinite(value):

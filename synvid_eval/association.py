@@ -67,12 +67,20 @@ class Pairs:
         self._columns = [v - v.mean() if self.n else v for v in (self.x, self.y)]
         self._below = [_below(v) for v in (self.x, self.y)]
 
-    def __call__(self, weights: Floats | None = None, kinds: Sequence[str] = KINDS) -> dict[str, Floats]:
+    def ranked_y(self, weights: Floats) -> Floats:
+        """Twice the average ranks of y less 1 under weights [B, n]: to be made once for many x."""
+        found: Floats = weights @ self._below[1].T
+        return found
+
+    def __call__(
+        self, weights: Floats | None = None, kinds: Sequence[str] = KINDS, ranked_y: Floats | None = None
+    ) -> dict[str, Floats]:
         """Coefficient → float64 [B], for weights float64 [B, n], ≥ 0 (None: once each, [1, n]); NaN where a
         column does not vary.
         """
         given = np.ones((1, self.n)) if weights is None else weights
-        return self._of(given, [given @ below.T for below in self._below], kinds)
+        ranked = self.ranked_y(given) if ranked_y is None else ranked_y
+        return self._of(given, [given @ self._below[0].T, ranked], kinds)
 
     def _of(self, weights: Floats, ranked: Sequence[Floats], kinds: Sequence[str]) -> dict[str, Floats]:
         """See `__call__`; ranked: twice the average ranks less 1, [B, n] of either column."""
@@ -238,7 +246,10 @@ def exchanged(y: Floats, families: Ints, seed: int, draws: int = DRAWS) -> Excha
         orders = generator.permuted(np.tile(np.arange(count), (draws + 1, 1)), axis=1)
         orders[0] = np.arange(count)
     drawn = means[orders][:, families] + rest
-    drawn[0] = y  # to the bit, as equal accuracies are ties
+    if scale := float(np.abs(y).max(initial=0.0)):
+        # sums that are equal but for rounding are ties
+        drawn = np.round(drawn, 12 - math.floor(math.log10(scale)))
+    drawn[0] = y
     return Exchange(drawn, every)
 
 

@@ -173,8 +173,12 @@ def _deviation(interval: Any, level: float) -> float:
     """The standard deviation that an interval stands for; 0 without one."""
     from scipy.special import ndtri
 
-    pair = finite_pair(list(interval) if interval is not None else None)
-    return 0.0 if pair is None else (pair[1] - pair[0]) / (2 * float(ndtri((1 + level) / 2)))
+    pair = finite_pair(interval)
+    return (
+        0.0
+        if pair is None or not 0 < level < 1
+        else (pair[1] - pair[0]) / (2 * float(ndtri((1 + level) / 2)))
+    )
 
 
 def parse_band(text: str | None) -> tuple[float, float] | None:
@@ -241,7 +245,10 @@ def correlate(
     metrics = [sample.metric(c, spread_y, by_name.get(given or "")) for c in columns]
     _across(metrics, columns, sample)
     for metric, column in zip(metrics, columns, strict=True):
-        metric["carried"] = None if metric["p_best"] is None else carried(metric, band)
+        if metric["p_best"] is not None:
+            with_value = [n for n, v in zip(joined, column.values, strict=True) if np.isfinite(v)]
+            of_them = [kinds[k] for k in np.unique(families[np.isfinite(column.values)])]
+            metric["carried"] = carried(metric, with_value, of_them, band)
         metric["state"], metric["verdict"] = _verdict(metric, column, len(kinds), band)
     others = [name for name in measured.names if name not in joined]
     document = {
@@ -347,6 +354,7 @@ class _Sample:
         self.y, self.families, self.inside, self.kinds, self.names = y, families, inside, kinds, names
         self._seed, self._draws = seed, draws
         self._known: dict[bytes, Exchange] = {}
+        self._drawn: dict[tuple[str, bytes], tuple[Floats, Floats]] = {}
         self._free: dict[bytes, Exchange] = {}
         self.exchange = association.exchanged(y, families, seed, draws)
 
@@ -358,6 +366,17 @@ class _Sample:
             # exchanged among all sets, so that metrics of different sets see the same permutations
             self._known[mask.tobytes()] = Exchange(self.exchange.drawn[:, mask], self.exchange.every)
         return self._known[mask.tobytes()]
+
+    def again(self, what: str, mask: NDArray[np.bool_], pairs: Pairs) -> tuple[Floats, Floats]:
+        """Weights of resampled `sets` or `families` of those sets, and what ranks their accuracies have."""
+        key = (what, mask.tobytes())
+        if key not in self._drawn:
+            weights = association.resampled(pairs.n, self._seed, self._draws)
+            if what == "families":
+                families = _families(self.families[mask])
+                weights = association.resampled_families(families, self._seed, self._draws)
+            self._drawn[key] = weights, pairs.ranked_y(weights)
+        return self._drawn[key]
 
     def free(self, mask: NDArray[np.bool_]) -> Exchange:
         """Accuracies of these sets exchanged one by one."""
@@ -425,11 +444,13 @@ class _Sample:
         single: dict[str, Floats] = {}
         grouped: dict[str, Floats] = {}
         if enough and n <= LARGEST:
-            again = pairs(association.resampled(n, self._seed, self._draws))
+            weights, ranked = self.again("sets", mask, pairs)
+            again = pairs(weights, ranked_y=ranked)
             single = pairs.left_out(np.arange(n))
         if enough and LEAST_FAMILIES <= count < n:
             kinds = association.KINDS if n <= LARGEST else _TESTED
-            grouped = pairs(association.resampled_families(families, self._seed, self._draws), kinds)
+            weights, ranked = self.again("families", mask, pairs)
+            grouped = pairs(weights, kinds, ranked)
         chance = association.under(x, self.of(mask)) if enough else {}
         free = association.under(x, self.free(mask)) if enough and count < n else chance
         out: dict[str, dict[str, Any]] = {}
@@ -451,8 +472,35 @@ class _Sample:
         if self.inside is None:
             return None
         mask = mask & self.inside
-        x, y, families = column.values[mask], self.y[mask], _families(self.families[mask])
-        return {"n": int(mask.sum()), **_inner(x, y, families, self._seed, self._draws)}
+        return {"n": int(mask.sum()), **self._inner(column.values[mask], mask)}
+
+    def _inner(self, x: Floats, mask: NDArray[np.bool_]) -> dict[str, Any]:
+        """Coefficients of some sets alone, whose accuracies are exchanged among themselves."""
+        y, families = self.y[mask], _families(self.families[mask])
+        n, count = len(x), int(families.max()) + 1 if len(families) else 0
+        if n < LEAST or not np.ptp(x) or not np.ptp(y):
+            nothing = {"value": None, "interval": None, "family_bootstrap": None, "p": None}
+            return {kind: dict(nothing) for kind in _TESTED}
+        pairs = Pairs(x, y)
+        values = pairs(kinds=_TESTED)
+        key = b"alone" + mask.tobytes()
+        if key not in self._known:
+            self._known[key] = association.exchanged(y, families, self._seed, self._draws)
+        chance = association.under(x, self._known[key], _TESTED)
+        grouped: dict[str, Floats] = {}
+        if LEAST_FAMILIES <= count < n:
+            weights, ranked = self.again("families", mask, pairs)
+            grouped = pairs(weights, _TESTED, ranked)
+        out = {}
+        for kind in _TESTED:
+            value = float(values[kind][0])
+            out[kind] = {
+                "value": value,
+                "interval": _pair(association.asymptotic(kind, value, n, LEVEL)),
+                "family_bootstrap": _pair(association.percentile(grouped[kind])) if grouped else None,
+                "p": association.p_value(chance[kind]),
+            }
+        return out
 
     def _left_out(
         self, x: Floats, y: Floats, families: Ints, mask: NDArray[np.bool_]
@@ -480,35 +528,9 @@ class _Sample:
                     "range": [float(good.min()), float(good.max())] if len(good) else None,
                     "influential": [{"name": labels[i], "without": float(drawn[i])} for i in most],
                 }
-                if what == "sets":
-                    about[kind]["each"] = [float(v) for v in drawn]
+                about[kind]["each"] = [float(v) for v in drawn]
             out[what] = about
         return out
-
-
-def _inner(x: Floats, y: Floats, families: Ints, seed: int, draws: int) -> dict[str, Any]:
-    """Coefficients inside the band: value, interval, p."""
-    n, count = len(x), int(families.max()) + 1 if len(families) else 0
-    enough = n >= LEAST and bool(np.ptp(x)) and bool(np.ptp(y))
-    if not enough:
-        return {
-            kind: {"value": None, "interval": None, "family_bootstrap": None, "p": None} for kind in _TESTED
-        }
-    pairs = Pairs(x, y)
-    values = pairs(kinds=_TESTED)
-    chance = association.under(x, association.exchanged(y, families, seed, draws), _TESTED)
-    grouped = {}
-    if LEAST_FAMILIES <= count < n:
-        grouped = pairs(association.resampled_families(families, seed, draws), _TESTED)
-    return {
-        kind: {
-            "value": float(values[kind][0]),
-            "interval": _pair(association.asymptotic(kind, float(values[kind][0]), n, LEVEL)),
-            "family_bootstrap": _pair(association.percentile(grouped[kind])) if kind in grouped else None,
-            "p": association.p_value(chance[kind]),
-        }
-        for kind in _TESTED
-    }
 
 
 def _across(metrics: Sequence[dict[str, Any]], columns: Sequence[Column], sample: _Sample) -> None:
@@ -530,44 +552,68 @@ def _across(metrics: Sequence[dict[str, Any]], columns: Sequence[Column], sample
         for metric in metrics:
             metric[kind] = {"p_holm": None, "q": None} | metric[kind]
     for metric in metrics:
-        found = [best[key] for kind in _TESTED if (key := f"{kind} {metric['metric']}") in best]
-        metric["p_best"] = min(found) if found else None
-        sign, value = metric["expected"], metric["spearman"]["value"]
+        found = {kind: best.get(f"{kind} {metric['metric']}") for kind in _TESTED}
+        for kind in association.KINDS:
+            metric[kind]["p_best"] = found.get(kind)
+        told = [p for p in found.values() if p is not None]
+        metric["p_best"] = min(told) if told else None
+        sign, value = metric["expected"], metric[_leading(metric)]["value"]
         metric["as_expected"] = None if sign is None or not math.isfinite(value) else bool(sign * value > 0)
+        metric["carried"] = None
 
 
-def carried(metric: Mapping[str, Any], band: Sequence[float] | None) -> dict[str, Any] | None:
-    """What a correlation hangs on: the set, family or sets outside the band without which more than half of r
-    or rho is gone, or its sign is another; None where there is none. `{by, kind, whole, without}`.
+def _leading(metric: Mapping[str, Any]) -> str:
+    """The coefficient that is the least likely by chance; rho where both are as likely."""
+    r, rho = (metric[kind]["p_best"] for kind in _TESTED)
+    return "pearson" if r is not None and rho is not None and r < rho else "spearman"
+
+
+def carried(
+    metric: Mapping[str, Any], names: Sequence[str], families: Sequence[str], band: Sequence[float] | None
+) -> dict[str, Any] | None:
+    """What a correlation hangs on: the set, family or sets outside the band without which more than half of
+    it is gone, it has the other sign, or there is none; None where there is no such. `{by, kind, whole,
+    without}`.
+
+    Looked at are those of r and rho that are beyond chance; where neither is, the likelier of the two.
+
+    Args:
+        names: of the sets that have a value. families: those of these sets, in order.
     """
+    beyond = [kind for kind in _TESTED if (metric[kind]["p_best"] or 0) <= ALPHA]
     found: list[tuple[float, dict[str, Any]]] = []
-    for kind in _TESTED:
+    for kind in beyond or [_leading(metric)]:
         whole = metric[kind]["value"]
-        rests = []
-        for what in ("sets", "families"):
-            about = (metric["left_out"] or {}).get(what)
-            prefix = "" if what == "sets" else "the family "
-            for one in about[kind]["influential"] if about else ():
-                rests.append((prefix + one["name"], one["without"]))
+        if whole is None or not whole:
+            continue
+        rests: list[tuple[str, float | None]] = []
+        left_out = metric["left_out"] or {}
+        for what, labels, prefix in (("sets", names, ""), ("families", families, "the family ")):
+            about = left_out.get(what)
+            if about and len(about[kind]["each"]) == len(labels):
+                rests += [(prefix + n, v) for n, v in zip(labels, about[kind]["each"], strict=True)]
         inner = metric["band"]
-        if (
-            inner
-            and band
-            and inner["n"] >= LEAST
-            and inner["n"] < metric["n"]
-            and inner[kind]["value"] is not None
-        ):
+        if inner and band and LEAST <= inner["n"] < metric["n"]:
             out = metric["n"] - inner["n"]
-            rests.append((f"the {out} set{'s'[: out > 1]} outside {_range(band)}", inner[kind]["value"]))
+            rests.append((f"the {_counted(out, 'set')} outside {_range(band)}", inner[kind]["value"]))
         for by, without in rests:
-            if without is None or not math.isfinite(without):
-                continue
-            left = without * math.copysign(1, whole)
+            gone = without is None or not math.isfinite(without)
+            left = 0.0 if gone else float(without or 0.0) * math.copysign(1, whole)
             if left < abs(whole) / 2:
-                found.append(
-                    (left / abs(whole), {"by": by, "kind": kind, "whole": whole, "without": without})
-                )
+                about = {"by": by, "kind": kind, "whole": whole, "without": None if gone else without}
+                found.append((left / abs(whole), about))
     return min(found, key=lambda f: f[0])[1] if found else None
+
+
+def _counted(count: int, what: str) -> str:
+    """`1 set`, `3 sets`, `1 family`, `2 families`."""
+    if count == 1:
+        return f"1 {what}"
+    return f"{count} {what[:-1] + 'ie' if what.endswith('y') else what}s"
+
+
+def _too_few(count: int, what: str) -> str:
+    return f"{_counted(count, what)} {'is' if count == 1 else 'are'} too few"
 
 
 def _range(band: Sequence[float]) -> str:
@@ -582,10 +628,7 @@ def _verdict(
     if column.random:
         return "control", "a random network: a control, no verdict"
     if n < LEAST:
-        return (
-            "few",
-            f"{n} set{'s'[: n != 1]} {'are' if n != 1 else 'is'} too few: nothing is told below {LEAST}",
-        )
+        return "few", f"{_too_few(n, 'set')}: nothing is told below {LEAST}"
     if metric["p_best"] is None:
         return "constant", "the same number for all sets"
     p, hangs = metric["p_best"], metric["carried"]
@@ -594,12 +637,14 @@ def _verdict(
         letter = {"pearson": "r", "spearman": "rho"}[hangs["kind"]]
         whole, without = short_number(hangs["whole"]), short_number(hangs["without"])
         on = f"without {hangs['by']} {letter} goes from {whole} to {without}"
+        if hangs["without"] is None:
+            on = f"without {hangs['by']} it is the same number for all sets"
     if p > ALPHA:
         text = f"not distinguishable from chance (p {_is(p)} as the best of all metrics, {families} families)"
         return "chance", f"{text}; {on}" if on else text
     if hangs:
         return "carried", f"beyond chance, but carried: {on}"
-    value = metric["spearman"]["value"]
+    value = metric[_leading(metric)]["value"]
     way = "higher" if value > 0 else "lower"
     text = f"{way} goes with higher accuracy (p {_is(p)} as the best of all metrics)"
     if metric["as_expected"] is False:
@@ -611,8 +656,9 @@ def short_number(value: float | None) -> str:
     """A coefficient for people: two decimals, no zero before the point, an en dash where there is none."""
     if value is None or not math.isfinite(value):
         return MISSING
-    text = f"{value:.2f}"
-    return typographic("0" if float(text) == 0 else text.replace("0.", "."))
+    text = f"{abs(value):.2f}"
+    sign = "-" if value < 0 and float(text) else ""
+    return typographic(sign + text.removeprefix("0"))
 
 
 def bounds_text(bounds: Sequence[float] | None) -> str:
@@ -647,7 +693,7 @@ def headline(document: Mapping[str, Any]) -> str:
     n = len(document["sets"])
     if not told:
         if n < LEAST:
-            return f"{n} sets are too few to say anything of {target}: at least {LEAST} are needed."
+            return f"{_too_few(n, 'set')} to say anything of {target}: at least {LEAST} are needed."
         return f"No metric that varies was measured, so nothing can be said of {target}."
     top = max(told, key=lambda m: abs(m["spearman"]["value"]))
     rho = top["spearman"]
@@ -730,7 +776,7 @@ def _notes(n: int, families: int, accuracies: Accuracies, columns: Sequence[Colu
         )
     elif families < LEAST_FAMILIES:
         notes.append(
-            f"{families} families are too few for intervals over families: {LEAST_FAMILIES} are needed."
+            f"{_too_few(families, 'family')} for intervals over families: {LEAST_FAMILIES} are needed."
         )
     if accuracies.families and math.factorial(min(families, 20)) < 1 / ALPHA:
         notes.append(f"{families} families have too few permutations for any p-value below {ALPHA}.")

@@ -67,7 +67,8 @@ def one_line(text: object) -> str:
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint naming the known name closest to `name` (or all of them when none is close)."""
     names = sorted(known)
-    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    spelled = {known.lower(): known for known in reversed(names)}
+    close = difflib.get_close_matches(name.lower(), spelled, n=1, cutoff=0.6)
     if close:
-        return f"Did you mean {close[0]!r}? Known: {', '.join(names)}."
+        return f"Did you mean {spelled[close[0]]!r}? Known: {', '.join(names)}."
     return f"Known: {', '.join(names) or 'none'}."

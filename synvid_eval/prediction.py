@@ -66,16 +66,15 @@ def predict(
     chosen = []
     for fold in np.unique(folds):
         out = folds == fold
-        train, answer, inner = x[~out], y[~out], folds[~out]
-        errors["mean"].append(y[out] - answer.mean())
-        penalty = _penalty(train, answer, inner)
-        errors["ridge"].append(y[out] - _ridge(train, answer, x[out], penalty)[0])
-        best = _best_single(train, answer, inner)
+        split = _Split(x[~out], y[~out], x[out])
+        penalty, best = _choose(x[~out], y[~out], folds[~out])
+        errors["mean"].append(y[out] - y[~out].mean())
+        errors["ridge"].append(y[out] - split.ridge(penalty)[0])
+        errors["single"].append(y[out] - split.singles()[:, best])
         chosen.append(names[best])
-        errors["single"].append(y[out] - _ridge(train[:, [best]], answer, x[out][:, [best]], 0.0)[0])
     rmse = {k: math.sqrt(float((np.concatenate(v) ** 2).mean())) for k, v in errors.items()}
-    penalty = _penalty(x, y, folds)
-    predicted, weights = _ridge(x, y, new, penalty)
+    penalty, _ = _choose(x, y, folds)
+    predicted, weights = _Split(x, y, new).ridge(penalty)
     half = float(stdtrit(count - 1, (1 + level) / 2)) * rmse["ridge"]
     return Prediction(
         tuple(names),
@@ -104,29 +103,44 @@ def _standardised(train: Floats, other: Floats) -> tuple[Floats, Floats]:
     return (own - middle) / spread, (placed - middle) / spread
 
 
-def _ridge(train: Floats, y: Floats, other: Floats, penalty: float) -> tuple[Floats, Floats]:
-    """Predictions for `other` and the weights."""
-    a, b = _standardised(train, other)
-    middle = y.mean()
-    u, s, vt = np.linalg.svd(a, full_matrices=False)
-    kept = s > 1e-9 * s.max(initial=0.0)
-    shrunk = np.where(kept, s / np.where(kept, s**2 + penalty * len(y), 1.0), 0.0)
-    weights = vt.T @ (shrunk * (u.T @ (y - middle)))
-    return middle + b @ weights, weights
+class _Split:
+    """Sets with an accuracy (`train`, y) and others: predictions of the others, by ridge and by single
+    metrics."""
+
+    def __init__(self, train: Floats, y: Floats, other: Floats) -> None:
+        self._a, self._b = _standardised(train, other)
+        self._middle, self._y = float(y.mean()), y - y.mean()
+        self._parts: tuple[Floats, Floats, Floats] | None = None
+
+    def ridge(self, penalty: float) -> tuple[Floats, Floats]:
+        """Predictions [m] and weights [k]."""
+        if self._parts is None:
+            u, s, vt = np.linalg.svd(self._a, full_matrices=False)
+            self._parts = u.T @ self._y, s, vt
+        along, s, vt = self._parts
+        kept = s > 1e-9 * s.max(initial=0.0)
+        shrunk = np.where(kept, s / np.where(kept, s**2 + penalty * len(self._y), 1.0), 0.0)
+        weights = vt.T @ (shrunk * along)
+        return self._middle + self._b @ weights, weights
+
+    def singles(self) -> Floats:
+        """Predictions [m, k] of least squares on each metric alone; of one that is constant, the mean."""
+        square = (self._a**2).sum(axis=0)
+        slopes = np.where(square > 0, self._y @ self._a, 0.0) / np.where(square > 0, square, 1.0)
+        found: Floats = self._middle + self._b * slopes
+        return found
 
 
-def _held_out(x: Floats, y: Floats, folds: Ints, penalty: float) -> float:
-    """Mean square error of sets whose fold is left out; inf where there is but one."""
+def _choose(x: Floats, y: Floats, folds: Ints) -> tuple[float, int]:
+    """The penalty and the single metric with the least square error of sets whose fold is left out."""
     each = np.unique(folds)
     if len(each) < 2:
-        return math.inf
-    errors = [y[folds == f] - _ridge(x[folds != f], y[folds != f], x[folds == f], penalty)[0] for f in each]
-    return float((np.concatenate(errors) ** 2).mean())
-
-
-def _penalty(x: Floats, y: Floats, folds: Ints) -> float:
-    return min(PENALTIES, key=lambda p: (_held_out(x, y, folds, p), -p))
-
-
-def _best_single(x: Floats, y: Floats, folds: Ints) -> int:
-    return min(range(x.shape[1]), key=lambda k: _held_out(x[:, [k]], y, folds, 0.0))
+        return PENALTIES[-1], 0
+    ridge, single = np.zeros(len(PENALTIES)), np.zeros(x.shape[1])
+    for fold in each:
+        out = folds == fold
+        split = _Split(x[~out], y[~out], x[out])
+        ridge += [float(((y[out] - split.ridge(p)[0]) ** 2).sum()) for p in PENALTIES]
+        single += ((y[out, None] - split.singles()) ** 2).sum(axis=0)
+    # of two that are equal the larger penalty
+    return PENALTIES[len(PENALTIES) - 1 - int(np.argmin(ridge[::-1]))], int(np.argmin(single))

@@ -277,6 +277,7 @@ _COEFFICIENT = _object(
         "p_free": {**_NUMBER_OR_NULL, "description": "Takes all sets for independent."},
         "p_holm": _NUMBER_OR_NULL,
         "q": _NUMBER_OR_NULL,
+        "p_best": {**_NUMBER_OR_NULL, "description": "For the best of r and rho of all metrics."},
     }
 )
 _PARTIAL = _object({"value": _NUMBER_OR_NULL, "interval": _BOUNDS})

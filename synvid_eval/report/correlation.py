@@ -23,6 +23,7 @@ from typing import Any
 from markupsafe import Markup
 
 from synvid_eval import rounding
+from synvid_eval.correlation import SCHEMA, bounds_text, p_text, short_number
 from synvid_eval.errors import DataError, one_line
 from synvid_eval.report import clips, document, rows, scatter, svg
 from synvid_eval.report.drawing import items, mapping, number, say, sentences
@@ -31,7 +32,6 @@ from synvid_eval.rounding import MISSING, finite, finite_pair
 from synvid_eval.score import dump_json
 from synvid_eval.verdict import short_name
 
-SCHEMA = "synvid-eval/correlation/1"
 _STATES = {
     "goes": ("goes", "beyond chance, with the sign that its direction declares"),
     "against": ("against", "beyond chance, but with the other sign"),
@@ -76,21 +76,6 @@ def write_page(correlation: Mapping[str, Any], path: str | os.PathLike[str]) -> 
     from synvid_eval.archive import write_bytes
 
     write_bytes(Path(path), page(correlation).encode())
-
-
-def coefficient(value: float | None) -> str:
-    """A coefficient with two decimals and no zero before the point: −.55."""
-    if value is None:
-        return MISSING
-    text = f"{abs(value):.2f}"
-    return ("−" if value < 0 and float(text) else "") + (text if abs(value) >= 0.995 else text[1:])
-
-
-def probability(value: float | None) -> str:
-    """A p-value with two digits, or that it is below .001."""
-    if value is None:
-        return MISSING
-    return "< .001" if value < 0.001 else f"{value:.2g}".removeprefix("0") if value < 1 else "1"
 
 
 @dataclass(frozen=True)
@@ -194,13 +179,13 @@ class _Metric:
         if value is None:
             return f"no {_LETTERS[kind]}"
         bounds, over = _interval(about)
-        text = f"{_LETTERS[kind]} {coefficient(value)}"
+        text = f"{_LETTERS[kind]} {short_number(value)}"
         if bounds is not None:
-            text += f" {_bounds(bounds)} {over}"
+            text += f" {bounds_text(bounds)} {over}"
         inner = mapping(mapping(self.raw.get("band")).get(kind))
         inside = number(inner.get("value"))
         if inside is not None:
-            text += f", {coefficient(inside)} in the band"
+            text += f", {short_number(inside)} in the band"
         elif self.view.band is not None:
             text += ", none in the band"
         return text
@@ -232,7 +217,7 @@ class _Metric:
             out.append(_over_sets({**partial, "bootstrap": partial.get("interval")}))
         if self.view.noisy:
             noise = finite_pair(mapping(raw.get("noise")).get("spearman"))
-            out.append(_Cell(_bounds(noise) if noise else MISSING, sort=noise[0] if noise else None))
+            out.append(_Cell(bounds_text(noise), sort=noise[0] if noise else None))
         # a control's state and the note on controls say it all
         out.append(_Cell("" if self.random else self.said, kind="why"))
         return out
@@ -241,11 +226,13 @@ class _Metric:
         """What its coefficient hangs on, as a sentence; empty for nothing."""
         hangs = mapping(self.raw.get("carried"))
         whole, without = number(hangs.get("whole")), number(hangs.get("without"))
-        if whole is None or without is None:
+        if whole is None:
             return ""
+        if without is None:
+            return f"Without {hangs.get('by')} it is the same number for all sets."
         letter = _LETTERS.get(str(hangs.get("kind")), "it")
         return (
-            f"Without {hangs.get('by')}, {letter} goes from {coefficient(whole)} to {coefficient(without)}."
+            f"Without {hangs.get('by')}, {letter} goes from {short_number(whole)} to {short_number(without)}."
         )
 
     def pictures(self) -> list[_Picture]:
@@ -326,7 +313,7 @@ class _Metric:
         if not lanes:
             return None
         families = _influential(mapping(left.get("families")), "spearman")
-        without = ", ".join(f"without {n} {coefficient(v)}" for n, v in families)
+        without = ", ".join(f"without {n} {short_number(v)}" for n, v in families)
         caption = sentences(
             "Each dot: the coefficient without that set; upright line: with all sets. The most influential "
             "are named.",
@@ -351,7 +338,7 @@ class _Metric:
         body = []
         for m in self.marks:
             row = [m.name, say(m.x), say(m.y), say(m.y - fitted(m.x)) if fitted else MISSING]
-            body.append(row + [coefficient(values.get(m.tag)) for values in each.values()])
+            body.append(row + [short_number(values.get(m.tag)) for values in each.values()])
         return rows.cells(head, body)
 
     def glance(self) -> Markup:
@@ -633,19 +620,19 @@ def _interval(about: Mapping[str, Any]) -> tuple[tuple[float, float] | None, str
     return finite_pair(about.get("interval")), "over sets only"
 
 
-def _bounds(bounds: tuple[float, float]) -> str:
-    return f"[{coefficient(bounds[0])}, {coefficient(bounds[1])}]"
-
-
 def _coefficient(about: Mapping[str, Any]) -> _Cell:
     value = number(about.get("value"))
     if value is None:
         return _Cell(MISSING)
     bounds, over = _interval(about)
     beside = (
-        "" if bounds is None else _bounds(bounds) if over == "over families" else f"{_bounds(bounds)} {over}"
+        ""
+        if bounds is None
+        else bounds_text(bounds)
+        if over == "over families"
+        else f"{bounds_text(bounds)} {over}"
     )
-    return _Cell(coefficient(value), beside, value)
+    return _Cell(short_number(value), beside, value)
 
 
 def _over_sets(about: Mapping[str, Any]) -> _Cell:
@@ -653,12 +640,12 @@ def _over_sets(about: Mapping[str, Any]) -> _Cell:
     bounds = finite_pair(about.get("bootstrap")) or finite_pair(about.get("interval"))
     if value is None:
         return _Cell(MISSING)
-    return _Cell(coefficient(value), _bounds(bounds) if bounds else "", value)
+    return _Cell(short_number(value), bounds_text(bounds) if bounds else "", value)
 
 
 def _probability(value: Any) -> _Cell:
     p = number(value)
-    return _Cell(probability(p), sort=p)
+    return _Cell(p_text(p), sort=p)
 
 
 def _sentence(text: str) -> str:
@@ -680,6 +667,6 @@ def _parabola(quadratic: Mapping[str, Any]) -> str:
     turn = ""
     if vertex is not None:
         turn = f", {'highest' if quadratic.get('peak') is True else 'lowest'} at {say(vertex)}"
-    gain = f" (p of the gain {probability(p)}, families exchanged)" if p is not None else ""
+    gain = f" (p of the gain {p_text(p)}, families exchanged)" if p is not None else ""
     shares = f"it explains {100 * r2:.0f} % of the variance, a line {100 * line:.0f} %"
     return f"Dashed: a parabola{turn}; {shares}{gain}."

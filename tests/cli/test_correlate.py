@@ -19,7 +19,7 @@ GIVEN = ("--accuracies", "published:yu2024", "--benchmark", "UCF101", "--protoco
 
 
 def comparison(names: list[str] | None = None, **directions: str) -> Comparison:
-    """Made-up scores of the published synthetic sets: `good` falls as accuracy rises, other metrics are noise."""
+    """Made-up scores of the published synthetic sets: `good` falls as accuracy rises, others are noise."""
     table = [p for p in published.table() if (p.benchmark, p.protocol) == ("UCF101", "finetune")]
     known = {p.dataset: p.accuracy for p in table if p.dataset not in ("scratch", "ucf101")}
     draws = random.Random(0)

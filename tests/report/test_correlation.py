@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from synvid_eval.correlation import p_text, short_number
 from synvid_eval.errors import DataError
 from synvid_eval.report import labels, scatter
-from synvid_eval.report.correlation import coefficient, page, probability, write_page
+from synvid_eval.report.correlation import page, write_page
 
 from .example_correlation import METRICS, correlation, hostile, sets, with_media, without_numbers
 from .test_page import ATTRIBUTES, HOSTILE, TAGS, Parsed
@@ -184,8 +185,9 @@ def test_no_r_without_the_band_and_an_interval_over_families() -> None:
         metric = raw[row[0].split()[0]]
         for cell, kind in ((row[2], "spearman"), (row[4], "pearson")):
             low, high = metric[kind]["family_bootstrap"]
-            assert cell == f"{coefficient(metric[kind]['value'])} [{coefficient(low)}, {coefficient(high)}]"
-        assert row[3].startswith(coefficient(metric["band"]["spearman"]["value"]))
+            value = short_number(metric[kind]["value"])
+            assert cell == f"{value} [{short_number(low)}, {short_number(high)}]"
+        assert row[3].startswith(short_number(metric["band"]["spearman"]["value"]))
     # what a reader could hide must not leave an r alone
     assert 'data-metric="rho in the band" data-fixed=""' in html("full")
     brief = re.findall(r'<span class="bounds">(rho [^<]*; r [^<]*)</span>', html("full"))
@@ -338,10 +340,10 @@ def test_an_older_file_stays_where_writing_fails(tmp_path: Any) -> None:
 
 
 def test_numbers_for_people() -> None:
-    assert [coefficient(v) for v in (-0.55, 0.0, 1.0, -1.0, 0.996, -0.001, None)] == [
+    assert [short_number(v) for v in (-0.55, 0.0, 1.0, -1.0, 0.996, -0.001, None)] == [
         "−.55", ".00", "1.00", "−1.00", "1.00", ".00", "–"
     ]  # fmt: skip
-    assert [probability(v) for v in (0.0321, 0.0004, 1.0, 0.5, None)] == [".032", "< .001", "1", ".5", "–"]
+    assert [p_text(v) for v in (0.0321, 0.0004, 1.0, 0.5, None)] == [".032", "< .001", "1", ".5", "–"]
 
 
 def test_labels_keep_clear_of_each_other_and_of_the_frame() -> None:
