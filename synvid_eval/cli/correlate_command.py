@@ -83,8 +83,9 @@ def command(
 
     \b
     Examples:
-      synvid-eval correlate scores.json --accuracies published:yu2024 --benchmark UCF101 --protocol finetune
-      synvid-eval correlate a.json b.json --accuracies mine.csv --html correlation.html --png figures/
+      synvid-eval correlate a.json --accuracies mine.csv --html page.html
+      synvid-eval correlate a.json b.json --accuracies published:yu2024 \\
+          --benchmark UCF101 --protocol finetune --png figures/
     """
     from synvid_eval import accuracies as tables
     from synvid_eval import correlation
