@@ -1,6 +1,6 @@
 """Frames per second of the generators, one thread, beside plain OpenCV painters in the reference's manner.
 
-    python -m benchmarks.generators [--clips 8] [--textures stylegan] [--json F]
+    python -m benchmarks.generators [--clips 8] [--textures stylegan] [--workers-clips 64] [--json F]
 
 All sides draw the same frames of the same clips, in turns in one process; medians over clips of this thread's
 CPU time are printed. Painters paint every one of the 500 objects in order, skipping those whose point has
@@ -14,6 +14,10 @@ left the frame by the reference's rule:
   frame to frame, cv2.circle. Textures: kept in memory at twice the frame, and only the part of the frame that
   an object covers is warped (the issue's "≥ 10 ×").
 
+Then what a trainer draws: a textured clip of 16 frames of 224² at stride 4 (the issue's 16 ms); and what two
+workers draw against one (the issue's "≥ 1.8 ×"), by the clock, so on an idle machine: clips through a
+DataLoader, and whole files by `generate`.
+
 Textures are made before the clock starts. Compilation on the first call ever is cached by Numba; the first
 call's time is printed as what it is.
 """
@@ -24,6 +28,8 @@ import argparse
 import json
 import platform
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -214,6 +220,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--clips", type=int, default=8, help="clips a preset (default 8)")
+    parser.add_argument("--workers-clips", type=int, default=64, help="clips for one and two workers")
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     parser.add_argument("--textures", default="stylegan", help="what objects show (default stylegan)")
     args = parser.parse_args()
@@ -227,13 +234,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, generator in kinds:
             rows.append(measure(name, generator, args.clips, Path(folder)))
+    small = training_clip(args.textures, args.clips)
+    print(f"a textured clip of 16 × 224² takes {small:.1f} ms", flush=True)
+    workers = {kind: one_and_two(kind, args.workers_clips) for kind in ("loader", "generate")}
     if args.json:
         machine = {
             "machine": platform.machine(),
             "python": platform.python_version(),
             "opencv": cv2.__version__,
         }
-        args.json.write_text(json.dumps({"clips": args.clips, "rows": rows, "run": machine}, indent=1) + "\n")
+        made = {
+            "clips": args.clips,
+            "rows": rows,
+            "training_clip_ms": small,
+            "workers": workers,
+            "run": machine,
+        }
+        args.json.write_text(json.dumps(made, indent=1) + "\n")
 
 
 def plain_presets() -> list[str]:
@@ -268,6 +285,58 @@ def measure(name: str, generator: Generator, clips: int, folder: Path) -> dict[s
             line += f" | {label} painter {other:6.1f}, ratio {rate / other:5.1f}"
     print(f"{line} | first call {first:.2f} s", flush=True)
     return row
+
+
+def training_clip(textures: str, clips: int) -> float:
+    """Median CPU time [ms] of drawing 16 frames of 224² at stride 4 of a textured clip."""
+    generator = Shapes(size=224, textures=textures, pool=300, **TRANSFORMING)
+    took = []
+    for index in range(clips):
+        frames = range(0, 64, 4)
+        draw(generator, "training", index, frames)  # makes the textures
+        took.append(16e3 * seconds_a_frame(partial(draw, generator, "training", index), frames))
+    return statistics.median(took)
+
+
+def one_and_two(kind: str, clips: int) -> dict[str, float]:
+    """Prints and returns clips/s of one and of two worker processes, and their ratio."""
+    rates = {}
+    for workers in (1, 2):
+        passes = loaded(clips, workers) if kind == "loader" else generated(clips, workers)
+        rates[workers] = clips / min(passes)
+    ratio = rates[2] / rates[1]
+    print(
+        f"{kind}: {rates[1]:.1f} clips/s with one worker, {rates[2]:.1f} with two: {ratio:.2f} ×", flush=True
+    )
+    return {"one_clips_per_s": rates[1], "two_clips_per_s": rates[2], "ratio": ratio}
+
+
+def loaded(clips: int, workers: int) -> list[float]:
+    """Seconds of two epochs of 16-frame items through a DataLoader; its processes stay."""
+    from torch.utils.data import DataLoader
+
+    from synvid_eval.generators import Clips
+
+    loader = DataLoader(
+        Clips("acc_transforming_shapes", clips), 4, num_workers=workers, persistent_workers=True
+    )
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        for _batch in loader:
+            pass
+        took.append(time.perf_counter() - began)
+    return took[1:]  # the first one starts the processes
+
+
+def generated(clips: int, workers: int) -> list[float]:
+    """Seconds of `generate`, from its start to its end, for mp4 files."""
+    with tempfile.TemporaryDirectory() as folder:
+        asked = ["generate", "acc_transforming_shapes", f"{folder}/set", "--clips", str(clips), "-q"]
+        began = time.perf_counter()
+        command = [sys.executable, "-m", "synvid_eval", *asked, "--workers", str(workers)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return [time.perf_counter() - began]
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
     python -m experiments.contact_sheets [PRESET…]
 
-Writes NAME.webp of each preset named (default: all that need no real videos), at most 60 kB each, with
-seed 0; and, where none is named, README.md with the date, the versions and a line a preset. Presets that need
-pictures get the color photographs that scikit-image installs. Textures are kept in the cache folder.
+Writes NAME.webp of each preset named (default: all), at most 60 kB each, with seed 0; and, where none is
+named, README.md with the date, the versions and a line a preset. Presets that need pictures get the color
+photographs that scikit-image installs, those that need real videos `photo_camera`, so that no frame
+of a real one is shown. Textures are kept in the cache folder.
 """
 
 from __future__ import annotations
@@ -27,24 +28,16 @@ from synvid_eval import contact_sheet
 from synvid_eval.cache import default_root
 from synvid_eval.generators import pool, presets
 from synvid_eval.generators.photos import INSTALLED
-from synvid_eval.generators.presets import Preset
 
 OUT = Path(__file__).parents[1] / "reports" / "presets"
 MOST = 60_000
 """A sheet has at most that many bytes."""
 
+VIDEOS = "preset:photo_camera"
+"""Stands for real videos."""
+
 COMMAND = "python -m experiments.contact_sheets"
 LIBRARIES = ("numpy", "opencv-python-headless", "numba", "pillow", "scikit-image")
-
-
-def pictured() -> list[Preset]:
-    """The presets that need no real videos."""
-    return [p for p in map(presets.get, presets.names()) if "videos" not in p.needs]
-
-
-def left_out() -> list[Preset]:
-    """The presets that need real videos: of these no picture is committed."""
-    return [p for p in map(presets.get, presets.names()) if "videos" in p.needs]
 
 
 def webp(picture: NDArray[np.uint8], most: int = MOST) -> bytes:
@@ -69,19 +62,16 @@ def readme(date: str, versions: dict[str, str]) -> str:
         Made by `{COMMAND}` on {date} with {made}; seed 0. Each row is a clip, from its first to its last
         frame; where a preset has stills among moving clips the last row is one. Where a preset needs
         pictures, `--images {INSTALLED}` stands for ImageNet: the color photographs that scikit-image
-        installs. `synvid-eval show NAME --png sheet.png` draws one without loss.
+        installs; where it needs real videos, `--videos {VIDEOS}` stands for UCF101, and the last two rows
+        are two of its clips: no frame of a real video is here. `synvid-eval show NAME --png sheet.png` draws
+        one without loss.
     """
     lines = ["# What the presets look like", "", _filled(opening), ""]
     lines += ["| sheet | what it adds or is |", "|---|---|"]
-    for preset in pictured():
+    for preset in map(presets.get, presets.names()):
         own = f"`{preset.extends}`: {preset.difference}" if preset.extends else preset.note
         lines.append(f"| [{preset.name}]({preset.name}.webp) | {own} |")
-    names = [f"`{p.name}`" for p in left_out()]
-    closing = f"""
-        Not here: {", ".join(names[:-1])} and {names[-1]}. They need real videos (`--videos SET`), and no
-        frame of one is committed.
-    """
-    return "\n".join([*lines, "", _filled(closing), ""])
+    return "\n".join([*lines, ""])
 
 
 def _filled(text: str) -> str:
@@ -93,14 +83,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("presets", nargs="*", metavar="PRESET")
     asked = parser.parse_args().presets
-    wanted = [p for p in pictured() if not asked or p.name in asked]
-    if missing := set(asked) - {p.name for p in wanted}:
-        parser.error(f"no preset without real videos is called {', '.join(sorted(missing))}")
+    wanted = [presets.get(name) for name in asked or presets.names()]
     OUT.mkdir(parents=True, exist_ok=True)
     pool.keep_in(default_root())
     for preset in wanted:
         images = INSTALLED if "images" in preset.needs else None
-        data = webp(contact_sheet.preset_sheet(f"preset:{preset.name}", images=images))
+        videos = VIDEOS if "videos" in preset.needs else None
+        data = webp(contact_sheet.preset_sheet(f"preset:{preset.name}", images=images, videos=videos))
         (OUT / f"{preset.name}.webp").write_bytes(data)
         print(f"{preset.name}: {len(data):,} bytes", flush=True)
     if asked:  # the others may be older than the README would say

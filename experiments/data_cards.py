@@ -17,9 +17,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from synvid_eval import published
+from synvid_eval import cards, published
 from synvid_eval.generators import presets
-from synvid_eval.generators.presets import Preset, Value
+from synvid_eval.generators.presets import Preset
 
 OUT = Path(__file__).parents[1] / "data_cards"
 
@@ -60,6 +60,8 @@ FIELDS = {
     "fps": ("sc:Float", "Frames a second."),
     "sha256": ("sc:Text", "SHA-256 of the raw RGB frames (uint8, C order, T·H·W·3)."),
     "psnr": ("sc:Float", "PSNR of the file against the drawn frames [dB]; null where nothing was lost."),
+    "bytes": ("sc:Integer", "Size of the clip's file; of all pictures together where it is a folder."),
+    "truth_bytes": ("sc:Integer", "Size of the truth's file; null where it has none of its own."),
 }
 """Fields of a line of manifest.jsonl: type and meaning."""
 
@@ -111,16 +113,10 @@ def files() -> dict[str, str]:
 def card(preset: Preset) -> str:
     """The data card of a preset: front matter, then what it is, for readers."""
     known, clips = _accuracies(preset), _clips(preset)
-    front = [
-        "license: other",
-        f"pretty_name: {json.dumps(f'{preset.name} (preset)')}",
-        *("task_categories:", "  - video-classification", "size_categories:"),
-        f"  - {'n<1K' if clips < 1_000 else '1K<n<10K'}",
-        *("tags:", *(f"  - {tag}" for tag in _tags(preset))),
-    ]
+    front = cards.front_matter(f"{preset.name} (preset)", clips, _tags(preset))
     return "\n".join(
         [
-            *("---", *front, "---", "", f"# {preset.name}", ""),
+            *(front, f"# {preset.name}", ""),
             *("## What it is", "", _filled(f"{preset.note} Family: {preset.family}. No labels."), ""),
             *([_filled(_parent(preset)), ""] if preset.extends else []),
             *_knobs(preset),
@@ -235,7 +231,7 @@ def _clips(preset: Preset) -> int:
 
 
 def _tags(preset: Preset) -> list[str]:
-    return ["video", "synthetic", "pre-training", "preset", preset.family.replace("_", "-")]
+    return [*cards.TAGS, "preset", preset.family.replace("_", "-")]
 
 
 def _parent(preset: Preset) -> str:
@@ -247,17 +243,12 @@ def _parent(preset: Preset) -> str:
 
 def _knobs(preset: Preset) -> list[str]:
     values = preset.resolved()
-    own = [v for v in values if v.setter != "default" or v.knob in preset.sources]
+    own = [v for v in values if v.setter != "default" or v.knob in preset.sources or "." in v.knob]
     which = "Knobs that this preset or one before it sets, or says more of:" if own else "Its knobs:"
     lines = [f"Drawn by the generator `{preset.generator}`. {which}", ""]
     lines += ["| knob | value | set by | source |", "|---|---|---|---|"]
-    lines += [_row(f"`{v.knob}`", _value(v), v.setter, v.source) for v in own or values]
+    lines += [_row(f"`{v.knob}`", v.shown, v.setter, v.source) for v in own or values]
     return [*lines, "", _filled(f"All knobs and what they mean: `synvid-eval show {preset.name} --json -`.")]
-
-
-def _value(value: Value) -> str:
-    shown = str(value.value).lower() if isinstance(value.value, bool) else str(value.value)
-    return f"{shown} {value.unit}".strip() or "-"
 
 
 def _table(known: list[published.Published]) -> list[str]:

@@ -24,7 +24,15 @@ from synvid_eval import metrics as metric_room
 from synvid_eval.errors import DataError, UsageError, WeightsError, nearest
 from synvid_eval.features.base import Feature
 from synvid_eval.features.network import OPTIONS, NetworkFeature, Networks
-from synvid_eval.measurement import Measurement, Measurer, Options, read_gaussian, read_measured
+from synvid_eval.measurement import (
+    Measurement,
+    Measurer,
+    Options,
+    Progress,
+    hashing,
+    read_gaussian,
+    read_measured,
+)
 from synvid_eval.media import check_names, of_metrics, previews
 from synvid_eval.metrics.base import Metric, Unscored
 from synvid_eval.networks.weights import MissingWeights, fetch_command, recognized
@@ -380,6 +388,7 @@ def compare(
         videos=videos,
         seed=chosen.seed,
         decode_timeout=chosen.decode_timeout,
+        progress=chosen.progress,
     )
     chosen = replace(chosen, sampler=made.sampler)
     progress = chosen.progress
@@ -484,8 +493,11 @@ def open_all(
     videos: str | None = None,
     protocol: Protocol = PROTOCOLS["default"],
     decode_timeout: float = 60.0,
+    progress: Progress | None = None,
 ) -> list[VideoSet | Measurement]:
     """Opens locations (listing only, nothing is decoded), with different names; reads `.measured` files.
+
+    `progress` sees the pictures of a preset that have to be hashed.
 
     Raises UsageError where `clips` contradicts the protocol or an option for lists or presets means nothing
     for any location, DataError where a `.measured` file did not follow it.
@@ -521,6 +533,7 @@ def open_all(
                 clips=count,
                 seed=seed,
                 decode_timeout=decode_timeout,
+                tell=hashing(name, progress),
                 **listing[number],
             )
     if fps is not None and not any(isinstance(o, VideoSet) and takes_fps(o) for o in opened.values()):

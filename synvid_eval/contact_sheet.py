@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from synvid_eval.errors import DataError
+from synvid_eval.generators.resize import resized
 from synvid_eval.sets import REAL, open_clip, open_set, preset_generator
 from synvid_eval.video.decode import ClipRef, FewerFrames, Unreadable
 
@@ -27,10 +28,15 @@ SEARCHED = 40
 
 
 def preset_sheet(
-    location: str, *, seed: int = 0, images: str | None = None, videos: str | None = None
+    location: str,
+    *,
+    seed: int = 0,
+    images: str | None = None,
+    videos: str | None = None,
+    tell: Callable[[], None] = lambda: None,
 ) -> NDArray[np.uint8]:
     """A contact sheet of a `preset:` location without `n`: uint8 [H, W, 3] RGB, a row for each of `CLIPS`
-    clips, `FRAMES` frames spread over it from the first to the last.
+    clips, `FRAMES` frames spread over it from the first to the last. `tell` is called after each clip.
 
     Of a preset with stills or real clips the last rows are one or two of these.
 
@@ -46,7 +52,11 @@ def preset_sheet(
     moving = [c for c in drawn if c not in stills]
     others = real[: CLIPS // 2] or stills[: 1 if moving else CLIPS]
     rows = [*moving[: CLIPS - len(others)], *others]
-    return sheet([_strip(ref) for ref in rows])
+    strips = []
+    for ref in rows:
+        strips.append(_strip(ref))
+        tell()
+    return sheet(strips)
 
 
 def _is_still(ref: ClipRef) -> bool:
@@ -80,11 +90,11 @@ def sheet(rows: list[list[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
         for column, frame in enumerate(frames):
             tall, wide = frame.shape[:2]
             scale = SIDE / max(tall, wide)
-            size = (max(round(wide * scale), 1), max(round(tall * scale), 1))
-            small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-            top = GAP + row * step + (SIDE - size[1]) // 2
-            left = GAP + column * step + (SIDE - size[0]) // 2
-            picture[top : top + size[1], left : left + size[0]] = small
+            small = resized(frame, max(round(tall * scale), 1), max(round(wide * scale), 1))
+            height, width = small.shape[:2]
+            top = GAP + row * step + (SIDE - height) // 2
+            left = GAP + column * step + (SIDE - width) // 2
+            picture[top : top + height, left : left + width] = small
     return picture
 
 

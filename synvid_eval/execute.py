@@ -282,6 +282,28 @@ def _died(code: int | None) -> str:
     return f"crashed its worker process (exit code {code})"
 
 
+class Heart:
+    """A worker's signs of life while it reads a file: `begin` one, then call it for every frame. The parent
+    hears of it every `every` seconds at most.
+    """
+
+    def __init__(self, pipe: IO[bytes], every: float) -> None:
+        self._pipe, self._every, self._last = pipe, every, 0.0
+
+    def begin(self) -> None:
+        """From now on silence counts: a file is read."""
+        self._last = time.monotonic()
+        write_message(self._pipe, b"D")
+
+    def __call__(self) -> None:
+        if time.monotonic() - self._last > self._every:
+            self.begin()
+
+
+def silent() -> None:
+    """The signs of life of what cannot hang: a clip that is drawn takes as long as it takes."""
+
+
 def read_message(pipe: IO[bytes]) -> tuple[bytes, bytes] | None:
     """The next (kind, payload) of a pipe; None at its end."""
     head = pipe.read(9)

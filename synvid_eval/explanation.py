@@ -317,9 +317,11 @@ def _preset(name: str, timed: bool) -> Explanation:
     if found.same_as:
         facts["same as"] = f"{found.same_as}, as far as can be told here: measure one, count one"
     facts["in full"] = f"synvid-eval show {name}: every value's source, and a sheet of clips with --png F"
-    if (source := generator.source(0)) is not None:
+    if (source := generator.source(0, name, 0)) is not None:
         facts["sources"] = f"clips share sources (clip 0: {source}), so they are no independent draws"
     constants = _constants(type(generator), name, knobs.values(generator))
+    for texture in textures_of(generator):
+        constants += _constants(type(texture), texture.name, knobs.values(texture))
     cost = _drawing(name) if timed else ""
     return Explanation(name, "preset", found.note, facts, essay, constants, cost)
 

@@ -1,5 +1,4 @@
-"""Sets made on disk: a preset's clips as files with a manifest, in shards, by as many processes as one likes;
-banks of textures; previews of presets.
+"""Sets made on disk: a preset's clips as files with a manifest, in shards, by as many processes as one likes.
 
 A folder OUT that `generate` makes:
 
@@ -13,14 +12,14 @@ A folder OUT that `generate` makes:
 
 Clip i of a set is the same whatever is made beside it, so shards, workers, order and kills change nothing. A
 clip is written aside and renamed, then its record in `.records/`; a killed run goes on with what has no
-record, and the manifest is the records in order. With `--shard i/n` manifest, records and generation.json are
-called `…-i-of-n`, and `merge` joins them.
+record, or is not as large as that says, and the manifest is the records in order. With `--shard i/n`
+manifest, records and generation.json are called `…-i-of-n`, and `merge` joins them.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
+import functools
 import hashlib
 import io
 import json
@@ -30,27 +29,27 @@ import shutil
 import sys
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from synvid_eval import __version__, archive, knobs
+from synvid_eval import archive, cards, shards
+from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, SynvidEvalError, UsageError, nearest
 from synvid_eval.execute import Failure, Processes
-from synvid_eval.generators import pool as pools
-from synvid_eval.generators import presets
+from synvid_eval.generators import mixture, photos, presets
 from synvid_eval.generators.base import Generator
 from synvid_eval.generators.presets import Preset
-from synvid_eval.generators.shapes import POOL
-from synvid_eval.measurement import Options, decoder_versions
-from synvid_eval.prober import preview_task
-from synvid_eval.sets import REAL, open_set, preset_generator, share_options
+from synvid_eval.measurement import Options, Progress, Quiet, content_hashes, decoder_versions, hashing
+from synvid_eval.prober import probe_task
+from synvid_eval.sets import REAL, needs, open_clip, open_set, preset_generator
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.encode import FORMATS
-from synvid_eval.writer import clip_task, refused, texture_task
+from synvid_eval.video.videoset import VideoSet, rank
+from synvid_eval.writer import clip_task, refused, settle, size_of
 
-SCHEMA = "synvid-eval/generation/1"
+SCHEMA = "synvid-eval/generation/2"
 
 TAR = "webdataset"
 KINDS = (*FORMATS, TAR)
@@ -60,14 +59,23 @@ IN_TAR = 64  # clips of a tar file
 IN_FOLDER = 10_000  # clips of a folder
 DIGITS = 7
 
-CHUNK = 8  # textures of a bank made at a time
-
-PREVIEWS = 4
-"""Clips that `preview` shows of a preset."""
-
 _AGAIN = "Run again: it goes on."
 
-_APART = ("note", "made_with", "identity")
+_TOLD: dict[str, tuple[type, ...]] = {
+    "preset": (str,),
+    "clips": (int,),
+    "seed": (int,),
+    "format": (str,),
+    "truth": (list,),
+    "identity": (dict,),
+    "real_contents": (str, type(None)),
+    "given": (dict,),
+    "note": (str,),
+    "made_with": (dict,),
+}
+"""The keys of generation.json beside `schema`, and what each may be."""
+
+_APART = ("given", "note", "made_with", "identity")
 """Keys of generation.json that are not compared (`identity` key by key)."""
 
 _ROW: dict[str, tuple[type, ...]] = {
@@ -85,6 +93,8 @@ _ROW: dict[str, tuple[type, ...]] = {
     "fps": (float, int),
     "sha256": (str,),
     "psnr": (float, int, type(None)),
+    "bytes": (int,),
+    "truth_bytes": (int, type(None)),
 }
 """The keys of a row of the manifest, and what each may be."""
 
@@ -94,7 +104,8 @@ class Plan:
     """A set to be made.
 
     preset: its name. overrides: the knobs that were given. generator: configured. refs: clip by index.
-    kind: of KINDS. truth: kinds of truth, sorted. shard: (i, n). sources: clip id → source.
+    kind: of KINDS. truth: kinds of truth, sorted. shard: (i, n). sources: clip id → source. real: real clip's
+    id → (hash of its contents, frames that it announces).
     """
 
     preset: Preset
@@ -107,11 +118,12 @@ class Plan:
     shard: tuple[int, int]
     sources: Mapping[str, str]
     notes: tuple[str, ...]
+    real: Mapping[str, tuple[str, int]]
 
     @property
     def suffix(self) -> str:
         """What names of this shard's own files end in; "" where the set is made at once."""
-        return suffix_of(self.shard)
+        return shards.suffix(self.shard)
 
     def mine(self) -> list[int]:
         """The indices of this shard's clips: every n-th clip, or those of every n-th tar file."""
@@ -121,7 +133,7 @@ class Plan:
 
     def told(self) -> dict[str, Any]:
         """What decides the set's bytes (beside library versions), ready for JSON."""
-        real = [ref.id for ref in self.refs if ref.kind != "preset"]
+        real = [f"{ref.id}\0{self.real[ref.id][0]}" for ref in self.refs if ref.id in self.real]
         digest = hashlib.blake2b("\0".join(real).encode("utf-8", "surrogateescape"), digest_size=16)
         told = {
             "schema": SCHEMA,
@@ -131,25 +143,25 @@ class Plan:
             "format": self.kind,
             "truth": list(self.truth),
             "identity": self.generator.identity(self.seed),
-            "real_clips": digest.hexdigest() if real else None,
+            "real_contents": digest.hexdigest() if real else None,
         }
         plain: dict[str, Any] = json.loads(json.dumps(told))
         return plain
 
+    def given(self) -> dict[str, str]:
+        """Where what the preset needs was taken from: of `images`, `videos` and `bank` those that it has."""
+        variables = {"images": photos.ENVIRONMENT, "videos": mixture.ENVIRONMENT}
+        found = {
+            n: getattr(self.generator, n) or os.environ.get(variables[n], "") for n in needs(self.generator)
+        }
+        if bank := getattr(self.generator, "bank", ""):
+            found["bank"] = bank
+        return dict(sorted(found.items()))
 
-def suffix_of(shard: tuple[int, int]) -> str:
-    """`-i-of-n`, "" for the whole."""
-    return f"-{shard[0]}-of-{shard[1]}" if shard[1] > 1 else ""
-
-
-def parse_shard(text: str | None) -> tuple[int, int]:
-    """`--shard i/n` → (i, n), 0 ≤ i < n; (0, 1) where none is given. UsageError for anything else."""
-    if text is None:
-        return 0, 1
-    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
-    if not match or not int(match[1]) < int(match[2]):
-        raise UsageError(f"--shard {text[:60]} cannot be read.", "It is i/n with i from 0 to n − 1: 0/4.")
-    return int(match[1]), int(match[2])
+    def frames(self, index: int) -> int:
+        """Frames of a clip, without drawing it; those that a real clip announces."""
+        ref = self.refs[index]
+        return self.real[ref.id][1] if ref.id in self.real else open_clip(ref).total
 
 
 def plan(
@@ -163,19 +175,20 @@ def plan(
     shard: tuple[int, int] = (0, 1),
     images: str | None = None,
     videos: str | None = None,
-    decode_timeout: float = 60.0,
+    options: Options | None = None,
 ) -> Plan:
-    """What `make` is to make; nothing is written.
+    """What `make` is to make; nothing is written. Real clips are opened and hashed.
 
     Args:
         preset: `NAME`, `FILE.toml` or `FILE.toml#NAME`. clips: how many (default: the preset's own number).
         overrides: knob → text. truth: kinds of truth; `tracks` brings `occluded`, `all` is all.
-        images, videos: see `sets.open_set`.
+        images, videos: see `sets.open_set`. options: how real clips are looked at.
 
     Raises:
-        UsageError: unknown preset, knob, format or truth; values out of range. DataError: what the preset
-        needs is missing.
+        UsageError: unknown preset, knob, format or truth; values out of range; sizes that the format cannot
+        hold. DataError: what the preset needs is missing, or real clips cannot be read.
     """
+    options = options or Options(workers=1, cache=Cache(None))
     given = dict(overrides or {})
     if kind not in KINDS:
         raise UsageError(f"No format is called {kind!r}.", nearest(kind, KINDS))
@@ -196,15 +209,21 @@ def plan(
         )
     count = chosen.clips if clips is None else clips
     location = f"preset:{preset}?{urlencode({'n': str(count), 'seed': str(seed), **given})}"
-    opened = open_set(location, images=images, videos=videos, decode_timeout=decode_timeout)
-    if opened.skipped:
-        name, reason = opened.skipped[0]
-        raise DataError(f"{len(opened.skipped)} real clips cannot be taken, such as {name}: {reason}.")
-    drawn = {int(c.id.rpartition("/")[2]): c for c in opened.clips if c.kind == "preset"}
+    tell = hashing(preset, options.progress)
+    opened = open_set(
+        location, images=images, videos=videos, decode_timeout=options.decode_timeout, tell=tell
+    )
+    begin = f"{REAL}/"
+    drawn = {c.index: c for c in opened.clips if not c.id.startswith(begin)}
     if drawn:  # as the set opens it, with pictures and videos
         generator = preset_generator(next(iter(drawn.values())))
-    real = iter(sorted((c for c in opened.clips if c.id.startswith(f"{REAL}/")), key=lambda c: c.id))
-    refs = tuple(drawn[i] if i in drawn else next(real) for i in range(count))
+    # in the order by which they were chosen, so that a larger set gives clip i the same one
+    taken = sorted(
+        (c for c in opened.clips if c.id.startswith(begin)), key=lambda c: rank(c.id.removeprefix(begin))
+    )
+    real = _looked_at(replace(opened, clips=tuple(taken)), kind, options) if taken or opened.skipped else {}
+    rest = iter(taken)
+    refs = tuple(drawn[i] if i in drawn else next(rest) for i in range(count))
     return Plan(
         chosen,
         given,
@@ -216,7 +235,50 @@ def plan(
         shard,
         opened.sources or {},
         opened.notes,
+        real,
     )
+
+
+def _looked_at(real: VideoSet, kind: str, options: Options) -> dict[str, tuple[str, int]]:
+    """Id → (hash of its contents, frames) of real clips, each of which was opened and gave a frame.
+
+    Raises:
+        DataError: clips that cannot be read. UsageError: odd sizes, where the format wants even ones.
+    """
+    broken, lengths, odd = dict(real.skipped), {}, {}
+    options.progress.begin(f"{real.name} (real clips)", len(real.clips))
+    workers = min(options.worker_count(), max(1, len(real.clips)))
+    setup = {"loud": options.loud}
+    prober = Processes("synvid_eval.prober", workers, setup, options.decode_timeout, options.loud)
+    try:
+        for task, answer in prober.map(probe_task(c) for c in real.clips):
+            options.progress.advance(1, cached=False)
+            name = task["clip"]["id"]
+            reason = answer.reason if isinstance(answer, Failure) else answer[1].get("skipped")
+            if isinstance(answer, Failure) or reason is not None:
+                broken[name] = str(reason)
+                continue
+            lengths[name] = int(answer[1]["total"])
+            if any(side % 2 for side in answer[1]["size"]):
+                odd[name] = "×".join(map(str, reversed(answer[1]["size"])))
+    finally:
+        prober.close()
+    hashes = content_hashes(real, options.cache, workers, options.progress) if not broken else {}
+    broken |= {name: "it cannot be read" for name, found in hashes.items() if not found}
+    if broken:
+        some = "; ".join(f"{name}: {reason.rstrip('.')}" for name, reason in list(broken.items())[:3])
+        more = f"; and {len(broken) - 3} more" if len(broken) > 3 else ""
+        raise DataError(
+            f"{len(broken)} of {real.found} real clips cannot be taken: {some}{more}.",
+            "Take them out of what --videos names, or mend them.",
+        )
+    if odd and kind in ("mp4", TAR):
+        name, size = next(iter(odd.items()))
+        raise UsageError(
+            f"{len(odd)} real clips, such as {name} of {size} px, cannot be written as mp4.",
+            "It wants even sizes: take --format ffv1.",
+        )
+    return {name: (hashes[name], frames) for name, frames in lengths.items()}
 
 
 @dataclass(frozen=True)
@@ -253,18 +315,22 @@ def make(what: Plan, out: str | os.PathLike[str], options: Options) -> Made:
     folder = Path(out)
     told = what.told()
     try:
-        _claim(folder, what, told)
+        check(folder, what, told)
+        folder.mkdir(parents=True, exist_ok=True)
+        with _topmost(folder):
+            _claim(folder, what, told)
         with _locked(folder / f".lock{what.suffix}"):
             return _Run(what, folder, options).result()
     except OSError as error:
         raise refused(Path(error.filename or folder), error) from None
 
 
-def _claim(folder: Path, what: Plan, told: Mapping[str, Any]) -> None:
-    """Makes the folder this set's, or sees that it is."""
+def check(folder: Path, what: Plan, told: Mapping[str, Any]) -> None:
+    """UsageError unless a folder is this set's, empty or not there yet; told: of the plan."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is no folder.", "Give a folder, which is made where it is missing.")
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.exists():
+        return
     seen = _tellings(folder)
     if not seen and any(not name.startswith(".") for name in os.listdir(folder)):
         raise UsageError(f"{folder} is not empty and holds no set made here.", "Give another folder.")
@@ -274,22 +340,45 @@ def _claim(folder: Path, what: Plan, told: Mapping[str, Any]) -> None:
         said = "at once" if parts == {1} else f"in {max(parts)} shards"
         raise UsageError(f"{folder} holds a set that is made {said}.", "Make it so, or give another folder.")
     for earlier in seen.values():
-        if difference := _difference(earlier, told):
+        differences = _differences(earlier, told)
+        if "clips" in differences and differences.keys() <= {"clips", "real_contents"}:
+            were, are = earlier["clips"], told["clips"]
             raise UsageError(
-                f"{folder} holds a set made otherwise: {difference}.",
+                f"{folder} holds a set of {were:,} clips, not {are:,}: a set neither grows nor shrinks.",
+                f"Make the {are:,} in another folder (those with the same number are the same), or give "
+                f"--clips {were}.",
+            )
+        if differences:
+            raise UsageError(
+                f"{folder} holds a set made otherwise: {next(iter(differences.values()))}.",
                 "Give another folder, or the same options to go on.",
             )
+
+
+def there(what: Plan, out: str | os.PathLike[str]) -> list[int]:
+    """The indices of this shard's clips that a folder holds already; raises as `make` does beforehand."""
+    check(Path(out), what, what.told())
+    return sorted(_Run(what, Path(out), Options(workers=1, cache=Cache(None))).done())
+
+
+def _claim(folder: Path, what: Plan, told: Mapping[str, Any]) -> None:
+    """Makes the folder this set's, or sees that it is."""
+    check(folder, what, told)
     mine = folder / f"generation{what.suffix}.json"
     if not mine.is_file():
         made_with = {**decoder_versions(), "python": sys.version.split()[0]}
-        facts = {**told, "note": what.preset.note, "made_with": made_with}
+        facts = {**told, "given": what.given(), "note": what.preset.note, "made_with": made_with}
         archive.write_bytes(mine, (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
     if not (folder / "preset.toml").is_file():
-        archive.write_bytes(folder / "preset.toml", preset_text(what).encode("utf-8", "backslashreplace"))
+        text = cards.preset_text({**told, "given": what.given()}, what.preset, what.generator, what.overrides)
+        archive.write_bytes(folder / "preset.toml", text.encode("utf-8", "backslashreplace"))
 
 
 def _tellings(folder: Path) -> dict[tuple[int, int], dict[str, Any]]:
-    """What generation.json of each shard that began says; (0, 1) is that of the whole."""
+    """What generation.json of each shard that began says; (0, 1) is that of the whole.
+
+    Raises DataError for one that no run of this version wrote.
+    """
     found: dict[tuple[int, int], dict[str, Any]] = {}
     for name in sorted(os.listdir(folder)):
         match = re.fullmatch(r"generation(?:-(\d+)-of-(\d+))?\.json", name, re.ASCII)
@@ -297,53 +386,93 @@ def _tellings(folder: Path) -> dict[tuple[int, int], dict[str, Any]]:
             continue
         try:
             told = json.loads((folder / name).read_bytes())
-            if not isinstance(told, dict) or told.get("schema") != SCHEMA:
-                raise ValueError("it says no known schema")
+            if not isinstance(told, dict) or not isinstance(told.get("schema"), str):
+                raise ValueError("it says no schema")
+            if told["schema"] != SCHEMA:
+                raise ValueError(f"it is {told['schema'][:60]}, of another version; wanted is {SCHEMA}")
+            for key, kinds in _TOLD.items():
+                if not isinstance(told.get(key), kinds) or isinstance(told[key], bool):
+                    raise ValueError(f"{key} is missing or odd")
+            if told["format"] not in KINDS or not all(isinstance(kind, str) for kind in told["truth"]):
+                raise ValueError("it names no known format or truth")
         except (OSError, ValueError, RecursionError) as error:
-            raise UsageError(f"{folder / name} cannot be read: {error}.", "Give another folder.") from None
+            raise DataError(
+                f"{folder / name} cannot be read: {error}.",
+                "It is altered or cut, or of another version: make the set in another folder.",
+            ) from None
         found[(int(match[1]), int(match[2])) if match[1] else (0, 1)] = told
     return found
 
 
-def _difference(earlier: Mapping[str, Any], told: Mapping[str, Any]) -> str:
-    """The first thing in which two tellings differ, as a phrase; "" where they agree."""
+def _differences(earlier: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, str]:
+    """What two tellings differ in: key → phrase."""
 
     def flat(facts: Mapping[str, Any]) -> dict[str, Any]:
         inner = facts.get("identity")
         return {**facts, **(inner if isinstance(inner, dict) else {}), **dict.fromkeys(_APART)}
 
     old, new = flat(earlier), flat(told)
+    found = {}
     for key in new | old:
         if old.get(key) != new.get(key):
             was, now = (json.dumps(side.get(key), ensure_ascii=False)[:80] for side in (old, new))
-            return f"{key} {was}, not {now}"
-    return ""
+            found[key] = f"{key} {was}, not {now}"
+    if old.get("real_contents") and new.get("real_contents") and "real_contents" in found:
+        found["real_contents"] = "its real clips, or what is in them, were others"
+    return found
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Holds a lock file for as long as this process lives; UsageError where another one does."""
+def _locked(path: Path, wait: bool = False) -> Iterator[bool]:
+    """Holds a lock file, and says whether there are locks here. Where another process holds it: waits for
+    that, or raises UsageError.
+    """
     try:
         import fcntl
     except ImportError:  # no such locks here
-        yield
+        yield False
         return
-    with open(path, "ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"Another process is writing this part of {path.parent}.",
-                "Wait for it, or give each its own --shard.",
-            ) from None
-        except OSError:  # a file system without locks
-            pass
-        else:
-            if not path.exists() or os.fstat(file.fileno()).st_ino != path.stat().st_ino:
+    while True:
+        with open(path, "ab") as file:
+            held = True
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                raise UsageError(
+                    f"Another process is writing this part of {path.parent}.",
+                    "Wait for it, or give each its own --shard.",
+                ) from None
+            except OSError:  # a file system without locks
+                held = False
+            if held and not _same(file.fileno(), path):  # its owner has removed it meanwhile
+                if wait:
+                    continue
                 raise UsageError(f"Another process has just written {path.parent}.", "Run again.")
+            try:
+                yield held
+            finally:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            return
+
+
+def _same(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def _topmost(folder: Path) -> Iterator[None]:
+    """Holds what shards share: the files at the top of a set's folder. What a killed process left half
+    written there is removed.
+    """
+    with _locked(folder / ".claim", wait=True) as alone:
+        for path in _below(folder) if alone else ():
+            if re.fullmatch(r"\.[a-z0-9_]{8}\.part", path.name):  # of `archive.write_bytes`
+                path.unlink(missing_ok=True)
         yield
-        with contextlib.suppress(OSError):
-            path.unlink()
 
 
 class _Run:
@@ -365,7 +494,8 @@ class _Run:
             options.progress.say(note)
         self._clean()
         mine = what.mine()
-        rows = self._done(mine)
+        rows = self.done()
+        self._unpack(rows)
         todo = [i for i in mine if i not in rows]
         self._folders(todo)
         options.progress.begin(f"{what.preset.name}{what.suffix.replace('-', ' ')}", len(mine))
@@ -379,24 +509,30 @@ class _Run:
                 "loud": options.loud,
                 "path": [p for p in sys.path if p],
             }
-            workers = Processes("synvid_eval.writer", options.worker_count(), setup, loud=options.loud)
+            workers = Processes(
+                "synvid_eval.writer", options.worker_count(), setup, options.decode_timeout, options.loud
+            )
             stack.callback(workers.close)
             for first in sorted({i // IN_TAR for i in rows}):
                 self._pack(first, rows)
             for task, answer in workers.map(self._task(i) for i in todo):
                 if isinstance(answer, Failure):
-                    raise SynvidEvalError(f"Clip {task['clip']['id']} {answer.reason}.", _AGAIN)
+                    failed = f"Clip {task['clip']['id']} {answer.reason}."
+                    if task["clip"]["kind"] == "preset":
+                        raise SynvidEvalError(failed, _AGAIN)
+                    raise DataError(failed, "Take it out of what --videos names; that is another set then.")
                 index = int(answer[1]["index"])
                 rows[index] = answer[1]
                 self._pack(index // IN_TAR, rows)
                 options.progress.advance(1, cached=False)
         ordered = tuple(rows[i] for i in mine)
-        _write_manifest(self._manifest, ordered)
+        with _topmost(self._folder):
+            _write_manifest(self._manifest, ordered)
+            if what.shard[1] == 1:
+                facts = _tellings(self._folder)[0, 1]
+                archive.write_bytes(self._folder / "README.md", _card(facts, ordered))
         for rest in (self._records, *([self._clips] if self._tar else [])):
             shutil.rmtree(rest, ignore_errors=True)
-        if what.shard[1] == 1:
-            facts = _tellings(self._folder)[0, 1]
-            archive.write_bytes(self._folder / "README.md", card(facts, ordered).encode())
         return Made(len(todo), kept, ordered, self._manifest)
 
     def _name(self, index: int) -> str:
@@ -461,8 +597,9 @@ class _Run:
     def _clean(self) -> None:
         """Removes what killed runs of this shard left half written."""
         mine = set(self._plan.mine())
-        for top in (self._records, self._clips, self._truth, self._folder / "shards", self._folder):
-            for folder in (top, *(p for p in _below(top) if p.is_dir() and p.name.isdigit())):
+        for top in (self._records, self._clips, self._truth, self._folder / "shards"):
+            # folders of many clips, not those of a clip's pictures
+            for folder in (top, *(p for p in _below(top) if re.fullmatch(r"\d{4}", p.name))):
                 for path in _below(folder):
                     match = re.fullmatch(r"\.(\d+)\..*\.part", path.name)
                     if match is None:
@@ -473,8 +610,9 @@ class _Run:
                     elif index in mine:
                         path.unlink(missing_ok=True)
 
-    def _done(self, mine: Sequence[int]) -> dict[int, dict[str, Any]]:
-        """The rows of clips that are there."""
+    def done(self) -> dict[int, dict[str, Any]]:
+        """The rows of this shard's clips that are there."""
+        mine = self._plan.mine()
         found = {int(row["index"]): row for row in _read_rows(self._manifest)}
         for index in mine:
             if index not in found:
@@ -488,14 +626,27 @@ class _Run:
         """Whether a row is of this very clip, and what it names is there."""
         if any(row[key] != value for key, value in self._row(index).items()):
             return False
-        if self._tar and self._tar_file(index).is_file():
-            return True
-        file, truth = self._file(index), self._truth_file(index)
-        if self._kind == "png":
-            with contextlib.suppress(OSError):
-                return len(os.listdir(file)) == row["frames"] and (truth is None or truth.is_file())
+        return self._staged(index, row) or not _lacking(self._folder, row)
+
+    def _staged(self, index: int, row: Mapping[str, Any]) -> bool:
+        """Whether a clip lies aside, to be packed."""
+        if not self._tar or size_of(self._file(index)) != row["bytes"]:
             return False
-        return file.is_file() and (truth is None or truth.is_file())
+        truth = self._truth_file(index)
+        return truth is None or size_of(truth) == row["truth_bytes"]
+
+    def _unpack(self, rows: dict[int, dict[str, Any]]) -> None:
+        """Removes tar files that lack a clip, since they are packed as a whole; of their other clips `rows`
+        keeps those that still lie aside.
+        """
+        for first in sorted({i // IN_TAR * IN_TAR for i in self._plan.mine()}) if self._tar else ():
+            inside = range(first, min(first + IN_TAR, len(self._plan.refs)))
+            path = self._tar_file(first)
+            if path.is_file() and any(i not in rows for i in inside):
+                path.unlink()
+                for i in inside:
+                    if i in rows and not self._staged(i, rows[i]):
+                        del rows[i]
 
     def _pack(self, number: int, rows: Mapping[int, Mapping[str, Any]]) -> None:
         """Packs a tar file once every clip of it is there, and removes the clips that lay aside."""
@@ -511,6 +662,7 @@ class _Run:
                     _add(tar, file.name, file.read_bytes())
                 row = json.dumps(rows[index], sort_keys=True) + "\n"
                 _add(tar, f"{self._name(index)}.json", row.encode())
+        settle(part)
         os.replace(part, path)
         for index in inside:
             for file in filter(None, (self._file(index), self._truth_file(index))):
@@ -521,6 +673,39 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     facts = tarfile.TarInfo(name)  # its time is 0, its owner nobody
     facts.size = len(data)
     tar.addfile(facts, io.BytesIO(data))
+
+
+def _lacking(folder: Path, row: Mapping[str, Any]) -> str:
+    """The file of a row (or its member of a tar file) that is not there with its size; "" where all are.
+
+    Raises DataError for files that lie elsewhere.
+    """
+    file, member, truth = _inside(folder, row["file"]), row["member"], row["truth"]
+    if member is not None:
+        with contextlib.suppress(OSError):
+            facts = file.stat()
+            sizes = _members(os.fspath(file), facts.st_size, facts.st_mtime_ns)
+            if sizes.get(member) != row["bytes"]:
+                return f"{member} of {row['file']}"
+            return (
+                "" if truth is None or sizes.get(truth) == row["truth_bytes"] else f"{truth} of {row['file']}"
+            )
+        return str(row["file"])
+    if size_of(file) != row["bytes"]:
+        return str(row["file"])
+    if truth is None or truth == row["file"] or size_of(_inside(folder, truth)) == row["truth_bytes"]:
+        return ""
+    return str(truth)
+
+
+@functools.lru_cache(maxsize=2)
+def _members(path: str, size: int, changed: int) -> Mapping[str, int]:
+    """Name → bytes of what a tar file of that size and time holds; none where it is cut."""
+    try:
+        with tarfile.open(path, "r:") as tar:
+            return {member.name: member.size for member in tar}
+    except (OSError, tarfile.TarError):
+        return {}
 
 
 def _below(folder: Path) -> list[Path]:
@@ -554,40 +739,42 @@ def _read_rows(manifest: Path) -> list[dict[str, Any]]:
 def _write_manifest(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     text = "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
     archive.write_bytes(path, text.encode())
+    settle(path)  # the records go after it
 
 
-def merge(out: str | os.PathLike[str]) -> Made:
+def merge(out: str | os.PathLike[str], progress: Progress | None = None) -> Made:
     """Joins the manifests of a folder's shards into manifest.jsonl, and writes the data card.
 
     Raises:
-        DataError: shards that are missing, not finished, or made otherwise than the others, each named; clips
-        that are missing, twice, or whose file is gone. UsageError: no folder of shards.
+        DataError: no folder of shards; shards that are missing, not finished, or made otherwise than the
+        others, each named; clips that are missing, twice, or whose files are gone or have another size.
     """
-    folder = Path(out)
+    folder, progress = Path(out), progress or Quiet()
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder.", "Give the OUT of the shards.")
     try:
         seen = _tellings(folder)
-        shards = {shard: told for shard, told in seen.items() if shard[1] > 1}
-        if not shards:
+        parts = {shard: told for shard, told in seen.items() if shard[1] > 1}
+        if not parts:
             made = "It was made at once." if (0, 1) in seen else "See: generate --shard."
             raise DataError(f"{folder} holds no shards.", made)
-        (first, told), *others = shards.items()
+        (first, told), *others = parts.items()
         for shard, other in others:
             if shard[1] != first[1]:
                 raise DataError(
                     f"{folder} holds shards of {first[1]} and of {shard[1]}.", "Keep those of one run alone."
                 )
-            if difference := _difference(told, other):
+            if differences := _differences(told, other):
+                difference = next(iter(differences.values()))
                 raise DataError(
                     f"Shard {shard[0]} was made otherwise than shard {first[0]}: {difference}.",
                     "Make it again with the same options, into an empty folder.",
                 )
-        manifests = [folder / f"manifest{suffix_of((i, first[1]))}.jsonl" for i in range(first[1])]
+        manifests = [folder / f"manifest{shards.suffix((i, first[1]))}.jsonl" for i in range(first[1])]
         missing = [i for i, manifest in enumerate(manifests) if not manifest.is_file()]
         if missing:
             names = ", ".join(f"{i}/{first[1]}" for i in missing[:20])
-            begun = [i for i in missing if (i, first[1]) in shards]
+            begun = [i for i in missing if (i, first[1]) in parts]
             cure = "Make them: generate --shard."
             if begun:
                 cure = f"Begun and not finished: {', '.join(f'{i}/{first[1]}' for i in begun[:20])}."
@@ -600,25 +787,37 @@ def merge(out: str | os.PathLike[str]) -> Made:
                 rows[row["index"]] = row
         total = told["clips"]
         lacking = [i for i in range(total) if i not in rows]
-        gone = [r["file"] for r in rows.values() if not _inside(folder, r["file"]).exists()]
         if lacking or len(rows) != total:
             raise DataError(
                 f"The shards hold {len(rows)} clips of {total}; the first that is missing is "
                 f"{lacking[0] if lacking else total}.",
                 "A manifest was altered: make that shard again.",
             )
+        ordered = tuple(rows[i] for i in range(total))
+        progress.begin(f"{told['preset']} (files)", total)
+        gone = []
+        for row in ordered:
+            gone += [name] if (name := _lacking(folder, row)) else []
+            progress.advance(1, cached=False)
         if gone:
             raise DataError(
-                f"{len(gone)} files are gone, such as {gone[0]}.", "Make their shards again: they go on."
+                f"{len(gone)} files are gone or not as they were written, such as {gone[0]}.",
+                "Run generate for their shards again: they go on.",
             )
-        ordered = tuple(rows[i] for i in range(total))
-        _write_manifest(folder / "manifest.jsonl", ordered)
         text = json.dumps(told, indent=1, sort_keys=True) + "\n"
-        archive.write_bytes(folder / "generation.json", text.encode())
-        archive.write_bytes(folder / "README.md", card(told, ordered).encode())
+        with _topmost(folder):
+            _write_manifest(folder / "manifest.jsonl", ordered)
+            archive.write_bytes(folder / "generation.json", text.encode())
+            archive.write_bytes(folder / "README.md", _card(told, ordered))
     except OSError as error:
         raise refused(Path(error.filename or folder), error) from None
     return Made(0, total, ordered, folder / "manifest.jsonl")
+
+
+def _card(told: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bytes:
+    if told["format"] != TAR:
+        return cards.card(told, rows, told["format"], "One file a clip in `clips/`").encode()
+    return cards.card(told, rows, "mp4", f"Tar files of {IN_TAR} clips, in order, in `shards/`").encode()
 
 
 def _inside(folder: Path, relative: str) -> Path:
@@ -626,263 +825,3 @@ def _inside(folder: Path, relative: str) -> Path:
     if os.path.isabs(relative) or ".." in Path(relative).parts:
         raise DataError(f"A manifest names {relative}, which is no file of the set.")
     return folder / relative
-
-
-def preset_text(what: Plan) -> str:
-    """preset.toml: the preset with every knob that decides pixels, each with its source."""
-    lines = [
-        "# The preset of this set, with every knob: preset:preset.toml draws it again.",
-        f"# Seed {what.seed}, {len(what.refs)} clips; synvid-eval {__version__}.",
-        f"name = {_toml(what.preset.name)}",
-        f"generator = {_toml(what.generator.name)}",
-        f"note = {_toml(what.preset.note)}",
-        f"clips = {len(what.refs)}",
-        "",
-        "[knobs]",
-    ]
-    recipe = knobs.recipe(what.generator)
-    values = [v for v in what.preset.resolved(what.overrides) if v.knob in recipe]
-    lines += [f"{v.knob} = {_toml(str(v.value))}" for v in values]
-    lines += ["", "[sources]", *(f"{v.knob} = {_toml(v.source)}" for v in values)]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def card(told: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
-    """The data card (README.md) of a set: Hugging Face front matter, then what it is, for readers.
-
-    told: generation.json. rows: of the manifest.
-    """
-    count, frames = len(rows), sum(int(r["frames"]) for r in rows)
-    size = next(s for limit, s in _SIZES if count < limit)
-    lost = sorted(float(r["psnr"]) for r in rows if r["psnr"] is not None)
-    kind = "mp4" if told["format"] == TAR else told["format"]
-    wide = sorted({f"{r['width']}×{r['height']}" for r in rows})
-    about = FORMATS[kind].about
-    loss = (
-        f"PSNR of the files against the drawn frames: median {lost[len(lost) // 2]:.1f} dB, least "
-        f"{lost[0]:.1f} dB (`psnr` of each clip in the manifest)."
-        if lost
-        else "The files hold the drawn frames exactly."
-    )
-    where = "One file a clip in `clips/`"
-    if told["format"] == TAR:
-        where = f"Tar files of {IN_TAR} clips, in order, in `shards/`"
-    name, note = told["preset"], f"{told['note']}\n\n" if told.get("note") else ""
-    plain = {k: v for k, v in told["identity"].items() if not isinstance(v, (list, dict))}
-    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in plain.items()}
-    knob_lines = "\n".join(f"| `{k}` | {v.replace('|', chr(92) + '|')} |" for k, v in texts.items())
-    truth = (
-        f"Exactly known of each drawn clip, from the renderer: {', '.join(told['truth'])} "
-        "(float32 px; see the manual, `generate`).\n\n"
-        if told["truth"]
-        else ""
-    )
-    return f"""---
-license: other
-pretty_name: {json.dumps(f"{name} ({count:,} clips)", ensure_ascii=False)}
-task_categories:
-  - video-classification
-size_categories:
-  - {size}
-tags:
-  - video
-  - synthetic
-  - pre-training
----
-
-# {name}
-
-{note}{count:,} clips, {frames:,} frames of {", ".join(wide[:3])} px, drawn by synvid-eval {__version__}, seed
-{told["seed"]}. No labels.
-
-## Files
-
-{where}; {kind}: {about}.
-{loss}
-
-{truth}`manifest.jsonl` has one line a clip: index, file, frames, size and `sha256` of the raw RGB frames
-(uint8, T·H·W·3), which is what identifies a clip, whatever the file. `preset.toml` draws the set again:
-
-    synvid-eval generate preset.toml AGAIN --clips {count} --seed {told["seed"]}
-
-## Knobs
-
-| knob | value |
-|---|---|
-{knob_lines}
-
-## Terms
-
-Drawn pictures are yours. Photographs and real clips that a preset shows keep the terms of their owners.
-"""
-
-
-_SIZES = (
-    (1_000, "n<1K"),
-    (10_000, "1K<n<10K"),
-    (100_000, "10K<n<100K"),
-    (1_000_000, "100K<n<1M"),
-    (float("inf"), "1M<n<10M"),
-)
-
-
-@dataclass(frozen=True)
-class Bank:
-    """A bank of textures after a run. file: its pictures. count: of the whole. made: now. missing: still."""
-
-    file: Path
-    count: int
-    made: int
-    missing: int
-
-
-def make_bank(
-    textures: str,
-    count: int,
-    out: str | os.PathLike[str],
-    options: Options,
-    *,
-    seed: int = 0,
-    shard: tuple[int, int] = (0, 1),
-    images: str | None = None,
-    settings: Mapping[str, str] | None = None,
-) -> Bank:
-    """Makes a bank (see `generators.pool`), or goes on with it.
-
-    Args:
-        textures: a texture's name, with its own knobs in brackets if wanted. settings: knobs as text.
-        shard: (i, n): textures i, i + n, … alone, beside others of the same folder.
-
-    Raises:
-        UsageError: unknown texture or knob, or the folder's bank is another one. DataError: no room, or what
-        the texture needs is missing.
-    """
-    if count < 1:
-        raise UsageError(f"--n {count} is no number of textures.", "Give 1 or more.")
-    inner = ",".join(f"{k}={v}" for k, v in (settings or {}).items())
-    if inner and "(" in textures:
-        raise UsageError("Knobs are given twice, in brackets and by --set.", "Give them once.")
-    text = f"{textures}({inner})" if inner else textures
-    found = pools.recipes(text, images or "")
-    if len(found) != 1:
-        raise UsageError(f"{text} names {len(found)} kinds of texture.", "A bank holds one: make two banks.")
-    (recipe,) = found
-    recipe.identity()  # what it reads is there
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        fresh = not (folder / f"{recipe.name}.rgbx").exists()
-        room = shutil.disk_usage(folder).free
-    except OSError as error:
-        raise refused(folder, error) from None
-    need = count * recipe.size**2 * 4
-    if fresh and need > room:
-        raise DataError(
-            f"{count:,} textures take {need / 2**30:.1f} GiB, {folder} has room for {room / 2**30:.1f}.",
-            "Take fewer, smaller ones (--set size=128), or another folder.",
-        )
-    pool = pools.Pool(recipe, seed, POOL, count, folder, recipe.name)
-    if pool.path is None:
-        raise DataError(f"{folder} cannot be written.", "May you write there?")
-    mine = range(shard[0], count, shard[1])
-    todo = pool.missing(mine)
-    name = f"{recipe.name}{suffix_of(shard).replace('-', ' ')}"
-    options.progress.begin(name, len(mine))
-    if len(todo) < len(mine):
-        options.progress.advance(len(mine) - len(todo), cached=True)
-    bank = {"textures": text, "images": images or "", "seed": seed, "pool": POOL, "count": count}
-    setup = {"bank": {**bank, "folder": os.path.abspath(folder)}, "loud": options.loud}
-    workers = Processes(
-        "synvid_eval.writer",
-        options.worker_count(),
-        {**setup, "path": [p for p in sys.path if p]},
-        loud=options.loud,
-    )
-    try:
-        chunks = [todo[i : i + CHUNK] for i in range(0, len(todo), CHUNK)]
-        for task, answer in workers.map(map(texture_task, chunks)):
-            if isinstance(answer, Failure):
-                raise SynvidEvalError(f"A texture of {task['textures']} {answer.reason}.", _AGAIN)
-            options.progress.advance(len(task["textures"]), cached=False)
-    finally:
-        workers.close()
-    return Bank(pool.path, count, len(todo), len(pool.missing()))
-
-
-def previews(
-    names: Sequence[str],
-    options: Options,
-    *,
-    count: int = PREVIEWS,
-    overrides: Mapping[str, str] | None = None,
-    images: str | None = None,
-    videos: str | None = None,
-) -> list[dict[str, Any]]:
-    """Playing clips of presets, ready for `report.gallery`: of each preset `name`, `note`, `family`,
-    `difference`, `extends`, `seed`, `knobs` (of `Preset.resolved`, as texts) and `clips` (`id`, `poster`,
-    `video` as base64, `width`, `height`, `frames`, `fps`); or `reason`, why there are none.
-
-    images, videos: go to those presets that need them.
-
-    Raises:
-        UsageError: unknown presets or knobs, or an option that means nothing for any. DataError: what all of
-        them need is missing.
-    """
-    chosen = [(text, presets.find(text)) for text in names]
-    given = dict(overrides or {})
-    query = urlencode({"n": str(count), "seed": str(options.seed), **given})
-    places = [f"preset:{text}?{query}" for text, _ in chosen]
-    asked = share_options(places, "auto", None, None, False, images, videos)
-    found: list[dict[str, Any]] = []
-    options.progress.begin("previews", count * len(places))
-    pool = Processes(
-        "synvid_eval.prober", options.worker_count(), {"loud": options.loud}, options.decode_timeout
-    )
-    try:
-        for place, one, (_, preset) in zip(places, asked, chosen, strict=True):
-            values = preset.resolved(given)
-            about: dict[str, Any] = {
-                "name": preset.name,
-                "note": preset.note,
-                "family": preset.family,
-                "difference": preset.difference,
-                "extends": preset.extends,
-                "seed": options.seed,
-                "knobs": [
-                    {
-                        "knob": v.knob,
-                        "value": str(v.value),
-                        "unit": v.unit,
-                        "source": v.source,
-                        "setter": v.setter,
-                        "about": v.about,
-                    }
-                    for v in values
-                ],
-                "clips": [],
-                "reason": "",
-            }
-            found.append(about)
-            try:
-                opened = open_set(place, decode_timeout=options.decode_timeout, **one)
-                for task, answer in pool.map(preview_task(ref, True) for ref in opened.clips):
-                    options.progress.advance(1, cached=False)
-                    if isinstance(answer, Failure) or "poster" not in answer[0]:
-                        reason = answer.reason if isinstance(answer, Failure) else answer[1].get("skipped")
-                        about["reason"] = f"{task['clip']['id']}: {reason}"
-                        continue
-                    arrays, facts = answer
-                    data = {k: base64.b64encode(arrays[k].tobytes()).decode() for k in ("poster", "video")}
-                    about["clips"].append({"id": task["clip"]["id"], **data, **facts})
-            except DataError as error:
-                if not any(one["clips"] for one in found) and place == places[-1]:
-                    raise
-                about["reason"] = str(error)
-                options.progress.say(f"{preset.name}: {error}")
-    finally:
-        pool.close()
-    return found

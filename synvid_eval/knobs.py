@@ -18,6 +18,9 @@ from synvid_eval.errors import UsageError, nearest
 
 T = TypeVar("T")
 
+SCALES = ("linear", "log")
+ENDS = ("", "real", "whole")
+
 
 def knob(
     default: Any,
@@ -27,15 +30,40 @@ def knob(
     high: float | None = None,
     choices: tuple[Any, ...] | None = None,
     unit: str = "",
+    scale: str = "linear",
+    ends: str = "",
+    source: str = "",
     recipe: bool = True,
 ) -> Any:
     """A dataclass field with its meaning, allowed range [low, high] or choices, and unit.
 
-    recipe: False for how a number is computed, not what it is (a device, a path): no part of signatures, nor
-    compared between sets.
+    Args:
+        scale: of `SCALES`, how a search is to step through [low, high]: evenly in the value or its logarithm.
+        ends: of `ENDS`, for a text that is a range `low:high`: what its two ends are ("" for no range).
+        source: where the default comes from: a paper, its released code, our choice.
+        recipe: False for how a number is computed, not what it is (a device, a path): no part of signatures,
+        nor compared between sets.
+
+    Raises:
+        ValueError: a scale or ends that do not exist, a logarithm of what is not positive.
     """
+    if scale not in SCALES or ends not in ENDS or (scale == "log" and not (low is not None and low > 0)):
+        raise ValueError(f"scale={scale!r} from {low}, ends={ends!r}: no such knob")
     meta = {"help": help, "low": low, "high": high, "choices": choices, "unit": unit, "recipe": recipe}
+    meta |= {"scale": scale, "ends": ends, "source": source}
     return dataclasses.field(default=default, metadata=meta)
+
+
+def type_of(field: dataclasses.Field[Any]) -> str:
+    """What a knob takes, in a word or two: whole number, number, true or false, text, one of several, range,
+    or range of whole numbers.
+    """
+    if field.metadata.get("choices") is not None:
+        return "one of several"
+    if ends := field.metadata.get("ends"):
+        return "range" if ends == "real" else "range of whole numbers"
+    words = {"int": "whole number", "float": "number", "bool": "true or false", "str": "text"}
+    return words.get(str(getattr(field.type, "__name__", field.type)), str(field.type))
 
 
 def check(instance: Any) -> None:

@@ -299,6 +299,22 @@ def _files(clip: ClipRef) -> list[str]:
     return [os.path.abspath(f) for f in files]
 
 
+def hashing(name: str, progress: Progress | None) -> Callable[[str, int], None]:
+    """What is to be told of each file that is hashed, and of how many: a part of its own of `progress`."""
+    begun = False
+
+    def tell(path: str, total: int) -> None:
+        nonlocal begun
+        if progress is None:
+            return
+        if not begun:
+            progress.begin(f"{name} (hashing files)", total)
+        begun = True
+        progress.advance(1, cached=False, reading=path)
+
+    return tell
+
+
 def content_hashes(
     videos: VideoSet, cache: Cache, workers: int, progress: Progress | None = None
 ) -> dict[str, str]:
@@ -314,18 +330,8 @@ def content_hashes(
         }
     parts = {c.id: _files(c) for c in videos.clips if c.kind != "preset"}
     paths = dict.fromkeys(p for files in parts.values() for p in files)
-    begun = False
-
-    def tell(path: str, total: int) -> None:
-        nonlocal begun
-        if progress is None:
-            return
-        if not begun:
-            progress.begin(f"{videos.name} (hashing files)", total)
-        begun = True
-        progress.advance(1, cached=False, reading=path)
-
     place = os.path.abspath(videos.location)
+    tell = hashing(videos.name, progress)
     hashes = cache.content_hashes(paths, place, workers, tell) if paths else {}
     out = {}
     for clip in videos.clips:
@@ -718,6 +724,7 @@ def measure(
             images=images,
             videos=videos,
             decode_timeout=chosen.decode_timeout,
+            tell=hashing(name or str(location), chosen.progress),
         )
     wanted = room.registry.names() if features is None else features
     ready = [room.registry.get(f)() if isinstance(f, str) else f for f in wanted]

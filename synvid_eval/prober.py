@@ -9,13 +9,12 @@ import hashlib
 import json
 import os
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import IO, Any
+from typing import Any
 
-from synvid_eval.execute import Task, read_message, write_message
+from synvid_eval.execute import Heart, Task, read_message, silent, write_message
 from synvid_eval.preview import preview
 from synvid_eval.sets import open_clip
 from synvid_eval.video.decode import ClipRef, FewerFrames, Unreadable, all_frames
@@ -79,19 +78,6 @@ def _headers(ref: ClipRef) -> dict[str, Any]:
         return {}
 
 
-class _Heart:
-    """Tells the parent that a file is still being read, every `every` seconds at most."""
-
-    def __init__(self, pipe: IO[bytes], every: float) -> None:
-        self._pipe, self._every, self._last = pipe, every, 0.0
-
-    def __call__(self) -> None:
-        now = time.monotonic()
-        if now - self._last > self._every:
-            self._last = now
-            write_message(self._pipe, b"D")
-
-
 def main() -> None:
     """Reads tasks from standard input until it ends, answers on standard output."""
     import signal
@@ -112,14 +98,17 @@ def main() -> None:
         av.logging.set_level(None)
     try:
         write_message(pipe_out, b"M")
-        heart = _Heart(pipe_out, float(setup.get("beat", 0.2)))
+        heart = Heart(pipe_out, float(setup.get("beat", 0.2)))
         while (message := read_message(pipe_in)) is not None:
             task = json.loads(message[1])
             ref = ClipRef(**task["clip"])
-            write_message(pipe_out, b"D")
+            drawn = ref.kind == "preset"  # then it may take long, and is no file that hangs
+            beat = silent if drawn else heart
+            if not drawn:
+                heart.begin()
             try:
                 asked = task.get("moving")
-                arrays, facts = ({}, probe(ref, heart)) if asked is None else preview(ref, asked, heart)
+                arrays, facts = ({}, probe(ref, beat)) if asked is None else preview(ref, asked, beat)
             except Exception as error:
                 bug = {"message": f"{type(error).__name__}: {error} (clip {ref.id})"}
                 bug["traceback"] = traceback.format_exc()

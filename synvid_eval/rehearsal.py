@@ -1,29 +1,46 @@
-"""A rehearsal (`--dry-run`): what a measurement would read, compute and take from the cache, its time and
-disk.
+"""A rehearsal (`--dry-run`): what a measurement would read, compute and take from the cache, or what making a
+set would draw and write; its time and disk.
 
 Sets are listed and the cache's index is asked; nothing is hashed, kept or written. To estimate time, two
-clips of each set are tried and forgotten.
+clips of each set are tried and forgotten. (Real clips that go into a set that is made are hashed: whether a
+folder holds this set is seen by it.)
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from synvid_eval.cache import Peek
+from synvid_eval.errors import DataError
 from synvid_eval.estimate import TRIED as MEASURED
 from synvid_eval.estimate import Trials, try_clips, try_looks
+from synvid_eval.execute import Failure, Processes
 from synvid_eval.features.base import Feature
+from synvid_eval.generation import TAR, Plan, there
+from synvid_eval.generators import pool as pools
 from synvid_eval.measurement import Measurement, Options, content_hashes, entry_key, plan_shards
+from synvid_eval.randomness import address
 from synvid_eval.video.decode import ClipRef
+from synvid_eval.video.encode import FORMATS
 from synvid_eval.video.layouts import frame_files
 from synvid_eval.video.videoset import VideoSet
+from synvid_eval.writer import clip_task
 
 SCHEMA = "synvid-eval/dry-run/1"
 TRIED = 2
+
+COUNTED = 10_000
+"""Of so many clips the frames are counted; of the others as many each are taken for granted."""
 
 
 @dataclass(frozen=True)
@@ -183,3 +200,131 @@ def _bytes(clips: Sequence[ClipRef]) -> int | None:
         except OSError:
             continue
     return total
+
+
+@dataclass(frozen=True)
+class Making:
+    """What making a set would do. clips: of this shard; kept: of them there already. frames: of those that
+    are missing. seconds: with `workers` processes. bytes: of their files. textures: those to be made on the
+    way, texture_bytes: in the cache. room: bytes free where the set goes.
+    """
+
+    preset: str
+    out: str
+    format: str
+    clips: int
+    kept: int
+    frames: int
+    workers: int
+    seconds: float
+    bytes: int
+    textures: int
+    texture_bytes: int
+    room: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready plain data."""
+        return asdict(self)
+
+
+def rehearse_making(
+    what: Plan, out: str | os.PathLike[str], options: Options, textures: Path | None = None
+) -> Making:
+    """What `generation.make` would do; two of the missing clips are drawn and written into a temporary
+    folder. The caller has seen to it that pools lie in one, too (`pool.keep_in(None)`).
+
+    Args:
+        textures: where pools would lie: what is there is not counted. None: nowhere.
+
+    Raises:
+        UsageError, DataError: as `generation.make`; a clip that cannot be drawn.
+    """
+    kept = there(what, out)
+    todo = sorted(set(what.mine()) - set(kept))
+    workers = min(options.worker_count(), max(1, len(todo)))
+    frames = sum(what.frames(i) for i in todo[:COUNTED]) * len(todo) / max(1, min(len(todo), COUNTED))
+    seconds, size, count, pooled = 0.0, 0.0, 0, 0
+    if todo:
+        startup, per_frame, per_texture, size = _try_making(what, todo, options)
+        _, count, pooled = _pools(textures)
+        seconds = startup + (frames * per_frame + count * per_texture) / workers
+    place = Path(os.path.abspath(out))
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        room = shutil.disk_usage(place).free
+    except OSError:
+        room = None
+    return Making(
+        what.preset.name,
+        os.fspath(out),
+        what.kind,
+        len(what.mine()),
+        len(kept),
+        round(frames),
+        workers,
+        seconds,
+        round(frames * size),
+        count,
+        pooled,
+        room,
+    )
+
+
+def _try_making(what: Plan, todo: Sequence[int], options: Options) -> tuple[float, float, float, float]:
+    """Two clips drawn and written twice, since only the first time makes their textures: seconds until a
+    process is ready, seconds a frame, seconds a texture, and bytes a frame.
+    """
+    kind = "mp4" if what.kind == TAR else what.kind
+    chosen = sorted(todo, key=lambda i: address("estimate", what.refs[i].id))[:TRIED]
+    setup = {
+        "format": kind,
+        "truth": list(what.truth),
+        "loud": options.loud,
+        "path": [p for p in sys.path if p],
+    }
+    with tempfile.TemporaryDirectory(prefix="synvid-eval-") as name:
+        folder = Path(name)
+        pool = Processes("synvid_eval.writer", 1, setup, options.decode_timeout, options.loud)
+        took: list[float] = []
+        made, rows = [0], []
+        try:
+            for index in (*chosen, *chosen):
+                ref, file = what.refs[index], folder / f"{index}{FORMATS[kind].suffix}"
+                apart = what.truth and ref.kind == "preset"
+                truth = (file if kind == "npz" else folder / f"{index}.truth.npz") if apart else None
+                began = time.monotonic()
+                row = {"truth": None if truth is None else truth.name}
+                ((_, answer),) = pool.map([clip_task(ref, file, truth, folder / f"{index}.json", row)])
+                if isinstance(answer, Failure):
+                    raise DataError(f"Clip {ref.id} {answer.reason}.", "It was tried for --dry-run.")
+                took.append(time.monotonic() - began)
+                made.append(_pools(None)[0])
+                rows.append(answer[1])
+        finally:
+            pool.close()
+    count = len(chosen)
+    again, frames = sum(took[count:]), sum(row["frames"] for row in rows[count:])
+    size = sum(row["bytes"] + (row["truth_bytes"] or 0) for row in rows[count:])
+    # the first clip's time also holds the start of the process; the second one's only its own textures
+    last = count - 1
+    new = made[count] - made[last]
+    per_texture = max(0.0, took[last] - took[-1]) / new if new else 0.0
+    startup = max(0.0, took[0] - took[count] - (made[1] - made[0]) * per_texture)
+    return startup, again / frames, per_texture, size / frames
+
+
+def _pools(kept: Path | None) -> tuple[int, int, int]:
+    """Of the pools that lie in this process's folder: textures made, those that would be missing where `kept`
+    is that folder, and bytes of these.
+    """
+    made = missing = size = 0
+    for path in sorted(pools.folder().glob("*.done")):
+        here = np.fromfile(path, "<u8") != 0
+        made += int(here.sum())
+        there = np.zeros(len(here), bool)
+        if kept is not None and (kept / path.name).is_file():
+            there[: len(here)] = (np.fromfile(kept / path.name, "<u8") != 0)[: len(here)]
+        missing += int((~there).sum())
+        size += int((~there).sum()) * (path.with_suffix(".rgbx").stat().st_size // max(1, len(here)))
+    return made, missing, size

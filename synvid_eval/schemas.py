@@ -255,6 +255,12 @@ _MANIFEST = _object(
             "description": "Of the raw RGB frames: uint8, C order, T·H·W·3.",
         },
         "psnr": {**_NUMBER_OR_NULL, "description": "Of the file against the frames [dB]; null: no loss."},
+        "bytes": {**_COUNT, "description": "Size of the clip's file, of all pictures of a folder of them."},
+        "truth_bytes": {
+            "type": ["integer", "null"],
+            "minimum": 0,
+            "description": "Size of the file of its truth; null where it has none of its own.",
+        },
     }
 )
 

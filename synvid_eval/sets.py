@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from synvid_eval.generators.presets import Preset
     from synvid_eval.generators.texture import Texture
 
+Tell = Callable[[str, int], None]
+
 MOST_CLIPS = 10_000_000
 
 REAL = "real"
@@ -144,6 +146,7 @@ def open_set(
     images: str | None = None,
     videos: str | None = None,
     shared: bool = False,
+    tell: Tell = lambda path, total: None,
 ) -> VideoSet:
     """Finds the clips of a location; opens none of them (but a movie that is cut, to count its frames).
 
@@ -163,6 +166,7 @@ def open_set(
         images: a folder of pictures, or "skimage", for a preset that shows pictures.
         videos: a location whose clips are the real part of a preset that has one.
         shared: whether `fps` is meant for several sets: one that has no use for it says so in a note.
+        tell: hears of each picture of `images` that is read to know its content, and how many there are.
 
     Raises:
         DataError: nothing is there, or no video in it. UsageError: unknown layout, preset, knob or split, or
@@ -183,7 +187,7 @@ def open_set(
             able = options_of(text, layout, split)
             _refuse(text, {k: v for k, v in (asked | given).items() if k not in able})
         if scheme := _scheme(text):
-            found = SCHEMES[scheme](text, seed, decode_timeout, given)
+            found = SCHEMES[scheme](text, seed, decode_timeout, given, tell)
         elif is_uri(text):
             before = text.partition(":")[0]
             raise UsageError(f"No scheme is called {before!r} (in {text}).", nearest(before, SCHEMES))
@@ -395,7 +399,13 @@ def _memory(array: NDArray[np.uint8], name: str, fps: float | None) -> VideoSet:
     )
 
 
-def _preset(location: str, seed: int, timeout: float, given: Mapping[str, str]) -> VideoSet:
+def _preset(
+    location: str,
+    seed: int,
+    timeout: float,
+    given: Mapping[str, str],
+    tell: Tell,
+) -> VideoSet:
     preset, options = _parsed(location)
     count = _whole(options.pop("n", str(preset.clips)), "n", location, 1)
     own_seed = _whole(options.pop("seed", str(seed)), "seed", location, 0)
@@ -408,6 +418,8 @@ def _preset(location: str, seed: int, timeout: float, given: Mapping[str, str]) 
             said = f"{option}={options[option]} means nothing for {location}."
             raise UsageError(said, f"{_GIVEN[option]} Leave it away.")
     place = _real_part(location, preset, generator)
+    for recipe in textures_of(generator):
+        recipe.prepare(tell)
     generator.identity(own_seed)  # what it reads from elsewhere is there
     whole = {"generator": preset.generator, "seed": own_seed, **preset.knobs, **options}
     address = f"{preset.name}?{urlencode(whole)}"
@@ -417,13 +429,15 @@ def _preset(location: str, seed: int, timeout: float, given: Mapping[str, str]) 
         wanted = count - len(drawn)
     fps = generator.fps
     clips = tuple(ClipRef(f"{preset.name}/{i}", "preset", address, i, fps=fps) for i in drawn)
-    origins = {c.id: s for c in clips if (s := generator.source(c.index)) is not None}
+    told = {c.id: s for c in clips if (s := generator.source(own_seed, preset.name, c.index)) is not None}
+    # clips that share no source with another are independent draws: they need no telling
+    origins = {c.id: told.get(c.id, c.id) for c in clips} if len(set(told.values())) < len(told) else {}
     said = f"{layouts.count_of(len(clips), 'clip')} drawn by preset {preset.name}, seed {own_seed}"
     notes: tuple[str, ...] = (f"{preset.name}: {preset.note}",) if origins else ()
-    notes += tuple(_broken_pictures(generator, own_seed))
+    notes += tuple(_broken_pictures(generator, own_seed, preset.name))
     skipped: tuple[tuple[str, str], ...] = ()
     if wanted:
-        real = open_set(place, seed=seed, decode_timeout=timeout)
+        real = open_set(place, seed=seed, decode_timeout=timeout, tell=tell)
         if real.found < wanted:
             most = count * real.found // wanted
             raise DataError(
@@ -478,10 +492,18 @@ def check_usage(location: str) -> None:
 
 def textures_of(generator: Generator) -> list[Texture]:
     """The textures that a generator shows, whatever for."""
-    from synvid_eval.generators import pool
+    return [recipe for recipe, _ in _drawn_from(generator, "")]
 
-    texts = [getattr(generator, knob, "") for knob in ("textures", "stills")]
-    return [r for text in texts if text for r in pool.recipes(text, getattr(generator, "images", ""))]
+
+def _drawn_from(generator: Generator, preset: str) -> Iterator[tuple[Texture, str]]:
+    """The textures that a generator shows, each with the name of the pool that it is drawn from."""
+    from synvid_eval.generators import pool
+    from synvid_eval.generators.shapes import POOL, Shapes
+
+    shared = POOL if isinstance(generator, Shapes) else preset
+    for knob, name in (("textures", shared), ("stills", preset)):
+        if text := getattr(generator, knob, ""):
+            yield from ((r, name) for r in pool.recipes(text, getattr(generator, "images", "")))
 
 
 def needs(generator: Generator) -> set[str]:
@@ -509,18 +531,16 @@ def _real_part(location: str, preset: Preset, generator: Generator) -> str:
     return place
 
 
-def _broken_pictures(generator: Generator, seed: int) -> Iterator[str]:
-    """A note for each folder of pictures that a generator shows in which some cannot be read."""
+def _broken_pictures(generator: Generator, seed: int, preset: str) -> Iterator[str]:
+    """A note for each folder of pictures that a generator shows of which some cannot be read: which, why."""
     from synvid_eval.generators.photos import CHECKED, Photos
-    from synvid_eval.generators.shapes import POOL
 
-    for recipe in textures_of(generator):
-        if isinstance(recipe, Photos) and (broken := recipe.broken(seed, POOL)):
+    for recipe, name in _drawn_from(generator, preset):
+        if isinstance(recipe, Photos) and (broken := recipe.broken(seed, name)):
             files = recipe.files()
             looked = min(len(files.names), CHECKED)
-            first = "; ".join(f"{name}: {reason}" for name, reason in broken[:3])
-            more = f"; and {len(broken) - 3} more" if len(broken) > 3 else ""
-            yield f"{len(broken)} of {looked} pictures of {files.root} cannot be read: {first}{more}"
+            which = "; ".join(f"{name}: {reason}" for name, reason in broken)
+            yield f"{len(broken)} of {looked} pictures of {files.root} cannot be read: {which}"
 
 
 def _whole(text: str, key: str, location: str, low: int) -> int:
@@ -551,7 +571,7 @@ def _look(movie: str, timeout: float) -> dict[str, Any]:
     return answer[1]
 
 
-def _cut(location: str, seed: int, timeout: float, given: Mapping[str, str]) -> VideoSet:
+def _cut(location: str, seed: int, timeout: float, given: Mapping[str, str], tell: Tell) -> VideoSet:
     movie, query = _cut_parts(location)
     pairs = parse_qsl(query, keep_blank_values=True)
     options = dict(pairs)
@@ -576,7 +596,7 @@ def _cut(location: str, seed: int, timeout: float, given: Mapping[str, str]) -> 
     return VideoSet("", location, "cut", said, clips, sources=sources, notes=notes)
 
 
-SCHEMES: dict[str, Callable[[str, int, float, Mapping[str, str]], VideoSet]] = {
+SCHEMES: dict[str, Callable[[str, int, float, Mapping[str, str], Tell], VideoSet]] = {
     "preset": _preset,
     "cut": _cut,
 }

@@ -7,6 +7,7 @@ taken.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import os
@@ -117,6 +118,8 @@ class Worker:
     def _look(
         self, ref: ClipRef, features: Sequence[Feature], beat: Beat
     ) -> tuple[dict[str, Any], dict[str, ClipResult]]:
+        if ref.kind == "preset":  # drawn, which may take long: no file that hangs
+            beat = functools.partial(_drawing, beat)
         beat(b"D")
         reader = open_clip(ref, self._array, lambda: beat(b"D"))
         total = reader.total
@@ -173,6 +176,10 @@ class Worker:
                     except MemoryError as error:
                         raise Unreadable.because(error, f"frame {index}: ") from None
         return plan, views, size
+
+
+def _drawing(beat: Beat, kind: bytes) -> None:
+    beat(b"M")
 
 
 def _guarded(read: Callable[[], Iterable[T]]) -> Iterator[T]:

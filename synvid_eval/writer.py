@@ -13,20 +13,23 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval import archive
 from synvid_eval.errors import DataError, SynvidEvalError
-from synvid_eval.execute import Task, read_message, write_message
+from synvid_eval.execute import Heart, Task, read_message, silent, write_message
 from synvid_eval.sets import PresetClip, open_clip
 from synvid_eval.video import encode
 from synvid_eval.video.decode import ClipRef, FewerFrames, Frame, Reader, Unreadable, all_frames
+
+if TYPE_CHECKING:
+    from synvid_eval.generators.pool import Pool
 
 # A clip of at most that many bytes is kept while it is compared with what was written; a longer one is drawn
 # twice.
@@ -58,29 +61,55 @@ def aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
+def files_of(path: Path) -> list[Path]:
+    """A file, or the files of a folder of pictures."""
+    return [path / name for name in os.listdir(path)] if path.is_dir() else [path]
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of the files of a folder of pictures together; −1 where there is none."""
+    try:
+        return sum(file.stat().st_size for file in files_of(path))
+    except OSError:
+        return -1
+
+
+def settle(path: Path) -> None:
+    """Sees that a file, or the files of a folder of pictures, are on the disk, as a power cut would ask."""
+    for name in files_of(path):
+        with open(name, "rb+") as file:
+            os.fsync(file.fileno())
+
+
 def put(temporary: Path, path: Path) -> None:
-    """Renames what is complete, in place of whatever an earlier run left there."""
+    """Renames what is complete and on the disk, in place of whatever an earlier run left there."""
+    settle(temporary)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     os.replace(temporary, path)
 
 
 class Clip:
-    """A clip that may be drawn or decoded more than once."""
+    """A clip that may be drawn or decoded more than once. `beat` is called for every frame."""
 
-    def __init__(self, ref: ClipRef) -> None:
-        self._ref = ref
-        self.reader: Reader = open_clip(ref)
+    def __init__(self, ref: ClipRef, beat: Callable[[], None] = silent) -> None:
+        self._ref, self._beat = ref, beat
+        self.reader: Reader = open_clip(ref, None, beat)
         self._held: list[Frame] | None = []
         self._bytes = 0
         self._drawn = False
 
     def frames(self) -> Iterator[Frame]:
         """All frames in order."""
+        for frame in self._frames():
+            self._beat()
+            yield frame
+
+    def _frames(self) -> Iterator[Frame]:
         if self._drawn and self._held is not None:
             yield from self._held
             return
-        for frame in all_frames(self.reader if not self._drawn else open_clip(self._ref)):
+        for frame in all_frames(self.reader if not self._drawn else open_clip(self._ref, None, self._beat)):
             if not self._drawn and self._held is not None:
                 self._bytes += frame.nbytes
                 self._held.append(frame)
@@ -96,9 +125,9 @@ class Clip:
         return self.reader.truth(range(self.reader.total), kinds)
 
 
-def write(task: Task, kind: str, kinds: list[str]) -> dict[str, Any]:
+def write(task: Task, kind: str, kinds: list[str], beat: Callable[[], None] = silent) -> dict[str, Any]:
     """Writes a clip as `clip_task` says, in a format of `encode.FORMATS`, with truth of those kinds; its
-    record.
+    record. `beat` is called for every frame that is read or drawn.
 
     Raises:
         DataError: what cannot be drawn, encoded or written.
@@ -107,7 +136,7 @@ def write(task: Task, kind: str, kinds: list[str]) -> dict[str, Any]:
     file, record = Path(task["file"]), Path(task["record"])
     made: list[Path] = []
     try:
-        clip = Clip(ref)
+        clip = Clip(ref, beat)
         fps = clip.reader.fps or 25.0
         truth = clip.truth(kinds) if kinds else {}
         inside = task["truth_file"] == task["file"]
@@ -116,12 +145,14 @@ def write(task: Task, kind: str, kinds: list[str]) -> dict[str, Any]:
         _remove(part)
         hashed = encode.Hashed(clip.frames())
         encode.write_clip(part, kind, hashed, fps, **(truth if inside else {}))
-        lost = encode.loss(part, kind, clip.frames)
+        lost, truth_bytes = encode.loss(part, kind, clip.frames), None
         if truth and not inside:
             other = Path(task["truth_file"])
             made.append(aside(other))
             encode.write_npz(aside(other), truth, compressed=True)
+            truth_bytes = size_of(aside(other))
             put(aside(other), other)
+        size = size_of(part)
         put(part, file)
         row = {
             **task["row"],
@@ -131,6 +162,8 @@ def write(task: Task, kind: str, kinds: list[str]) -> dict[str, Any]:
             "fps": fps,
             "sha256": hashed.sha256,
             "psnr": lost,
+            "bytes": size,
+            "truth_bytes": truth_bytes,
         }
         if not truth:
             row["truth"] = None
@@ -165,26 +198,30 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _textures(setup: Task, indices: list[int]) -> None:
+def _bank(bank: Task) -> Pool:
     from synvid_eval.generators import pool as pools
 
-    bank = setup["bank"]
     (recipe,) = pools.recipes(bank["textures"], bank["images"])
     where = Path(bank["folder"])
-    pool = pools.Pool(recipe, bank["seed"], bank["pool"], bank["count"], where, recipe.name)
-    pool.need(indices)
-    if pool.path is None:  # it went on in memory
-        raise DataError(f"{where} cannot be written.", "Is there room, may you write there?")
+    return pools.Pool(recipe, bank["seed"], bank["pool"], bank["count"], where, recipe.name)
 
 
 def _serve(setup: Task, pipe_in: IO[bytes], pipe_out: IO[bytes]) -> None:
+    heart = Heart(pipe_out, setup["beat"])
+    bank = _bank(setup["bank"]) if "bank" in setup else None
     while (message := read_message(pipe_in)) is not None:
         task = json.loads(message[1])
         row: dict[str, Any] = {}
-        if "textures" in task:
-            _textures(setup, task["textures"])
+        if bank is not None:
+            bank.need(task["textures"])
+            if bank.path is None:  # it went on in memory
+                where = setup["bank"]["folder"]
+                raise DataError(f"{where} cannot be written.", "Is there room, may you write there?")
         else:
-            row = write(task, setup["format"], setup["truth"])
+            drawn = task["clip"]["kind"] == "preset"  # then it may take long, and is no file that hangs
+            if not drawn:
+                heart.begin()
+            row = write(task, setup["format"], setup["truth"], silent if drawn else heart)
         write_message(pipe_out, b"R", archive.pack({"done": np.ones(1, np.uint8)}, row))
 
 

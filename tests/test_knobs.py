@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import ClassVar
@@ -81,3 +82,29 @@ def test_the_original_is_unchanged_and_values_are_listed():
 def test_constructors_are_checked_too():
     with pytest.raises(UsageError, match="finite"):
         _Thing(ratio=math.inf)
+
+
+def test_a_knob_declares_scale_ends_and_source():
+    @dataclasses.dataclass(frozen=True)
+    class Kind:
+        size: int = knobs.knob(4, "size", low=1, scale="log", source="paper")
+        span: str = knobs.knob("1:2", "span", ends="whole")
+        rate: str = knobs.knob("1:2", "rate", ends="real")
+        way: str = knobs.knob("a", "way", choices=("a", "b"))
+        text: str = knobs.knob("", "text")
+        on: bool = knobs.knob(True, "on")
+
+    fields = {f.name: f for f in dataclasses.fields(Kind)}
+    assert (fields["size"].metadata["scale"], fields["text"].metadata["scale"]) == ("log", "linear")
+    assert fields["size"].metadata["source"] == "paper"
+    assert [knobs.type_of(f) for f in fields.values()] == [
+        "whole number",
+        "range of whole numbers",
+        "range",
+        "one of several",
+        "text",
+        "true or false",
+    ]
+    for wrong in ({"scale": "log"}, {"scale": "log", "low": 0}, {"scale": "cubic"}, {"ends": "odd"}):
+        with pytest.raises(ValueError, match="no such knob"):
+            knobs.knob(1, "x", **wrong)

@@ -13,10 +13,11 @@ from synvid_eval.comparison import open_all
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.generators import photos, pool, presets
 from synvid_eval.generators.camera import PHOTOGRAPHS
-from synvid_eval.measurement import Options, measure
+from synvid_eval.measurement import Options, Quiet, measure
 from synvid_eval.sets import default_name, open_clip, open_set, preset_generator, preset_recipe
 
-SMALL = "size=32&length=61&pool=4"
+PLAIN = "size=32&length=61"
+SMALL = f"{PLAIN}&pool=4"
 
 
 @pytest.fixture(autouse=True)
@@ -25,8 +26,9 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("SYNVID_EVAL_IMAGES", "SYNVID_EVAL_VIDEOS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SYNVID_EVAL_POOLS", os.fspath(tmp_path / "pools"))
-    photos._listed.cache_clear()
+    photos._LISTED.clear()
     photos._order.cache_clear()
+    photos._broken.cache_clear()
     pool._shared.cache_clear()
 
 
@@ -68,7 +70,8 @@ def test_content_of_the_folder_is_in_the_key_and_its_place_is_not(folder, tmp_pa
     from synvid_eval import sets
 
     def key(place: Path) -> str:
-        for cached in (photos._listed, photos._order, pool._shared, sets._generator, sets._identity):
+        photos._LISTED.clear()
+        for cached in (photos._order, photos._broken, pool._shared, sets._generator, sets._identity):
             cached.cache_clear()
         return preset_recipe(
             open_set(f"preset:acc_transforming_images?n=1&{SMALL}", images=os.fspath(place)).clips[0]
@@ -86,6 +89,61 @@ def test_broken_pictures_are_noted(folder):
     opened = open_set(f"preset:acc_transforming_images?n=1&{SMALL}", images=os.fspath(folder))
     (note,) = opened.notes
     assert note.startswith(f"1 of 4 pictures of {folder} cannot be read: cut.jpg: ")
+
+
+def test_all_broken_pictures_are_named_and_those_are_looked_at_that_are_shown(folder, monkeypatch):
+    """Stills are drawn from the pool that is called like the preset, other pictures from the common one."""
+    for k in range(5):
+        (folder / f"cut{k}.jpg").write_bytes(b"\xff\xd8\xff" + bytes([k]))
+    (note,) = open_set(f"preset:acc_transforming_images?n=1&{SMALL}", images=os.fspath(folder)).notes
+    assert all(f"cut{k}.jpg: " in note for k in range(5)) and "more" not in note
+    monkeypatch.setattr(photos, "CHECKED", 2)
+    stills = "acc_transforming_shapes_static_images5"
+    for name in ("acc_transforming_images", stills):
+        own = "pool" if name != stills else name
+        texture = photos.Photos(images=os.fspath(folder))
+        first = {texture.files().names[i] for i in texture.order(0, own)[:2]}
+        notes = " ".join(open_set(f"preset:{name}?n=1&{PLAIN}", images=os.fspath(folder)).notes)
+        broken = {n for n in first if n.startswith("cut")}
+        assert {w.rstrip(":") for w in notes.split() if w.startswith("cut")} == broken
+
+
+def test_pictures_that_clips_share_are_their_sources(folder):
+    """Clips that are one picture each are no independent draws; shapes that show many at once are."""
+    (folder / "cut.jpg").write_bytes(b"\xff\xd8\xff")
+    text = f"{PLAIN}&textures=photos(size=32)&images={folder}"
+    opened = open_set(f"preset:dynamic_stylegan_videos?n=20&{text}")
+    assert set(opened.sources.values()) == {"0.png", "1.png", "2.png"}  # what stands in for a broken one
+    shown = {}
+    for ref in opened.clips:
+        shown.setdefault(opened.sources[ref.id], set()).add(frames(ref)[0].tobytes())
+    assert all(len(pictures) == 1 for pictures in shown.values()) and len(shown) == 3
+    stills = open_set(f"preset:acc_transforming_shapes_static_images5?n=80&{PLAIN}&images={folder}")
+    assert len(set(stills.sources.values())) == 79  # 4 stills of 3 pictures
+    assert [i for i, s in stills.sources.items() if s != i] == sorted(
+        f"acc_transforming_shapes_static_images5/{i}" for i in (19, 39, 59, 79)
+    )
+    few = open_set(f"preset:acc_transforming_shapes_static_images5?n=40&{PLAIN}&images={folder}")
+    assert few.sources is None  # two stills of two pictures
+    assert open_set(f"preset:acc_transforming_images?n=20&{SMALL}", images=os.fspath(folder)).sources is None
+
+
+def test_hashing_pictures_is_told(folder):
+    heard = []
+    location = f"preset:acc_transforming_images?n=1&{SMALL}"
+    open_set(
+        location, images=os.fspath(folder), tell=lambda path, total: heard.append((Path(path).name, total))
+    )
+    assert sorted(heard) == [("0.png", 3), ("1.png", 3), ("2.png", 3)]
+
+    class Heard(Quiet):
+        def begin(self, name: str, clips: int) -> None:
+            heard.append((name, clips))
+
+    photos._LISTED.clear()
+    (folder / "0.png").write_bytes((folder / "1.png").read_bytes())
+    open_all([location], images=os.fspath(folder), progress=Heard())
+    assert heard[3:] == [("acc_transforming_images (hashing files)", 3)]  # young files are read again
 
 
 @pytest.mark.parametrize(
@@ -112,7 +170,7 @@ def test_options_that_mean_nothing_are_refused(location, given, message):
 
 def test_one_option_for_several_sets():
     opened = open_all(
-        [f"preset:acc_transforming_images?n=1&{SMALL}", f"preset:moving_shapes?n=1&{SMALL}"], images="skimage"
+        [f"preset:acc_transforming_images?n=1&{SMALL}", f"preset:moving_shapes?n=1&{PLAIN}"], images="skimage"
     )
     assert [len(o) for o in opened] == [1, 1]
     with pytest.raises(UsageError, match="--videos v means nothing for any of the sets"):
@@ -127,7 +185,7 @@ def test_a_misspelt_preset_is_told_before_pictures_that_are_missing():
 @pytest.mark.parametrize(("name", "share"), [("shapes_mix_ucf25", 0.25), ("shapes_mix_ucf75", 0.75)])
 def test_real_clips_are_taken_by_hash_each_once(name, share):
     videos = "preset:photo_camera?n=40&height=32&width=48&length=61"
-    opened = open_set(f"preset:{name}?n=16&{SMALL}", videos=videos)
+    opened = open_set(f"preset:{name}?n=16&{PLAIN}", videos=videos)
     real = [c for c in opened.clips if c.id.startswith("real/")]
     assert len(real) == 16 * share and len(opened) == 16 and len(set(opened.ids)) == 16
     taken = {c.id.removeprefix("real/") for c in real}
@@ -138,7 +196,7 @@ def test_real_clips_are_taken_by_hash_each_once(name, share):
     assert opened.sources and set(opened.sources) == set(opened.ids)
     assert {opened.sources[c.id] for c in drawn} == {c.id for c in drawn}
     assert opened.sources[real[0].id] in PHOTOGRAPHS
-    more = open_set(f"preset:{name}?n=32&{SMALL}", videos=videos)
+    more = open_set(f"preset:{name}?n=32&{PLAIN}", videos=videos)
     assert set(opened.ids) < set(more.ids)
 
 
@@ -147,7 +205,7 @@ def test_real_clips_of_a_folder_are_measured(tmp_path):
         np.savez(
             tmp_path / f"{k}.npz", frames=np.random.default_rng(k).integers(0, 255, (20, 32, 32, 3), np.uint8)
         )
-    opened = open_set(f"preset:shapes_mix_ucf25?n=8&{SMALL}", videos=os.fspath(tmp_path))
+    opened = open_set(f"preset:shapes_mix_ucf25?n=8&{PLAIN}", videos=os.fspath(tmp_path))
     assert sum(c.kind == "array" for c in opened.clips) == 2
     measured = measure(opened, features=["lab"], options=Options(workers=1))
     assert measured.facts.clips == 8 and not measured.facts.skipped
@@ -190,7 +248,8 @@ def test_values_with_signs_of_their_own_reach_the_workers():
     text = "textures=stylegan(size=64,network=highfreq)%2Bdead_leaves(radius=0.1:1)"
     opened = open_set(f"preset:acc_transforming_stylegan?n=1&{SMALL}&{text}")
     generator = preset_generator(opened.clips[0])
-    assert generator.textures == "stylegan(size=64,network=highfreq)+dead_leaves(radius=0.1:1)"
+    stylegan, leaves = pool.recipes(generator.textures)
+    assert (stylegan.size, stylegan.network, leaves.radius) == (64, "highfreq", "0.1:1")
     assert open_clip(opened.clips[0]).total == 61
 
 

@@ -61,6 +61,15 @@ talking = _stack(
     click.option("-v", "verbose", is_flag=True, help="Tracebacks and timings."),
 )
 
+decode_timeout = click.option(
+    "--decode-timeout",
+    type=click.FloatRange(min=0.1),
+    default=60.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds without a new frame after which a file is given up as hung.",
+)
+
 looking = _stack(
     click.option(
         "--metrics",
@@ -110,14 +119,7 @@ looking = _stack(
         help="How many unreadable videos a set may have before it is refused.",
     ),
     click.option("--workers", default="auto", show_default=True, metavar="auto|N", help="Worker processes."),
-    click.option(
-        "--decode-timeout",
-        type=click.FloatRange(min=0.1),
-        default=60.0,
-        show_default=True,
-        metavar="S",
-        help="Seconds without a new frame after which a file is given up as hung.",
-    ),
+    decode_timeout,
 )
 
 networked = _stack(
@@ -357,7 +359,8 @@ def rehearsed(
     from synvid_eval.rehearsal import rehearse
     from synvid_eval.score import dump_json
 
-    made, opened = prepare(list(places), seed=options.seed, decode_timeout=options.decode_timeout, **asked)
+    asked |= {"decode_timeout": options.decode_timeout, "progress": options.progress}
+    made, opened = prepare(list(places), seed=options.seed, **asked)
     chosen = replace(options, sampler=made.sampler)
     for one in opened:
         for note in getattr(one, "notes", ()):  # what the command itself would say

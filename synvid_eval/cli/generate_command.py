@@ -35,7 +35,13 @@ from synvid_eval.cli import common, making, names
 @making.shard
 @making.workers
 @making.cache
+@common.decode_timeout
 @common.picturing
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what would be made, its time and disk (two clips are tried); keep and write nothing.",
+)
 @common.outputs("json")
 @common.talking
 def command(
@@ -52,8 +58,10 @@ def command(
     shard: str | None,
     workers: str,
     cache: str | None,
+    decode_timeout: float,
     images: str | None,
     videos: str | None,
+    dry_run: bool,
     json: str | None,
     quiet: bool,
     verbose: bool,
@@ -68,13 +76,14 @@ def command(
       synvid-eval generate moving_shapes flow/ --clips 100 --format npz --truth flow,masks,tracks
       synvid-eval generate acc_transforming_shapes set/ --clips 9537 --shard 0/4
     """
-    from synvid_eval import generation
+    from synvid_eval import generation, shards
     from synvid_eval.score import dump_json
 
     common.check_outputs(json=json)
     overrides = making.overrides(settings, size=size, length=length, fps=fps)
     with common.Terminal(quiet, verbose) as progress:
-        options = making.options(seed, workers, cache, progress, verbose)
+        kept = "none" if dry_run else cache
+        options = making.options(seed, workers, kept, progress, verbose, decode_timeout)
         what = generation.plan(
             preset,
             clips=clips,
@@ -82,10 +91,14 @@ def command(
             overrides=overrides,
             kind=kind,
             truth=common.name_list(truth) or (),
-            shard=generation.parse_shard(shard),
+            shard=shards.parse(shard),
             images=images,
             videos=videos,
+            options=options,
         )
+        if dry_run:
+            making.rehearsed(what, out, options, cache, json)
+            return
         made = generation.make(what, out, options)
     facts: dict[str, Any] = made.facts()
     if json:

@@ -92,6 +92,7 @@ def command(
             videos=videos,
             seed=options.seed,
             decode_timeout=options.decode_timeout,
+            progress=progress,
         )
         options = replace(options, sampler=made.sampler)
         if dry_run:

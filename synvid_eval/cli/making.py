@@ -1,4 +1,5 @@
-"""What the commands that draw presets share: `generate`, `merge`, `textures`, `preview`."""
+"""What the commands that draw presets share: `generate`, `merge`, `textures`, `preview`; and what `generate
+--dry-run` says."""
 
 from __future__ import annotations
 
@@ -8,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from synvid_eval.cli import common, names
-from synvid_eval.errors import UsageError
+from synvid_eval.errors import UsageError, one_line
 
 if TYPE_CHECKING:
+    from synvid_eval.generation import Plan
     from synvid_eval.measurement import Options
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,14 +51,21 @@ def settings(example: str) -> Callable[[F], F]:
     )
 
 
-def options(seed: int, workers: str, cache: str | None, progress: Any, verbose: bool) -> Options:
+def options(
+    seed: int,
+    workers: str,
+    cache: str | None,
+    progress: Any,
+    verbose: bool,
+    decode_timeout: float = 60.0,
+) -> Options:
     """Options of a run that draws, from the command line's; UsageError for what cannot be."""
     return common.build_options(
         seed=seed,
         workers=workers,
         cache=cache,
         max_skipped="0%",
-        decode_timeout=60.0,
+        decode_timeout=decode_timeout,
         progress=progress,
         verbose=verbose,
     )
@@ -73,6 +82,47 @@ def overrides(settings: Sequence[str], **direct: str | None) -> dict[str, str]:
         if value is not None:
             found[knob] = value
     return found
+
+
+def rehearsed(what: Plan, out: str, options: Options, cache: str | None, json: str | None) -> None:
+    """`generate --dry-run`: says what would be made (as JSON with `--json -`); `cache`: the option."""
+    from pathlib import Path
+
+    from synvid_eval.cache import default_root
+    from synvid_eval.rehearsal import rehearse_making
+    from synvid_eval.score import dump_json
+
+    root = None if cache == "none" else Path(cache) if cache else default_root()
+    for note in what.notes:  # what the command itself would say
+        options.progress.say(note)
+    found = rehearse_making(what, out, options, None if root is None else root / "textures")
+    if json == "-":
+        common.write_text(dump_json(found.to_dict()), json)
+        return
+    there = f", {found.kept:,} of them there" if found.kept else ""
+    truth = f" with {', '.join(what.truth)}" if what.truth else ""
+    lines = [
+        "Dry run: nothing is kept or written.",
+        f"{found.preset}{what.suffix.replace('-', ' ')}: {found.clips:,} clips{there}",
+        f"  {found.frames:,} frames to draw, as {found.format}{truth}",
+    ]
+    if found.textures:
+        lines.append(
+            f"  {found.textures:,} textures to make on the way ({common.size_text(found.texture_bytes)})"
+        )
+    workers = f"{found.workers} worker{'' if found.workers == 1 else 's'}"
+    time = f"about {common.time_text(found.seconds)} with {workers} (by two clips tried)"
+    if found.kept == found.clips:
+        time = "a second or two, since all clips are there"
+    room = "" if found.room is None else f"; {common.size_text(found.room)} are free there"
+    less = " (TOO LITTLE)" if found.room is not None and found.room < found.bytes else ""
+    lines += [
+        f"time:     {time}",
+        f"disk:     about {common.size_text(found.bytes)} in {out}{room}{less}",
+        f"writes:   {out}, {json}" if json else f"writes:   {out}",
+    ]
+    for line in lines:
+        click.echo(one_line(line))
 
 
 def made(facts: dict[str, Any]) -> str:

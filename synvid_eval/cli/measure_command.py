@@ -79,7 +79,8 @@ def command(
             writes = [out, statistics] if statistics else [out]
             common.rehearsed([set_], options, writes, None, **asked)
             return
-        made, (opened,) = prepare([set_], seed=options.seed, decode_timeout=options.decode_timeout, **asked)
+        asked |= {"decode_timeout": options.decode_timeout, "progress": progress}
+        made, (opened,) = prepare([set_], seed=options.seed, **asked)
         options = replace(options, sampler=made.sampler)
         fid = next((m for m in made.metrics if m.name == "fid"), None) if statistics else None
         if statistics and (fid is None or made.label(fid) != "fid"):

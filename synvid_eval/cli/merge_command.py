@@ -10,9 +10,11 @@ from synvid_eval.cli import common, making, names
 @click.command(name="merge")
 @click.argument("out", type=common.PATH, metavar="OUT", shell_complete=names.folder)
 @common.outputs("json")
-def command(out: str, json: str | None) -> None:
+@common.talking
+def command(out: str, json: str | None, quiet: bool, verbose: bool) -> None:
     """Join the manifests of the shards that `generate --shard i/n` made in OUT into one, and write the data
-    card. Shards that are missing or were made otherwise are named, and nothing is written then.
+    card. Shards that are missing or were made otherwise, and files that are gone or cut, are named, and
+    nothing is written then.
 
     \b
     Example:
@@ -22,7 +24,8 @@ def command(out: str, json: str | None) -> None:
     from synvid_eval.score import dump_json
 
     common.check_outputs(json=json)
-    facts = generation.merge(out).facts()
+    with common.Terminal(quiet, verbose) as progress:
+        facts = generation.merge(out, progress).facts()
     if json:
         common.write_text(dump_json(facts), json)
     if json != "-":

@@ -19,6 +19,7 @@ from synvid_eval.cli import common, making, names
 @making.settings("speed=2:6")
 @making.workers
 @making.cache
+@common.decode_timeout
 @common.picturing
 @common.talking
 def command(
@@ -29,6 +30,7 @@ def command(
     settings: tuple[str, ...],
     workers: str,
     cache: str | None,
+    decode_timeout: float,
     images: str | None,
     videos: str | None,
     quiet: bool,
@@ -43,14 +45,14 @@ def command(
       synvid-eval preview moving_circles moving_shapes --html preview.html
       synvid-eval preview moving_shapes --set speed=2:6 --html fast.html
     """
-    from synvid_eval import generation
+    from synvid_eval import previews
     from synvid_eval.report.gallery import page
 
     common.check_outputs(html=html)
     overrides = making.overrides(settings)
     with common.Terminal(quiet, verbose) as progress:
-        options = making.options(seed, workers, cache, progress, verbose)
-        found = generation.previews(
+        options = making.options(seed, workers, cache, progress, verbose, decode_timeout)
+        found = previews.previews(
             presets, options, count=clips, overrides=overrides, images=images, videos=videos
         )
     common.write_text(page(found), html)

@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
     metavar="N",
-    help="Seed of the clips on the sheet.",
+    help="Seed of the clips on the sheet.  [default: 0]",
 )
 @common.picturing
 @click.option(
@@ -38,15 +36,18 @@ if TYPE_CHECKING:
     help="Where textures are kept.  [default: the user's cache folder]",
 )
 @common.outputs("json")
+@common.talking
 def command(
     preset: str,
     settings: tuple[str, ...],
     png: str | None,
-    seed: int,
+    seed: int | None,
     images: str | None,
     videos: str | None,
     cache: str | None,
     json: str | None,
+    quiet: bool,
+    verbose: bool,
 ) -> None:
     """Show a PRESET: every knob with its value and where that comes from (a paper's table, its released code,
     our choice), what it differs in from which other preset, what it needs; and a contact sheet of its clips.
@@ -70,11 +71,12 @@ def command(
     preset = preset.removeprefix("preset:")
     found, given = presets.find(preset), presets.settings(settings)
     values = found.resolved(given)
-    for option, value in (("images", images), ("videos", videos)):
+    for option, value in (("images", images), ("videos", videos), ("seed", seed), ("cache", cache)):
         if value is not None and png is None:
             raise UsageError(f"--{option} {value} means nothing without --png.", "Give --png F.")
     if png is not None:
-        _draw(preset, given, png, seed, images, videos, cache)
+        with common.Terminal(quiet, verbose) as progress:
+            _draw(preset, given, png, seed or 0, images, videos, cache, progress)
     if json:
         common.write_text(dump_json({"preset": document(found, values)}), json)
     if json != "-":
@@ -112,6 +114,7 @@ def _draw(
     images: str | None,
     videos: str | None,
     cache: str | None,
+    progress: common.Terminal,
 ) -> None:
     from pathlib import Path
     from urllib.parse import urlencode
@@ -123,7 +126,14 @@ def _draw(
 
     pool.keep_in(None if cache == "none" else Path(cache) if cache else default_root())
     query = f"?{urlencode(given)}" if given else ""
-    picture = contact_sheet.preset_sheet(f"preset:{preset}{query}", seed=seed, images=images, videos=videos)
+    progress.begin(f"{preset} (sheet)", contact_sheet.CLIPS)
+    picture = contact_sheet.preset_sheet(
+        f"preset:{preset}{query}",
+        seed=seed,
+        images=images,
+        videos=videos,
+        tell=lambda: progress.advance(1, cached=False),
+    )
     write_bytes(Path(png), contact_sheet.png(picture))
 
 
@@ -150,7 +160,7 @@ def _lines(found: Preset, values: list[Value]) -> list[str]:
     rows = [
         (
             v.knob,
-            f"{'-' if v.value == '' else _plain(v.value)}{f' {v.unit}' if v.unit else ''}",
+            v.shown,
             v.setter,
             v.source,
         )
@@ -164,13 +174,3 @@ def _lines(found: Preset, values: list[Value]) -> list[str]:
 
 
 _NEEDS = {"images": "pictures (--images DIR|skimage)", "videos": "real videos (--videos SET)"}
-
-
-def _plain(value: Any) -> str:
-    return (
-        str(value).lower()
-        if isinstance(value, bool)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )

@@ -57,18 +57,18 @@ def make(
       synvid-eval textures make statistical --n 300000 --out bank/ --shard 0/8
       synvid-eval generate acc_transforming_stylegan set/ --clips 9537 --set bank=bank/
     """
-    from synvid_eval import generation
+    from synvid_eval import banks, shards
     from synvid_eval.generators import presets
 
     with common.Terminal(quiet, verbose) as progress:
         options = making.options(seed, workers, None, progress, verbose)
-        bank = generation.make_bank(
+        bank = banks.make_bank(
             name,
             count,
             out,
             options,
             seed=seed,
-            shard=generation.parse_shard(shard),
+            shard=shards.parse(shard),
             images=images,
             settings=presets.settings(settings),
         )

@@ -55,21 +55,27 @@ class Generator(ABC):
         low=1,
         high=240,
         unit="frames/s",
+        scale="log",
+        source="paper, and released code",
     )
 
     def __post_init__(self) -> None:
         knobs.check(self)
+        check_ranges(self)
 
     @property
-    @abstractmethod
     def frame_size(self) -> tuple[int, int]:
-        """Height and width of the frames [px]."""
+        """Height and width of the frames [px]: here both are the knob `size`."""
+        size = int(knobs.values(self)["size"])
+        return size, size
 
-    @abstractmethod
     def clip_length(self, seed: int, preset: str, index: int) -> int:
-        """Number of frames of clip `index` (≥ 0), without drawing it; `length` is the knob it is drawn
-        from.
+        """Number of frames of clip `index` (≥ 0), without drawing it: here uniform over the whole numbers of
+        the range knob `length`, both ends included.
         """
+        low, high = interval(self, "length")
+        key = randomness.address(f"synvid_eval.generators.{self.name}", seed, preset, index, "length")
+        return int(low) + int(randomness.below(randomness.stream(key, 1), int(high - low) + 1)[0])
 
     @abstractmethod
     def draw(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
@@ -89,11 +95,11 @@ class Generator(ABC):
             UsageError: negative clip index or frame index outside the clip (when called, not when iterated).
         """
 
-    def source(self, index: int) -> str | None:
+    def source(self, seed: int, preset: str, index: int) -> str | None:
         """What clip `index` was made from, where clips share sources (a photograph); None: independent draws.
 
         Clips of one source are no independent draws: intervals then take the sources for the unit, not the
-        clips.
+        clips. A clip that shows many pictures at once has no source.
         """
         return None
 
@@ -137,12 +143,18 @@ class Generator(ABC):
                 )
 
 
-def interval(instance: Generator, knob: str, *, whole: bool = False) -> tuple[Fraction, Fraction]:
+def check_ranges(instance: Any) -> None:
+    """UsageError unless every range knob of a generator or texture can be read (see `interval`)."""
+    for field in dataclasses.fields(instance):
+        if field.metadata.get("ends"):
+            interval(instance, field.name)
+
+
+def interval(instance: Any, knob: str) -> tuple[Fraction, Fraction]:
     """A range knob's exact ends, low ≤ high, within the knob's declared [low, high].
 
     Args:
-        instance: a generator; `knob`: the name of one of its text knobs, `low:high` or one number.
-        whole: only whole numbers are taken.
+        instance: a generator or texture. knob: the name of one of its range knobs, `low:high` or one number.
 
     Raises:
         UsageError: no number, more than two, reversed ends, out of the declared range, not whole.
@@ -157,16 +169,9 @@ def interval(instance: Generator, knob: str, *, whole: bool = False) -> tuple[Fr
     low, high = Fraction(parts[0]), Fraction(parts[-1])
     if low > high:
         raise UsageError(f"{label}={text} runs backwards.", f"Did you mean {parts[1]}:{parts[0]}?")
-    if whole and (low.denominator != 1 or high.denominator != 1):
+    if field.metadata["ends"] == "whole" and (low.denominator != 1 or high.denominator != 1):
         raise UsageError(f"{label}={text} must hold whole numbers.", f"As in {field.default}.")
     least, most = field.metadata["low"], field.metadata["high"]
     if (least is not None and low < least) or (most is not None and high > most):
         raise UsageError(f"{label}={text} is out of range.", f"Allowed: {least:g} to {most:g}.")
     return low, high
-
-
-def draw_length(instance: Generator, seed: int, preset: str, index: int) -> int:
-    """A clip's length: uniform over the whole numbers of the `length` range knob, both ends included."""
-    low, high = interval(instance, "length", whole=True)
-    key = randomness.address(f"synvid_eval.generators.{instance.name}", seed, preset, index, "length")
-    return int(low) + int(randomness.below(randomness.stream(key, 1), int(high - low) + 1)[0])

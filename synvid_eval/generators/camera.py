@@ -31,7 +31,8 @@ from numpy.typing import NDArray
 
 from synvid_eval import randomness
 from synvid_eval.errors import DataError
-from synvid_eval.generators.base import Frame, Generator, draw_length, interval
+from synvid_eval.generators.base import Frame, Generator
+from synvid_eval.generators.resize import resized
 from synvid_eval.knobs import knob
 
 PHOTOGRAPHS = {
@@ -79,33 +80,48 @@ class Camera(Generator):
     revision: ClassVar[int] = 1
     exact: ClassVar[bool] = False
 
-    height: int = knob(240, "height of the frames (240: UCF101's)", low=16, high=2160, unit="px")
-    width: int = knob(320, "width of the frames (320: UCF101's)", low=16, high=3840, unit="px")
+    height: int = knob(
+        240, "height of the frames", low=16, high=2160, unit="px", scale="log", source="our choice: UCF101's"
+    )
+    width: int = knob(
+        320, "width of the frames", low=16, high=3840, unit="px", scale="log", source="our choice: UCF101's"
+    )
     length: str = knob(
-        "64:120", "frames of a clip (16 at stride 4 need 61)", low=1, high=100_000, unit="frames"
+        "64:120",
+        "frames of a clip (16 at stride 4 need 61)",
+        low=1,
+        high=100_000,
+        unit="frames",
+        scale="log",
+        ends="whole",
+        source="our choice",
     )
     pan: float = knob(
-        1.0, "how much of the room around the window the slow pan uses", low=0, high=1, unit="share"
+        1.0,
+        "how much of the room around the window the slow pan uses",
+        low=0,
+        high=1,
+        unit="share",
+        source="our choice",
     )
-    shake: float = knob(1.0, "amplitude of the hand's tremor", low=0, high=20, unit="px at width 320")
-    noise: float = knob(1.4, "standard deviation of the sensor's noise", low=0, high=20, unit="grey levels")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        interval(self, "length", whole=True)
+    shake: float = knob(
+        1.0, "amplitude of the hand's tremor", low=0, high=20, unit="px at width 320", source="our choice"
+    )
+    noise: float = knob(
+        1.4,
+        "standard deviation of the sensor's noise",
+        low=0,
+        high=20,
+        unit="grey levels",
+        source="our choice",
+    )
 
     @property
     def frame_size(self) -> tuple[int, int]:
         """Height and width of the frames [px]."""
         return self.height, self.width
 
-    def clip_length(self, seed: int, preset: str, index: int) -> int:
-        """Frames of clip `index`: uniform over the whole numbers of the `length` range, both ends
-        included.
-        """
-        return draw_length(self, seed, preset, index)
-
-    def source(self, index: int) -> str:
+    def source(self, seed: int, preset: str, index: int) -> str:
         """The photograph of clip `index`: `index` mod 8 in the order of `PHOTOGRAPHS`."""
         return list(PHOTOGRAPHS)[index % len(PHOTOGRAPHS)]
 
@@ -116,7 +132,7 @@ class Camera(Generator):
             DataError: a photograph is missing from scikit-image's folder or cannot be read.
         """
         self.check_frames(self.clip_length(seed, preset, index), index, frames)
-        photograph = _photograph(self.source(index), self.height, self.width)
+        photograph = _photograph(self.source(seed, preset, index), self.height, self.width)
         path = self.path(seed, preset, index)
         return (self._frame(photograph, path, (seed, preset, index), frame) for frame in frames)
 
@@ -128,7 +144,7 @@ class Camera(Generator):
         leaves at the largest zoom, roll and tremor, so it stays inside the photograph (a `shake` beyond that
         room sees the border mirrored).
         """
-        photograph = _photograph(self.source(index), self.height, self.width)
+        photograph = _photograph(self.source(seed, preset, index), self.height, self.width)
         key = randomness.address(f"synvid_eval.generators.{self.name}", seed, preset, index, "path")
         draws = randomness.unit(randomness.stream(key, 3 * 4 * 5)).reshape(3, 4, 5)
         unit = self.width / 320
@@ -202,11 +218,12 @@ def _photograph(name: str, height: int, width: int) -> Frame:
         )
     tall, wide = picture.shape[:2]
     scale = ROOM * max(height / tall, width / wide)
-    size = (max(round(wide * scale), width), max(round(tall * scale), height))
-    filter = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    resized: Frame = np.ascontiguousarray(cv2.resize(picture, size, interpolation=filter)[:, :, ::-1])
-    resized.flags.writeable = False
-    return resized
+    large = resized(
+        np.asarray(picture, np.uint8), max(round(tall * scale), height), max(round(wide * scale), width)
+    )
+    found: Frame = np.ascontiguousarray(large[:, :, ::-1])
+    found.flags.writeable = False
+    return found
 
 
 def folder() -> Path:

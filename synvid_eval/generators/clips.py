@@ -11,13 +11,17 @@
 
 An item is a run of 16 frames at stride 4 (Yu et al. 2024), of which only those 16 are drawn. Where it starts
 is a function of (seed, preset, clip index, epoch): `set_epoch` before an epoch, as with torch's
-DistributedSampler. A clip too short for the stride is taken at the largest one that fits.
+DistributedSampler. A run of n frames at stride s takes up n · s frames, as in the released code: of T frames
+it starts at one of the first T − n · s + 1, so the last s − 1 frames of a clip are never seen.
+`starts="all"` takes every start whose last frame is in the clip, T − (n − 1) s of them. A clip too short for
+the stride is taken at the largest one that fits.
 
 torch is imported when a data set is made, not with this module.
 """
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -37,6 +41,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet, RGB in [0, 1]: what the released code normalizes by."""
 
 ORDERS = ("TCHW", "CTHW", "THWC")
+STARTS = ("released", "all")
 
 
 class Clips:
@@ -47,6 +52,7 @@ class Clips:
         count: how many clips (default: the preset's own number).
         seed: seed of every random draw.
         frames, stride: of an item.
+        starts: "released" or "all" (see the module's docstring).
         floats: float32, normalized by MEAN and STD, instead of uint8.
         order: of the axes: "TCHW", "CTHW" or "THWC".
         fresh: each epoch has clips of its own: clip i of epoch e is clip e · count + i of the preset.
@@ -54,7 +60,7 @@ class Clips:
         settings: knobs, such as size="224".
 
     Raises:
-        UsageError: unknown preset, knob or order, values out of range; a preset with a real part.
+        UsageError: unknown preset, knob, order or starts, values out of range; a preset with a real part.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Clips:
         seed: int = 0,
         frames: int = 16,
         stride: int = 4,
+        starts: str = "released",
         floats: bool = False,
         order: str = "TCHW",
         fresh: bool = False,
@@ -84,13 +91,16 @@ class Clips:
                 f"{self.name} has a real part, which no generator draws.",
                 "Make its files (synvid-eval generate) and read those.",
             )
+        if starts not in STARTS:
+            raise UsageError(f"starts={starts} is not possible.", f"One of: {', '.join(STARTS)}.")
         self._frames, self._stride, self._floats, self._order = frames, stride, floats, order
+        self._starts = starts
         self._fresh, self._transform = fresh, transform
         self._said = False
         # shared, so that workers that outlive an epoch hear of the next one
         self._epoch = _shared(1)
         if "length" in knobs.names(self.generator):
-            shortest = int(interval(self.generator, "length", whole=True)[0])
+            shortest = int(interval(self.generator, "length")[0])
             if shortest < frames:
                 raise UsageError(
                     f"{self.name} has clips of {shortest} frames, fewer than {frames}.",
@@ -119,14 +129,14 @@ class Clips:
         clip = when * self._count + index if self._fresh else index
         total = self.generator.clip_length(self.seed, self.name, clip)
         stride = self._fitting(total)
-        starts = total - (self._frames - 1) * stride
+        starts = total - self._taken(stride) + 1
         key = randomness.address("synvid_eval.generators.clips", self.seed, self.name, clip, when)
         first = (key * starts) >> 64
         return clip, [first + i * stride for i in range(self._frames)]
 
     def _fitting(self, total: int) -> int:
         """The stride for a clip of that many frames; a lower one than asked is told of once."""
-        most = (total - 1) // (self._frames - 1) if self._frames > 1 else self._stride
+        most = next((s for s in range(self._stride, 1, -1) if self._taken(s) <= total), 1)
         if total < self._frames:
             raise UsageError(
                 f"{self.name} has a clip of {total} frames, fewer than {self._frames}.", "Take fewer frames."
@@ -138,7 +148,11 @@ class Clips:
                 f"{self._stride}: such clips are taken at the largest stride that fits, down to {most}",
                 stacklevel=3,
             )
-        return min(self._stride, most)
+        return most
+
+    def _taken(self, stride: int) -> int:
+        """How many frames of a clip a run takes up."""
+        return self._frames * stride - (0 if self._starts == "released" else stride - 1)
 
     def array(self, index: int, epoch: int | None = None) -> NDArray[np.uint8]:
         """The frames of item `index`: uint8 [frames, H, W, 3] RGB."""
@@ -178,7 +192,9 @@ def _shared(count: int) -> torch.Tensor:
 
 
 class _Stream:
-    """An iterable data set of `Clips` for one rank, one epoch an iteration, resumable.
+    """An iterable data set of `Clips` for one rank, resumable. Each iteration is an epoch: the first gives
+    epoch 0, the next epoch 1, and so on, whether or not the one before was gone through to its end;
+    `set_epoch` says which one the next iteration gives.
 
     Give a DataLoader the same `batch` as its `batch_size`: then batches are the same, in the same order, for
     any number of workers. All ranks have equally many clips: what cannot be shared out evenly is left out, in
@@ -215,35 +231,54 @@ class _Stream:
         if batch < 1 or len(clips) < world:
             raise UsageError(f"{len(clips)} clips in batches of {batch} are too few for {world} ranks.")
         self._clips, self._batch, self._shuffle, self._rank, self._world = clips, batch, shuffle, rank, world
-        self._place = _shared(2)  # epoch, clips to leave out
-        self._trained = 0
+        # What all workers of a loader share: the epoch, the clips of it to leave out, which iteration they
+        # are of (0: none yet), whether one of them has come to its end.
+        self._place = _shared(4)
+        self._lock = torch.multiprocessing.get_context("spawn").Lock()
+        self._iterations = 0  # begun in this process
+        self._trained = (0, 0)  # epoch, clips of it
 
     def set_epoch(self, epoch: int, done: int = 0) -> None:
         """What the next iteration gives: that epoch, without the first `done` clips of this rank."""
         if epoch < 0 or not 0 <= done <= self._each():
             raise UsageError(f"epoch {epoch} without {done} clips: an epoch has {self._each()} clips a rank.")
-        self._place[0], self._place[1] = epoch, done
-        self._trained = done
+        with self._lock:
+            for at, value in enumerate((epoch, done, 0, 0)):
+                self._place[at] = value
+        self._trained = (epoch, done)
 
     def advance(self, clips: int) -> None:
-        """That many more clips of this rank were trained on."""
-        self._trained += clips
+        """That many more clips of this rank were trained on, of the epoch that is being iterated."""
+        epoch = int(self._place[0])
+        before = self._trained[1] if self._trained[0] == epoch else 0
+        self._trained = (epoch, before + clips)
 
-    def state_dict(self) -> dict[str, int]:
-        """The epoch, and how many of its clips were trained on (see `advance`)."""
-        epoch, done = int(self._place[0]), min(self._trained, self._each())
-        return {"epoch": epoch + 1, "done": 0} if done == self._each() else {"epoch": epoch, "done": done}
+    def state_dict(self) -> dict[str, Any]:
+        """What was trained on last (see `advance`): the epoch, how many clips of it, and of which set."""
+        epoch, done = self._trained
+        if done >= self._each():
+            epoch, done = epoch + 1, 0
+        return {"epoch": epoch, "done": done, "set": self._set()}
 
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Goes on where a `state_dict` was taken."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on where a `state_dict` was taken; UsageError where that was of another set or other ranks."""
+        if state.get("set", self._set()) != self._set():
+            raise UsageError(
+                f"The state is of {state['set']}, this stream gives {self._set()}.",
+                "Take the state of the same set, seed, number of clips and number of ranks.",
+            )
         self.set_epoch(int(state["epoch"]), int(state["done"]))
+
+    def _set(self) -> str:
+        clips = self._clips
+        return f"{len(clips)} clips of {clips.name}, seed {clips.seed}, {self._world} ranks"
 
     def _each(self) -> int:
         return len(self._clips) // self._world
 
     def __len__(self) -> int:
-        """The clips that the next iteration gives to this rank."""
-        return self._each() - int(self._place[1])
+        """The clips that this iteration, or the next one, gives to this rank."""
+        return self._each() - (0 if self._place[3] else int(self._place[1]))
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """The items of this rank in an epoch, in order: int64 [len]."""
@@ -262,11 +297,26 @@ class _Stream:
 
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info is not None else (0, 1)
-        epoch, done = (int(v) for v in self._place)
+        # a loader's workers have consecutive seeds; those that persist begin again in the same process
+        self._iterations += 1
+        loader = info.seed - info.id if info is not None else os.getpid()
+        epoch, done = self._begin(randomness.address("iteration", loader, self._iterations) >> 1 | 1)
         rest = self.order(epoch)[done:]
         for begin in range(worker * self._batch, len(rest), workers * self._batch):
             for index in rest[begin : begin + self._batch]:
                 yield self._clips.item(int(index), epoch)
+        self._place[3] = 1
+
+    def _begin(self, iteration: int) -> tuple[int, int]:
+        """The epoch of an iteration and the clips of it to leave out; the first worker to ask moves it on."""
+        with self._lock:
+            epoch, done, before, _ = self._place.tolist()
+            if before != iteration:
+                if before:
+                    epoch, done = epoch + 1, 0
+                for at, value in enumerate((epoch, done, iteration, 0)):
+                    self._place[at] = value
+        return epoch, done
 
 
 if TYPE_CHECKING:

@@ -11,9 +11,12 @@ quite draws of the dead-leaves law. Adding leaves from the top down, each below 
 all is covered, draws from that law exactly (perfect simulation): `order = exact`, the default here, and also
 the fast one.
 
-Everything is in integers: the same bytes on any machine. Shapes, their outlines and the radius law are those
-of `synvid_eval.generators.shapes`, but each shape lies about its center. A leaf of color (0, 0, 0), one in
-16.6 million, counts as covering here, not so in the released code.
+Everything is in integers: the same bytes on any machine. The radius law and how an outline is filled are
+those of `synvid_eval.generators.shapes`; a shape of radius r lies about its center c, with the corners of the
+released code: squares c ± ⌊r/√2⌋, turned squares the same turned, rectangles c ± ⌊r cos a⌋, ± ⌊r sin a⌋,
+triangles and quadrilaterals c + r (cos a, sin a), all truncated to whole pixels; discs dx² + dy² ≤ r², as
+`cv2.circle`. A leaf of color (0, 0, 0), one in 16.6 million, counts as covering here, not so in the released
+code.
 """
 
 from __future__ import annotations
@@ -27,8 +30,18 @@ from numpy.typing import NDArray
 
 from synvid_eval import randomness
 from synvid_eval.generators import raster, shapes
-from synvid_eval.generators.base import Frame, Generator, draw_length, interval
-from synvid_eval.generators.raster import CIRCLE, KINDS, ORIENTED_SQUARE, SQUARE, SUBPIXEL, Ints, Motion
+from synvid_eval.generators.base import Frame, Generator, interval
+from synvid_eval.generators.raster import (
+    CIRCLE,
+    KINDS,
+    ORIENTED_SQUARE,
+    RECTANGLE,
+    SQUARE,
+    SUBPIXEL,
+    TRIG,
+    Ints,
+    Motion,
+)
 from synvid_eval.generators.texture import Texture
 from synvid_eval.knobs import knob
 
@@ -50,25 +63,34 @@ class _Leaves:
 
     shapes: str = knob(
         "mixed",
-        "six kinds of shape, uniformly (mixed), squares along the axes, or squares turned at random "
-        "(released code: three sets)",
+        "six kinds of shape, uniformly (mixed), squares along the axes, or squares turned at random: three "
+        "sets of the released code",
         choices=_FORMS,
+        source="released code",
     )
     radius: str = knob(
         "0.03:1",
-        "smallest and largest radius (released code; Yu et al.'s shapes: 0.1:1)",
+        "smallest and largest radius (Yu et al.'s shapes: 0.1:1)",
         low=0.01,
         high=1,
         unit="picture sizes",
+        scale="log",
+        ends="real",
+        source="released code",
     )
     radius_power: int = knob(
-        3, "power of the law: density of radius r ∝ r^−power − largest^−power (released code)", low=1, high=8
+        3,
+        "power of the law: density of radius r ∝ r^−power − largest^−power",
+        low=1,
+        high=8,
+        source="released code",
     )
     order: str = knob(
         "exact",
         "exact: from the top down until all is covered, which is the dead-leaves law; forward: from the "
         "bottom up until nothing is black, at most 5000 leaves (released code)",
         choices=("exact", "forward"),
+        source="our choice: the law itself; forward is the released code's",
     )
 
 
@@ -80,7 +102,7 @@ def painted(leaves: Any, size: int, key: Any) -> Frame:
         64-bit key of the draws of a quantity, by its name.
     """
     forward = leaves.order == "forward"
-    count = MOST_FORWARD if forward else min(_FIRST, MOST)
+    count = MOST_FORWARD if forward else _FIRST
     while True:
         motion, palette = _thrown(leaves, size, key, count)
         first = _claimed(motion, size)  # number of the first leaf, from the top down, that covers a pixel
@@ -105,7 +127,7 @@ def _claimed(motion: Motion, size: int) -> NDArray[np.uint16]:
     matrix = np.empty((count, 4), np.int64)
     raster.pose(upward, size, 0, 0, False, place, matrix)
     ids = np.empty((size, size), np.uint16)
-    raster.claim(ids, upward, place, matrix, False)
+    raster.claim(ids, upward, place, matrix, False, True)
     return np.where(ids == 0, 0, count + 1 - ids.astype(np.int64)).astype(np.uint16)
 
 
@@ -126,14 +148,10 @@ def _thrown(leaves: Any, size: int, key: Any, count: int) -> tuple[Motion, NDArr
         kind = randomness.below(draws("kind"), len(KINDS))[:, 0]
     else:
         kind = np.full(count, {"square": SQUARE, "oriented_square": ORIENTED_SQUARE}[leaves.shapes])
-    corners = shapes.local_corners(kind, radius, words("corners", 4))
-    # polygons lie in [0, 2r]² (squares in [0, s]²): brought to lie about the center
-    middle = np.where((kind == SQUARE)[:, None], corners[:, 2] >> (SUBPIXEL + 1), radius[:, None])
-    middle = np.where((kind == CIRCLE)[:, None], 0, middle)
     zeros, pair = np.zeros(count, np.int64), np.zeros((count, 2), np.int64)
     motion = Motion(
         kind=kind,
-        center=randomness.below(draws("center", 2), size) - middle,
+        center=randomness.below(draws("center", 2), size),
         velocity=pair,
         acceleration=pair,
         turn=zeros,
@@ -141,10 +159,30 @@ def _thrown(leaves: Any, size: int, key: Any, count: int) -> tuple[Motion, NDArr
         shear=pair,
         pivot=pair,
         radius=radius,
-        corners=corners,
+        corners=_corners(kind, radius, words("corners", 4)),
     )
     color = randomness.below(draws("color", 3), 255).astype(np.uint8)
     return motion, np.vstack([np.zeros((1, 3), np.uint8), color])
+
+
+def _corners(kind: Ints, radius: Ints, angles: Ints) -> Ints:
+    """Corners about the center (see the module's docstring), int64 [N, 4, 2] in 1/65536 px; angles as of
+    `shapes.local_corners`.
+    """
+    exact = shapes.on_circle(kind, radius, angles)
+    on_circle, whole = exact >> (TRIG - SUBPIXEL), np.where(exact >= 0, exact >> TRIG, -(-exact >> TRIG))
+    square = shapes.half_side(radius)[:, None, None] * shapes.AROUND << SUBPIXEL
+    which = kind[:, None, None]
+    return np.select(
+        [which == CIRCLE, which == SQUARE, which == ORIENTED_SQUARE, which == RECTANGLE],
+        [
+            np.zeros_like(on_circle),
+            square,
+            shapes.turned_square(radius, angles[:, 0]) >> (TRIG - SUBPIXEL),
+            whole << SUBPIXEL,
+        ],
+        on_circle,
+    )
 
 
 @dataclass(frozen=True)
@@ -152,13 +190,8 @@ class LeavesTexture(_Leaves, Texture):
     """Dead leaves as textures (see the module's docstring)."""
 
     name: ClassVar[str] = "dead_leaves"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     exact: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        own: Any = self
-        interval(own, "radius")
 
     def picture(self, seed: int, pool: str, index: int) -> Frame:
         """Texture `index` of a pool: uint8 [size, size, 3] RGB; see `Texture.picture`."""
@@ -170,30 +203,28 @@ class DeadLeaves(_Leaves, Generator):
     """Clips that are one still of dead leaves each, again and again (see the module's docstring)."""
 
     name: ClassVar[str] = "dead_leaves"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     exact: ClassVar[bool] = True
 
     size: int = knob(
-        256, "height and width of the frames (released code: 256, or 128)", low=8, high=4096, unit="px"
+        256,
+        "height and width of the frames (its small sets: 128)",
+        low=8,
+        high=4096,
+        unit="px",
+        scale="log",
+        source="released code",
     )
     length: str = knob(
-        "100:199", "frames of a clip (as the moving sets; released are stills)", low=1, high=100_000,
+        "100:199",
+        "frames of a clip",
+        low=1,
+        high=100_000,
         unit="frames",
-    )  # fmt: skip
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        interval(self, "length", whole=True)
-        interval(self, "radius")
-
-    @property
-    def frame_size(self) -> tuple[int, int]:
-        """Height and width of the frames [px]."""
-        return self.size, self.size
-
-    def clip_length(self, seed: int, preset: str, index: int) -> int:
-        """Frames of clip `index`: uniform over the whole numbers of the `length` range, ends included."""
-        return draw_length(self, seed, preset, index)
+        scale="log",
+        ends="whole",
+        source="our choice: as the moving sets; released are stills",
+    )
 
     def draw(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
         """The chosen frames, uint8 [size, size, 3] RGB, all alike; see `Generator.draw`."""

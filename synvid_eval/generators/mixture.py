@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from synvid_eval.errors import UsageError
 from synvid_eval.generators import pool as pools
 from synvid_eval.generators.base import Frame, interval
-from synvid_eval.generators.full_frame import resized
+from synvid_eval.generators.resize import resized
 from synvid_eval.generators.shapes import Shapes
-from synvid_eval.generators.texture import Texture
+from synvid_eval.generators.texture import Texture, spelled
 from synvid_eval.knobs import knob
 
 ENVIRONMENT = "SYNVID_EVAL_VIDEOS"
@@ -42,17 +42,30 @@ class Mixture(Shapes):
     exact: ClassVar[bool] = False
 
     stills: str = knob(
-        "", "what stills show: a texture with its own knobs in brackets, such as photos or stylegan"
+        "",
+        "what stills show: a texture with its own knobs in brackets, such as photos or stylegan",
+        source="paper: only in Tables 2 and 10",
     )
     still_share: str = knob(
-        "0.05", "share of clips that are a still, where `stills` names some (paper: 5 %)", low=0, high=1
+        "0.05",
+        "share of clips that are a still, where `stills` names some",
+        low=0,
+        high=1,
+        ends="real",
+        source="paper, Table 2",
     )
     real: str = knob(
-        "0", "share of clips that are real ones (paper, Table 11: 0.25, 0.5, 0.75)", low=0, high=1
+        "0",
+        "share of clips that are real ones (paper, Table 11: 0.25, 0.5, 0.75)",
+        low=0,
+        high=1,
+        ends="real",
+        source="paper: only in Table 11",
     )
     videos: str = knob(
         "",
         f"where real clips come from: any SET; where empty, what {ENVIRONMENT} says",
+        source="yours",
         recipe=False,
     )
 
@@ -65,7 +78,7 @@ class Mixture(Shapes):
         if self.stills and self.real_share:
             raise UsageError(f"{self.name}: stills and real clips in one mixture.", "Leave one away.")
         if self.stills:
-            self.still_recipes()
+            object.__setattr__(self, "stills", spelled(pools.recipes(self.stills)))
 
     def still_recipes(self) -> list[Texture]:
         """The textures that stills show, one after the other; empty where there are no stills."""
@@ -86,7 +99,20 @@ class Mixture(Shapes):
 
     def identity(self, seed: int) -> dict[str, Any]:
         """See `Generator.identity`; with that of what stills show."""
-        return {**super().identity(seed), "still_textures": [r.identity() for r in self.still_recipes()]}
+        found = {**super().identity(seed), "still_textures": [r.identity() for r in self.still_recipes()]}
+        return found if self.stills else {**found, "still_share": Mixture.still_share}
+
+    def source(self, seed: int, preset: str, index: int) -> str | None:
+        """What the still that clip `index` is was made from; see `Generator.source`."""
+        if not self.is_still(index):
+            return None
+        recipe, number = self._still(index)
+        return recipe.source(seed, preset, number)
+
+    def _still(self, index: int) -> tuple[Texture, int]:
+        """The texture that a still shows, and which of its pictures: stills are numbered on their own."""
+        number, recipes = int(index * interval(self, "still_share")[0]), self.still_recipes()
+        return recipes[number % len(recipes)], number // len(recipes)
 
     def draw(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
         """The chosen frames, uint8 [size, size, 3] RGB; see `Generator.draw`.
@@ -98,10 +124,8 @@ class Mixture(Shapes):
         if not self.is_still(index):
             return super().draw(seed, preset, index, frames)
         self.check_frames(self.clip_length(seed, preset, index), index, frames)
-        number = int(index * interval(self, "still_share")[0])  # stills are numbered on their own
-        recipes = self.still_recipes()
-        recipe = recipes[number % len(recipes)]
-        still = resized(recipe.picture(seed, preset, number // len(recipes)), self.size)
+        recipe, number = self._still(index)
+        still = resized(recipe.picture(seed, preset, number), self.size, self.size)
         return (still.copy() for _ in frames)
 
     def ids(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[NDArray[np.uint16]]:

@@ -25,11 +25,11 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +39,7 @@ from synvid_eval.cache import Cache, file_hash
 from synvid_eval.errors import DataError
 from synvid_eval.generators import camera, pool
 from synvid_eval.generators.base import Frame
+from synvid_eval.generators.resize import resized
 from synvid_eval.generators.texture import Texture
 from synvid_eval.knobs import knob
 from synvid_eval.video.decode import Unreadable, read_picture
@@ -77,20 +78,21 @@ class Photos(Texture):
 
     fit: str = knob(
         "crop",
-        "how a picture becomes square (our choice; not known of the released sets): crop takes the centered "
-        "square of its short side, stretch all of it",
+        "how a picture becomes square: crop takes the centered square of its short side, stretch all of it",
         choices=("crop", "stretch"),
+        source="our choice: not known of the released sets",
     )
     images: str = knob(
         "",
         f"folder of pictures (any tree of JPEG, PNG, WebP), or {INSTALLED}: the color photographs that "
         f"scikit-image installs; where empty, what {ENVIRONMENT} says",
+        source="yours",
         recipe=False,
     )
 
-    def files(self) -> Files:
+    def files(self, tell: Callable[[str, int], None] = lambda path, total: None) -> Files:
         """The pictures it draws from, listed and hashed once a process (hashes of files that did not change
-        are kept in the cache folder).
+        are kept in the cache folder). `tell` hears of each file that is hashed, and of how many.
 
         Raises:
             DataError: no folder is given, it is missing, or no picture lies in it.
@@ -102,7 +104,14 @@ class Photos(Texture):
                 "Give --images DIR (any folder of JPEG, PNG, WebP), or --images skimage for the eight "
                 f"photographs that scikit-image installs; or set {ENVIRONMENT}.",
             )
-        return _listed(given if given == INSTALLED else os.path.abspath(os.path.expanduser(given)))
+        place = given if given == INSTALLED else os.path.abspath(os.path.expanduser(given))
+        if place not in _LISTED:
+            _LISTED[place] = _listed(place, tell)
+        return _LISTED[place]
+
+    def prepare(self, tell: Callable[[str, int], None]) -> None:
+        """See `Texture.prepare`: lists and hashes the files."""
+        self.files(tell)
 
     def order(self, seed: int, pool: str) -> NDArray[np.int64]:
         """The order in which a pool takes the files: int64 [N], a permutation."""
@@ -127,6 +136,15 @@ class Photos(Texture):
             except Unreadable:
                 continue
         raise DataError(f"None of the {len(order)} pictures of {files.root} can be read.", "Give others.")
+
+    def source(self, seed: int, pool: str, index: int) -> str | None:
+        """The file that picture `index` of a pool shows; None where all are broken (see `broken`: of those
+        that it does not look at each counts as sound).
+        """
+        names, order = self.files().names, _order(self, seed, pool)
+        broken = _broken(self, seed, pool)
+        at = (names[order[(index + step) % len(order)]] for step in range(len(order)))
+        return next((name for name in at if name not in broken), None)
 
     def broken(self, seed: int = 0, pool: str = "") -> list[tuple[str, str]]:
         """(path relative to the folder, reason) of the files that cannot be read, among the first `CHECKED`
@@ -168,9 +186,7 @@ def squared(picture: Frame, size: int, fit: str = "crop") -> Frame:
         side = min(tall, wide)
         top, left = (tall - side) // 2, (wide - side) // 2
         picture = picture[top : top + side, left : left + side]
-    shrinks = min(picture.shape[:2]) >= size
-    filter = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return np.ascontiguousarray(cv2.resize(picture, (size, size), interpolation=filter), np.uint8)
+    return resized(picture, size, size)
 
 
 @functools.lru_cache(maxsize=8)
@@ -181,7 +197,15 @@ def _order(texture: Photos, seed: int, pool: str) -> NDArray[np.int64]:
 
 
 @functools.lru_cache(maxsize=8)
-def _listed(given: str) -> Files:
+def _broken(texture: Photos, seed: int, pool: str) -> frozenset[str]:
+    return frozenset(name for name, _ in texture.broken(seed, pool))
+
+
+_LISTED: dict[str, Files] = {}
+"""What this process has listed, by place."""
+
+
+def _listed(given: str, tell: Callable[[str, int], None]) -> Files:
     if given == INSTALLED:
         root, names = camera.folder(), sorted(camera.PHOTOGRAPHS.values())
     else:
@@ -201,7 +225,7 @@ def _listed(given: str) -> Files:
     paths = [os.fspath(root / name) for name in names]
     kept = pool.folder()
     cache = Cache(kept.parent if kept.name == "textures" else kept)  # a folder without a cache is its own
-    hashes = cache.content_hashes(paths, f"photos {root}")
+    hashes = cache.content_hashes(paths, f"photos {root}", tell=tell)
     return Files(root, tuple(names), tuple(hashes[path] for path in paths))
 
 

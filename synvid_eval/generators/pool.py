@@ -44,6 +44,8 @@ SCHEMA = "synvid-eval/textures/1"
 
 _FOLDER = "SYNVID_EVAL_POOLS"  # how worker processes learn of `keep_in`
 
+_MEND = "run its textures make again, which mends it."
+
 _PART = re.compile(r"([A-Za-z0-9_-]+)(?:\(([^()]*)\))?")
 
 
@@ -62,7 +64,7 @@ class Pool:
             folder: None keeps it in memory. stem: of the files (default: a hash of what it is a pool of).
 
         Raises:
-            UsageError: files of that stem hold another pool.
+            UsageError: files of that stem hold another pool, or do not say what they hold.
         """
         self.recipe, self.seed, self.name, self.count = recipe, seed, name, count
         self.identity: dict[str, Any] = {**recipe.identity(), "seed": seed, "pool": name, "count": count}
@@ -73,35 +75,51 @@ class Pool:
         self._stem = stem or hashlib.blake2b(self._text.encode(), digest_size=12).hexdigest()
         self._folder = folder
         if stem and folder is not None:
-            seen = self._path("json")
-            if seen.is_file() and seen.read_text("utf-8").strip() != self._text:
+            self._check_named()
+
+    def _check_named(self) -> None:
+        """UsageError unless the files of a bank that are there are of this very pool."""
+        pictures, seen = self._path("rgbx"), self._path("json")
+        filled = pictures.is_file() and pictures.stat().st_size > 0  # first: it is written after its text
+        if not seen.is_file():
+            if filled:
                 raise UsageError(
-                    f"{seen} tells of other textures than are to be made.",
-                    "Take another folder, or the knobs, seed and number that it says.",
+                    f"{pictures} is there without {seen.name}, which says what it holds.",
+                    "Copy that file, too, or take another folder.",
                 )
+        elif seen.read_bytes().strip() != self._text.encode():
+            raise UsageError(
+                f"{seen} tells of other textures than are to be made.",
+                "Take another folder, or the knobs, seed and number that it says.",
+            )
 
     def _opened(self) -> None:
-        """Maps the pool's files, and makes them where they are missing."""
+        """Maps the pool's files, and makes them where they are missing; what was cut off is missing."""
         if self._open:
             return
         if self._folder is not None:
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                for path, size in (
-                    (self._path("rgbx"), self.count * self._each),
-                    (self._path("done"), self.count * 8),
-                ):
-                    with open(path, "ab") as file:
-                        if file.tell() != size:
-                            file.truncate(size)
                 if not self._path("json").is_file():
                     archive.write_bytes(self._path("json"), (self._text + "\n").encode())
+                whole = min(self._sized("rgbx", self._each), self._sized("done", 8))
                 self._map()
+                for index in (whole + np.flatnonzero(self._done[whole:])).tolist():
+                    if not self._sound(index):
+                        self._write("done", index * 8, bytes(8))
             except OSError:
                 self._folder = None
         if self._folder is None:
             self._keep(np.zeros((self.count, self.recipe.size, self.recipe.size, 4), np.uint8))
         self._open = True
+
+    def _sized(self, suffix: str, each: int) -> int:
+        """Gives a file its size, and says how many textures' worth it had."""
+        with open(self._path(suffix), "ab") as file:
+            had = file.tell()
+            if had != self.count * each:
+                file.truncate(self.count * each)
+        return min(had // each, self.count)
 
     @classmethod
     def bank(cls, folder: Path, recipe: Texture) -> Pool:
@@ -121,7 +139,7 @@ class Pool:
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
             raise DataError(
                 f"The bank {where} has no readable {recipe.name}.json ({type(error).__name__}).",
-                "It is written beside the bank: make it again.",
+                "It is written beside the bank: copy it, too, or make the bank anew in another folder.",
             ) from None
         for knob, value in {"texture": recipe.name, **knobs.recipe(recipe)}.items():
             if identity.get(knob) != value:
@@ -134,10 +152,12 @@ class Pool:
         try:
             sizes = (os.path.getsize(where), os.path.getsize(pool._path("done")))
             if sizes != (pool.count * pool._each, pool.count * 8):
-                raise DataError(f"The bank {where} is cut short.", "Copy or make it again.")
+                raise DataError(f"The bank {where} is cut short.", f"Copy it again, or {_MEND}")
             pool._map()
         except OSError as error:
-            raise DataError(f"The bank {where} cannot be read: {error.strerror}.", "Make it again.") from None
+            raise DataError(
+                f"The bank {where} cannot be read: {error.strerror}.", "May you read it?"
+            ) from None
         missing = pool.count - int((pool._done != 0).sum())
         if missing:
             raise DataError(
@@ -171,6 +191,11 @@ class Pool:
         """Those of these textures (default: all) that are not there yet; damage shows when one is used."""
         self._opened()
         return [i for i in (range(self.count) if indices is None else indices) if not self._done[i]]
+
+    def sound(self, index: int) -> bool:
+        """Whether texture `index` is there as it was written; its picture is read for it."""
+        self._opened()
+        return self._sound(index)
 
     @property
     def words(self) -> NDArray[np.uint32]:
@@ -215,25 +240,25 @@ class Pool:
         if self._complete:
             raise DataError(
                 f"Texture {index} of the bank {self.path} is damaged.",
-                "Copy the bank again, or make it again.",
+                f"Copy the bank again, or {_MEND}",
             )
         texture = np.zeros((self.recipe.size, self.recipe.size, 4), np.uint8)
         texture[..., :3] = self.recipe.picture(self.seed, self.name, index)
         if self._folder is not None:
             try:
-                for suffix, at, data in (
-                    ("rgbx", index * self._each, texture.tobytes()),
-                    ("done", index * 8, _checksum(texture).to_bytes(8, "little")),
-                ):
-                    with open(self._path(suffix), "r+b", buffering=0) as file:
-                        file.seek(at)
-                        if file.write(data) != len(data):
-                            raise OSError("disk full")
+                self._write("rgbx", index * self._each, texture.tobytes())
+                self._write("done", index * 8, _checksum(texture).to_bytes(8, "little"))
                 return
             except OSError:
                 self._into_memory()
         self._store[index] = texture
         self._done[index] = _checksum(texture)
+
+    def _write(self, suffix: str, at: int, data: bytes) -> None:
+        with open(self._path(suffix), "r+b", buffering=0) as file:
+            file.seek(at)
+            if file.write(data) != len(data):
+                raise OSError("disk full")
 
     def _into_memory(self) -> None:
         """What can no longer be written (a full disk) goes on in memory; what was read so far is kept."""

@@ -15,8 +15,8 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -34,6 +34,9 @@ minute."""
 
 NEEDS = ("images", "videos")
 """What a preset may need to be given."""
+
+NESTED = ("textures", "stills")
+"""Knobs that name textures, which have knobs of their own."""
 
 MOST_BYTES = 1 << 20
 """Larger preset files [bytes] are not read."""
@@ -92,37 +95,41 @@ class Preset:
             UsageError: see `configured`.
         """
         generator = self.configured(**overrides)
-        for knob in self.sources:
-            if knob not in knobs.names(generator):
-                hint = nearest(knob, knobs.names(generator))
-                raise UsageError(f"{self.name}: sources.{knob} is of no knob.", hint)
         found = []
         for declared in fields(generator):
-            name, meta = declared.name, declared.metadata
-            setter, source = self.setters.get(name, ""), self.sources.get(name, "")
+            name = declared.name
+            setter, source = self.setters.get(name, "default"), self.sources.get(name, "")
             if name in overrides:
                 setter, source = "you", "given"
-            elif not setter:
-                setter = "default"
-                source = source or default_source(meta.get("help", ""), meta.get("recipe", True))
-            allowed = (
-                f"{_number(meta.get('low'), '−∞')} to {_number(meta.get('high'), '∞')}"
-                if meta.get("choices") is None
-                else " | ".join(map(str, meta["choices"]))
-            )
-            if meta.get("choices") is None and meta.get("low") is None and meta.get("high") is None:
-                allowed = "true | false" if isinstance(declared.default, bool) else "text"
-            value = getattr(generator, name)
-            unit, about = meta.get("unit", ""), meta.get("help", "")
-            found.append(Value(name, value, unit, source, setter, allowed, about))
+            found.append(_value(name, declared, getattr(generator, name), setter, source))
+            if name in NESTED and (text := getattr(generator, name)):
+                found += self._nested(name, text, setter, source)
+        for knob in self.sources:
+            if knob not in (known := [v.knob for v in found]) and knob.partition(".")[0] not in NESTED:
+                raise UsageError(f"{self.name}: sources.{knob} is of no knob.", nearest(knob, known))
         return found
+
+    def _nested(self, name: str, text: str, setter: str, source: str) -> Iterator[Value]:
+        """The knobs of the textures that a knob names, as `textures.stylegan.sigma`: those that are not at
+        their default were set by what set the textures, unless a source says otherwise.
+        """
+        from synvid_eval.generators import pool
+
+        for recipe in pool.recipes(text):
+            for declared in fields(recipe):
+                value, knob = getattr(recipe, declared.name), f"{name}.{recipe.name}.{declared.name}"
+                own = value != declared.default
+                said = "" if setter == "you" else self.sources.get(knob, "")
+                told = said or (source if own else "")
+                yield _value(knob, declared, value, setter if own else "default", told)
 
 
 @dataclass(frozen=True)
 class Value:
-    """A knob of a configuration. value: as the generator has it. source: where the value comes from (paper,
-    released code, our choice). setter: the preset that sets it, "default" or "you". allowed: range or
-    choices. about: what it means.
+    """A knob of a configuration, or of a texture in it (`textures.stylegan.sigma`). value: as the generator
+    has it. source: where the value comes from (paper, released code, our choice; yours, where it says where
+    things lie). setter: the preset that sets it, "default" or "you". allowed: range or choices. about: what
+    it means. type: see `knobs.type_of`. scale: of `knobs.SCALES`.
     """
 
     knob: str
@@ -132,16 +139,42 @@ class Value:
     setter: str
     allowed: str
     about: str
+    type: str
+    scale: str
+
+    @property
+    def shown(self) -> str:
+        """The value for readers, with its unit: of textures the names only, since their knobs are values of
+        their own; "-" for nothing.
+        """
+        text = f"{self.value:g}" if isinstance(self.value, float) else str(self.value)
+        if self.knob in NESTED:
+            text = re.sub(r"\([^()]*\)", "", text)
+        elif isinstance(self.value, bool):
+            text = text.lower()
+        return f"{text or '-'} {self.unit}".strip()
 
 
-def default_source(about: str, recipe: bool = True) -> str:
-    """Where a knob's default comes from, read from its declared meaning: paper, released code or our choice
-    (yours, where it only says where things lie).
-    """
-    if not recipe:
-        return "yours"
-    found = [word for word in ("paper", "released code") if re.search(rf"\b{word}\b", about)]
-    return found[-1] if found else "our choice"
+def _value(knob: str, declared: Field[Any], value: Any, setter: str, source: str) -> Value:
+    """A knob as declared, with a value. source: "" for where the default comes from."""
+    meta = declared.metadata
+    if meta.get("choices") is not None:
+        allowed = " | ".join(map(str, meta["choices"]))
+    elif meta.get("low") is None and meta.get("high") is None:
+        allowed = "true | false" if isinstance(declared.default, bool) else "text"
+    else:
+        allowed = f"{_number(meta.get('low'), '−∞')} to {_number(meta.get('high'), '∞')}"
+    return Value(
+        knob,
+        value,
+        meta.get("unit", ""),
+        source or meta.get("source") or "not said",
+        setter,
+        allowed,
+        meta.get("help", ""),
+        knobs.type_of(declared),
+        meta.get("scale", "linear"),
+    )
 
 
 def _number(value: float | None, missing: str) -> str:

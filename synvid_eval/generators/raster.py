@@ -136,6 +136,21 @@ def _root(value: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
+def _power(rate: int, frame: int) -> int:
+    """(1 + rate)^frame of a rate in 1/2**32, with 20 fractional bits: by squaring, in 28 fractional bits;
+    below `GROWTH` + 1 no square reaches 2**63.
+    """
+    base, power, left = (1 << 28) + (rate >> 4), 1 << 28, frame
+    while left > 0:
+        if left & 1:
+            power = (power * base + (1 << 27)) >> 28
+        left >>= 1
+        if left > 0:
+            base = (base * base + (1 << 27)) >> 28
+    return (power + (1 << 7)) >> 8
+
+
+@numba.njit(cache=True, nogil=True)
 def _gone(place: Any, size: int) -> bool:
     """Whether the released code skips an object that stands there."""
     x, y = whole(place[0]), whole(place[1])
@@ -143,11 +158,21 @@ def _gone(place: Any, size: int) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)
-def pose(motion: Any, size: int, frame: int, circles: int, subpixel: bool, place: Any, matrix: Any) -> None:
+def pose(
+    motion: Any,
+    size: int,
+    frame: int,
+    circles: int,
+    subpixel: bool,
+    place: Any,
+    matrix: Any,
+    compound: bool = False,
+) -> None:
     """Where each object stands at a frame: fills place int64 [N, 2] and matrix int64 [N, 4] (see `Pose`).
 
-    circles: index into `CIRCLES`. subpixel: keep the fractions of positions. Objects that the released code
-    skips keep the unit matrix unless a negative `size` is given (then none is skipped).
+    circles: index into `CIRCLES`. subpixel: keep the fractions of positions. compound: scales are (1 + σ)^t,
+    not 1 + σ t. Objects that the released code skips keep the unit matrix unless `size` is 0 (then none is
+    skipped).
     """
     kind, center, velocity, acceleration, turn, stretch, shear, _, radius, _ = motion
     for k in range(len(kind)):
@@ -161,8 +186,11 @@ def pose(motion: Any, size: int, frame: int, circles: int, subpixel: bool, place
         if frame == 0 or (round_one and circles == 0) or (size > 0 and _gone(place[k], size)):
             continue
         phase = turn[k] * frame
-        wide = _ONE + ((stretch[k, 0] * frame) >> (RATE - LINEAR))
-        tall = _ONE + ((stretch[k, 1] * frame) >> (RATE - LINEAR))
+        if compound:
+            wide, tall = _power(stretch[k, 0], frame), _power(stretch[k, 1], frame)
+        else:
+            wide = _ONE + ((stretch[k, 0] * frame) >> (RATE - LINEAR))
+            tall = _ONE + ((stretch[k, 1] * frame) >> (RATE - LINEAR))
         if round_one and circles == 1:
             # The axes in whole pixels, and the angle in radians taken for whole degrees by cv2.ellipse.
             twice = 2 * radius[k] + 1
@@ -196,9 +224,8 @@ def outline(motion: Any, place: Any, matrix: Any, k: int, subpixel: bool, corner
 
 
 @numba.njit(cache=True, nogil=True)
-def _disc_rows(x: int, y: int, radius: int, top: int, bottom: int, left: Any, right: Any) -> None:
-    """Row spans of a disc: left, right of rows top…bottom."""
-    limit = radius * radius + radius
+def _disc_rows(x: int, y: int, radius: int, limit: int, top: int, bottom: int, left: Any, right: Any) -> None:
+    """Row spans of the disc dx² + dy² ≤ limit: left, right of rows top…bottom."""
     half = radius
     for step in range(radius + 1):
         while half * half + step * step > limit:
@@ -323,8 +350,11 @@ def _ellipse_rows(place: Any, matrix: Any, twice: int, size: int, left: Any, rig
 
 
 @numba.njit(cache=True, nogil=True)
-def claim(ids: Any, motion: Any, place: Any, matrix: Any, subpixel: bool) -> None:
-    """Fills the id buffer uint16 [S, S] from the topmost object down (see `shapes`); 0 stays free."""
+def claim(ids: Any, motion: Any, place: Any, matrix: Any, subpixel: bool, slim: bool = False) -> None:
+    """Fills the id buffer uint16 [S, S] from the topmost object down (see `shapes`); 0 stays free.
+
+    slim: discs that are not transformed cover dx² + dy² ≤ r², as `cv2.circle`'s, not r² + r.
+    """
     size = ids.shape[0]
     far = 1 << 40
     ids[:] = 0
@@ -346,7 +376,7 @@ def claim(ids: Any, motion: Any, place: Any, matrix: Any, subpixel: bool) -> Non
                 top, bottom = max(y - r, 0), min(y + r, size - 1)
                 if top > bottom or x - r >= size or x + r < 0:
                     continue
-                _disc_rows(x, y, r, top, bottom, left, right)
+                _disc_rows(x, y, r, r * r if slim else r * r + r, top, bottom, left, right)
             else:
                 twice = 2 * r if subpixel else 2 * r + 1
                 top, bottom = _ellipse_rows(place[k], m, twice, size, left, right)

@@ -8,7 +8,8 @@ frames of 256 × 256 and scale with size / 256.
 What is drawn at frame t: a shape with local corners in [0, 2r]² stands at `trunc(center + (v + a t) t)`, v
 and a along its direction, truncated toward zero as the released code does, so motion goes in whole pixels
 without anti-aliasing (`subpixel` keeps the fractions). Its corners are turned, scaled and sheared about the
-`pivot`, `turn(ω t) · scale(1 + σ t) · shear(ς t)`, and truncated in turn. A circle is centered at that point
+`pivot`, `turn(ω t) · scale(1 + σ t) · shear(ς t)` (see `scale_law`), and truncated in turn. A circle is
+centered at that point
 itself, a polygon at that point + (r, r), a square at that point + (0.7 r, 0.7 r): quirks kept, since they are
 part of what was measured. An object whose point has left [−size + 1, 2·size − 1] on an axis is not drawn.
 
@@ -48,7 +49,7 @@ from synvid_eval import randomness
 from synvid_eval.errors import UsageError
 from synvid_eval.generators import pool as pools
 from synvid_eval.generators import raster, truth
-from synvid_eval.generators.base import Frame, Generator, draw_length, interval
+from synvid_eval.generators.base import Frame, Generator, interval
 from synvid_eval.generators.pool import Pool
 from synvid_eval.generators.raster import (
     ACCELERATION,
@@ -68,7 +69,7 @@ from synvid_eval.generators.raster import (
     cosine,
     sine,
 )
-from synvid_eval.generators.texture import Texture
+from synvid_eval.generators.texture import Texture, spelled
 from synvid_eval.knobs import knob
 
 REFERENCE_SIZE = 256
@@ -81,6 +82,12 @@ POOL = "pool"
 """The name of the pool that presets draw from: one for all, so that presets which differ in anything else
 show the same textures, as the released sets share one bank.
 """
+
+AROUND: Ints = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.int64)
+"""A square's corners about its middle, in units of half its side."""
+
+_OF_TEXTURES = ("bank", "pool", "dynamic", "texture_crop", "filter", "saturate")
+"""Knobs that mean nothing without textures."""
 
 _PI = Fraction(3141592653589793238462643383279502884197, 10**39)
 
@@ -96,7 +103,7 @@ class Scene:
     int64 [N, 2], 1/2**32 per frame. pivot: int64 [N, 2], 1/65536 px, local. texture: uint64 [N + 1], the
     draw by which an id (0 the background) takes its texture. crop: int64 [N, 2] px, where an object's box
     begins in its texture. background: uint8 [3] RGB. circles: index into `raster.CIRCLES`. subpixel: whether
-    positions keep their fractions. size: of the frames [px].
+    positions keep their fractions. compound: whether scales are (1 + σ)^t. size: of the frames [px].
     """
 
     kind: Ints
@@ -115,6 +122,7 @@ class Scene:
     background: NDArray[np.uint8]
     circles: int
     subpixel: bool
+    compound: bool
     size: int
 
     @property
@@ -136,7 +144,7 @@ class Scene:
         count = len(self.kind)
         found = Pose(np.empty((count, 2), np.int64), np.empty((count, 4), np.int64))
         size = 0 if everything else self.size
-        raster.pose(self.motion, size, frame, self.circles, self.subpixel, *found)
+        raster.pose(self.motion, size, frame, self.circles, self.subpixel, *found, self.compound)
         return found
 
     def place(self, frame: int) -> Ints:
@@ -167,18 +175,47 @@ class Shapes(Generator):
     exact: ClassVar[bool] = True
     truths: ClassVar[tuple[str, ...]] = truth.KINDS
 
-    size: int = knob(256, "height and width of the frames (256: released code)", low=8, high=4096, unit="px")
-    length: str = knob(
-        "100:199", "frames of a clip, 4–8 s at 25 fps (released code)", low=1, high=100_000, unit="frames"
+    size: int = knob(
+        256,
+        "height and width of the frames",
+        low=8,
+        high=4096,
+        unit="px",
+        scale="log",
+        source="released code",
     )
-    objects: int = knob(500, "objects of a clip (released code; the paper does not say)", low=1, high=65_535)
+    length: str = knob(
+        "100:199",
+        "frames of a clip, 4–8 s at 25 fps",
+        low=1,
+        high=100_000,
+        unit="frames",
+        scale="log",
+        ends="whole",
+        source="released code",
+    )
+    objects: int = knob(
+        500,
+        "objects of a clip (released code; the paper does not say)",
+        low=1,
+        high=65_535,
+        scale="log",
+        source="released code",
+    )
     shapes: str = knob(
         "mixed",
         "circle, or mixed: circle, square, oriented square, rectangle, triangle or quadrilateral, uniformly",
         choices=("circle", "mixed"),
+        source="paper, Table 1",
     )
     speed: str = knob(
-        "1.2:3.0", "speed of an object (paper, Table 8)", low=0, high=256, unit="px/frame at 256"
+        "1.2:3.0",
+        "speed of an object",
+        low=0,
+        high=256,
+        unit="px/frame at 256",
+        ends="real",
+        source="paper, Table 8, and released code",
     )
     acceleration: str = knob(
         "0",
@@ -187,6 +224,16 @@ class Shapes(Generator):
         low=-1,
         high=1,
         unit="px/frame² at 256",
+        ends="real",
+        source="paper, Table 1: only from row 5 on",
+    )
+    acc_scale: float = knob(
+        1.0,
+        "factor of the acceleration. Slow sets have half the speed; 0.5 is the reading that they have half "
+        "the acceleration, too",
+        low=0,
+        high=1,
+        source="our choice: the paper says speed only",
     )
     rotation: str = knob(
         "0",
@@ -194,14 +241,24 @@ class Shapes(Generator):
         low=-1,
         high=1,
         unit="rad/frame",
+        ends="real",
+        source="paper, Table 1: only from row 4 on",
     )
     scale: str = knob(
         "0",
-        "what the scale of x and of y changes by, two draws: 1 + σ t (released code: -0.005:0.005; the paper "
-        "can also be read as (1 + σ)^t)",
+        "what the scale of x and of y changes by, σ of `scale_law`, two draws (released code: -0.005:0.005)",
         low=-0.1,
         high=0.1,
         unit="1/frame",
+        ends="real",
+        source="paper, Table 1: only from row 4 on",
+    )
+    scale_law: str = knob(
+        "linear",
+        "how a scale grows with time: linear is 1 + σ t (released code), compound (1 + σ)^t, as the paper's "
+        '"each consecutive frame by scaling" can be read',
+        choices=("linear", "compound"),
+        source="released code",
     )
     shear: str = knob(
         "0",
@@ -209,12 +266,15 @@ class Shapes(Generator):
         low=-0.1,
         high=0.1,
         unit="1/frame",
+        ends="real",
+        source="paper, Table 1: only from row 4 on",
     )
     pivot: str = knob(
         "corner",
         "what a polygon turns, scales and shears about: corner is (r//2, r//2) of its box [0, 2r]², the "
         "released code's, which makes turning shapes swing; center is the box's middle",
         choices=("corner", "center"),
+        source="released code",
     )
     circle_transform: str = knob(
         "none",
@@ -222,11 +282,13 @@ class Shapes(Generator):
         "on-the-fly code, untextured sets: radii are scaled, the angle in radians is taken for degrees, no "
         "shear), full (as polygons, about their middle)",
         choices=raster.CIRCLES,
+        source="released code: its code that writes files",
     )
     subpixel: bool = knob(
         False,
         "keep the fractions of positions: a pixel is covered where its middle is in the shape. Off: whole "
         "pixels, boundary filled (released code)",
+        source="released code",
     )
     center_range: str = knob(
         "0:2",
@@ -235,6 +297,8 @@ class Shapes(Generator):
         low=-8,
         high=8,
         unit="frame sizes",
+        ends="real",
+        source="released code",
     )
     radius: str = knob(
         "0.1:1",
@@ -242,23 +306,29 @@ class Shapes(Generator):
         low=0.001,
         high=4,
         unit="frame sizes",
+        scale="log",
+        ends="real",
+        source="released code",
     )
     radius_power: int = knob(
         3,
         "power of the law: density of radius r ∝ r^−power − largest^−power (released code: sigma 3)",
         low=1,
         high=8,
+        source="released code",
     )
     background: str = knob(
         "black",
         "black (released code), color: one a clip, or image: one texture of the pool a clip, stretched over "
         "the frame",
         choices=("black", "color", "image"),
+        source="released code",
     )
     textures: str = knob(
         "",
         "what objects show: nothing for solid colors, or textures joined by +, in equal shares, each a name "
         "with its own knobs in brackets, such as stylegan(network=highfreq)+statistical",
+        source="paper, Table 1: only from row 6 on",
     )
     pool: int = knob(
         1000,
@@ -266,74 +336,73 @@ class Shapes(Generator):
         "own number)",
         low=1,
         high=10_000_000,
+        scale="log",
+        source="our choice: paper and released code have 300,000 textures or 1.3 million pictures",
     )
     bank: str = knob(
         "",
         "folder of banks (`textures make`): each kind of texture that has one there is taken from it, all of "
         "it, instead of from a pool made on the way",
         recipe=False,
+        source="yours",
     )
     images: str = knob(
         "",
         "pictures for those textures that take some: a folder, or skimage",
         recipe=False,
+        source="yours",
     )
     dynamic: bool = knob(
-        False, "textures evolve: frame t of a clip shows frame t of each texture's walk (paper, Table 3)"
+        False,
+        "textures evolve: frame t of a clip shows frame t of each texture's walk (paper, Table 3)",
+        source="paper: only in Tables 3 and 12",
     )
     texture_crop: str = knob(
         "corner",
         "which part of its texture an object shows: corner is the upper left (released code), random any",
         choices=("corner", "random"),
+        source="released code",
     )
     filter: str = knob(
         "bilinear",
         "how a texture is looked up between its pixels, after it was blown up to twice the frame: bilinear "
         "(released code) or nearest, which is faster",
         choices=("bilinear", "nearest"),
+        source="released code",
     )
     saturate: str = knob(
         "none",
         "the object's color added to its texture (paper, Table 12): wrap modulo 256 (what the released "
         "code's addition does), clip at 255",
         choices=raster.SATURATE,
+        source="paper: only in Table 12",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        longest = interval(self, "length", whole=True)[1]
-        for name in ("speed", "acceleration", "rotation", "center_range", "radius"):
-            interval(self, name)
+        longest = int(interval(self, "length")[1])
         for name in ("scale", "shear"):
-            most = max(abs(end) for end in interval(self, name)) * longest
+            most: Fraction | float = max(abs(end) for end in interval(self, name)) * longest
+            if name == "scale" and self.scale_law == "compound":
+                most = math.expm1(min(longest * math.log1p(interval(self, name)[1]), 99.0))
             if most > GROWTH:
                 raise UsageError(
                     f"{self.name}.{name}={getattr(self, name)} grows to {float(most):g} in {longest} frames.",
                     f"At most {GROWTH}: shorten the clip (length) or slow it down.",
                 )
         if self.textures:
+            object.__setattr__(self, "textures", spelled(pools.recipes(self.textures)))
             still = [r.name for r in self._recipes() if not r.evolves()]
             if self.dynamic and still:
                 raise UsageError(f"Textures {still[0]} do not evolve.", "Leave dynamic away.")
         else:
-            off = [n for n in ("bank", "dynamic", "saturate") if getattr(self, n) not in ("", False, "none")]
+            off = [n for n in _OF_TEXTURES if getattr(self, n) != getattr(Shapes, n)]
             off += ["background"] * (self.background == "image")
             if off:
                 raise UsageError(
                     f"{self.name}.{off[0]}={getattr(self, off[0])} means nothing without textures.",
                     "Name some: textures=statistical.",
                 )
-
-    @property
-    def frame_size(self) -> tuple[int, int]:
-        """Height and width of the frames [px]."""
-        return self.size, self.size
-
-    def clip_length(self, seed: int, preset: str, index: int) -> int:
-        """Frames of clip `index`: uniform over the whole numbers of the `length` range, both ends
-        included.
-        """
-        return draw_length(self, seed, preset, index)
 
     def _recipes(self) -> list[Texture]:
         return pools.recipes(self.textures, self.images)
@@ -347,8 +416,37 @@ class Shapes(Generator):
         return pools.shared(self._recipes(), seed, POOL, self.pool, self.bank) if self.textures else []
 
     def identity(self, seed: int) -> dict[str, Any]:
-        """See `Generator.identity`; with that of every pool."""
-        return {**super().identity(seed), "pools": [p.identity for p in self.pools(seed)]}
+        """See `Generator.identity`; with that of every pool. Knobs that have no effect beside the others
+        stand there at their defaults, so equal pixels have one identity.
+        """
+        found = {**super().identity(seed), **{name: getattr(Shapes, name) for name in self._idle()}}
+        if self.acc_scale != 1 and "acceleration" not in self._idle():
+            ends = [
+                f"{float(end * Fraction(str(self.acc_scale))):.12g}" for end in self._ends("acceleration")
+            ]
+            found |= {"acceleration": ":".join(ends), "acc_scale": 1.0}
+        return {**found, "pools": [p.identity for p in self.pools(seed)]}
+
+    def _ends(self, name: str) -> tuple[Fraction, Fraction]:
+        return interval(self, name)
+
+    def _idle(self) -> set[str]:
+        """The knobs that change no pixel, whatever they are, beside the others' values."""
+        zero = {n for n in ("acceleration", "rotation", "scale", "shear") if not any(self._ends(n))}
+        found = set()
+        if "acceleration" in zero or self.acc_scale == 0:
+            found |= {"acceleration", "acc_scale"}
+        if self.shapes == "circle":
+            found |= {"pivot"}
+            if self.circle_transform == "none":
+                found |= {"rotation", "scale", "shear"}
+            elif self.circle_transform == "scaled":
+                found |= {"shear"}
+        if {"rotation", "scale", "shear"} <= zero | found:
+            found |= {"rotation", "scale", "shear", "pivot", "circle_transform"}
+        if "scale" in zero | found:
+            found |= {"scale_law"}
+        return found | zero
 
     def scene(self, seed: int, preset: str, index: int) -> Scene:
         """The parameters of a clip's objects.
@@ -378,7 +476,8 @@ class Shapes(Generator):
         direction = words("direction")
         heading = np.concatenate([cosine(direction), sine(direction)], 1)
         velocity = _scaled(uniform("speed", scale * 2**SUBPIXEL), heading, TRIG)
-        acceleration = _scaled(uniform("acceleration", scale * 2**ACCELERATION), heading, TRIG)
+        rate = scale * 2**ACCELERATION * Fraction(str(self.acc_scale))
+        acceleration = _scaled(uniform("acceleration", rate), heading, TRIG)
 
         radii, steps = radius_law(self.size, *interval(self, "radius"), self.radius_power)
         radius = radii[np.searchsorted(steps, words("radius")[:, 0], side="left")]
@@ -421,6 +520,7 @@ class Shapes(Generator):
             background=background,
             circles=raster.CIRCLES.index(self.circle_transform),
             subpixel=self.subpixel,
+            compound=self.scale_law == "compound",
             size=self.size,
         )
 
@@ -560,6 +660,21 @@ def local_corners(kind: Ints, radius: Ints, angles: Ints) -> Ints:
     pixels here, except the oriented square, of which the half side is truncated and the turned corners are so
     only after the position was added.
     """
+    away = radius[:, None, None]
+    corners = np.maximum(((away << TRIG) + on_circle(kind, radius, angles)) >> TRIG, 0) << SUBPIXEL
+    sides = np.array([math.isqrt(n) for n in (2 * radius**2).tolist()])
+    square = sides[:, None, None] * ((AROUND + 1) // 2) << SUBPIXEL
+    oriented = (away << SUBPIXEL) + (turned_square(radius, angles[:, 0]) >> (TRIG - SUBPIXEL))
+    which = kind[:, None, None]
+    conditions = [which == CIRCLE, which == SQUARE, which == ORIENTED_SQUARE]
+    return np.select(conditions, [np.zeros_like(corners), square, oriented], corners)
+
+
+def on_circle(kind: Ints, radius: Ints, angles: Ints) -> Ints:
+    """The corners of rectangles, triangles and quadrilaterals about their middle, on the circle of their
+    radius: int64 [N, 4, 2] in 1/2**30 px; angles as of `local_corners`. Of other kinds what is given means
+    nothing.
+    """
     turn, half = 2**32, 2**31
     quarter = angles[:, 0] >> 2
     triangle = np.sort(angles[:, :3], axis=1)[:, [0, 1, 2, 2]]
@@ -569,18 +684,17 @@ def local_corners(kind: Ints, radius: Ints, angles: Ints) -> Ints:
         [rectangle, triangle],
         np.sort(angles, axis=1),
     )
-    r = radius[:, None]
-    on_circle = np.stack([((r << TRIG) + r * wave(phases)) >> TRIG for wave in (cosine, sine)], -1)
-    corners = np.maximum(on_circle, 0) << SUBPIXEL
+    return np.stack([radius[:, None] * wave(phases) for wave in (cosine, sine)], -1)
 
-    around = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.int64)
-    sides, halves = (
-        np.array([math.isqrt(n) for n in squares.tolist()]) for squares in (2 * radius**2, radius**2 // 2)
-    )
-    square = sides[:, None, None] * ((around + 1) // 2) << SUBPIXEL
-    c, s = (wave(angles[:, :1]) * halves[:, None] for wave in (cosine, sine))
-    turned = np.stack([c * around[:, 0] - s * around[:, 1], s * around[:, 0] + c * around[:, 1]], -1)
-    oriented = (radius[:, None, None] << SUBPIXEL) + (turned >> (TRIG - SUBPIXEL))
-    which = kind[:, None, None]
-    conditions = [which == CIRCLE, which == SQUARE, which == ORIENTED_SQUARE]
-    return np.select(conditions, [np.zeros_like(corners), square, oriented], corners)
+
+def half_side(radius: Ints) -> Ints:
+    """⌊r/√2⌋ px, half the side of a square of circumradius r, int64 [N]."""
+    return np.array([math.isqrt(n) for n in (radius**2 // 2).tolist()], np.int64)
+
+
+def turned_square(radius: Ints, angle: Ints) -> Ints:
+    """The corners of squares with half sides ⌊r/√2⌋, turned about their middle: int64 [N, 4, 2] in 1/2**30
+    px. angle: int64 [N] in [0, 2**32) turns.
+    """
+    c, s = (wave(angle[:, None]) * half_side(radius)[:, None] for wave in (cosine, sine))
+    return np.stack([c * AROUND[:, 0] - s * AROUND[:, 1], s * AROUND[:, 0] + c * AROUND[:, 1]], -1)

@@ -143,16 +143,23 @@ class Statistical(Texture):
 
     size: int = knob(
         256,
-        "height and width of a texture (256: released code). The pyramid has ⌊log2 size⌋ − 4 levels, as the "
+        "height and width of a texture. The pyramid has ⌊log2 size⌋ − 4 levels, as the "
         "released code's at 128 and 256, and the size is a multiple of 2^levels",
         low=32,
         high=2048,
         unit="px",
+        scale="log",
+        source="released code",
     )
-    color: bool = knob(True, "impose the color histogram (spectrum+color+WMM: Yu et al. 2024)")
-    wmm: bool = knob(True, "impose the wavelet marginals (spectrum+color+WMM: Yu et al. 2024)")
+    color: bool = knob(True, "impose the color histogram", source="paper: spectrum, color and WMM")
+    wmm: bool = knob(True, "impose the wavelet marginals", source="paper: spectrum, color and WMM")
     iterations: int = knob(
-        10, "rounds of imposing (released code); fewer are faster and nearer to noise", low=1, high=100
+        10,
+        "rounds of imposing; fewer are faster and nearer to noise",
+        low=1,
+        high=100,
+        scale="log",
+        source="released code",
     )
 
     growth: int = knob(
@@ -160,6 +167,7 @@ class Statistical(Texture):
         "growth of a pyramid's coefficients a level: 2 in the released MATLAB script (which made the sets), "
         "4 in its Python port, with finer grain over the spectrum's large forms",
         choices=(2, 4),
+        source="released code",
     )
 
     def __post_init__(self) -> None:

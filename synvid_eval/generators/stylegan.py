@@ -147,26 +147,30 @@ class StyleganOriented(Texture):
 
     size: int = knob(
         256,
-        "height and width of a texture (256: released code); the network has as many layers as it needs",
+        "height and width of a texture; the network has as many layers as it needs",
         choices=(64, 128, 256, 512),
         unit="px",
+        source="released code",
     )
     network: str = knob(
         "oriented",
         "oriented: smooth oriented filters, one noise map, bias; highfreq: filters of signs, noise per layer",
         choices=("oriented", "highfreq"),
+        source="paper, Table 1: StyleGAN-oriented",
     )
     sigma: float = knob(
         0.05,
-        "standard deviation of a latent's step in a walk (ours, from a trial: the paper's number is lost)",
+        "standard deviation of a latent's step in a walk",
         low=0,
         high=10,
         unit="per frame",
+        source="our choice, from a trial: the paper's number is lost",
     )
     coherent: bool = knob(
         True,
         "a walk keeps filters, noise, bias and colors (true) or draws them anew for each frame, as the "
         "released network does at every call (false): then frames are unrelated",
+        source="our choice: the paper does not say",
     )
 
     def picture(self, seed: int, pool: str, index: int) -> Frame:

@@ -10,14 +10,29 @@ A texture is one file: a module of this room that defines a subclass of `Texture
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from synvid_eval import knobs, randomness
 from synvid_eval.errors import UsageError
-from synvid_eval.generators.base import Frame
+from synvid_eval.generators.base import Frame, check_ranges
+
+
+def spelled(recipes: Sequence[Texture]) -> str:
+    """The text that names textures with every knob, as `generators.pool.recipes` reads it:
+    `stylegan(size=256,…)`, joined by +. Equal textures have one text. Knobs that decide no picture stand
+    there where they are given.
+    """
+    return "+".join(f"{r.name}({','.join(f'{k}={v}' for k, v in _told(r).items())})" for r in recipes)
+
+
+def _told(recipe: Texture) -> dict[str, str]:
+    plain = {f.name: f.default for f in dataclasses.fields(recipe)}
+    told = {k: v for k, v in knobs.values(recipe).items() if k in knobs.recipe(recipe) or v != plain[k]}
+    return {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in told.items()}
 
 
 @dataclass(frozen=True)
@@ -34,11 +49,27 @@ class Texture(ABC):
     exact: ClassVar[bool]
 
     size: int = knobs.knob(
-        256, "height and width of a texture (256: released code)", low=16, high=4096, unit="px"
+        256,
+        "height and width of a texture",
+        low=16,
+        high=4096,
+        unit="px",
+        scale="log",
+        source="released code",
     )
 
     def __post_init__(self) -> None:
         knobs.check(self)
+        check_ranges(self)
+
+    def prepare(self, tell: Callable[[str, int], None]) -> None:
+        """Looks at what it reads from elsewhere, which may take long; `tell` hears of each file, and of how
+        many there are. Here: it reads nothing.
+
+        Raises:
+            DataError: what it reads is missing.
+        """
+        return
 
     @abstractmethod
     def picture(self, seed: int, pool: str, index: int) -> Frame:
@@ -63,9 +94,9 @@ class Texture(ABC):
         """Whether `walk` is more than the same picture again and again."""
         return cls.walk is not Texture.walk
 
-    def source(self, index: int) -> str | None:
-        """What texture `index` was made from, where textures share sources (a photograph); None: independent
-        draws.
+    def source(self, seed: int, pool: str, index: int) -> str | None:
+        """What texture `index` of the pool was made from, where textures share sources (a photograph); None:
+        independent draws.
         """
         return None
 

@@ -14,7 +14,7 @@ from synvid_eval.rounding import typographic
 
 
 def page(presets: Sequence[Mapping[str, Any]]) -> str:
-    """The page as text, a pure function of what `generation.previews` gives.
+    """The page as text, a pure function of what `previews.previews` gives.
 
     A preset whose `reason` says why it has no clips is shown with that.
     """

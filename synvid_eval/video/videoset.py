@@ -12,6 +12,11 @@ from synvid_eval.randomness import address
 from synvid_eval.video.decode import ClipRef
 
 
+def rank(clip_id: str) -> tuple[int, str]:
+    """What clips are drawn by, the smallest first: a hash of the id, then the id."""
+    return address("clips", clip_id), clip_id
+
+
 @dataclass(frozen=True)
 class VideoSet:
     """The clips of one set.
@@ -57,7 +62,7 @@ class VideoSet:
             seen = f"{count:,} clips wanted, {len(ids):,} found"
             note = f"{self.name}: {seen}: all of them are used, none twice"
             return replace(self, notes=(*self.notes, note))
-        keep = set(sorted(ids, key=lambda i: (address("clips", i), i))[:count])
+        keep = set(sorted(ids, key=rank)[:count])
         return replace(
             self,
             clips=tuple(c for c in self.clips if c.id in keep),

@@ -99,6 +99,8 @@ def test_show_draws_a_contact_sheet(run_cli: Run, tmp_path: Path) -> None:
         (("moving_shapes", "--set", "size=9999999"), 2, "shapes.size=9999999 is out of range."),
         (("moving_shapes", "--set", "speed"), 2, "It is KNOB=VALUE"),
         (("moving_shapes", "--images", "skimage"), 2, "--images skimage means nothing without --png."),
+        (("moving_shapes", "--seed", "0"), 2, "--seed 0 means nothing without --png."),
+        (("moving_shapes", "--cache", "none"), 2, "--cache none means nothing without --png."),
         (("moving_shapes", "--images", "skimage", "--png", "a.png"), 2, "--images skimage means nothing for"),
         (("acc_transforming_images", "--png", "a.png"), 3, "Give --images DIR"),
         (("acc_transforming_images", "--png", "a.png", "--images", "gone"), 3, "does not exist"),
@@ -120,6 +122,13 @@ def test_what_is_wrong_is_told(run_cli: Run, tmp_path: Path, args, code, message
     assert message in done.stderr and len(done.stderr.splitlines()) == 1
     assert "\x1b" not in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "a.png").exists()
+
+
+def test_a_sheet_tells_how_far_it_is(run_cli: Run) -> None:
+    small = ("--set", "size=32", "--set", "length=30", "--png", "s.png")
+    done = run_cli("show", "moving_shapes", *small, "-v")
+    assert f"moving_shapes (sheet): {CLIPS} clips in" in done.stderr
+    assert run_cli("show", "moving_shapes", *small, "-q").stderr == ""
 
 
 def test_compare_takes_images_and_videos(run_cli: Run) -> None:

@@ -34,15 +34,15 @@ def test_lengths_hold_16_frames_at_stride_4():
 
 def test_clips_take_turns_over_eight_sources():
     generator = presets.get(NAME).configured()
-    assert Counter(generator.source(index) for index in range(80)) == dict.fromkeys(PHOTOGRAPHS, 10)
-    assert presets.get("moving_shapes").configured().source(0) is None
+    assert Counter(generator.source(0, NAME, index) for index in range(80)) == dict.fromkeys(PHOTOGRAPHS, 10)
+    assert presets.get("moving_shapes").configured().source(0, "moving_shapes", 0) is None
 
 
 def test_frames_are_moving_photographs_and_the_window_stays_inside():
     generator = Camera()
     for index in range(40):
         path = generator.path(0, NAME, index)
-        photograph = camera._photograph(generator.source(index), 240, 320)
+        photograph = camera._photograph(generator.source(0, NAME, index), 240, 320)
         tall, wide = photograph.shape[:2]
         for frame in range(0, 64, 3):
             x, y, zoom, roll = path.at(frame)

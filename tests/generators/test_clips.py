@@ -66,11 +66,23 @@ def test_starts_are_of_seed_index_and_epoch() -> None:
     assert clips.chosen(3, epoch=1)[1][0] == second[3]
 
 
-def test_every_start_is_taken_equally_often() -> None:
+@pytest.mark.parametrize(("starts", "length"), [("released", "67"), ("all", "64")])
+def test_every_start_is_taken_equally_often(starts: str, length: str) -> None:
+    clips = make(1, length=length, size=8, starts=starts)
+    seen = Counter(clips.chosen(0, epoch)[1][0] for epoch in range(2000))
+    assert sorted(seen) == [0, 1, 2, 3]
+    assert sum((n - 500) ** 2 / 500 for n in seen.values()) < 16.3  # chi-square, 3 degrees, p = 0.001
+
+
+def test_a_run_takes_up_frames_times_stride_as_released() -> None:
+    """The released code: starts U{0 … T − 64} of 16 frames at stride 4; 64 frames have one start."""
     clips = make(1, length="64", size=8)
-    starts = Counter(clips.chosen(0, epoch)[1][0] for epoch in range(2000))
-    assert sorted(starts) == [0, 1, 2, 3]
-    assert sum((n - 500) ** 2 / 500 for n in starts.values()) < 16.3  # chi-square, 3 degrees, p = 0.001
+    assert {clips.chosen(0, epoch)[1][0] for epoch in range(50)} == {0}
+    shorter = make(1, length="63", size=8)
+    assert np.diff(shorter.chosen(0)[1]).tolist() == [3] * 15
+    assert np.diff(make(1, length="61", size=8, starts="all").chosen(0)[1]).tolist() == [4] * 15
+    with pytest.raises(UsageError, match=r"starts=some is not possible. One of: released, all\."):
+        make(starts="some")
 
 
 def test_fresh_epochs_have_clips_of_their_own() -> None:
@@ -144,8 +156,10 @@ def test_loaders_give_the_same_batches_for_any_number_of_workers() -> None:
     whole = [batch for workers in (0, 2) for batch in [list(DataLoader(clips, 4, num_workers=workers))]]
     assert all(torch.equal(a, b) for a, b in zip(*whole, strict=True))
     stream = ClipStream(clips, batch=3)
-    stream.set_epoch(1)
-    streamed = [list(DataLoader(stream, 3, num_workers=workers)) for workers in (0, 2)]
+    streamed = []
+    for workers in (0, 2):
+        stream.set_epoch(1)
+        streamed.append(list(DataLoader(stream, 3, num_workers=workers)))
     assert [len(b) for b in streamed[0]] == [3, 3, 3, 1]
     assert all(torch.equal(a, b) for a, b in zip(*streamed, strict=True))
 
@@ -156,9 +170,41 @@ def test_workers_that_stay_hear_of_the_next_epoch() -> None:
     first = torch.cat(list(loader))
     stream.set_epoch(1)
     second = torch.cat(list(loader))
-    stream.set_epoch(1)
+    stream.set_epoch(1)  # again
     assert not torch.equal(first, second)
     assert torch.equal(second, torch.stack(list(stream)))
+
+
+@pytest.mark.parametrize("loading", [{}, {"num_workers": 2}, {"num_workers": 2, "persistent_workers": True}])
+def test_each_iteration_is_an_epoch_of_its_own(loading: dict[str, Any]) -> None:
+    stream, known = ClipStream(make(6), batch=2), ClipStream(make(6), batch=2)
+    loader = DataLoader(stream, 2, **loading)
+    for epoch in range(3):
+        known.set_epoch(epoch)
+        expected = torch.stack(list(known))
+        seen = []
+        for batch in loader:
+            seen.append(batch)
+            stream.advance(len(batch))
+            done = 2 * len(seen)
+            told = stream.state_dict()
+            assert (told["epoch"], told["done"]) == ((epoch, done) if done < 6 else (epoch + 1, 0))
+        assert torch.equal(torch.cat(seen), expected)
+    next(iter(loader))  # left early: the next iteration is the one after it
+    known.set_epoch(4)
+    assert torch.equal(torch.cat(list(loader)), torch.stack(list(known)))
+
+
+def test_what_was_left_out_on_going_on_is_there_in_the_next_epoch() -> None:
+    stream = ClipStream(make(6), batch=2)
+    stream.load_state_dict({"epoch": 0, "done": 4})
+    assert [len(stream), len(list(stream)), len(stream), len(list(stream))] == [2, 2, 6, 6]
+
+
+def test_a_state_of_another_set_is_refused() -> None:
+    state = ClipStream(make(4)).state_dict()
+    with pytest.raises(UsageError, match="The state is of 4 clips"):
+        ClipStream(make(5)).load_state_dict(state)
 
 
 def test_ranks_share_the_clips_out() -> None:
@@ -182,15 +228,15 @@ def test_a_stream_goes_on_where_it_stopped() -> None:
     for _ in whole[:2]:
         stream.advance(2)
     state = stream.state_dict()
-    assert state == {"epoch": 3, "done": 4}
+    assert (state["epoch"], state["done"]) == (3, 4)
     other = ClipStream(make(10), batch=2)
     other.load_state_dict(state)
-    rest = list(DataLoader(other, 2, num_workers=2))
     assert len(other) == 6
+    rest = list(DataLoader(other, 2, num_workers=2))
     assert all(torch.equal(a, b) for a, b in zip(rest, whole[2:], strict=True))
     for _ in rest:
         other.advance(2)
-    assert other.state_dict() == {"epoch": 4, "done": 0}
+    assert (other.state_dict()["epoch"], other.state_dict()["done"]) == (4, 0)
 
 
 def test_importing_the_room_loads_no_torch() -> None:
@@ -204,4 +250,6 @@ def test_importing_the_room_loads_no_torch() -> None:
 def test_a_stream_can_be_sent_to_a_process_that_was_not_forked() -> None:
     stream = ClipStream(make(4), batch=2)
     loader = DataLoader(stream, 2, num_workers=1, multiprocessing_context="spawn")
-    assert torch.equal(torch.cat(list(loader)), torch.stack(list(stream)))
+    sent = torch.cat(list(loader))
+    stream.set_epoch(0)
+    assert torch.equal(sent, torch.stack(list(stream)))

@@ -20,8 +20,9 @@ from synvid_eval.generators.photos import Photos, squared
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Listings are kept for the life of a process."""
-    photos._listed.cache_clear()
+    photos._LISTED.clear()
     photos._order.cache_clear()
+    photos._broken.cache_clear()
     monkeypatch.delenv(photos.ENVIRONMENT, raising=False)
 
 
@@ -82,13 +83,13 @@ def test_content_is_its_identity_and_place_is_not(tree, tmp_path):
     moved = tmp_path / "moved"
     tree.rename(moved)
     assert Photos(images=os.fspath(moved)).identity() == before
-    photos._listed.cache_clear()
+    photos._LISTED.clear()
     flat((200, 0, 1)).save(moved / "b.png")
     assert Photos(images=os.fspath(moved)).identity() != before
-    photos._listed.cache_clear()
+    photos._LISTED.clear()
     flat((200, 0, 0)).save(moved / "b.png")
     assert Photos(images=os.fspath(moved)).identity() == before
-    photos._listed.cache_clear()
+    photos._LISTED.clear()
     (moved / "b.png").rename(moved / "z.png")
     assert Photos(images=os.fspath(moved)).identity() != before
     assert Photos(images=os.fspath(moved), fit="stretch").identity()["fit"] == "stretch"
@@ -174,7 +175,7 @@ def test_what_is_not_there_is_told(tmp_path):
         with pytest.raises(DataError, match=message):
             Photos(images=os.fspath(tmp_path / place)).files()
     (tmp_path / "empty/bad.png").write_bytes(b"bad")
-    photos._listed.cache_clear()
+    photos._LISTED.clear()
     with pytest.raises(DataError, match=r"None of the 1 pictures"):
         Photos(images=os.fspath(tmp_path / "empty")).picture(0, "p", 0)
     with pytest.raises(UsageError, match="negative"):

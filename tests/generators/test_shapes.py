@@ -22,6 +22,7 @@ from synvid_eval.generators import presets
 from synvid_eval.generators.raster import (
     CIRCLE,
     ORIENTED_SQUARE,
+    QUADRILATERAL,
     RECTANGLE,
     SINE,
     SQUARE,
@@ -32,34 +33,56 @@ from synvid_eval.generators.raster import (
     sine,
 )
 from synvid_eval.generators.shapes import Scene, Shapes
+from synvid_eval.sets import textures_of
 from tests.generators.stripes import Stripes, stripes
 
 __all__ = ["stripes"]
 
-# sha256 of the raw frames (uint8, C order) 0, 4, … 60 of clips 0 and 31,415 at seed 0, one after the other.
-# Made by: synvid_eval 0.1.0 (shapes revision 1), numpy 2.4, numba 0.68.1, x86-64, 2026-11-21, with
+# sha256 of the raw frames (uint8, C order) 0, 4, … 60 of two clips (CLIPS) at seed 0, one after the other,
+# of every preset that is drawn in integers. Made by: synvid_eval 0.1.0 (shapes 1, mixture 1, dead_leaves 2),
+# numpy 2.4.6, numba 0.68.1, x86-64, 2026-11-21, with
 #   PYTHONPATH=. python -c "from tests.generators.test_shapes import golden; print(golden())"
-# Integer arithmetic only, so they hold on any machine; a change that alters them raises `Shapes.revision`.
+# They hold on any machine; a change that alters them raises the generator's `revision`.
 GOLDEN = {
     "static_circles": "cfc62516fd4ee11aca8bfdaa05ad12733f265e2ba5214387f488caaf89737a0b",
     "moving_circles": "770ec93c7d6a02c248834871b1ff93414e326e7ad1605e040b0c7bc7f6af2c21",
     "moving_shapes": "c4712c310d6019eb96f5d1b6001c7804f5a262bc3f4d3fa1650deb75b1976564",
+    "moving_transforming_shapes": "923d0efa40d16e93cbe102ea4c8698d735465c5f13e019bf645df04c9f130dc4",
+    "acc_transforming_shapes": "352d360131562c26037161509047803e28a3c9f2d5f8bb383877455f71aabc48",
+    "slow_moving_circles": "0a230065eb94b27d2e772abc657155511159cbf433949e61168d5c38ee401d86",
+    "slow_moving_shapes": "d5f9f295458d90cb6a5a356de3c1a38e95fe8f74454aee3555e391117aaa9f30",
+    "slow_moving_transforming_shapes": "f83ee50c9e8e32ddb01b051cc6af8823f5576bf1562e5470cd664eba35fc0991",
+    "slow_acc_transforming_shapes": "e87f9543868550f239b3171442a8ea8590c5f016f09076b92f85e0fc8ee51645",
+    "shapes_mix_ucf25": "61ff20d44dd1964255f7903224f8274657c5e19a8dab4c3e2525e1db9978d652",
+    "shapes_mix_ucf75": "850cffa2403d54934570aa84cd1e452b6158394824a33997fba8d688d36657b1",
+    "dead_leaves": "1181f49ad615a72e67d986653ddbdb27669341c919bbe330afec5ce1236d8ce9",
 }
+
+CLIPS = {"shapes_mix_ucf25": (0, 31_412), "shapes_mix_ucf75": (0, 31_412)}
+"""Of a mixture those that are drawn; else 0 and 31,415."""
 
 
 def digest(name: str) -> str:
     made = hashlib.sha256()
-    for index in (0, 31_415):
-        for frame in presets.get(name).configured().draw(0, name, index, range(0, 64, 4)):
+    generator = presets.get(name).configured()
+    for index in CLIPS.get(name, (0, 31_415)):
+        for frame in generator.draw(0, name, index, range(0, 64, 4)):
             made.update(frame.tobytes())
     return made.hexdigest()
 
 
+def integer(name: str) -> bool:
+    """Whether a preset's clips are drawn in integers, so that their bytes are the same on any machine."""
+    generator = presets.get(name).configured()
+    whole = generator.exact or (generator.name == "mixture" and not generator.stills)
+    return whole and all(texture.exact for texture in textures_of(generator))
+
+
 def golden() -> dict[str, str]:
-    return {name: digest(name) for name in ("static_circles", "moving_circles", "moving_shapes")}
+    return {name: digest(name) for name in presets.names() if integer(name)}
 
 
-@pytest.mark.parametrize("name", ["static_circles", "moving_circles", "moving_shapes"])
+@pytest.mark.parametrize("name", [n for n in presets.names() if integer(n)])
 def test_golden_bytes(name):
     assert digest(name) == GOLDEN[name]
 
@@ -315,7 +338,7 @@ def test_radius_law_is_the_released_codes(many):
 
 @pytest.fixture(scope="module")
 def transformed() -> Scene:
-    generator = Shapes(texture_crop="random", **AFFINE)
+    generator = Shapes(textures="statistical", texture_crop="random", **AFFINE)
     scenes = [generator.scene(0, "laws", index) for index in range(40)]
     fields = [f.name for f in dataclasses.fields(Scene) if getattr(scenes[0], f.name) is not None]
     arrays = [f for f in fields if isinstance(getattr(scenes[0], f), np.ndarray) and f != "background"]
@@ -425,6 +448,11 @@ def test_angles_of_polygons_are_uniform(many):
     first = (many.corners - middle)[(many.kind == RECTANGLE) & (many.radius > 60)][:, 0]
     angle = np.arctan2(first[:, 1], first[:, 0])
     assert stats.kstest(angle, stats.uniform(0, np.pi / 2).cdf).pvalue > 0.001
+    for kind, count in ((TRIANGLE, 3), (QUADRILATERAL, 4)):
+        for corner in range(count):  # sorted uniform angles: order statistics
+            chosen = (many.corners - middle)[(many.kind == kind) & (many.radius > 60), corner]
+            share = np.arctan2(chosen[:, 1], chosen[:, 0]) / (2 * np.pi) % 1
+            assert stats.kstest(share, stats.beta(corner + 1, count - corner).cdf).pvalue > 0.001
 
 
 def test_corners_stay_in_their_box_and_are_whole_where_the_released_code_truncates(many):
@@ -519,6 +547,58 @@ def test_a_knob_changes_only_what_it_is_about():
         assert np.array_equal(getattr(all_but_one, own), getattr(base, own))
 
 
+SAME = [
+    ({}, {"pivot": "center"}),
+    ({}, {"circle_transform": "full"}),
+    ({}, {"scale_law": "compound"}),
+    ({}, {"acc_scale": 0.5}),
+    ({}, {"acceleration": "-0.03:0.03", "acc_scale": 0.0}),
+    ({"acceleration": "-0.015:0.015"}, {"acceleration": "-0.03:0.03", "acc_scale": 0.5}),
+    ({"shapes": "circle"}, {"shapes": "circle", "rotation": "0.1", "shear": "0.01", "scale": "0.01"}),
+    ({"shapes": "circle"}, {"shapes": "circle", "pivot": "center", "rotation": "0:0"}),
+    (
+        {"shapes": "circle", "circle_transform": "scaled", "scale": "0.01"},
+        {
+            "shapes": "circle",
+            "circle_transform": "scaled",
+            "scale": "0.01",
+            "shear": "0.01",
+            "pivot": "center",
+        },
+    ),
+    (
+        {"shapes": "circle", "circle_transform": "full", "shear": "0.01"},
+        {"shapes": "circle", "circle_transform": "full", "shear": "0.01", "pivot": "center"},
+    ),
+]
+OTHER = [
+    ({"rotation": "0.1"}, {"rotation": "0.1", "pivot": "center"}),
+    ({"scale": "0.01"}, {"scale": "0.01", "scale_law": "compound"}),
+    ({"scale": "0.01"}, {"scale": "0.01", "circle_transform": "full"}),
+    ({"acceleration": "0.03"}, {"acceleration": "0.03", "acc_scale": 0.5}),
+    (
+        {"shapes": "circle", "rotation": "0.1", "scale": "0.01"},
+        {"shapes": "circle", "rotation": "0.1", "scale": "0.01", "circle_transform": "scaled"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), [*SAME, *OTHER])
+def test_one_identity_for_the_same_pixels_and_another_for_others(one, other):
+    first, second = (Shapes(size=48, objects=60, length="80", **knobs) for knobs in (one, other))
+    drawn = [b"".join(f.tobytes() for f in g.draw(0, "i", 0, [0, 40, 79])) for g in (first, second)]
+    assert (drawn[0] == drawn[1]) == ((one, other) in SAME)
+    assert (first.identity(0) == second.identity(0)) == ((one, other) in SAME)
+
+
+def test_half_the_acceleration_of_the_slow_sets():
+    slow = presets.get("slow_acc_transforming_shapes")
+    full, half = (slow.configured(acc_scale=text).scene(0, "a", 0) for text in ("1", "0.5"))
+    assert np.abs(full.acceleration - 2 * half.acceleration).max() <= 4
+    for field in ("velocity", "center", "turn", "stretch", "corners"):
+        assert np.array_equal(getattr(full, field), getattr(half, field))
+
+
 def test_knobs_scale_with_the_size():
     small, large = (Shapes(size=size).scene(0, "p", 3) for size in (128, 512))
     assert np.abs(large.velocity - 4 * small.velocity).max() <= 8
@@ -579,6 +659,14 @@ def test_upper_left_is_emptier_as_in_the_released_code_and_symmetric_if_asked():
         ({"dynamic": True}, "shapes.dynamic=True means nothing without textures. Name some: textures="),
         ({"saturate": "clip"}, "shapes.saturate=clip means nothing without textures."),
         ({"background": "image"}, "shapes.background=image means nothing without textures."),
+        ({"filter": "nearest"}, "shapes.filter=nearest means nothing without textures."),
+        ({"texture_crop": "random"}, "shapes.texture_crop=random means nothing without textures."),
+        ({"pool": 7}, "shapes.pool=7 means nothing without textures."),
+        (
+            {"scale": "-0.005:0.02", "scale_law": "compound"},
+            "shapes.scale=-0.005:0.02 grows to 50.4",
+        ),
+        ({"acc_scale": 2.0}, "shapes.acc_scale=2.0 is out of range. Allowed: 0 to 1."),
         ({"textures": "nothing_like_it"}, "No texture is called 'nothing_like_it'."),
         ({"textures": "plain", "dynamic": True}, "Textures plain do not evolve. Leave dynamic away."),
     ],

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from synvid_eval import generation
+from synvid_eval import previews
 from synvid_eval.cache import Cache
 from synvid_eval.errors import UsageError
 from synvid_eval.measurement import Options
@@ -28,7 +28,7 @@ def found() -> list[dict[str, Any]]:
     """Two small clips of each of two presets."""
     knobs = {"size": "64", "length": "40", "objects": "50"}
     options = Options(workers=1, cache=Cache(None))
-    return generation.previews(["moving_circles", "moving_shapes"], options, count=2, overrides=knobs)
+    return previews.previews(["moving_circles", "moving_shapes"], options, count=2, overrides=knobs)
 
 
 def test_previews_play_and_tell_their_knobs(found: list[dict[str, Any]]) -> None:
@@ -116,7 +116,7 @@ def test_the_command(run_cli: Run, tmp_path: Path) -> None:
 def test_a_preset_that_lacks_something_says_so_beside_the_others() -> None:
     options = Options(workers=1, cache=Cache(None))
     knobs = {"size": "32", "length": "20"}
-    found = generation.previews(
+    found = previews.previews(
         ["acc_transforming_images", "moving_circles"], options, count=1, overrides=knobs
     )
     assert [len(p["clips"]) for p in found] == [0, 1]
@@ -127,6 +127,6 @@ def test_a_preset_that_lacks_something_says_so_beside_the_others() -> None:
 def test_an_option_that_means_nothing_is_refused() -> None:
     options = Options(workers=1, cache=Cache(None))
     with pytest.raises(UsageError, match="--images"):
-        generation.previews(["moving_circles"], options, images="skimage")
+        previews.previews(["moving_circles"], options, count=1, images="skimage")
     with pytest.raises(UsageError, match="speed"):
-        generation.previews(["moving_circles"], options, overrides={"sped": "1"})
+        previews.previews(["moving_circles"], options, count=1, overrides={"sped": "1"})
