@@ -636,14 +636,15 @@ def _verdict(
     if hangs:
         letter = {"pearson": "r", "spearman": "rho"}[hangs["kind"]]
         whole, without = short_number(hangs["whole"]), short_number(hangs["without"])
-        on = f"without {hangs['by']} {letter} goes from {whole} to {without}"
+        it = "them" if hangs["by"].startswith("the ") else "it"
+        on = f"carried by {hangs['by']}: {letter} goes from {whole} to {without} without {it}"
         if hangs["without"] is None:
-            on = f"without {hangs['by']} it is the same number for all sets"
+            on = f"carried by {hangs['by']}: without {it} it is the same number for all sets"
     if p > ALPHA:
         text = f"not distinguishable from chance (p {_is(p)} as the best of all metrics, {families} families)"
         return "chance", f"{text}; {on}" if on else text
     if hangs:
-        return "carried", f"beyond chance, but carried: {on}"
+        return "carried", f"beyond chance, but {on}"
     value = metric[_leading(metric)]["value"]
     way = "higher" if value > 0 else "lower"
     text = f"{way} goes with higher accuracy (p {_is(p)} as the best of all metrics)"

@@ -383,7 +383,7 @@ def test_carried_by_one_set() -> None:
     assert found["carried"]["whole"] == found["pearson"]["value"]
     assert found["carried"]["without"] == pytest.approx(np.corrcoef(x[1:], y[1:])[0, 1])
     assert "carried" in found["verdict"]
-    assert "without s00 r goes from −." in found["verdict"]
+    assert "carried by s00: r goes from −." in found["verdict"]
     assert found["left_out"]["sets"]["pearson"]["influential"][0]["name"] == "s00"
     assert len(found["left_out"]["sets"]["pearson"]["influential"]) == 3
 
@@ -414,7 +414,7 @@ def test_carried_by_one_family() -> None:
     assert found["state"] == "carried"
     assert found["carried"]["by"] == "the family extreme"
     assert found["carried"]["without"] == pytest.approx(np.corrcoef(x[2:], y[2:])[0, 1])
-    assert "without the family extreme r goes from" in found["verdict"]
+    assert "carried by the family extreme: r goes from" in found["verdict"]
     assert found["left_out"]["families"]["pearson"]["influential"][0]["name"] == "extreme"
 
 
@@ -425,7 +425,7 @@ def test_carried_by_the_sets_outside_the_band() -> None:
     assert found["state"] == "carried"
     assert found["carried"]["by"] == "the 8 sets outside 80 to 100 %"
     assert found["carried"]["without"] == found["band"][found["carried"]["kind"]]["value"]
-    assert "without the 8 sets outside 80 to 100 % r" in found["verdict"]
+    assert "carried by the 8 sets outside 80 to 100 %: " in found["verdict"]
     # the same sets without a band
     assert metric(said({"m": x}, y))["state"] == "goes"
     one = said({"m": [-9, *x[8:], x[9]]}, [99, *y[8:], y[9]], band=(80, 95))
