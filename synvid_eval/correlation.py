@@ -357,6 +357,7 @@ class _Sample:
         self._drawn: dict[tuple[str, bytes], tuple[Floats, Floats]] = {}
         self._free: dict[bytes, Exchange] = {}
         self.exchange = association.exchanged(y, families, seed, draws)
+        self.chance: dict[str, dict[str, Floats]] = {}  # metric → its coefficients under `exchange`
 
     def of(self, mask: NDArray[np.bool_]) -> Exchange:
         """Exchanged accuracies of some sets; the same permutations of families for all of them."""
@@ -389,6 +390,7 @@ class _Sample:
         """What is said of one metric, but for what needs all of them."""
         mask = np.isfinite(column.values)
         x, y, families = column.values[mask], self.y[mask], _families(self.families[mask])
+        pairs = Pairs(x, y)
         out: dict[str, Any] = {
             "metric": column.name,
             "unit": column.unit,
@@ -399,10 +401,10 @@ class _Sample:
             "n": int(mask.sum()),
             "values": [float(v) for v in column.values],
             "spread": [float(s) for s in column.spread],
-            **self._coefficients(x, y, families, mask),
+            **self._coefficients(column.name, pairs, families, mask),
         }
         out["band"] = self._band(column, mask)
-        out["left_out"] = self._left_out(x, y, families, mask)
+        out["left_out"] = self._left_out(pairs, families, mask)
         noise = column.spread[mask]
         out["noise"] = None
         if len(x) >= LEAST and ((noise > 0).any() or (spread_y[mask] > 0).any()):
@@ -430,15 +432,12 @@ class _Sample:
         return {"value": value, "interval": _pair(bounds)}
 
     def _coefficients(
-        self, x: Floats, y: Floats, families: Ints, mask: NDArray[np.bool_]
+        self, name: str, pairs: Pairs, families: Ints, mask: NDArray[np.bool_]
     ) -> dict[str, dict[str, Any]]:
-        n, count = len(x), int(families.max()) + 1 if len(families) else 0
-        pairs = Pairs(x, y)
-        values = (
-            {k: float(v[0]) for k, v in pairs().items()}
-            if n >= 2
-            else dict.fromkeys(association.KINDS, math.nan)
-        )
+        x, n, count = pairs.x, pairs.n, int(families.max()) + 1 if len(families) else 0
+        values = dict.fromkeys(association.KINDS, math.nan)
+        if n >= 2:
+            values = {k: float(v[0]) for k, v in pairs().items()}
         enough = n >= LEAST and math.isfinite(values["pearson"])
         again: dict[str, Floats] = {}
         single: dict[str, Floats] = {}
@@ -451,7 +450,7 @@ class _Sample:
             kinds = association.KINDS if n <= LARGEST else _TESTED
             weights, ranked = self.again("families", mask, pairs)
             grouped = pairs(weights, kinds, ranked)
-        chance = association.under(x, self.of(mask)) if enough else {}
+        chance = self.chance[name] = association.under(x, self.of(mask)) if enough else {}
         free = association.under(x, self.free(mask)) if enough and count < n else chance
         out: dict[str, dict[str, Any]] = {}
         for kind, value in values.items():
@@ -502,13 +501,10 @@ class _Sample:
             }
         return out
 
-    def _left_out(
-        self, x: Floats, y: Floats, families: Ints, mask: NDArray[np.bool_]
-    ) -> dict[str, Any] | None:
-        n = len(x)
-        if n < LEAST or not np.ptp(x):
+    def _left_out(self, pairs: Pairs, families: Ints, mask: NDArray[np.bool_]) -> dict[str, Any] | None:
+        n = pairs.n
+        if n < LEAST or not np.ptp(pairs.x):
             return None
-        pairs = Pairs(x, y)
         whole = pairs(kinds=_TESTED)
         names = [name for name, there in zip(self.names, mask, strict=True) if there]
         kinds = [self.kinds[k] for k in np.unique(self.families[mask])]
@@ -539,9 +535,7 @@ def _across(metrics: Sequence[dict[str, Any]], columns: Sequence[Column], sample
     for metric, column in zip(metrics, columns, strict=True):
         if column.random or metric["pearson"]["p"] is None:
             continue
-        mask = np.isfinite(column.values)
-        for kind, values in association.under(column.values[mask], sample.of(mask), _TESTED).items():
-            drawn[f"{kind} {column.name}"] = values
+        drawn |= {f"{kind} {column.name}": sample.chance[column.name][kind] for kind in _TESTED}
     best = association.best_of(drawn)
     for kind in association.KINDS:
         tested = [m for m in metrics if m[kind]["p"] is not None and not m["random"]]
