@@ -255,7 +255,8 @@ def main() -> None:
 
 def plain_presets() -> list[str]:
     """The presets that need no textures, pictures or videos."""
-    return [n for n in presets.names() if not {"textures", "images", "videos"} & set(presets.get(n).knobs)]
+    every = map(presets.get, presets.names())
+    return [p.name for p in every if not p.needs and not {"textures", "stills"} & set(p.knobs)]
 
 
 def measure(name: str, generator: Generator, clips: int, folder: Path) -> dict[str, object]:

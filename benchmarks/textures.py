@@ -16,10 +16,9 @@ from collections.abc import Callable
 
 import torch
 
+from benchmarks import plain
 from synvid_eval.generators.statistical import Statistical
 from synvid_eval.generators.stylegan import StyleganOriented
-from tests.generators.test_statistical import plainly
-from tests.generators.test_stylegan import plain
 
 POOL = "benchmark"
 
@@ -55,7 +54,7 @@ def main() -> None:
     side_by_side(
         "statistical",
         lambda index: statistical.picture(0, POOL, index),
-        lambda index: plainly(statistical, index),
+        lambda index: plain.statistical(statistical, POOL, index),
         rounds,
     )
     styled = StyleganOriented()
@@ -63,7 +62,7 @@ def main() -> None:
 
     def network(index: int) -> None:
         with torch.no_grad():
-            plain(drawn, latents, torch.float32, transposed=True)
+            plain.stylegan(drawn, latents, torch.float32, transposed=True)
 
     side_by_side("stylegan", lambda index: styled.picture(0, POOL, index), network, rounds)
     walks = [cpu(lambda i: list(styled.walk(0, POOL, i, range(40, 56, 4))), index) / 4 for index in range(5)]

@@ -17,6 +17,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import synvid_eval
 from synvid_eval import cards, published
 from synvid_eval.generators import presets
 from synvid_eval.generators.presets import Preset
@@ -25,6 +26,9 @@ OUT = Path(__file__).parents[1] / "data_cards"
 
 PUBLISHED_CLIPS = 9_537
 """Clips of a published set: as many as the first training list of UCF101 has."""
+
+DATE = "2026-11-21"
+"""When these presets were first described, fixed: the same presets make the same cards."""
 
 TERMS = "What is drawn is yours."
 TERMS_OF_OTHERS = (
@@ -205,6 +209,8 @@ def croissant(preset: Preset) -> dict[str, Any]:
         "name": preset.name,
         "description": described,
         "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "version": synvid_eval.__version__,
+        "datePublished": DATE,
         "license": _terms(preset),
         **({"url": f"https://arxiv.org/abs/{paper}", "citeAs": PAPERS[paper]} if paper else {}),
         "creator": {"@type": "sc:Organization", "name": "synvid_eval"},
@@ -235,7 +241,7 @@ def _tags(preset: Preset) -> list[str]:
 
 
 def _parent(preset: Preset) -> str:
-    text = f"It is `{preset.extends}` with one change: {preset.difference}."
+    text = f"It is `{preset.extends}` with this changed: {preset.difference}."
     if preset.same_as:
         text += f" It cannot be told from `{preset.same_as}` here: measure one, count one."
     return text

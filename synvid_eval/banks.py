@@ -15,6 +15,7 @@ from synvid_eval.execute import Failure, Processes
 from synvid_eval.generators import pool as pools
 from synvid_eval.generators.shapes import POOL
 from synvid_eval.measurement import Options, hashing
+from synvid_eval.sets import broken_note
 from synvid_eval.writer import refused, texture_task
 
 CHUNK = 8  # textures made at a time
@@ -68,6 +69,8 @@ def make_bank(
         )
     recipe.prepare(hashing(recipe.name, options.progress))
     recipe.identity()  # what it reads is there
+    if note := broken_note(recipe, seed, POOL):
+        options.progress.say(note)
     folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,9 @@ matter that cards of presets share with it.
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +15,9 @@ from synvid_eval import __version__, knobs
 from synvid_eval.errors import one_line
 from synvid_eval.generators.base import Generator
 from synvid_eval.generators.presets import Preset
+from synvid_eval.sets import REAL, UNREADABLE
 from synvid_eval.video.encode import FORMATS
+from synvid_eval.video.layouts import count_of
 
 TAGS = ("video", "synthetic", "pre-training")
 
@@ -83,6 +87,13 @@ def _textures(told: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _plain(text: str) -> str:
+    """A line of text that Markdown shows as it is: no markup, no HTML, no new block."""
+    line = html.escape(one_line(text), quote=False)
+    line = re.sub(r"[\\`*\[\]|~]|\b_\B|\B_\b", lambda found: "\\" + found[0], line)
+    return re.sub(r"^(?=#|[-+=]+(\s|$))", r"\\", line)
+
+
 def _toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
@@ -102,25 +113,38 @@ def card(told: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], kind: str, 
         if lost
         else "The files hold the drawn frames exactly."
     )
-    name, note = told["preset"], f"{told['note']}\n\n" if told.get("note") else ""
+    name, note = told["preset"], f"{_plain(told['note'])}\n\n" if told.get("note") else ""
     plain = {k: v for k, v in told["identity"].items() if not isinstance(v, (list, dict))}
     texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in plain.items()}
-    shown = "".join(f"- {line}\n" for line in _textures(told))
-    knob_lines = "\n".join(f"| `{k}` | {v.replace('|', chr(92) + '|')} |" for k, v in texts.items())
+    shown = "".join(f"- {_plain(line)}\n" for line in _textures(told))
+    knob_lines = "\n".join(f"| `{k}` | {_plain(v)} |" for k, v in texts.items())
+    real = sum(str(row["id"]).startswith(f"{REAL}/") for row in rows)
+    others = (
+        f"{count_of(real, 'clip is a real one', 'clips are real ones')} (`{REAL}/…`), as given: of own size, "
+        f"length and rate, whatever the knobs below say{', and without truth' if told['truth'] else ''}.\n\n"
+        if real
+        else ""
+    )
+    broken = [note.partition(UNREADABLE)[0] for note in told.get("notes", ()) if UNREADABLE in note]
+    others += "".join(
+        f"{_plain(note)} cannot be read and were left out: `notes` in generation.json names them.\n\n"
+        for note in broken
+    )
     truth = (
         f"Exactly known of each drawn clip, from the renderer: {', '.join(told['truth'])} "
         "(float32 px; see the manual, `generate`).\n\n"
         if told["truth"]
         else ""
     )
-    front = front_matter(f"{name} ({count:,} clips)", count, TAGS)
+    many = f"{count_of(count, 'clip')}, {count_of(frames, 'frame')}"
+    front = front_matter(f"{name} ({count_of(count, 'clip')})", count, TAGS)
     return f"""{front}
 # {name}
 
-{note}{count:,} clips, {frames:,} frames of {", ".join(wide[:3])} px, drawn by synvid-eval {__version__}, seed
+{note}{many} of {", ".join(wide[:3])} px, drawn by synvid-eval {__version__}, seed
 {told["seed"]}. No labels.
 
-## Files
+{others}## Files
 
 {where}; {kind}: {about}.
 {loss}

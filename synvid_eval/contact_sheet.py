@@ -16,7 +16,7 @@ from synvid_eval.video.decode import ClipRef, FewerFrames, Unreadable
 
 CLIPS, FRAMES = 4, 6
 SIDE = 144
-"""Height and width [px] of the box that a frame is fitted into."""
+"""Height and width [px] of the box that a frame is fitted into; a row is as high as its highest frame."""
 
 GAP = 4
 """Space between frames [px]."""
@@ -34,9 +34,11 @@ def preset_sheet(
     images: str | None = None,
     videos: str | None = None,
     tell: Callable[[], None] = lambda: None,
+    say: Callable[[str], None] = lambda note: None,
 ) -> NDArray[np.uint8]:
     """A contact sheet of a `preset:` location without `n`: uint8 [H, W, 3] RGB, a row for each of `CLIPS`
-    clips, `FRAMES` frames spread over it from the first to the last. `tell` is called after each clip.
+    clips, `FRAMES` frames spread over it from the first to the last. `tell` is called after each clip,
+    `say` with each note of how the set was opened.
 
     Of a preset with stills or real clips the last rows are one or two of these.
 
@@ -45,6 +47,8 @@ def preset_sheet(
     """
     sign = "&" if "?" in location else "?"
     opened = open_set(f"{location}{sign}n={SEARCHED}", seed=seed, images=images, videos=videos)
+    for note in opened.notes:
+        say(note)
     by_number = sorted(opened.clips, key=lambda c: c.index)
     real = [c for c in opened.clips if c.id.startswith(f"{REAL}/")]
     drawn = [c for c in by_number if c not in real]
@@ -80,22 +84,29 @@ def _strip(ref: ClipRef) -> list[NDArray[np.uint8]]:
 
 
 def sheet(rows: list[list[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
-    """Rows of frames uint8 [H, W, 3] as one picture: uint8 [R · (SIDE + GAP) + GAP, …, 3]; each frame is
-    fitted into a box and centered in it.
+    """Rows of frames uint8 [H, W, 3] as one picture: uint8 [height, width, 3]; each frame is fitted into a
+    square box and centered in it, and a row is as high as the highest frame in it.
     """
     columns = max(map(len, rows), default=0)
-    step = SIDE + GAP
-    picture = np.full((len(rows) * step + GAP, columns * step + GAP, 3), PAPER, np.uint8)
-    for row, frames in enumerate(rows):
+    small = [[_fitted(frame) for frame in frames] for frames in rows]
+    heights = [max((frame.shape[0] for frame in frames), default=0) for frames in small]
+    tall, wide = sum(heights) + (len(rows) + 1) * GAP, columns * (SIDE + GAP) + GAP
+    picture = np.full((tall, wide, 3), PAPER, np.uint8)
+    begin = GAP
+    for frames, most in zip(small, heights, strict=True):
         for column, frame in enumerate(frames):
-            tall, wide = frame.shape[:2]
-            scale = SIDE / max(tall, wide)
-            small = resized(frame, max(round(tall * scale), 1), max(round(wide * scale), 1))
-            height, width = small.shape[:2]
-            top = GAP + row * step + (SIDE - height) // 2
-            left = GAP + column * step + (SIDE - width) // 2
-            picture[top : top + height, left : left + width] = small
+            height, width = frame.shape[:2]
+            top = begin + (most - height) // 2
+            left = GAP + column * (SIDE + GAP) + (SIDE - width) // 2
+            picture[top : top + height, left : left + width] = frame
+        begin += most + GAP
     return picture
+
+
+def _fitted(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    tall, wide = frame.shape[:2]
+    scale = SIDE / max(tall, wide)
+    return resized(frame, max(round(tall * scale), 1), max(round(wide * scale), 1))
 
 
 def png(picture: NDArray[np.uint8]) -> bytes:

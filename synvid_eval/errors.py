@@ -64,10 +64,22 @@ def one_line(text: object) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint naming the known name closest to `name` (or all of them when none is close)."""
+MANY = 12
+"""More names than these are not all told where a command lists them."""
+
+
+def nearest(name: str, known: Iterable[str], listed: str = "") -> str:
+    """A hint naming the known name closest to `name`, and all of them; where these are more than `MANY`, the
+    closest, three at most, and `listed`, the command that lists all (if there is one).
+    """
     names = sorted(known)
     spelled = {known.lower(): known for known in reversed(names)}
+    if listed and len(names) > MANY:
+        words = difflib.get_close_matches(name.lower(), spelled, n=3, cutoff=0.6)
+        ratios = [difflib.SequenceMatcher(None, word, name.lower()).ratio() for word in words]
+        close = [repr(spelled[w]) for w, ratio in zip(words, ratios, strict=True) if ratio > ratios[0] - 0.1]
+        either = " or ".join([", ".join(close[:-1]), close[-1]] if len(close) > 1 else close)
+        return f"Did you mean {either}? See: {listed}." if close else f"See: {listed}."
     close = difflib.get_close_matches(name.lower(), spelled, n=1, cutoff=0.6)
     if close:
         return f"Did you mean {spelled[close[0]]!r}? Known: {', '.join(names)}."

@@ -179,7 +179,10 @@ def explain(name: str, timed: bool = True) -> list[Explanation]:
     """
     kinds = names()
     if name not in kinds:
-        raise UsageError(f"Nothing is called {name!r}.", nearest(name, kinds))
+        raise UsageError(
+            f"Nothing is called {name!r}.",
+            nearest(name, kinds, "synvid-eval list metrics (or features, layouts, protocols, presets)"),
+        )
     makers: dict[str, Callable[[], Explanation]] = {
         "metric": lambda: _metric(name, timed),
         "feature": lambda: _feature(name, timed),

@@ -43,10 +43,11 @@ from synvid_eval.generators.base import Generator
 from synvid_eval.generators.presets import Preset
 from synvid_eval.measurement import Options, Progress, Quiet, content_hashes, decoder_versions, hashing
 from synvid_eval.prober import probe_task
-from synvid_eval.sets import REAL, needs, open_clip, open_set, preset_generator
+from synvid_eval.sets import REAL, in_order, needs, open_clip, open_set, preset_generator
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.encode import FORMATS
-from synvid_eval.video.videoset import VideoSet, rank
+from synvid_eval.video.layouts import count_of
+from synvid_eval.video.videoset import VideoSet
 from synvid_eval.writer import clip_task, refused, settle, size_of
 
 SCHEMA = "synvid-eval/generation/2"
@@ -75,7 +76,7 @@ _TOLD: dict[str, tuple[type, ...]] = {
 }
 """The keys of generation.json beside `schema`, and what each may be."""
 
-_APART = ("given", "note", "made_with", "identity")
+_APART = ("given", "note", "notes", "made_with", "identity")
 """Keys of generation.json that are not compared (`identity` key by key)."""
 
 _ROW: dict[str, tuple[type, ...]] = {
@@ -195,7 +196,7 @@ def plan(
     chosen = presets.find(preset)
     if clips is not None and clips < 1:
         raise UsageError(f"--clips {clips} is no number of clips.", "Give 1 or more.")
-    generator = chosen.configured(**given)
+    generator, chosen = chosen.configured(**given), chosen.changed(given)
     if truth and not generator.truths:
         generator.check_truth(truth)
     kinds = set(generator.truths if "all" in truth else truth)
@@ -217,24 +218,27 @@ def plan(
     drawn = {c.index: c for c in opened.clips if not c.id.startswith(begin)}
     if drawn:  # as the set opens it, with pictures and videos
         generator = preset_generator(next(iter(drawn.values())))
-    # in the order by which they were chosen, so that a larger set gives clip i the same one
-    taken = sorted(
-        (c for c in opened.clips if c.id.startswith(begin)), key=lambda c: rank(c.id.removeprefix(begin))
-    )
+    taken = [c for c in opened.clips if c.id.startswith(begin)]
     real = _looked_at(replace(opened, clips=tuple(taken)), kind, options) if taken or opened.skipped else {}
-    rest = iter(taken)
-    refs = tuple(drawn[i] if i in drawn else next(rest) for i in range(count))
+    own = [f"{knob}={given[knob]}" for knob in ("size", "length", "fps") if knob in given]
+    notes = list(opened.notes)
+    if taken and own:
+        said = count_of(len(taken), "real clip keeps its", "real clips keep their")
+        notes.append(f"{chosen.name}: {said} own size, length and rate, whatever {' '.join(own)} says")
+    if taken and kinds:
+        said = count_of(len(taken), "real clip has", "real clips have")
+        notes.append(f"{chosen.name}: {said} no truth ({', '.join(sorted(kinds))}), the drawn ones do")
     return Plan(
         chosen,
         given,
         generator,
         seed,
-        refs,
+        tuple(in_order(opened)),
         kind,
         tuple(sorted(kinds)),
         shard,
         opened.sources or {},
-        opened.notes,
+        tuple(notes),
         real,
     )
 
@@ -275,7 +279,7 @@ def _looked_at(real: VideoSet, kind: str, options: Options) -> dict[str, tuple[s
     if odd and kind in ("mp4", TAR):
         name, size = next(iter(odd.items()))
         raise UsageError(
-            f"{len(odd)} real clips, such as {name} of {size} px, cannot be written as mp4.",
+            f"{count_of(len(odd), 'real clip')}, such as {name} of {size} px, cannot be written as mp4.",
             "It wants even sizes: take --format ffv1.",
         )
     return {name: (hashes[name], frames) for name, frames in lengths.items()}
@@ -368,6 +372,7 @@ def _claim(folder: Path, what: Plan, told: Mapping[str, Any]) -> None:
     if not mine.is_file():
         made_with = {**decoder_versions(), "python": sys.version.split()[0]}
         facts = {**told, "given": what.given(), "note": what.preset.note, "made_with": made_with}
+        facts["notes"] = list(what.notes)
         archive.write_bytes(mine, (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
     if not (folder / "preset.toml").is_file():
         text = cards.preset_text({**told, "given": what.given()}, what.preset, what.generator, what.overrides)
@@ -778,7 +783,8 @@ def merge(out: str | os.PathLike[str], progress: Progress | None = None) -> Made
             cure = "Make them: generate --shard."
             if begun:
                 cure = f"Begun and not finished: {', '.join(f'{i}/{first[1]}' for i in begun[:20])}."
-            raise DataError(f"{len(missing)} of {first[1]} shards are missing: {names}.", cure)
+            are = "is" if len(missing) == 1 else "are"
+            raise DataError(f"{len(missing)} of {first[1]} shards {are} missing: {names}.", cure)
         rows: dict[int, dict[str, Any]] = {}
         for manifest in manifests:
             for row in _read_rows(manifest):
@@ -801,7 +807,7 @@ def merge(out: str | os.PathLike[str], progress: Progress | None = None) -> Made
             progress.advance(1, cached=False)
         if gone:
             raise DataError(
-                f"{len(gone)} files are gone or not as they were written, such as {gone[0]}.",
+                f"{count_of(len(gone), 'file is', 'files are')} gone or not as written, such as {gone[0]}.",
                 "Run generate for their shards again: they go on.",
             )
         text = json.dumps(told, indent=1, sort_keys=True) + "\n"

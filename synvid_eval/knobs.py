@@ -84,9 +84,18 @@ def check(instance: Any) -> None:
             raise UsageError(f"{label}={value} is not a finite number.")
         numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
         if numeric and ((low is not None and value < low) or (high is not None and value > high)):
-            below = "−∞" if low is None else f"{low:g}"
-            above = "∞" if high is None else f"{high:g}"
-            raise UsageError(f"{label}={value} is out of range.", f"Allowed: {below} to {above}.")
+            raise UsageError(f"{label}={value} is out of range.", f"Allowed: {bounds(low, high)}.")
+
+
+def bounds(low: float | None, high: float | None) -> str:
+    """What a knob may be, from its least to its largest value, in digits: `1 to 10,000,000`."""
+
+    def told(value: float | None, missing: str) -> str:
+        if value is None:
+            return missing
+        return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:g}"
+
+    return f"{told(low, '−∞')} to {told(high, '∞')}"
 
 
 def names(kind: Any) -> list[str]:
@@ -121,7 +130,8 @@ def parse(kind: Any, name: str, text: str) -> Any:
                 continue
     if str in options:
         return text.strip()
-    wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options)
+    words = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+    wanted = " or ".join(words.get(getattr(o, "__name__", ""), "nothing") for o in options)
     raise UsageError(
         f"{getattr(kind, 'name', kind.__name__)}.{name}={text} cannot be read.", f"It takes {wanted}."
     )

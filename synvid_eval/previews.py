@@ -12,7 +12,7 @@ from synvid_eval.execute import Failure, Processes
 from synvid_eval.generators import presets
 from synvid_eval.measurement import Options, hashing
 from synvid_eval.prober import preview_task
-from synvid_eval.sets import open_set, share_options
+from synvid_eval.sets import in_order, open_set, share_options
 
 
 def previews(
@@ -53,7 +53,7 @@ def previews(
             values = preset.resolved(given)
             about: dict[str, Any] = {
                 "name": preset.name,
-                "note": preset.note,
+                "note": preset.changed(given).note,
                 "family": preset.family,
                 "difference": preset.difference,
                 "extends": preset.extends,
@@ -76,7 +76,9 @@ def previews(
             try:
                 tell = hashing(preset.name, options.progress)
                 opened = open_set(place, decode_timeout=options.decode_timeout, tell=tell, **one)
-                for task, answer in pool.map(preview_task(ref, True) for ref in opened.clips):
+                for note in opened.notes:
+                    options.progress.say(note)
+                for task, answer in pool.map(preview_task(ref, True) for ref in in_order(opened)):
                     options.progress.advance(1, cached=False)
                     if isinstance(answer, Failure) or "poster" not in answer[0]:
                         reason = answer.reason if isinstance(answer, Failure) else answer[1].get("skipped")

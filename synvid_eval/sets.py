@@ -26,7 +26,7 @@ from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.execute import Failure, Processes
 from synvid_eval.video import arrays, cut, decode, layouts, lists
 from synvid_eval.video.decode import ClipRef, Frame, Reader
-from synvid_eval.video.videoset import VideoSet
+from synvid_eval.video.videoset import VideoSet, rank
 
 if TYPE_CHECKING:
     from synvid_eval.generators.base import Generator
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 Tell = Callable[[str, int], None]
 
 MOST_CLIPS = 10_000_000
+
+UNREADABLE = " cannot be read: "
+"""What stands between how many pictures are broken and which, in a note."""
 
 REAL = "real"
 """What the ids of real clips in a preset that has some begin with."""
@@ -436,8 +439,9 @@ def _preset(
     notes: tuple[str, ...] = (f"{preset.name}: {preset.note}",) if origins else ()
     notes += tuple(_broken_pictures(generator, own_seed, preset.name))
     skipped: tuple[tuple[str, str], ...] = ()
-    if wanted:
-        real = open_set(place, seed=seed, decode_timeout=timeout, tell=tell)
+    # opened even where none of the first clips is a real one: what is missing must not pass unseen
+    real = open_set(place, seed=seed, decode_timeout=timeout, tell=tell) if place else None
+    if real is not None and wanted:
         if real.found < wanted:
             most = count * real.found // wanted
             raise DataError(
@@ -455,6 +459,18 @@ def _preset(
     return VideoSet(
         "", location, "preset", said, clips, skipped=skipped, sources=origins or None, notes=notes
     )
+
+
+def in_order(opened: VideoSet) -> list[ClipRef]:
+    """The clips of a preset by their numbers. Real ones fill the places of those that are not drawn, in the
+    order by which they were chosen, so that a larger set gives clip i the same one.
+    """
+    begin = f"{REAL}/"
+    drawn = {c.index: c for c in opened.clips if not c.id.startswith(begin)}
+    taken = [c for c in opened.clips if c.id.startswith(begin)]
+    rest = iter(sorted(taken, key=lambda c: rank(c.id.removeprefix(begin))))
+    places = (drawn.get(i) or next(rest, None) for i in range(opened.found))
+    return [*filter(None, places), *rest]
 
 
 def _parsed(location: str) -> tuple[Preset, dict[str, str]]:
@@ -533,14 +549,19 @@ def _real_part(location: str, preset: Preset, generator: Generator) -> str:
 
 def _broken_pictures(generator: Generator, seed: int, preset: str) -> Iterator[str]:
     """A note for each folder of pictures that a generator shows of which some cannot be read: which, why."""
+    yield from filter(None, (broken_note(r, seed, name) for r, name in _drawn_from(generator, preset)))
+
+
+def broken_note(recipe: Texture, seed: int, pool: str) -> str:
+    """Which of the pictures that a texture shows in a pool cannot be read, and why; "" where all can."""
     from synvid_eval.generators.photos import CHECKED, Photos
 
-    for recipe, name in _drawn_from(generator, preset):
-        if isinstance(recipe, Photos) and (broken := recipe.broken(seed, name)):
-            files = recipe.files()
-            looked = min(len(files.names), CHECKED)
-            which = "; ".join(f"{name}: {reason}" for name, reason in broken)
-            yield f"{len(broken)} of {looked} pictures of {files.root} cannot be read: {which}"
+    if not isinstance(recipe, Photos) or not (broken := recipe.broken(seed, pool)):
+        return ""
+    files = recipe.files()
+    looked = min(len(files.names), CHECKED)
+    which = "; ".join(f"{name}: {reason}" for name, reason in broken)
+    return f"{len(broken)} of {looked} pictures of {files.root}{UNREADABLE}{which}"
 
 
 def _whole(text: str, key: str, location: str, low: int) -> int:

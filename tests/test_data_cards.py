@@ -15,6 +15,7 @@ import pytest
 import yaml
 from PIL import Image
 
+import synvid_eval
 from synvid_eval import generation, published
 from synvid_eval.generators import presets
 from tests.conftest import REPOSITORY
@@ -90,6 +91,9 @@ def test_a_croissant_file_says_what_generate_writes(name: str) -> None:
     facts: dict[str, Any] = json.loads((FOLDER / f"{name}.croissant.json").read_text())
     assert facts["@type"] == "sc:Dataset" and facts["@context"]["cr"] == "http://mlcommons.org/croissant/"
     assert facts["conformsTo"] == "http://mlcommons.org/croissant/1.0"
+    assert facts["version"] == synvid_eval.__version__ and re.fullmatch(
+        r"\d{4}-\d\d-\d\d", facts["datePublished"]
+    )
     assert facts["name"] == name and presets.get(name).note in facts["description"]
     assert facts["license"] and facts["creator"] and facts["keywords"]
     identities = [node["@id"] for node in facts["distribution"]]

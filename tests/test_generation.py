@@ -224,6 +224,36 @@ def test_real_clips_of_a_mixture_are_written_too(tmp_path: Path) -> None:
     ]
 
 
+def test_what_real_clips_do_not_follow_is_said(tmp_path: Path) -> None:
+    from tests.clips import write_set
+
+    real = str(write_set(tmp_path / "real", 1, "ffv1", frames=18))
+    what = generation.plan(
+        "shapes_mix_ucf25", clips=4, overrides=SMALL, kind="ffv1", videos=real, truth=["masks"]
+    )
+    size, truth = what.notes[-2:]
+    assert "1 real clip keeps its own size, length and rate, whatever size=64 length=18:24 says" in size
+    assert "1 real clip has no truth (masks)" in truth
+    plain = generation.plan("shapes_mix_ucf25", clips=3, overrides=SMALL, videos=real, truth=["masks"])
+    assert not [n for n in plain.notes if "real clip" in n]
+    generation.make(what, tmp_path / "a", Options(workers=1, cache=Cache(None)))
+    card = (tmp_path / "a" / "README.md").read_text()
+    assert "1 clip is a real one (`real/…`), as given" in card and "without truth" in card
+    assert json.loads((tmp_path / "a" / "generation.json").read_text())["notes"] == list(what.notes)
+
+
+def test_a_note_is_text_in_the_card(tmp_path: Path) -> None:
+    note = "# <img src=x onerror=alert(1)></script> **b** [a](http://x) `c` _d_ &amp;"
+    path = tmp_path / "odd.toml"
+    path.write_text(f'extends = "moving_shapes"\nnote = {json.dumps(note)}\n')
+    make(tmp_path / "a", clips=1, preset=str(path), overrides={})
+    card = (tmp_path / "a" / "README.md").read_text()
+    assert "<img" not in card and "</script" not in card and "&lt;img src=x" in card
+    for text in ("\n\\# ", "\\*\\*b", "\\[a\\]", "\\`c", "\\_d\\_", "&amp;amp;"):
+        assert text in card
+    assert "1 clip, " in card
+
+
 def test_real_clips_are_known_by_what_is_in_them(tmp_path: Path) -> None:
     from tests.clips import write_set
 
@@ -309,7 +339,7 @@ def test_merge_names_what_is_missing_or_differs(tmp_path: Path) -> None:
     clip = out / "clips" / "0000002.mkv"
     data = clip.read_bytes()
     clip.unlink()
-    with pytest.raises(DataError, match=r"1 files are gone or .* clips/0000002.mkv"):
+    with pytest.raises(DataError, match=r"1 file is gone or .* clips/0000002.mkv"):
         generation.merge(out)
     assert not (out / "manifest.jsonl").exists()
     clip.write_bytes(data)
@@ -476,11 +506,11 @@ def test_merge_looks_at_truth_and_at_members_of_tar_files(
     data = truth.read_bytes()
     for spoil in (truth.unlink, lambda: truth.write_bytes(data[:-1])):
         spoil()
-        with pytest.raises(DataError, match=r"1 files are gone or .* truth/0000001\.npz"):
+        with pytest.raises(DataError, match=r"1 file is gone or .* truth/0000001\.npz"):
             generation.merge(tmp_path / "a")
     truth.write_bytes(data)
     cut_in_half(tmp_path / "a" / "clips" / "0000000.mkv")
-    with pytest.raises(DataError, match=r"1 files are gone or .* clips/0000000\.mkv"):
+    with pytest.raises(DataError, match=r"1 file is gone or .* clips/0000000\.mkv"):
         generation.merge(tmp_path / "a")
     monkeypatch.setattr(generation, "IN_TAR", 1)
     for i in range(2):
@@ -496,7 +526,7 @@ def test_merge_looks_at_truth_and_at_members_of_tar_files(
 
     for spoil in (lambda: without(".mp4"), lambda: without(".npz"), lambda: cut_in_half(tar), tar.unlink):
         spoil()
-        with pytest.raises(DataError, match=r"1 files are gone or .* shards/000001\.tar"):
+        with pytest.raises(DataError, match=r"1 file is gone or .* shards/000001\.tar"):
             generation.merge(tmp_path / "b")
 
 

@@ -224,6 +224,13 @@ def test_without_real_videos_it_says_what_to_give(tmp_path, monkeypatch):
         open_set("preset:shapes_mix_ucf25?n=8", videos=os.fspath(tmp_path / "gone"))
 
 
+@pytest.mark.parametrize("videos", ["gone", "empty"])
+def test_real_videos_that_are_missing_are_told_even_where_no_clip_is_one(tmp_path, videos):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="does not exist" if videos == "gone" else "0 videos"):
+        open_set("preset:shapes_mix_ucf25?n=2", videos=os.fspath(tmp_path / videos))
+
+
 def test_a_preset_file_is_a_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("mine.toml").write_text('extends = "moving_shapes"\nclips = 3\nknobs.size = 32\nknobs.speed = 9\n')

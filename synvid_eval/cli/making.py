@@ -91,6 +91,7 @@ def rehearsed(what: Plan, out: str, options: Options, cache: str | None, json: s
     from synvid_eval.cache import default_root
     from synvid_eval.rehearsal import rehearse_making
     from synvid_eval.score import dump_json
+    from synvid_eval.video.layouts import count_of
 
     root = None if cache == "none" else Path(cache) if cache else default_root()
     for note in what.notes:  # what the command itself would say
@@ -103,12 +104,13 @@ def rehearsed(what: Plan, out: str, options: Options, cache: str | None, json: s
     truth = f" with {', '.join(what.truth)}" if what.truth else ""
     lines = [
         "Dry run: nothing is kept or written.",
-        f"{found.preset}{what.suffix.replace('-', ' ')}: {found.clips:,} clips{there}",
-        f"  {found.frames:,} frames to draw, as {found.format}{truth}",
+        f"{found.preset}{what.suffix.replace('-', ' ')}: {count_of(found.clips, 'clip')}{there}",
+        f"  {count_of(found.frames, 'frame')} to draw, as {found.format}{truth}",
     ]
     if found.textures:
         lines.append(
-            f"  {found.textures:,} textures to make on the way ({common.size_text(found.texture_bytes)})"
+            f"  {count_of(found.textures, 'texture')} to make on the way "
+            f"({common.size_text(found.texture_bytes)})"
         )
     workers = f"{found.workers} worker{'' if found.workers == 1 else 's'}"
     time = f"about {common.time_text(found.seconds)} with {workers} (by two clips tried)"
@@ -127,6 +129,10 @@ def rehearsed(what: Plan, out: str, options: Options, cache: str | None, json: s
 
 def made(facts: dict[str, Any]) -> str:
     """What was made, as a line for people."""
-    kept = f" ({facts['kept']:,} were there)" if facts["kept"] and facts["made"] else ""
+    from synvid_eval.video.layouts import count_of
+
+    were = "was" if facts["kept"] == 1 else "were"
+    kept = f" ({facts['kept']:,} {were} there)" if facts["kept"] and facts["made"] else ""
     loss = f", PSNR of the files {facts['psnr']:.1f} dB" if facts["psnr"] is not None else ""
-    return f"{facts['manifest']}: {facts['clips']:,} clips{kept}, {facts['frames']:,} frames{loss}"
+    frames = count_of(facts["frames"], "frame")
+    return f"{facts['manifest']}: {count_of(facts['clips'], 'clip')}{kept}, {frames}{loss}"

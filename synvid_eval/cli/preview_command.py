@@ -47,6 +47,7 @@ def command(
     """
     from synvid_eval import previews
     from synvid_eval.report.gallery import page
+    from synvid_eval.video.layouts import count_of
 
     common.check_outputs(html=html)
     overrides = making.overrides(settings)
@@ -57,4 +58,5 @@ def command(
         )
     common.write_text(page(found), html)
     if html != "-":
-        click.echo(f"{html}: {sum(len(p['clips']) for p in found)} clips of {len(found)} presets")
+        clips_of = count_of(sum(len(p["clips"]) for p in found), "clip")
+        click.echo(f"{html}: {clips_of} of {count_of(len(found), 'preset')}")

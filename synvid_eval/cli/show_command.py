@@ -10,6 +10,7 @@ from synvid_eval.cli import common, names
 
 if TYPE_CHECKING:
     from synvid_eval.generators.presets import Preset, Value
+    from synvid_eval.published import Published
 
 
 @click.command(name="show")
@@ -61,6 +62,7 @@ def command(
       synvid-eval show acc_transforming_images --images skimage --png sheet.png
       synvid-eval show mine.toml --set speed=2:6
     """
+    from synvid_eval import published
     from synvid_eval.errors import UsageError
     from synvid_eval.generators import presets
     from synvid_eval.score import dump_json
@@ -71,6 +73,8 @@ def command(
     preset = preset.removeprefix("preset:")
     found, given = presets.find(preset), presets.settings(settings)
     values = found.resolved(given)
+    known = published.of(found.name) if found.is_shipped and found.changed(given) == found else None
+    found = found.changed(given)
     for option, value in (("images", images), ("videos", videos), ("seed", seed), ("cache", cache)):
         if value is not None and png is None:
             raise UsageError(f"--{option} {value} means nothing without --png.", "Give --png F.")
@@ -78,19 +82,16 @@ def command(
         with common.Terminal(quiet, verbose) as progress:
             _draw(preset, given, png, seed or 0, images, videos, cache, progress)
     if json:
-        common.write_text(dump_json({"preset": document(found, values)}), json)
+        common.write_text(dump_json({"preset": document(found, values, known)}), json)
     if json != "-":
-        for line in _lines(found, values):
+        for line in _lines(found, values, known):
             click.echo(line)
 
 
-def document(found: Preset, values: list[Value]) -> dict[str, Any]:
-    """A preset and its resolved values, ready for JSON."""
+def document(found: Preset, values: list[Value], known: Published | None) -> dict[str, Any]:
+    """A preset, its resolved values and what is published of it, ready for JSON."""
     from dataclasses import asdict
 
-    from synvid_eval import published
-
-    known = published.of(found.name)
     return {
         "name": found.name,
         "generator": found.generator,
@@ -133,15 +134,14 @@ def _draw(
         images=images,
         videos=videos,
         tell=lambda: progress.advance(1, cached=False),
+        say=progress.say,
     )
     write_bytes(Path(png), contact_sheet.png(picture))
 
 
-def _lines(found: Preset, values: list[Value]) -> list[str]:
-    from synvid_eval import published
+def _lines(found: Preset, values: list[Value], known: Published | None) -> list[str]:
     from synvid_eval.errors import one_line
 
-    known = published.of(found.name)
     facts = {
         "generator": found.generator,
         "extends": f"{found.extends}: {found.difference or 'see knobs'}" if found.extends else "",

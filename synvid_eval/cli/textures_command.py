@@ -59,6 +59,7 @@ def make(
     """
     from synvid_eval import banks, shards
     from synvid_eval.generators import presets
+    from synvid_eval.video.layouts import count_of
 
     with common.Terminal(quiet, verbose) as progress:
         options = making.options(seed, workers, None, progress, verbose)
@@ -73,4 +74,4 @@ def make(
             settings=presets.settings(settings),
         )
     rest = f", {bank.missing:,} still missing (other shards)" if bank.missing else ", complete"
-    click.echo(f"{bank.file}: {bank.count:,} textures, {bank.made:,} made now{rest}")
+    click.echo(f"{bank.file}: {count_of(bank.count, 'texture')}, {bank.made:,} made now{rest}")

@@ -30,7 +30,7 @@ from synvid_eval.errors import UsageError, nearest
 
 Frame = NDArray[np.uint8]
 
-_NUMBER = re.compile(r"[+-]?(\d{1,12}(\.\d{0,12})?|\.\d{1,12})")
+_NUMBER = re.compile(r"[+-]?(\d{1,12}(\.\d{0,12})?|\.\d{1,12})([eE][+-]?\d{1,2})?")
 
 
 @dataclass(frozen=True)
@@ -173,5 +173,5 @@ def interval(instance: Any, knob: str) -> tuple[Fraction, Fraction]:
         raise UsageError(f"{label}={text} must hold whole numbers.", f"As in {field.default}.")
     least, most = field.metadata["low"], field.metadata["high"]
     if (least is not None and low < least) or (most is not None and high > most):
-        raise UsageError(f"{label}={text} is out of range.", f"Allowed: {least:g} to {most:g}.")
+        raise UsageError(f"{label}={text} is out of range.", f"Allowed: {knobs.bounds(least, most)}.")
     return low, high

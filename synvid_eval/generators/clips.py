@@ -60,7 +60,9 @@ class Clips:
         settings: knobs, such as size="224".
 
     Raises:
-        UsageError: unknown preset, knob, order or starts, values out of range; a preset with a real part.
+        UsageError: unknown preset, knob, order or starts, values out of range; a preset with a real part,
+        whatever `videos` says: its files can be made and read. DataError: pictures that the preset needs are
+        not given (images="pictures/") or missing.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Clips:
             )
         if starts not in STARTS:
             raise UsageError(f"starts={starts} is not possible.", f"One of: {', '.join(STARTS)}.")
+        self.generator.identity(seed)  # what it reads from elsewhere is there: told here, not by a worker
         self._frames, self._stride, self._floats, self._order = frames, stride, floats, order
         self._starts = starts
         self._fresh, self._transform = fresh, transform

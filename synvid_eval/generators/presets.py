@@ -10,13 +10,15 @@ by `name` or by the file), or several, each a table.
 
 from __future__ import annotations
 
+import difflib
 import functools
+import json
 import os
 import re
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -40,6 +42,9 @@ NESTED = ("textures", "stills")
 
 MOST_BYTES = 1 << 20
 """Larger preset files [bytes] are not read."""
+
+LISTED = "synvid-eval list presets"
+"""The command that lists the presets that ship."""
 
 _TEXTS = ("generator", "extends", "note", "family", "difference", "same_as")
 _KEYS = (*_TEXTS, "clips", "needs", "knobs", "sources")
@@ -87,6 +92,30 @@ class Preset:
             if knob not in knobs.names(generator):
                 raise UsageError(f"{self.name} has no knob {knob!r}.", nearest(knob, knobs.names(generator)))
         return knobs.replace(generator, {**self.knobs, **overrides})
+
+    def changed(self, overrides: Mapping[str, str]) -> Preset:
+        """The same, but with a note of the knobs that `overrides` change, where they change what is drawn:
+        what was said of the preset, and what it is the same as, no longer hold then.
+
+        Raises:
+            UsageError: see `configured`.
+        """
+        before, after = knobs.recipe(self.configured()), knobs.recipe(self.configured(**overrides))
+        other = {k: str(v) for k, v in after.items() if v != before[k]}
+        return replace(self, note=_with(self.name, other), same_as="") if other else self
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it draws what the preset of its name draws that ships with the package; so what is
+        published of that is of it, too.
+
+        Raises:
+            UsageError: see `configured`.
+        """
+        if self.name not in _shipped():
+            return False
+        mine, theirs = self.configured(), get(self.name).configured()
+        return self.generator == get(self.name).generator and knobs.recipe(mine) == knobs.recipe(theirs)
 
     def resolved(self, overrides: Mapping[str, str] = _NOTHING) -> list[Value]:
         """Every knob of the configuration with its value and where that comes from, in declaration order.
@@ -155,6 +184,10 @@ class Value:
         return f"{text or '-'} {self.unit}".strip()
 
 
+def _with(name: str, settings: Mapping[str, str]) -> str:
+    return f"{name} with {', '.join(f'{knob}={text}' for knob, text in settings.items())}"
+
+
 def _value(knob: str, declared: Field[Any], value: Any, setter: str, source: str) -> Value:
     """A knob as declared, with a value. source: "" for where the default comes from."""
     meta = declared.metadata
@@ -163,7 +196,7 @@ def _value(knob: str, declared: Field[Any], value: Any, setter: str, source: str
     elif meta.get("low") is None and meta.get("high") is None:
         allowed = "true | false" if isinstance(declared.default, bool) else "text"
     else:
-        allowed = f"{_number(meta.get('low'), '−∞')} to {_number(meta.get('high'), '∞')}"
+        allowed = knobs.bounds(meta.get("low"), meta.get("high"))
     return Value(
         knob,
         value,
@@ -177,10 +210,6 @@ def _value(knob: str, declared: Field[Any], value: Any, setter: str, source: str
     )
 
 
-def _number(value: float | None, missing: str) -> str:
-    return missing if value is None else f"{value:,g}"
-
-
 def names() -> list[str]:
     """Names of the presets that ship with the package, in the order of the file (a progression)."""
     return list(_shipped())
@@ -189,7 +218,7 @@ def names() -> list[str]:
 def get(name: str) -> Preset:
     """The shipped preset of that name; UsageError names the nearest known one."""
     if name not in _shipped():
-        raise UsageError(f"No preset is called {name!r}.", nearest(name, _shipped()))
+        raise UsageError(f"No preset is called {name!r}.", nearest(name, _shipped(), LISTED))
     return _shipped()[name]
 
 
@@ -265,6 +294,13 @@ def read(
         raise UsageError(f"{where} is no TOML: {reason[:200]}") from None
     if any(isinstance(tables.get(key), str) for key in ("extends", "generator")):
         tables = {str(tables.pop("name", stem)): tables}
+    elif {*_KEYS, "name"} & tables.keys() and not any(
+        isinstance(value, dict) and {"extends", "generator"} & value.keys() for value in tables.values()
+    ):  # a preset at the top level that forgot what it is of, not one that is called "knobs"
+        raise UsageError(
+            f"{where} must name either a generator or the preset it extends.",
+            'Such as: extends = "moving_shapes".',
+        )
     for name in tables:
         if not _NAME.fullmatch(name):
             raise UsageError(
@@ -282,7 +318,7 @@ def read(
             if name not in tables:
                 if name in known:
                     return known[name]
-                hint = nearest(name, {*tables, *known})
+                hint = nearest(name, {*tables, *known}, LISTED)
                 raise UsageError(f"{where}: {path[-1]} extends {name[:100]!r}, which does not exist.", hint)
             if len(path) > 100:
                 raise UsageError(f"{where}: more than 100 presets extend each other.")
@@ -296,13 +332,19 @@ def _preset(name: str, table: Any, where: str, resolve: Any) -> Preset:
     label = f"{where}: preset {name!r}"
     if not isinstance(table, dict):
         raise UsageError(f"{label} is no table.", f"It takes [{name}] with: {', '.join(_KEYS)}.")
-    for key in table:
+    for key, value in table.items():
         if key not in _KEYS:
-            hint = f"{nearest(key[:100], _KEYS)} A knob stands below knobs: knobs.speed = 2."
-            raise UsageError(f"{label} has an unknown key {key[:100]!r}.", hint)
+            raise UsageError(f"{label} has an unknown key {key[:100]!r}.", _meant(key, value))
     own, clips, needs = table.get("knobs", {}), table.get("clips"), table.get("needs")
-    if not isinstance(own, dict) or not all(isinstance(v, (str, int, float)) for v in own.values()):
-        raise UsageError(f"{label}: knobs takes name = value, each a text or a number.")
+    if not isinstance(own, dict):
+        raise UsageError(
+            f"{label}: knobs takes name = value, not {_shortly(own)}.", 'As in knobs.speed = "2:6".'
+        )
+    for knob, value in own.items():
+        if not isinstance(value, (str, int, float)):
+            hint = f'Such as {knob[:100]} = "{_as_range(value)}".' if _as_range(value) else ""
+            seen = f"{label}: knobs.{knob[:100]} = {_shortly(value)} is neither a text nor a number."
+            raise UsageError(seen, hint)
     sources = table.get("sources", {})
     if not isinstance(sources, dict) or not all(isinstance(v, str) for v in sources.values()):
         raise UsageError(f"{label}: sources takes name = text, of knobs.")
@@ -318,13 +360,17 @@ def _preset(name: str, table: Any, where: str, resolve: Any) -> Preset:
     told = {**dict.fromkeys(own, where), **sources}
     parent: Preset | None = resolve(table["extends"]) if "extends" in table else None
     before = parent or Preset(name, "", {}, {}, "", "")
+    other = {knob: text for knob, text in own.items() if before.knobs.get(knob) != text}
+    if table.get("generator", before.generator) != before.generator:
+        other = {"generator": table["generator"], **other}
+    inherited = _with(before.name, other) if parent and other else before.note
     return Preset(
         name=name,
         generator=table.get("generator", before.generator),
         own=own,
         knobs={**before.knobs, **own},
         extends=parent.name if parent else "",
-        note=table.get("note", before.note),
+        note=table.get("note", inherited),
         clips=clips or before.clips,
         family=table.get("family", before.family),
         difference=table.get("difference", ""),
@@ -333,6 +379,29 @@ def _preset(name: str, table: Any, where: str, resolve: Any) -> Preset:
         sources={**before.sources, **told},
         setters={**before.setters, **dict.fromkeys(own, name)},
     )
+
+
+def _meant(key: str, value: Any) -> str:
+    """A hint for a key that a preset does not have: it may be a knob's, which stands below `knobs`."""
+    every = {knob for name in registry.names() for knob in knobs.names(registry.get(name))}
+    close = difflib.get_close_matches(key.lower(), sorted({*every, *_KEYS}), n=1, cutoff=0.6)
+    if close and close[0] in every:
+        text = _as_range(value) or value
+        plain = isinstance(text, (str, int, float))
+        said = json.dumps(text, ensure_ascii=False)[:100] if plain else "…"
+        return f"A knob stands below knobs: knobs.{close[0]} = {said}."
+    hint = nearest(key[:100], _KEYS if key == "name" else ("name", *_KEYS))
+    return f'{hint} A knob stands below knobs: knobs.speed = "2:6".'
+
+
+def _as_range(value: Any) -> str:
+    """Two numbers in a list as the text of a range; "" for anything else."""
+    numbers = isinstance(value, list) and len(value) == 2 and all(type(v) in (int, float) for v in value)
+    return f"{value[0]}:{value[1]}" if numbers else ""
+
+
+def _shortly(value: Any) -> str:
+    return (json.dumps(value, ensure_ascii=False, default=str))[:60]
 
 
 def settings(texts: Sequence[str]) -> dict[str, str]:

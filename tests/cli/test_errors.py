@@ -36,7 +36,7 @@ TABLE = [
     (["compare", SMALL, SMALL, "--set", "spectrum"], 2, ["NAME.KNOB=VALUE"]),
     (["compare", SMALL, SMALL, *METRICS, "--set", "spectrum.window=none"], 2, ["not among what is measured"]),
     (["compare", SMALL, SMALL, "--set", "color.ridge=-1"], 2, ["ridge=-1", "out of range"]),
-    (["compare", SMALL, SMALL, "--set", "color.ridge=much"], 2, ["ridge=much", "float"]),
+    (["compare", SMALL, SMALL, "--set", "color.ridge=much"], 2, ["ridge=much", "It takes a number"]),
     (["compare", SMALL, SMALL, "--frames", "0"], 2, ["frames=0", "out of range"]),
     (["compare", SMALL, SMALL, "--frames", "8", "--set", "sampler.frames=9"], 2, ["contradicts"]),
     (["compare", SMALL, SMALL, "--clips", "0"], 2, ["--clips 0"]),

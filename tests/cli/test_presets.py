@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,15 +51,55 @@ def test_show_says_every_value_and_its_source(run_cli: Run) -> None:
     text = done.stdout
     for words in (
         "extends    acc_transforming_shapes: half the speed",
-        "published  88.6 % (UCF101 finetune, Table 9)",
+        "slow_acc_transforming_shapes with objects=7",
     ):
         assert words in text
+    assert "published  88.6 % (UCF101 finetune, Table 9)" in run_cli("show", text.split()[0]).stdout
     rows = {line.split()[0]: line for line in text.splitlines() if line.startswith("  ")}
     assert "0.6:1.5 px/frame at 256" in rows["speed"] and "paper, Table 9" in rows["speed"]
     assert "slow_acc_transforming_shapes" in rows["speed"]
     assert "released code" in rows["rotation"] and "moving_transforming_shapes" in rows["rotation"]
     assert "our choice" in rows["pool"] and "default" in rows["pool"]
     assert rows["objects"].split()[1:] == ["7", "you", "given"]
+
+
+def test_what_is_published_is_of_the_published_preset_alone(run_cli: Run, tmp_path: Path) -> None:
+    """Not of one with other knobs, whatever it is called; but of the preset.toml of a set of it."""
+    own = 'name = "moving_shapes"\nextends = "moving_shapes"\n'
+    (tmp_path / "mine.toml").write_text(
+        'extends = "moving_shapes"\nknobs = { speed = "2:6", objects = 100 }\n'
+    )
+    (tmp_path / "called.toml").write_text(own + "knobs.objects = 3\n")
+    (tmp_path / "same.toml").write_text(own + "knobs.objects = 500\n")
+
+    def shown(*args: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(run_cli("show", *args, "--json", "-").stdout)["preset"]
+        return found
+
+    one = shown("moving_shapes", "--set", "objects=3")
+    assert one["accuracy"] is None and one["about"] == "moving_shapes with objects=3"
+    assert "86.9" not in run_cli("show", "moving_shapes", "--set", "objects=3").stdout
+    one = shown("called.toml")
+    assert one["accuracy"] is None and one["about"] == "moving_shapes with objects=3"
+    assert shown("mine.toml")["about"] == "moving_shapes with speed=2:6, objects=100"
+    assert shown("moving_shapes", "--set", "objects=500")["accuracy"] == 86.9
+    assert shown("same.toml")["accuracy"] == 86.9
+    assert shown("acc_transforming_images_300k", "--set", "objects=9")["same_as"] == ""
+    for size, accuracy in (("96", None), ("256", 86.9)):
+        made = ("generate", "moving_shapes", size, "--clips", "1", "--size", size, "--format", "ffv1", "-q")
+        assert run_cli(*made, "--workers", "1").returncode == 0
+        one = shown(f"{size}/preset.toml")
+        assert one["accuracy"] == accuracy
+        assert ("Table 1" in one["about"]) == (accuracy is not None)
+        assert ("Table 1" in (tmp_path / size / "README.md").read_text()) == (accuracy is not None)
+
+
+def test_an_unknown_name_is_told_the_nearest_and_not_all(run_cli: Run) -> None:
+    for command in ("show", "explain"):
+        error = run_cli(command, "moving_shape").stderr
+        assert "Did you mean 'moving_shapes'?" in error and "list" in error and len(error) < 200
+        assert len(run_cli(command, "zzzzzz").stderr) < 200
+    assert run_cli("show", "moving_circls_slow").stderr.count("'") <= 8
 
 
 def test_show_as_json(run_cli: Run) -> None:
@@ -69,7 +110,7 @@ def test_show_as_json(run_cli: Run) -> None:
 
 
 def test_show_draws_a_contact_sheet(run_cli: Run, tmp_path: Path) -> None:
-    size = FRAMES * (SIDE + GAP) + GAP, CLIPS * (SIDE + GAP) + GAP
+    high = CLIPS * (SIDE + GAP) + GAP
     small = ("--set", "size=32", "--set", "length=30")
     sheets = []
     for name, more in (
@@ -82,8 +123,9 @@ def test_show_draws_a_contact_sheet(run_cli: Run, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         sheets.append((tmp_path / "s.png").read_bytes())
         with Image.open(tmp_path / "s.png") as picture:
-            assert picture.size == size
-            last = np.asarray(picture)[-SIDE - GAP : -GAP, GAP : SIDE + GAP]
+            flat = "photo_camera" in str(more)  # two rows of 2 : 1, as high as their frames
+            assert picture.size == (FRAMES * (SIDE + GAP) + GAP, high - (SIDE if flat else 0))
+            last = np.asarray(picture)[-SIDE // (1 + flat) - GAP : -GAP, GAP : SIDE + GAP]
         if more:
             assert len(np.unique(last.reshape(-1, 3), axis=0)) > 500  # a photograph, not flat shapes
     assert sheets[0] == sheets[1]
@@ -157,6 +199,6 @@ def test_inspect_and_measure_take_them_too(run_cli: Run, tmp_path: Path) -> None
 def test_frames_of_any_size_stand_on_a_sheet() -> None:
     rows = [[np.full((10, 20, 3), 5, np.uint8)] * 2, [np.full((400, 100, 3), 9, np.uint8)]]
     picture = sheet(rows)
-    assert picture.shape == (2 * (SIDE + GAP) + GAP, 2 * (SIDE + GAP) + GAP, 3)
-    assert picture[GAP + SIDE // 2, GAP + SIDE // 2, 0] == 5
-    assert picture[2 * GAP + SIDE + SIDE // 2, GAP + SIDE // 2, 0] == 9
+    assert picture.shape == (3 * GAP + SIDE // 2 + SIDE, 2 * (SIDE + GAP) + GAP, 3)
+    assert (picture[GAP : GAP + SIDE // 2, GAP : GAP + SIDE] == 5).all()  # no bands above and below
+    assert picture[2 * GAP + SIDE // 2 + SIDE // 2, GAP + SIDE // 2, 0] == 9

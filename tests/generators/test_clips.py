@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from synvid_eval.errors import UsageError
+from synvid_eval.errors import DataError, UsageError
 from synvid_eval.generators import Clips, ClipStream, presets
 
 SMALL = {"size": 32, "length": "70:90", "objects": 40}
@@ -141,6 +141,16 @@ def test_what_cannot_be(asked: dict[str, Any], word: str) -> None:
 def test_a_preset_with_a_real_part_is_refused() -> None:
     with pytest.raises(UsageError, match="real part"):
         Clips("shapes_mix_ucf25", 4)
+
+
+def test_pictures_that_are_missing_are_told_when_it_is_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("SYNVID_EVAL_IMAGES", raising=False)
+    with pytest.raises(DataError, match="No pictures are given"):
+        Clips("acc_transforming_images", 3)
+    with pytest.raises(DataError, match="does not exist"):
+        Clips("acc_transforming_images", 3, images=tmp_path / "gone")
 
 
 def test_it_ends_where_it_ends() -> None:

@@ -121,7 +121,7 @@ def test_knobs_of_textures_are_shown_in_rows_of_their_own():
     found = presets.get("acc_transforming_images150k_stylegan150k")
     values = found.resolved()
     assert {v.knob: v.shown for v in values}["textures"] == "photos+stylegan"
-    rows = [line.split() for line in _lines(found, values)]
+    rows = [line.split() for line in _lines(found, values, None)]
     assert ["textures.stylegan.sigma", "0.05", "per", "frame", "default"] in [row[:5] for row in rows]
     assert ["textures.photos.fit", "crop", "default"] in [row[:3] for row in rows]
     (one,) = explain("dynamic_stylegan_highfreq_videos", timed=False)
@@ -265,6 +265,27 @@ def test_what_the_accelerating_sets_come_to():
     assert changed == {"textures", "circle_transform"}
 
 
+def test_a_difference_names_every_side_of_it():
+    for name in ("moving_transforming_shapes", "acc_transforming_textures"):
+        preset = presets.get(name)
+        assert f"circle_transform = {preset.own['circle_transform']}" in preset.difference
+
+
+def test_what_the_benchmark_times_needs_nothing():
+    from benchmarks.generators import plain_presets
+
+    for name in plain_presets():
+        generator = presets.get(name).configured()
+        for index in range(4):
+            next(iter(generator.draw(0, name, index, [0])))
+
+
+def test_benchmarks_import_no_test():
+    script = "import benchmarks.textures, sys; print(sorted({'pytest', 'tests'} & set(sys.modules)))"
+    made = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert made.stdout.strip() == "[]"
+
+
 def test_the_stand_in_is_called_one():
     assert "stand-in for real video, no real clips" in presets.get("photo_camera").note
 
@@ -278,8 +299,13 @@ def test_overrides_are_parsed_on_top():
     ("overrides", "message"),
     [
         ({"sped": "1"}, "moving_circles has no knob 'sped'. Did you mean 'speed'?"),
-        ({"size": "big"}, "shapes.size=big cannot be read. It takes int."),
+        ({"size": "big"}, "shapes.size=big cannot be read. It takes a whole number."),
         ({"size": "5"}, "shapes.size=5 is out of range."),
+        ({"speed": "2:1e9"}, "shapes.speed=2:1e9 is out of range. Allowed: 0 to 256."),
+        ({"speed": "2:1e999"}, "shapes.speed=2:1e999 is no range."),
+        ({"objects": "1e3"}, "shapes.objects=1e3 cannot be read. It takes a whole number."),
+        ({"dynamic": "maybe"}, "shapes.dynamic=maybe cannot be read. It takes true or false."),
+        ({"pool": "0"}, "shapes.pool=0 is out of range. Allowed: 1 to 10,000,000."),
         ({"fps": "nan"}, "shapes.fps=nan is not a finite number."),
     ],
 )
@@ -301,7 +327,7 @@ def test_a_document_of_ones_own():
     text += '[a]\nextends = "moving_shapes"\nnote = "Mine."\n'
     found = presets.read(text, "my.toml", {name: presets.get(name) for name in presets.names()})
     assert list(found) == ["b", "a"]
-    assert (found["b"].note, found["b"].clips, found["b"].configured().size) == ("Mine.", 5, 32)
+    assert (found["b"].note, found["b"].clips, found["b"].configured().size) == ("a with size=32", 5, 32)
     assert found["a"].configured().shapes == "mixed"
 
 
@@ -312,13 +338,31 @@ def test_a_document_of_ones_own():
         ("a = 1", "x.toml: preset 'a' is no table."),
         ('[a]\ngenerator = "shapes"\nknob = 1', "has an unknown key 'knob'. Did you mean 'knobs'?"),
         ('[a]\ngenerator = "shapes"\nknobs = [1]', "knobs takes name = value"),
-        ('[a]\ngenerator = "shapes"\nknobs = { size = [1] }', "knobs takes name = value"),
+        (
+            '[a]\ngenerator = "shapes"\nknobs = { size = [1] }',
+            "knobs.size = [1] is neither a text nor a number.",
+        ),
         ("[a]\ngenerator = 3", "generator, extends, note, family, difference and same_as are texts."),
         ('[a]\ngenerator = "shapes"\nclips = 0', "clips=0 is out of range."),
         ('[a]\ngenerator = "shapes"\nneeds = ["money"]', "needs is not what it can be."),
         ('[a]\ngenerator = "shapes"\nneeds = "images"', "needs is not what it can be."),
         ('[a]\ngenerator = "shapes"\nsources = { speed = 1 }', "sources takes name = text"),
-        ('[a]\ngenerator = "shapes"\nknobs = { when = 2024-01-01 }', "knobs takes name = value"),
+        (
+            '[a]\ngenerator = "shapes"\nknobs = { when = 2024-01-01 }',
+            'knobs.when = "2024-01-01" is neither a text',
+        ),
+        ('[a]\ngenerator = "shapes"\nknobs = { speed = [2, 6] }', 'Such as speed = "2:6".'),
+        (
+            'name = "x"\ngenerator = "shapes"\nspeed = [2, 6]',
+            'A knob stands below knobs: knobs.speed = "2:6".',
+        ),
+        (
+            'name = "x"\ngenerator = "shapes"\nspeed = "3:4"',
+            'A knob stands below knobs: knobs.speed = "3:4".',
+        ),
+        ('name = "x"\ngenerator = "shapes"\nobjcts = 7', "A knob stands below knobs: knobs.objects = 7."),
+        ('name = "x"\ngenerator = "shapes"\nzzz = 7', "knobs, name, needs"),
+        ("knobs.speed = 3", "x.toml must name either a generator or the preset it extends."),
         ('["../a"]\ngenerator = "shapes"', "'../a' cannot be a preset's name."),
         ('["a\\nb"]\ngenerator = "shapes"', "cannot be a preset's name."),
         ('[""]\ngenerator = "shapes"', "'' cannot be a preset's name."),

@@ -14,7 +14,8 @@ import pytest
 import scipy.fft
 from scipy import signal, stats
 
-from synvid_eval import knobs, randomness
+from benchmarks import plain
+from synvid_eval import knobs
 from synvid_eval.errors import UsageError
 from synvid_eval.generators import statistical, textures
 from synvid_eval.generators.statistical import Statistical
@@ -30,109 +31,12 @@ KINDS = {
 }
 
 
-# The plain way: the released script's steps one after the other, in full complex spectra, whole histograms
-# and linear interpolation, level by level. It shares with the engine only the drawn parameters.
-
-
-def uniform(texture: Statistical, index: int, what: str, count: int) -> np.ndarray:
-    return randomness.unit(randomness.stream(texture.key(0, POOL, index, what), count))
-
-
-def matched(values: np.ndarray, target: np.ndarray, low: float, step: float) -> np.ndarray:
-    """`values` with the histogram `target`, whose first bin begins at `low`."""
-    counts, edges = np.histogram(values, bins=len(target))
-    source = np.concatenate([[0], np.cumsum(counts)]) / values.size
-    target = target + target.mean() / 1e8
-    goal = np.concatenate([[0], np.cumsum(target)]) / target.sum()
-    moved = np.interp(source, goal, low + step * np.arange(len(target) + 1))
-    return np.interp(values.ravel(), edges, moved).reshape(values.shape)
-
-
 def by_rank(values: np.ndarray, target: np.ndarray, low: float, step: float) -> np.ndarray:
-    """The same by sorting, as the Python port matches: no histogram of the source."""
+    """`plain.matched` by sorting, as the Python port matches: no histogram of the source."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     goal = np.concatenate([[0], np.cumsum(target)]) / target.sum()
     quantiles = (np.cumsum(counts) - counts / 2) / values.size
     return np.interp(quantiles, goal, low + step * np.arange(len(target) + 1))[place].reshape(values.shape)
-
-
-def standardised(values: np.ndarray, mean: float, deviation: float) -> np.ndarray:
-    return (values - values.mean()) / values.std(ddof=1) * deviation + mean
-
-
-def with_spectrum(picture: np.ndarray, amplitude: np.ndarray) -> np.ndarray:
-    phase = np.angle(np.fft.fft2(picture - picture.mean()))
-    drawn = np.real(np.fft.ifft2(amplitude * np.exp(1j * phase)))
-    return standardised(drawn, picture.mean(), picture.std(ddof=1))
-
-
-def with_histogram(band: np.ndarray, power: float, ratio: int) -> np.ndarray:
-    x = np.arange(-200, 200.5, 0.5)
-    h = np.exp(-(np.abs(x / 4.0**ratio) ** power))
-    mean = (x * h).sum() / h.sum()
-    deviation = math.sqrt(((x - mean) ** 2 * h).sum() / h.sum())
-    band = matched(standardised(band, mean, deviation), h, -200.25, 0.5)
-    return standardised(band, mean, deviation)
-
-
-def polar(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Octaves below the Nyquist frequency of a level and angles of a full spectrum."""
-    fx, fy = np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side))
-    radius = 2 * np.hypot(fx, fy)
-    radius[0, 0] = 1e-9
-    return np.log2(radius), np.arctan2(fy, fx)
-
-
-def with_wavelets(picture: np.ndarray, powers: np.ndarray, levels: int, growth: int) -> np.ndarray:
-    def low_and_high(octaves: np.ndarray, end: int) -> tuple[np.ndarray, np.ndarray]:
-        rise = math.pi / 2 * np.clip(octaves - end + 1, 0, 1)
-        return np.cos(rise), np.sin(rise)
-
-    def inner(spectrum: np.ndarray, level: int) -> np.ndarray:
-        if level == levels:
-            return spectrum
-        side = len(spectrum)
-        octaves, angle = polar(side)
-        low, high = low_and_high(octaves, -1)
-        out = np.zeros_like(spectrum)
-        for k in range(4):
-            filter = 1j * math.sqrt(0.8) * np.cos(angle - math.pi * k / 4) ** 3 * high
-            band = np.real(np.fft.ifft2(spectrum * filter))
-            band = with_histogram(band, powers[1 + 4 * level + k], 2**level)
-            out += np.fft.fft2(band) * np.conj(filter)
-        kept = np.r_[: side // 4, side - side // 4 : side]
-        kept = np.ix_(kept, kept)
-        # A picture of half the side with the same spectrum has four times the values.
-        out[kept] += inner((spectrum * low)[kept] * growth / 4, level + 1) * 4 / growth * low[kept]
-        return out
-
-    low, high = low_and_high(polar(len(picture))[0], 0)
-    spectrum = np.fft.fft2(picture)
-    residual = with_histogram(np.real(np.fft.ifft2(spectrum * high)), powers[0], 1)
-    return np.real(np.fft.ifft2(np.fft.fft2(residual) * high + low * inner(spectrum * low, 0)))
-
-
-def plainly(texture: Statistical, index: int) -> np.ndarray:
-    """Texture `index`, float64 [size, size, 3] in [0, 255]."""
-    size, drawn = texture.size, texture.parameters(0, POOL, index)
-    channels = 256 * uniform(texture, index, "noise", 3 * size * size).reshape(3, size, size)
-    fx, fy = np.meshgrid(np.abs(np.fft.fftfreq(size)), np.abs(np.fft.fftfreq(size)))
-    with np.errstate(divide="ignore"):
-        amplitude = 1 / (fx ** drawn.slopes[0] + fy ** drawn.slopes[1])
-    amplitude[0, 0] = 0
-    for _ in range(texture.iterations):
-        for c in range(3):
-            channels[c] = with_spectrum(channels[c], amplitude)
-            if texture.wmm:
-                depth = round(math.log2(size)) - 4
-                channels[c] = with_wavelets(channels[c], drawn.powers[c], depth, texture.growth)
-            if texture.color:
-                colors = drawn.colors
-                step = (colors.high[c] - colors.low[c]) / 256
-                channels[c] = matched(channels[c], colors.histogram[c], colors.low[c], step)
-    rgb = np.einsum("ck,kyx->yxc", drawn.colors.axes, channels) + drawn.colors.mean
-    rgb -= rgb.min()
-    return 255 * rgb / rgb.max()
 
 
 def assert_close(picture: np.ndarray, expected: np.ndarray, share: float = 0.999) -> None:
@@ -152,7 +56,7 @@ def test_equals_the_plain_way(kind, size):
             picture = texture.picture(0, POOL, index)
             assert picture.shape == (size, size, 3) and picture.dtype == np.uint8
             assert picture.min() == 0 and picture.max() == 255
-            assert_close(picture, plainly(texture, index), share)
+            assert_close(picture, plain.statistical(texture, POOL, index), share)
 
 
 def test_rounding_stays_within_the_stated_tolerance(monkeypatch):
@@ -178,14 +82,14 @@ def test_rounding_stays_within_the_stated_tolerance(monkeypatch):
 
 def test_a_full_texture_is_that_of_the_plain_way():
     texture = Statistical()
-    assert_close(texture.picture(0, POOL, 0), plainly(texture, 0))
+    assert_close(texture.picture(0, POOL, 0), plain.statistical(texture, POOL, 0))
 
 
 def test_the_oracle_notices_what_it_should():
     texture = Statistical(size=64)
     for other in (Statistical(size=64, growth=4), Statistical(size=64, iterations=9)):
         with pytest.raises(AssertionError):
-            assert_close(other.picture(0, POOL, 0), plainly(texture, 0))
+            assert_close(other.picture(0, POOL, 0), plain.statistical(texture, POOL, 0))
 
 
 # The parts
@@ -231,7 +135,7 @@ def test_matching_agrees_with_sorting(count):
     out = values.copy()
     deviation = statistical._match(out, statistical._cumulative(h), -200.25, 0.5)
     assert deviation == pytest.approx(out.std(ddof=1))
-    assert np.allclose(out, matched(values, h, -200.25, 0.5), atol=1e-9)
+    assert np.allclose(out, plain.matched(values, h, -200.25, 0.5), atol=1e-9)
     sorted_way = by_rank(values, h, -200.25, 0.5)
     assert np.corrcoef(out, sorted_way)[0, 1] > 0.999
     assert np.array_equal(np.argsort(out, kind="stable"), np.argsort(values, kind="stable"))
@@ -264,9 +168,11 @@ def test_the_color_model_is_the_released_one():
     for index in range(24):
         colors = texture.parameters(0, POOL, index).colors
         n = len(colors.palette)
-        shares = 0.001 + uniform(texture, index, "shares", n)
+        shares = 0.001 + plain.uniform(texture, POOL, index, "shares", n)
         owner = np.searchsorted(
-            np.cumsum(shares / shares.sum())[:-1], uniform(texture, index, "pixels", 64**2), "right"
+            np.cumsum(shares / shares.sum())[:-1],
+            plain.uniform(texture, POOL, index, "pixels", 64**2),
+            "right",
         )
         assert np.array_equal(colors.counts, np.bincount(owner, minlength=n))
         # ind2rgb(X − 1, …) with X from 1: the first color is that of 0 and of 1, the last is never used.
@@ -275,7 +181,7 @@ def test_the_color_model_is_the_released_one():
         full = [signal.convolve2d(picture[..., c], box, "full") for c in range(3)]
         cut = slice(colors.blur // 2, colors.blur // 2 + 64)
         picture = np.stack([part[cut, cut] for part in full])
-        picture += 10 * uniform(texture, index, "grain", 3 * 64 * 64).reshape(3, 64, 64)
+        picture += 10 * plain.uniform(texture, POOL, index, "grain", 3 * 64 * 64).reshape(3, 64, 64)
         picture -= picture.min()
         picture *= 256 / picture.max()
         flat = picture.reshape(3, -1) - picture.mean((1, 2))[:, None]
@@ -374,7 +280,7 @@ def test_a_knob_changes_only_what_it_is_about():
 
 def test_noise_is_the_addressed_stream():
     texture = Statistical(size=32)
-    expected = 256 * uniform(texture, 7, "noise", 3 * 32 * 32).reshape(3, 32, 32)
+    expected = 256 * plain.uniform(texture, POOL, 7, "noise", 3 * 32 * 32).reshape(3, 32, 32)
     assert np.array_equal(texture.noise(0, POOL, 7), expected)
 
 

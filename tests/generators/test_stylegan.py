@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scipy.linalg
 import torch
 from PIL import Image
 from scipy import stats
-from torch.nn.functional import conv2d, conv_transpose2d, interpolate, pad
+from torch.nn.functional import interpolate
 
+from benchmarks import plain
 from synvid_eval import randomness
 from synvid_eval.errors import UsageError
 from synvid_eval.generators import stylegan, textures
@@ -29,64 +29,9 @@ from synvid_eval.generators.stylegan import StyleganOriented, finished, pink_noi
 POOL = "tests"
 
 
-def plain(
-    network: stylegan.Network,
-    latents: np.ndarray,
-    dtype: torch.dtype = torch.float64,
-    transposed: bool = False,
-) -> torch.Tensor:
-    """The same network channel by channel: what StyleGAN2's synthesis does, written from its description.
-
-    float [3, S, S]. All weights are made, modulated and demodulated, all channels convolved. Sizes are
-    doubled as it is defined (FIR, then a convolution at the larger size) or, `transposed`, as StyleGAN2's
-    code does it for speed (a transposed convolution of stride 2, then FIR).
-    """
-
-    def tensor(array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.array(array)).to(dtype)
-
-    def styles(number: int, signs: np.ndarray, channels: int) -> torch.Tensor:
-        weight = tensor(scipy.linalg.hadamard(512) * signs.astype(float)) / 512**0.5
-        return 1 + weight[:channels] @ tensor(latents[number])
-
-    def smoothed(x: torch.Tensor, before: int, after: int) -> torch.Tensor:
-        """FIR [1, 3, 3, 1] of sum 2 an axis, after padding with zeros."""
-        fir = torch.tensor([1.0, 3.0, 3.0, 1.0], dtype=dtype) / 4
-        kernel = torch.outer(fir, fir)[None, None]
-        return conv2d(pad(x, (before, after, before, after))[:, None], kernel)[:, 0]
-
-    def doubled(x: torch.Tensor, margin: int) -> torch.Tensor:
-        """Zeros put between, smoothed; `margin` px more on every side."""
-        channels, height, width = x.shape
-        spread = x.new_zeros(channels, 2 * height, 2 * width)
-        spread[:, ::2, ::2] = x
-        return smoothed(spread, 2 + margin, 1 + margin)
-
-    x, picture = tensor(network.constant), None
-    for layer in network.layers:
-        style = styles(layer.latent, layer.signs, x.shape[0])
-        weight = tensor(layer.gain)[:, None, None, None] * tensor(layer.filters)[None]
-        weight = weight * style[None, :, None, None]
-        weight = weight / (weight.square().sum((1, 2, 3), keepdim=True) + 1e-8).sqrt()
-        if layer.up and transposed:
-            x = smoothed(conv_transpose2d(x[None], weight.transpose(0, 1), stride=2)[0], 1, 1)
-        elif layer.up:
-            x = conv2d(doubled(x, 1)[None], weight.flip(2, 3))[0]
-        else:
-            x = conv2d(x[None], weight, padding=1)[0]
-        x = x + tensor(layer.noise)[None]
-        x = torch.relu(x + tensor(layer.bias)[:, None, None]) * 2**0.5
-        if layer.rgb is not None:
-            style = styles(layer.latent + 1, layer.rgb_signs, x.shape[0]) / x.shape[0] ** 0.5
-            color = torch.einsum("ci,ihw->chw", tensor(layer.rgb) * style, x)
-            picture = color if picture is None else doubled(picture, 0) + color
-    assert picture is not None
-    return picture
-
-
 def agree(drawn: stylegan.Network, latents: np.ndarray, **how: Any) -> None:
     with torch.no_grad():
-        truth = plain(drawn, latents, **how).numpy()
+        truth = plain.stylegan(drawn, latents, **how).numpy()
     ours = synthesized(drawn, latents)
     for channel in range(3):
         assert np.corrcoef(truth[channel].ravel(), ours[channel].ravel())[0, 1] >= 0.999999
@@ -115,7 +60,7 @@ def test_agreement_is_no_matter_of_course():
     ours = synthesized(drawn, latents)
     for parameters, where in ((other, latents), (drawn, latents[::-1])):
         with torch.no_grad():
-            changed = plain(parameters, where, torch.float32).numpy()
+            changed = plain.stylegan(parameters, where, torch.float32).numpy()
         assert np.corrcoef(changed.ravel(), ours.ravel())[0, 1] < 0.9999
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -11,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from synvid_eval import previews
 from synvid_eval.cache import Cache
 from synvid_eval.errors import UsageError
 from synvid_eval.measurement import Options
+from synvid_eval.report import document
 from synvid_eval.report.gallery import page
 from tests.conftest import Run
 
@@ -90,6 +93,11 @@ def test_in_a_browser(found: list[dict[str, Any]], tmp_path: Path, scheme: str) 
             view.wait_for_timeout(50)
         assert view.evaluate("document.querySelector('video').videoWidth") == 64
         assert view.evaluate("document.querySelector('video').currentTime") > 0
+        for _ in range(8):  # links come first; controls that are not seen are reached by keyboard
+            view.keyboard.press("Tab")
+            if view.evaluate("document.activeElement.tagName") == "VIDEO":
+                break
+        assert view.evaluate("document.activeElement.tagName") == "VIDEO"
         view.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
         report = axe.Axe().run(view)
         assert report.violations_count == 0, report.generate_report()
@@ -104,13 +112,48 @@ def test_the_command(run_cli: Run, tmp_path: Path) -> None:
     args = ["preview", "moving_circles", "--clips", "1", "--set", "size=32", "--set", "length=20"]
     done = run_cli(*args, "--html", "p.html")
     assert done.returncode == 0, done.stderr
-    assert "1 clips of 1 presets" in done.stdout
+    assert "1 clip of 1 preset\n" in done.stdout
     assert (tmp_path / "p.html").read_text().count("<video") == 1
     assert run_cli(*args, "--html", "-").stdout == (tmp_path / "p.html").read_text()
     assert run_cli("preview", "moving_circle", "--html", "p.html").returncode == 2
     alone = run_cli("preview", "acc_transforming_images", "--clips", "1", "--html", "q.html", "-q")
     assert alone.returncode == 3 and "No pictures are given" in alone.stderr
     assert not (tmp_path / "q.html").exists()
+
+
+def test_clips_stand_in_order_and_broken_pictures_are_told(run_cli: Run, tmp_path: Path) -> None:
+    videos = "preset:photo_camera?n=3&height=32&width=32&length=20"
+    options = Options(workers=1, cache=Cache(None))
+    knobs = {"size": "32", "length": "20"}
+    (one,) = previews.previews(["shapes_mix_ucf25"], options, count=4, overrides=knobs, videos=videos)
+    ids = [c["id"] for c in one["clips"]]
+    assert ids[:3] == [f"shapes_mix_ucf25/{i}" for i in range(3)] and ids[3].startswith("real/")
+    assert one["note"] == "shapes_mix_ucf25 with size=32, length=20"
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (20, 20), (40, 90, 10)).save(tmp_path / "pictures" / "a.png")
+    for k in range(5):
+        (tmp_path / "pictures" / f"cut{k}.jpg").write_bytes(b"\xff\xd8\xff" + bytes([k]))
+    small = ("--images", "pictures", "--set", "size=32", "--set", "length=20", "--set", "pool=2")
+    for args in (
+        ("preview", "acc_transforming_images", *small, "--clips", "1", "--html", "p.html"),
+        ("show", "acc_transforming_images", *small, "--png", "s.png"),
+        ("textures", "make", "photos", "--images", "pictures", "--n", "2", "--out", "bank"),
+        ("generate", "acc_transforming_images", "set", *small, "--clips", "1"),
+    ):
+        done = run_cli(*args)
+        assert done.returncode == 0, done.stderr
+        assert "5 of 6 pictures of" in done.stderr and all(f"cut{k}.jpg" in done.stderr for k in range(5))
+    (note,) = json.loads((tmp_path / "set" / "generation.json").read_text())["notes"]
+    assert all(f"cut{k}.jpg" in note for k in range(5))
+    assert "5 of 6 pictures of" in (tmp_path / "set" / "README.md").read_text()
+
+
+def test_controls_show_where_they_are_wanted() -> None:
+    """Under the pointer and where the keyboard is; where nothing can hover they stay."""
+    css = (Path(document.__file__).parent / "gallery.css").read_text()
+    (rule,) = re.findall(r"@media \(hover:hover\)\{(.*?)\}\}", css)
+    assert "::-webkit-media-controls{opacity:0" in rule
+    assert all(f":not({state})" in rule for state in (":hover", ":focus", ":focus-within"))
 
 
 def test_a_preset_that_lacks_something_says_so_beside_the_others() -> None:
