@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from synvid_eval.cli import table
+from synvid_eval.cli import screen, table
 from synvid_eval.score import Comparison, Score, SetFacts
 from synvid_eval.verdict import answer, grounds, short_name
 
@@ -48,7 +48,7 @@ def shown(
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: columns is not None)
     size = os.terminal_size((columns or 80, 40))
-    monkeypatch.setattr(table.shutil, "get_terminal_size", lambda: size)
+    monkeypatch.setattr(screen.shutil, "get_terminal_size", lambda: size)
     table.print_comparison(what if isinstance(what, Comparison) else comparison(what))
     return capsys.readouterr().out.splitlines()
 
@@ -422,7 +422,7 @@ def test_the_row_of_a_set_that_is_nearest_is_bold(
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setattr(table.shutil, "get_terminal_size", lambda: os.terminal_size((100, 40)))
+    monkeypatch.setattr(screen.shutil, "get_terminal_size", lambda: os.terminal_size((100, 40)))
     table.print_comparison(comparison(["near", "far"]))
     rows = [line for line in capsys.readouterr().out.splitlines() if "floor 0.123" in line]
     assert [("\x1b[1m" in line) for line in rows] == [True, False] * 3
