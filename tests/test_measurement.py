@@ -283,6 +283,8 @@ def start(cli_env: dict[str, str], cwd: Path, *args: str) -> subprocess.Popen[st
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # a shell that starts the tests in the background has them ignore it, and so what they start
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
