@@ -213,12 +213,14 @@ class Progression:
 
     def run(self, name: str) -> bool:
         """One part; whether it is complete."""
-        part, file = PARTS[name], self.out / f"{name}.json"
-        known = read_comparison(file.read_text())[0] if file.is_file() else None
-        done = {c.name for c in known.candidates} if known else set()
+        part = PARTS[name]
         reference = self.half_a if part.reference == "half" else self.reference
         for preset, location, needs in self.sets(name, part):
-            if preset in done or preset in self.without:
+            # real sets lie apart: they have no accuracy, and short clips are measured at another stride
+            real = not location.partition("=")[2].startswith("preset:")
+            file = self.out / f"{name}{'-real' if real else ''}.json"
+            known = read_comparison(file.read_text())[0] if file.is_file() else None
+            if preset in self.without or (known and preset in {c.name for c in known.candidates}):
                 continue
             if time.monotonic() > self.until:
                 return False
@@ -284,12 +286,6 @@ def correlated(out: Path, name: str, accuracy: Path) -> dict[str, Any] | None:
         return None
     comparison = read_comparison(file.read_text())[0]
     known = load(str(accuracy))
-    # real sets beside them have no accuracy, and clips too short for stride 4 are measured at stride 2
-    comparison = dataclasses.replace(
-        comparison,
-        candidates=[c for c in comparison.candidates if c.name in known.sets],
-        scores=[s for s in comparison.scores if s.candidate in known.sets],
-    )
     found = correlate(
         [(file.name, comparison)],
         dataclasses.replace(known, source="published:yu2024", band=BANDS["yu2024", "UCF101", "finetune"]),
@@ -348,6 +344,13 @@ def pairs_table(comparison: Comparison, accuracy: dict[str, float]) -> str:
     return table(["set → at half the speed", "accuracy", *metrics], rows)
 
 
+def with_real(out: Path, name: str) -> Comparison:
+    """A part, with the real sets behind its own."""
+    comparison = read_comparison((out / f"{name}.json").read_text())[0]
+    real = out / f"{name}-real.json"
+    return joined(comparison, read_comparison(real.read_text())[0], "") if real.is_file() else comparison
+
+
 def values_table(comparison: Comparison, accuracy: dict[str, float]) -> str:
     """Every set's numbers, the best accuracy first, real sets last."""
     metrics = comparison.metrics()
@@ -390,7 +393,7 @@ def summarise(out: Path) -> None:
     known = {name: k.accuracy for name, k in load(str(accuracy)).sets.items()}
     parts = [f"# Tables of the progression\n\nMade by `{COMMAND}`; what they say stands in README.md.\n"]
     first = next(iter(found))
-    comparison = read_comparison((out / f"{first}.json").read_text())[0]
+    comparison = with_real(out, first)
     parts += [
         f"## {first}: {PARTS[first].about}\n",
         found[first]["headline"] + "\n",
@@ -412,7 +415,7 @@ def summarise(out: Path) -> None:
     parts += ["## Half the speed\n", pairs_table(comparison, known)]
     parts += [f"## Values: {first}\n", values_table(comparison, known)]
     if "half" in found and first != "half":
-        half = read_comparison((out / "half.json").read_text())[0]
+        half = with_real(out, "half")
         parts += ["## Values: half\n", values_table(half, known)]
     prediction = found[first]["prediction"]
     if prediction:
