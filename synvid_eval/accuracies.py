@@ -27,7 +27,6 @@ PUBLISHED = ("yu2024",)
 BANDS = {("yu2024", "UCF101", "finetune"): (84.0, 100.0)}
 """The band that a correlation is also looked at in: three sets of that table lie far below all others."""
 MOST_BYTES = 64 << 20
-_MODELS = "Give --model."
 
 
 @dataclass(frozen=True)

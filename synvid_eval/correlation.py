@@ -30,7 +30,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,6 @@ DIFFERENCE = ".difference"
 ALPHA = 0.05
 INFLUENTIAL = 3
 _SIGNS = {"lower": -1, "higher": 1}
-_NORMAL = 1.959963984540054  # half a 95 % interval in standard deviations
 _TESTED = ("pearson", "spearman")
 
 Floats = NDArray[np.float64]
@@ -236,7 +235,7 @@ def correlate(
     families = np.array([kinds.index(k.family) for k in known], np.int64)
     band = accuracies.band if band is None else band
     inside = np.ones(len(y), bool) if band is None else (y >= band[0]) & (y <= band[1])
-    columns = [_taken(c, index) for c in measured.columns]
+    columns = [replace(c, values=c.values[index], spread=c.spread[index]) for c in measured.columns]
     by_name = {c.name: c for c in columns}
     if given is not None and given not in by_name:
         raise UsageError(f"No metric is called {given!r} here.", nearest(given, by_name))
@@ -320,18 +319,6 @@ def _joined(measured: Table, accuracies: Accuracies, mapping: Mapping[str, str])
     return joined
 
 
-def _taken(column: Column, index: Sequence[int]) -> Column:
-    return Column(
-        column.name,
-        column.unit,
-        column.better,
-        column.expected,
-        column.values[index],
-        column.spread[index],
-        column.signature,
-    )
-
-
 def _families(families: Ints) -> Ints:
     """Numbered anew, 0 … F − 1, without those that are not there."""
     found: Ints = np.unique(families, return_inverse=True)[1].astype(np.int64)
@@ -372,10 +359,11 @@ class _Sample:
         """Weights of resampled `sets` or `families` of those sets, and what ranks their accuracies have."""
         key = (what, mask.tobytes())
         if key not in self._drawn:
-            weights = association.resampled(pairs.n, self._seed, self._draws)
             if what == "families":
                 families = _families(self.families[mask])
                 weights = association.resampled_families(families, self._seed, self._draws)
+            else:
+                weights = association.resampled(pairs.n, self._seed, self._draws)
             self._drawn[key] = weights, pairs.ranked_y(weights)
         return self._drawn[key]
 
