@@ -5,6 +5,10 @@ Worker processes are started as `python -m MODULE`, not forked: no threads are c
 needs no `__main__` guard. Tasks go in as JSON, results come back as `archive` blobs, each with its length in
 front. A worker that dies or gives no new frame for `timeout` seconds is replaced; its task comes back as a
 Failure, the others go on.
+
+Where there are as many workers as processors, each keeps to one of its own: on virtual machines whose
+scheduler packs what has just slept, two workers were else seen to share a processor beside an idle one
+(1.4 × one worker, 2.0 × kept apart). Fewer workers are left to the scheduler, since others may run beside.
 """
 
 from __future__ import annotations
@@ -77,6 +81,7 @@ class Serial:
 @dataclass
 class _Worker:
     process: subprocess.Popen[bytes]
+    processor: int = -1
     busy: deque[int] = field(default_factory=deque)
     silent: float = 0.0  # seconds that the parent listened and heard nothing
     waiting: bool = False
@@ -93,6 +98,8 @@ class Processes:
         self._timeout, self._loud = timeout, loud
         self._inbox: queue.Queue[tuple[_Worker, bytes, bytes]] = queue.Queue()
         self._workers: list[_Worker] = []
+        usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        self._processors = usable if len(usable) == self._count > 1 else []
         self._crashes: Counter[int] = Counter()
 
     def _start(self) -> _Worker:
@@ -109,10 +116,19 @@ class Processes:
             stderr=None if self._loud else subprocess.DEVNULL,
             env={**os.environ, **one, "PYTHONPATH": _python_path()},
         )
-        worker = _Worker(process)
+        worker = _Worker(process, self._own(process.pid))
         threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
         self._send(worker, {**self._setup, "beat": min(0.2, self._timeout / 5)})
         return worker
+
+    def _own(self, pid: int) -> int:
+        """Keeps a process to a processor that no other worker has; −1 where it goes where it likes."""
+        free = [p for p in self._processors if p not in {w.processor for w in self._workers}]
+        with contextlib.suppress(OSError):  # it is gone already, or the system forbids it
+            if free:
+                os.sched_setaffinity(pid, free[:1])
+                return free[0]
+        return -1
 
     def _listen(self, worker: _Worker) -> None:
         assert worker.process.stdout is not None

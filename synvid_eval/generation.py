@@ -335,8 +335,9 @@ def check(folder: Path, what: Plan, told: Mapping[str, Any]) -> None:
         raise UsageError(f"{folder} is no folder.", "Give a folder, which is made where it is missing.")
     if not folder.exists():
         return
+    before = os.listdir(folder)  # and then who claimed it: a claim made in between is one that is seen
     seen = _tellings(folder)
-    if not seen and any(not name.startswith(".") for name in os.listdir(folder)):
+    if not seen and any(not name.startswith(".") for name in before):
         raise UsageError(f"{folder} is not empty and holds no set made here.", "Give another folder.")
     # a set of shards has a telling of the whole, too, once it is merged
     parts = {n for _, n in seen if n > 1} or {n for _, n in seen}

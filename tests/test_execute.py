@@ -128,6 +128,35 @@ def test_slow_is_not_hung(pools: Any) -> None:
     assert values(got) == [0, 0]
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinities on this system")
+def test_as_many_workers_as_processors_have_one_each(pools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that takes another's place takes its processor; fewer workers, or one, go where they like."""
+    all_ = os.sched_getaffinity(0)
+
+    def kept(pool: Any) -> list[set[int]]:
+        return [os.sched_getaffinity(w.process.pid) for w in pool._workers]
+
+    if len(all_) > 1:
+        pool = pools(workers=len(all_))
+        list(pool.map(tasks(*["answer"] * 4 * len(all_))))
+        assert sorted(map(tuple, kept(pool))) == [(p,) for p in sorted(all_)]
+        pool._workers[0].process.kill()
+        pool._workers[0].process.wait()
+        list(pool.map(tasks(*["answer"] * 4 * len(all_))))
+        assert sorted(map(tuple, kept(pool))) == [(p,) for p in sorted(all_)]
+    few = pools(workers=len(all_) + 1)
+    list(few.map(tasks(*["answer"] * 8)))
+    assert all(mine == all_ for mine in kept(few))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    refused = pools(workers=2)
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    assert values(list(refused.map(tasks("answer", "answer")))) == [0, 1]
+
+
+def refuse(*_: Any) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
 def test_a_worker_that_dies_idle_costs_nothing(pools: Any) -> None:
     pool = pools(1)
     assert values(list(pool.map(tasks("die after")))) == [0]
