@@ -43,7 +43,7 @@ def data(sets: int, metrics: int, families: int) -> tuple[Comparison, Accuracies
     known = {n: Known(n, f"f{f}", float(a), None, 1) for n, f, a in zip(names, family, y, strict=True)}
     sides = [SetFacts(n, n, n, 200, 3200) for n in names]
     comparison = Comparison(SetFacts("reference", "r", "r", 120, 1920), sides, scores)
-    return comparison, Accuracies("made.csv", "UCF101", "finetune", "m", known, True, (80.0, 100.0))
+    return comparison, Accuracies("made.csv", "UCF101", "finetune", "m", known, True, 0, (80.0, 100.0))
 
 
 def peak() -> float:

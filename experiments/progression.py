@@ -2,10 +2,11 @@
 goes with the published accuracies.
 
     python -m experiments.progression --reference DIR --images DIR [--out reports/progression] [--minutes 55]
-                                      [--only NAME,…] [--clips 200] [--workers 2]
+                                      [--others DIR …] [--only NAME,…] [--without SET,…] [--clips N]
+                                      [--workers 2]
 
 DIR of the reference holds UCF101 clips (`v_CLASS_gGG_cCC.avi`, any layout); --images is any folder of
-photographs and stands for ImageNet. Every part (see `PARTS`) is one comparison, `OUT/NAME.json`, written anew
+photographs and stands for ImageNet. Every part is one comparison, `OUT/NAME.json`, written anew
 after each set, so a run that was stopped goes on; after `--minutes` it stops by itself and says what is left.
 At the end of each run the correlations (`OUT/NAME-correlation.json`), `tables.md`, figures and page are made
 from what is there; what they say is written by hand in `README.md`.
@@ -38,6 +39,7 @@ from synvid_eval.accuracies import BANDS, load
 from synvid_eval.archive import write_bytes
 from synvid_eval.comparison import compare
 from synvid_eval.correlation import bounds_text, correlate, p_text, short_number
+from synvid_eval.errors import DataError, SynvidEvalError
 from synvid_eval.features.network import Networks
 from synvid_eval.generation import make, plan
 from synvid_eval.generators import presets
@@ -84,8 +86,8 @@ PARTS = {
     "raw": Part("100 clips of 61 frames, as they are drawn", clips=100, query=_SHORT),
     "h264": Part("the same clips through H.264", clips=100, query=_SHORT, written="mp4"),
     "random": Part(
-        "random networks, 40 clips: the negative control",
-        clips=40,
+        "random networks, 20 clips: the negative control",
+        clips=20,
         metrics=("fid", "kid", "fvd", "kvd", "diversity"),
         networks=Networks(features="random"),
     ),
@@ -93,7 +95,11 @@ PARTS = {
 SLOW = ("acc_transforming_dynamic_stylegan", "sat_moving_dynamic_stylegan")
 """Sets in which the texture of every object is another in every frame: ten seconds a clip, so they come last,
 in the parts `main` and `half` alone, with `SLOW_CLIPS` clips."""
-SLOW_CLIPS = 60
+SLOW_CLIPS = 200
+FLOW = {"speed": "speed_median", "acceleration": "acceleration_median"}
+"""What optical flow is called in the tables → its key in the detail of `motion`."""
+ENOUGH = 20
+"""Sets from which on a part stands beside the others."""
 
 
 def measured_once() -> dict[str, list[str]]:
@@ -211,6 +217,17 @@ class Progression:
         make(made, folder, self.options)
         return f"{preset}={folder / 'clips'}"
 
+    def measured(self, known: Comparison, preset: str, location: str, part: Part) -> bool:
+        """Whether a set stands in a comparison; DataError where it was measured otherwise than asked now."""
+        there = next((c.location for c in known.candidates if c.name == preset), None)
+        asked = public(location.partition("=")[2])
+        if there is not None and not part.written and there != asked:
+            raise DataError(
+                f"{preset} was measured as {there}, asked is {asked}.",
+                "Give another --out, or the options of the run that made it.",
+            )
+        return there is not None
+
     def run(self, name: str) -> bool:
         """One part; whether it is complete."""
         part = PARTS[name]
@@ -220,7 +237,7 @@ class Progression:
             real = not location.partition("=")[2].startswith("preset:")
             file = self.out / f"{name}{'-real' if real else ''}.json"
             known = read_comparison(file.read_text())[0] if file.is_file() else None
-            if preset in self.without or (known and preset in {c.name for c in known.candidates}):
+            if preset in self.without or (known and self.measured(known, preset, location, part)):
                 continue
             if time.monotonic() > self.until:
                 return False
@@ -234,7 +251,7 @@ class Progression:
                 with_media=name == "main" and not needs and location.partition("=")[2].startswith("preset:"),
                 no_previews=["ucf101"] if part.reference == "all" else [],
                 options=self.options,
-                **needs,  # type: ignore[arg-type]
+                **({} if part.written else needs),  # type: ignore[arg-type]  # files need no pictures
             )
             known = joined(known, one, preset)
             write_bytes(file, known.to_json().encode())
@@ -243,7 +260,10 @@ class Progression:
 
 
 def joined(known: Comparison | None, one: Comparison, preset: str) -> Comparison:
-    """A comparison with one set more: scores without what only a page of it would draw, one clip to show."""
+    """A comparison with one set more: scores without what only a page of it would draw, one clip to show.
+
+    DataError where they have different references or recipes.
+    """
     scores = [slim(s) for s in one.scores]
     candidates = [dataclasses.replace(c, location=public(c.location)) for c in one.candidates]
     playing = [c for c in (one.media.get("clips") or {}).get(preset, []) if c.get("video")][:1]
@@ -252,6 +272,19 @@ def joined(known: Comparison | None, one: Comparison, preset: str) -> Comparison
     reference = dataclasses.replace(one.reference, location=one.reference.name)
     if known is None:
         return Comparison(reference, candidates, scores, run, media)
+    if known.reference.fingerprint != reference.fingerprint:
+        raise DataError(
+            f"{reference.name} is not what the sets before were measured against.",
+            "Give another --out, or the same --reference.",
+        )
+    signatures = {s.metric: s.signature for s in known.scores if s.value == s.value}
+    short = [s for s in scores if s.value == s.value and signatures.get(s.metric, s.signature) != s.signature]
+    if short and preset:
+        raise DataError(
+            f"{short[0].metric} of {preset} was measured as {short[0].signature}, before as "
+            f"{signatures[short[0].metric]}.",
+            "Give another --out.",
+        )
     clips = {**(known.media.get("clips") or {}), **(media.get("clips") or {})}
     return Comparison(
         reference,
@@ -279,20 +312,36 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def correlated(out: Path, name: str, accuracy: Path) -> dict[str, Any] | None:
-    """The correlation of a part with the accuracies; None where nothing of it was measured yet."""
-    file = out / f"{name}.json"
-    if not file.is_file():
-        return None
-    comparison = read_comparison(file.read_text())[0]
+def measured_parts(out: Path) -> dict[str, Comparison]:
+    """Part → its comparison, of those that hold something."""
+    files = {name: out / f"{name}.json" for name in PARTS}
+    return {name: read_comparison(f.read_text())[0] for name, f in files.items() if f.is_file()}
+
+
+def correlated(name: str, comparison: Comparison, accuracy: Path) -> dict[str, Any]:
+    """The correlation of a part with the accuracies."""
     known = load(str(accuracy))
-    found = correlate(
-        [(file.name, comparison)],
-        dataclasses.replace(known, source="published:yu2024", band=BANDS["yu2024", "UCF101", "finetune"]),
+    source = f"{accuracy.name} (published:yu2024, sets that are measured once counted once)"
+    return correlate(
+        [(f"{name}.json", comparison)],
+        dataclasses.replace(known, source=source, band=BANDS["yu2024", "UCF101", "finetune"]),
         command=COMMAND,
     )
-    write_bytes(out / f"{name}-correlation.json", dump_json(found).encode())
-    return found
+
+
+def shared(parts: dict[str, Comparison]) -> dict[str, Comparison]:
+    """The parts with those sets alone that all of them hold, measured with as many clips wherever they are:
+    what else differs between two of them is what the parts vary.
+    """
+    common = set.intersection(*({c.name for c in p.candidates} for p in parts.values()))
+    return {
+        name: dataclasses.replace(
+            p,
+            candidates=[c for c in p.candidates if c.name in common],
+            scores=[s for s in p.scores if s.candidate in common],
+        )
+        for name, p in parts.items()
+    }
 
 
 def metrics_table(found: dict[str, Any]) -> str:
@@ -329,11 +378,31 @@ def side_by_side(found: dict[str, dict[str, Any]], names: Sequence[str], metrics
     return table(["part", "sets", *(f"`{m}`" for m in metrics)], rows)
 
 
+def flow(comparison: Comparison) -> Comparison:
+    """The optical flow that `motion` describes, as metrics: the claim is that more of it is better."""
+    scores = [
+        dataclasses.replace(
+            score,
+            metric=name,
+            value=float(score.detail[key]),
+            unit="px/frame",
+            better="higher",
+            interval=None,
+            detail={},
+        )
+        for score in comparison.scores
+        for name, key in FLOW.items()
+        if score.metric == "motion" and score.value == score.value and key in score.detail
+    ]
+    return dataclasses.replace(comparison, scores=scores)
+
+
 def pairs_table(comparison: Comparison, accuracy: dict[str, float]) -> str:
     """Half the speed against the full speed: accuracy, motion, and what the metrics see."""
     rows = []
-    metrics = ("motion", "tubelet", "color", "spectrum", "effective_rank")
-    values = {(s.candidate, s.metric): s.value for s in comparison.scores}
+    metrics = ("motion", *FLOW, "tubelet", "color", "spectrum", "effective_rank")
+    scores = [*comparison.scores, *flow(comparison).scores]
+    values = {(s.candidate, s.metric): s.value for s in scores}
     for slow in sorted(n for n in accuracy if n.startswith("slow_")):
         fast = slow.removeprefix("slow_")
         if (slow, "motion") not in values or (fast, "motion") not in values:
@@ -387,9 +456,12 @@ def summarise(out: Path) -> None:
     from synvid_eval.report.panels import panels
 
     accuracy = out / "accuracies.csv"
-    found = {name: d for name in PARTS if (d := correlated(out, name, accuracy))}
-    if not found:
+    measured = measured_parts(out)
+    if not measured:
         return
+    found = {name: correlated(name, one, accuracy) for name, one in measured.items()}
+    for name, one in found.items():
+        write_bytes(out / f"{name}-correlation.json", dump_json(one).encode())
     known = {name: k.accuracy for name, k in load(str(accuracy)).sets.items()}
     parts = [f"# Tables of the progression\n\nMade by `{COMMAND}`; what they say stands in README.md.\n"]
     first = next(iter(found))
@@ -411,7 +483,20 @@ def summarise(out: Path) -> None:
         "motion.difference",
         "effective_rank",
     ]
-    parts += ["## Parts side by side: rho (in the band)\n", side_by_side(found, list(PARTS), some)]
+    ready = {n: p for n, p in measured.items() if n != "random" and len(p.candidates) >= ENOUGH}
+    if ready:
+        alike = {n: correlated(n, p, accuracy) for n, p in shared(ready).items()}
+        heading = "## Parts side by side, over the sets that they share: rho (in the band)\n"
+        parts += [heading, side_by_side(alike, list(PARTS), some)]
+    flowing = flow(measured[first])
+    if flowing.scores:
+        heading = (
+            "## Speed and acceleration, by optical flow (medians over pixels), among the metrics above\n"
+        )
+        whole = dataclasses.replace(flowing, scores=[*measured[first].scores, *flowing.scores])
+        beside = correlated(f"{first}-flow", whole, accuracy)
+        beside["metrics"] = [m for m in beside["metrics"] if m["metric"] in FLOW]
+        parts += [heading, metrics_table(beside)]
     parts += ["## Half the speed\n", pairs_table(comparison, known)]
     parts += [f"## Values: {first}\n", values_table(comparison, known)]
     if "half" in found and first != "half":
@@ -425,26 +510,46 @@ def summarise(out: Path) -> None:
         parts += [f"## Prediction\n\n{said}\n"]
     write_bytes(out / "tables.md", "\n".join(parts).encode())
     write_bytes(out / "correlation.html", page(found[first]).encode())
-    panels(found[first], out / "figures")
+    (out / "figures").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as drawn:
+        for path in panels(found[first], Path(drawn)):
+            if path.stem == "all":
+                write_bytes(out / "figures" / path.name, path.read_bytes())
 
 
 def main() -> None:
-    """Goes on with all parts, then writes what they say."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--reference", type=Path, required=True)
-    parser.add_argument("--images", required=True)
-    parser.add_argument(
-        "--others", type=Path, nargs="*", default=[], help="real sets beside: the noise floor"
+    """Reads the command line."""
+    about = "\n".join(f"  {name:15} {part.about}" for name, part in PARTS.items())
+    parser = argparse.ArgumentParser(
+        description=f"{__doc__}\nParts:\n{about}", formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--only", help="parts, comma-separated (default: all)")
-    parser.add_argument("--without", default="", help="sets to leave for another run, comma-separated")
-    parser.add_argument("--clips", type=int, default=10**6, help="at most so many clips a set")
-    parser.add_argument("--minutes", type=float, default=55)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--reference", type=Path, required=True, metavar="DIR", help="UCF101 clips")
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="photographs")
+    parser.add_argument(
+        "--others", type=Path, nargs="*", default=[], metavar="DIR", help="real sets beside: the noise floor"
+    )
+    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="default: reports/progression")
+    parser.add_argument("--only", metavar="PARTS", help="comma-separated (default: all)")
+    parser.add_argument("--without", default="", metavar="SETS", help="to leave for another run")
+    parser.add_argument("--clips", type=int, default=10**6, metavar="N", help="at most so many clips a set")
+    parser.add_argument("--minutes", type=float, default=55, metavar="M", help="to stop after (default: 55)")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes (default: 2)")
     asked = parser.parse_args()
-    asked.out.mkdir(parents=True, exist_ok=True)
     chosen = asked.only.split(",") if asked.only else list(PARTS)
+    if unknown := [name for name in chosen if name not in PARTS]:
+        parser.error(f"no part is called {unknown[0]}: {', '.join(PARTS)}")
+    for place in (asked.reference, asked.images, *asked.others):
+        if not place.is_dir():
+            parser.error(f"{place} is no folder")
+    try:
+        goes_on(asked, chosen)
+    except SynvidEvalError as error:
+        sys.exit(str(error))
+
+
+def goes_on(asked: argparse.Namespace, chosen: Sequence[str]) -> None:
+    """Runs the parts until the time is over, then writes what they say."""
+    asked.out.mkdir(parents=True, exist_ok=True)
     accuracies(asked.out / "accuracies.csv")
     with tempfile.TemporaryDirectory() as scratch:
         progression = Progression(asked, Path(scratch))

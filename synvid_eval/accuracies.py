@@ -62,7 +62,8 @@ class Known:
 @dataclass(frozen=True)
 class Accuracies:
     """The accuracies of one benchmark, protocol and model, by set. source: the table. families: whether it
-    says which family sets belong to; else each is one of its own. band: see `BANDS`.
+    says which family sets belong to; else each is one of its own. alone: sets of which such a table does not
+    say it. band: see `BANDS`.
     """
 
     source: str
@@ -71,6 +72,7 @@ class Accuracies:
     model: str
     sets: Mapping[str, Known]
     families: bool
+    alone: int
     band: tuple[float, float] | None
 
 
@@ -114,13 +116,15 @@ def load(
         names = sorted({c for r in rows for c in r.values} - {"accuracy", "std"})
         raise UsageError(f"{where} has no column {family!r}.", nearest(family, names))
     sets = _sets(chosen, family)
+    told = {r.dataset for r in chosen if r.values.get(family)}
     return Accuracies(
         where,
         picked["benchmark"],
         picked["protocol"],
         picked["model"],
         sets,
-        any(r.values.get(family) for r in chosen),
+        bool(told),
+        len(sets) - len(told) if told else 0,
         BANDS.get((source, picked["benchmark"], picked["protocol"])),
     )
 
@@ -152,6 +156,7 @@ def _sets(rows: Sequence[Row], family: str) -> dict[str, Known]:
                 )
         earlier.append(row)
     found = {}
+    called = {r.values.get(family) for r in rows}
     for name, several in by_name.items():
         values = [r.accuracy for r in several]
         mean = math.fsum(values) / len(values)
@@ -163,7 +168,8 @@ def _sets(rows: Sequence[Row], family: str) -> dict[str, Known]:
             raise DataError(
                 f"{several[0].where}: {name} is said to be of several families: {_listed(sorted(kinds))}."
             )
-        found[name] = Known(name, kinds.pop() or name, mean, std, len(values))
+        own = f"{name} (alone)" if name in called else name
+        found[name] = Known(name, kinds.pop() or own, mean, std, len(values))
     ends = {}
     for end in ("scratch", "real"):
         alone = [found[n] for n, several in by_name.items() if several[0].values.get("family") == end]
@@ -205,9 +211,13 @@ def _csv(text: str, where: str) -> list[tuple[str, dict[str, str]]]:
             return []
         reader.fieldnames = [name.strip() for name in reader.fieldnames]
         if missing := [c for c in COLUMNS if c not in reader.fieldnames]:
+            mark = next((m for m in ";\t" if len(reader.fieldnames) == 1 and m in reader.fieldnames[0]), "")
+            instead = {";": "semicolons", "\t": "tabs"}.get(mark, "")
             raise DataError(
                 f"{where}:1: no column {', '.join(missing)}; there are {_listed(list(reader.fieldnames))}.",
-                f"The columns: {','.join(COLUMNS)}[,{','.join(OPTIONAL)}].",
+                f"Values are separated by {instead}: save it with commas."
+                if instead
+                else f"The columns: {','.join(COLUMNS)}[,{','.join(OPTIONAL)}].",
             )
         names = [name for name in reader.fieldnames if name]
         if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
@@ -235,11 +245,24 @@ def _json(text: str, where: str) -> list[tuple[str, dict[str, str]]]:
             f"{where} holds no list of accuracies.", "A list of objects, or one under 'accuracies'."
         )
     found = []
+    lines = _lines(text, len(entries))
     for number, entry in enumerate(entries):
-        place = f"{where}: entry {number}"
+        place = f"{where}:{lines[number]} (entry {number + 1})"
         if not isinstance(entry, dict):
             raise DataError(f"{place} is no object.")
         found.append((place, {str(k): "" if v is None else str(v).strip() for k, v in entry.items()}))
+    return found
+
+
+def _lines(text: str, count: int) -> list[int]:
+    """The line that each entry of the first list of a JSON text begins in."""
+    decoder = json.JSONDecoder()
+    found: list[int] = []
+    at = text.find("[")
+    for _ in range(count):
+        at = next(i for i in range(at + 1, len(text)) if text[i] not in " \t\r\n,")
+        found.append(text.count("\n", 0, at) + 1)
+        at = decoder.raw_decode(text, at)[1] - 1
     return found
 
 
@@ -293,7 +316,10 @@ def read_map(where: str) -> dict[str, str]:
     """
     path = Path(where)
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise DataError(f"{where} has more than {MOST_BYTES >> 20} MiB.", "Is it a map?")
         reader = csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""), strict=True)
+        reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
         found: dict[str, str] = {}
         if not {"set", "dataset"} <= set(reader.fieldnames or []):
             raise DataError(
@@ -301,6 +327,8 @@ def read_map(where: str) -> dict[str, str]:
             )
         for values in reader:
             name, dataset = ((values[k] or "").strip() for k in ("set", "dataset"))
+            if any(values.get(None) or ()):
+                raise DataError(f"{where}:{reader.line_num}: more values than columns.", "Quote commas.")
             if not name or not dataset or name in found:
                 what = "is there twice" if name in found else "lacks a value"
                 raise DataError(f"{where}:{reader.line_num}: {name or 'a row'} {what}.")

@@ -342,18 +342,22 @@ def partial(x: Floats, y: Floats, given: Floats, kind: str = "pearson") -> float
 @dataclass(frozen=True)
 class Quadratic:
     """A parabola y = a + b·x + c·x². vertex: its turning point, in units of x. peak: whether it is a highest
-    one. r2: share of the variance explained; r2_line: by a line. p: of the gain, under exchanged accuracies.
+    one. within: whether it lies within the values measured. r2: share of the variance explained; r2_line: by
+    a line. p: of the gain, under exchanged accuracies.
     """
 
     vertex: float | None
     peak: bool
+    within: bool
     r2: float
     r2_line: float
     p: float | None
 
 
 def quadratic(x: Floats, exchange: Exchange) -> Quadratic | None:
-    """Whether a best value lies within the range of x; None below `LEAST` sets or three different values."""
+    """The parabola of y on x, and whether it turns within the range of x; None below `LEAST` sets or three
+    different values.
+    """
     n = len(x)
     if n < LEAST or len(np.unique(x)) < 3:
         return None
@@ -373,6 +377,7 @@ def quadratic(x: Floats, exchange: Exchange) -> Quadratic | None:
     return Quadratic(
         vertex,
         bool(c < 0),
+        vertex is not None and bool(x.min() <= vertex <= x.max()),
         float(parts[0].sum() / total[0]),
         float(parts[0, 0] / total[0]),
         p_value(gain),

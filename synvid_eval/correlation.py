@@ -10,11 +10,12 @@ sets in a handful of families can bear:
   r or rho, does as well; the verdict goes by it. Metrics of random networks are controls: no verdict, not
   counted.
 - A few sets far off make any r. So everything is also said inside a band of accuracy, and with each set and
-  each family left out.
+  each family left out. A table without a band of its own gets one where sets lie far off (`fences`).
 
 The verdict on a metric is one of `STATES`, by these rules, in this order:
 
-1. `few`: fewer than 5 sets. `constant`: the same number for all sets. `control`: a random network.
+1. `control`: a random network. `few`: fewer than 5 sets. `constant`: the same number, or the same accuracy,
+   for all sets.
 2. `chance`: p_best > 0.05.
 3. `carried`: leaving out one set, one family, or the sets outside the band, takes away more than half of r or
    rho, or turns its sign.
@@ -34,7 +35,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from synvid_eval import __version__, association, prediction
 from synvid_eval.accuracies import Accuracies, facts, load
@@ -42,6 +43,7 @@ from synvid_eval.association import LARGEST, LEAST, LEAST_FAMILIES, Exchange, Pa
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.rounding import MISSING, finite, finite_pair, typographic
 from synvid_eval.score import LEVEL, Comparison, Score, plain
+from synvid_eval.states import BLOCKS
 from synvid_eval.verdict import is_random
 
 SCHEMA = "synvid-eval/correlation/1"
@@ -50,6 +52,10 @@ DIFFERENCE = ".difference"
 """What the name of |value − reference| of a metric ends in whose better value is a match."""
 ALPHA = 0.05
 INFLUENTIAL = 3
+RELIABLE = 20
+"""Percent of the mean's error below which a predictor's gain is said to be too little to rely on."""
+MOST_PREDICTED = 4_000
+"""Sets from which on no prediction is made: leaving out takes too long."""
 _SIGNS = {"lower": -1, "higher": 1}
 _TESTED = ("pearson", "spearman")
 
@@ -79,12 +85,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Several comparisons with one reference as one table: names of sets, a column a metric."""
+    """Several comparisons with one reference as one table: names of sets, a column a metric. clips: metric →
+    numbers of clips that its values were made of, of those metrics that depend on it.
+    """
 
     reference: str
     names: tuple[str, ...]
     columns: tuple[Column, ...]
     media: Mapping[str, Any]
+    clips: Mapping[str, Sequence[int]]
 
 
 def table(comparisons: Sequence[tuple[str, Comparison]]) -> Table:
@@ -131,7 +140,23 @@ def table(comparisons: Sequence[tuple[str, Comparison]]) -> Table:
     if not scores:
         raise DataError(f"{first_where} holds no number.", "Compare with metrics that can be measured.")
     columns = [c for metric, found in scores.items() for c in _columns(metric, found, list(names))]
-    return Table(first.reference.name, tuple(names), tuple(columns), media)
+    clips = {
+        metric: sorted({int(s.n.get("candidate", 0)) for s in found.values()})
+        for metric, found in scores.items()
+        if _counts(metric)
+    }
+    return Table(first.reference.name, tuple(names), tuple(columns), media, clips)
+
+
+def _counts(metric: str) -> bool:
+    """Whether the number of clips moves a metric: a bias of O(1/n)."""
+    from synvid_eval.metrics import registry
+
+    try:
+        kind = registry.get(metric.partition("[")[0]).kind
+    except UsageError:  # another tool's
+        return True
+    return kind in ("distance", "richness")
 
 
 def _clips(comparison: Comparison) -> dict[str, Any]:
@@ -169,15 +194,14 @@ def _columns(metric: str, scores: Mapping[str, Score], names: Sequence[str]) -> 
 
 
 def _deviation(interval: Any, level: float) -> float:
-    """The standard deviation that an interval stands for; 0 without one."""
-    from scipy.special import ndtri
+    """The standard error that an interval stands for, made with the t quantile of 20 blocks; 0 without
+    one."""
+    from scipy.special import stdtrit
 
     pair = finite_pair(interval)
-    return (
-        0.0
-        if pair is None or not 0 < level < 1
-        else (pair[1] - pair[0]) / (2 * float(ndtri((1 + level) / 2)))
-    )
+    if pair is None or not 0 < level < 1:
+        return 0.0
+    return (pair[1] - pair[0]) / (2 * float(stdtrit(BLOCKS - 1, (1 + level) / 2)))
 
 
 def parse_band(text: str | None) -> tuple[float, float] | None:
@@ -193,7 +217,37 @@ def parse_band(text: str | None) -> tuple[float, float] | None:
         raise UsageError(
             f"--band {text[:40]} is no range of accuracies.", "LOW:HIGH in percent, such as 84: ."
         )
+    if 0 < band[0] < 1 or band[1] <= 1:
+        raise UsageError(f"--band {text[:40]} looks like a fraction.", "LOW:HIGH in percent, such as 84: .")
     return band
+
+
+def fences(accuracies: ArrayLike) -> tuple[float, float] | None:
+    """The band without sets that lie far off: more than 1.5 interquartile ranges beyond the quartiles (Tukey
+    1977), held to 0 to 100 %, rounded outwards; None where none does, and below 8 sets.
+    """
+    y = np.asarray(accuracies, np.float64)
+    if len(y) < 8:
+        return None
+    low, high = np.quantile(y, (0.25, 0.75))
+    reach = 1.5 * (high - low)
+    band = max(0.0, math.floor(low - reach)), min(100.0, math.ceil(high + reach))
+    return band if ((y < band[0]) | (y > band[1])).any() else None
+
+
+def _about_band(band: tuple[float, float] | None, inside: NDArray[np.bool_], own: bool) -> list[str]:
+    if band is None:
+        return []
+    out, count = int((~inside).sum()), int(inside.sum())
+    notes = []
+    if own:
+        notes.append(
+            f"{_counted(out, 'set')} {'lies' if out == 1 else 'lie'} far from the others (beyond 1.5 "
+            f"interquartile ranges): the band is {_range(band)}; --band says another."
+        )
+    if count < LEAST:
+        notes.append(f"{_counted(count, 'set')} within {_range(band)}: nothing is told below {LEAST}.")
+    return notes
 
 
 def correlate(
@@ -214,13 +268,13 @@ def correlate(
     Args:
         comparisons: with one reference, each alone or as (where it came from, comparison). accuracies: of
         `accuracies.load`, or what it takes, with `benchmark` and `protocol`. mapping: measured set → its name
-        among the accuracies. band: accuracies [%] to look into once more (default: the table's own, if it has
-        one). given: a metric to be taken out of all others (partial correlation). draws: of every bootstrap.
-        command: stands in `run`.
+        among the accuracies. band: accuracies [%] to look into once more (default: the table's own, else
+        `fences`). given: a metric to be taken out of all others (partial correlation). draws: of every
+        bootstrap. command: stands in `run`.
 
     Raises:
         DataError: see `table`; no set has an accuracy; two sets share one. UsageError: `given` is no metric,
-        or `mapping` names a set that was not measured or an accuracy that there is not.
+        or `mapping` names no set that was measured, or for one of them an accuracy that there is not.
     """
     if isinstance(accuracies, str):
         accuracies = load(accuracies, benchmark=benchmark, protocol=protocol)
@@ -233,7 +287,8 @@ def correlate(
     y = np.array([k.accuracy for k in known])
     kinds = list(dict.fromkeys(k.family for k in known))
     families = np.array([kinds.index(k.family) for k in known], np.int64)
-    band = accuracies.band if band is None else band
+    own = band is None and accuracies.band is None
+    band = band or accuracies.band or fences(y)
     inside = np.ones(len(y), bool) if band is None else (y >= band[0]) & (y <= band[1])
     columns = [replace(c, values=c.values[index], spread=c.spread[index]) for c in measured.columns]
     by_name = {c.name: c for c in columns}
@@ -243,13 +298,20 @@ def correlate(
     spread_y = np.array([0.0 if k.std is None else k.std / math.sqrt(k.seeds) for k in known])
     metrics = [sample.metric(c, spread_y, by_name.get(given or "")) for c in columns]
     _across(metrics, columns, sample)
+    groups = _counted(len(kinds), "family" if accuracies.families else "set")
     for metric, column in zip(metrics, columns, strict=True):
         if metric["p_best"] is not None:
             with_value = [n for n, v in zip(joined, column.values, strict=True) if np.isfinite(v)]
-            of_them = [kinds[k] for k in np.unique(families[np.isfinite(column.values)])]
+            there, left = np.unique(families[np.isfinite(column.values)], return_counts=True)
+            of_them = {kinds[k]: metric["n"] - int(count) for k, count in zip(there, left, strict=True)}
             metric["carried"] = carried(metric, with_value, of_them, band)
-        metric["state"], metric["verdict"] = _verdict(metric, column, len(kinds), band)
+        metric["state"], metric["verdict"] = _verdict(metric, column, groups, bool(np.ptp(y)))
     others = [name for name in measured.names if name not in joined]
+    predicted, why_not = _prediction(
+        measured, columns, index, y, families, others, "families" if accuracies.families else "sets"
+    )
+    if predicted is not None and not any(m["state"] in ("carried", "against", "goes") for m in metrics):
+        predicted["words"] += " No metric by itself is beyond chance: take what is predicted for a guess."
     document = {
         "schema": SCHEMA,
         "benchmark": accuracies.benchmark,
@@ -267,12 +329,16 @@ def correlate(
             for i, ((name, dataset), k) in enumerate(zip(joined.items(), known, strict=True))
         ],
         "metrics": metrics,
-        "prediction": _prediction(measured, columns, index, y, families, others),
+        "prediction": predicted,
         "unmatched": {
             "measured": others,
             "accuracies": [d for d in accuracies.sets if d not in set(joined.values())],
         },
-        "notes": _notes(len(y), len(kinds), accuracies, columns),
+        "notes": [
+            *_notes(len(y), len(kinds), accuracies, columns, measured),
+            *_about_band(band, inside, own),
+            *why_not,
+        ],
         "run": {
             "synvid_eval": __version__,
             "command": command,
@@ -281,7 +347,7 @@ def correlate(
             "seed": seed,
             "permutations": len(sample.exchange.drawn),
             "all_permutations": sample.exchange.every,
-            "tested": sum(not c.random for c in columns),
+            "tested": sum(m["p_best"] is not None for m in metrics),
         },
         "media": {name: shown for name, shown in measured.media.items() if name in joined},
     }
@@ -292,10 +358,13 @@ def correlate(
 
 def _joined(measured: Table, accuracies: Accuracies, mapping: Mapping[str, str]) -> dict[str, str]:
     """Measured set → its name among the accuracies, of those that have one."""
+    if mapping and not set(mapping) & set(measured.names):
+        raise UsageError(
+            f"--map names no set that was measured, such as {next(iter(mapping))!r}.",
+            nearest(next(iter(mapping)), measured.names),
+        )
     for name, dataset in mapping.items():
-        if name not in measured.names:
-            raise UsageError(f"--map names {name!r}, which was not measured.", nearest(name, measured.names))
-        if dataset not in accuracies.sets:
+        if name in measured.names and dataset not in accuracies.sets:
             raise UsageError(
                 f"--map names {dataset!r}, which has no accuracy.", nearest(dataset, accuracies.sets)
             )
@@ -551,32 +620,37 @@ def _leading(metric: Mapping[str, Any]) -> str:
 
 
 def carried(
-    metric: Mapping[str, Any], names: Sequence[str], families: Sequence[str], band: Sequence[float] | None
+    metric: Mapping[str, Any], names: Sequence[str], families: Mapping[str, int], band: Sequence[float] | None
 ) -> dict[str, Any] | None:
     """What a correlation hangs on: the set, family or sets outside the band without which more than half of
     it is gone, it has the other sign, or there is none; None where there is no such. `{by, kind, whole,
     without}`.
 
-    Looked at are those of r and rho that are beyond chance; where neither is, the likelier of the two.
+    Looked at are those of r and rho that are beyond chance; where neither is, those that would be if sets
+    were independent.
 
     Args:
-        names: of the sets that have a value. families: those of these sets, in order.
+        names: of the sets that have a value. families: those of these sets, in order, each with the number of
+        sets of the others: below 5 of them, leaving it out tells nothing.
     """
     beyond = [kind for kind in _TESTED if (metric[kind]["p_best"] or 0) <= ALPHA]
+    tempting = [kind for kind in _TESTED if (metric[kind]["p_free"] or 0) <= ALPHA]
     found: list[tuple[float, dict[str, Any]]] = []
-    for kind in beyond or [_leading(metric)]:
+    for kind in beyond or tempting:
         whole = metric[kind]["value"]
         if whole is None or not whole:
             continue
         rests: list[tuple[str, float | None]] = []
         left_out = metric["left_out"] or {}
-        for what, labels, prefix in (("sets", names, ""), ("families", families, "the family ")):
+        alone = dict.fromkeys(names, metric["n"] - 1)
+        for what, sizes, prefix in (("sets", alone, ""), ("families", families, "the family ")):
             about = left_out.get(what)
-            if about and len(about[kind]["each"]) == len(labels):
-                rests += [(prefix + n, v) for n, v in zip(labels, about[kind]["each"], strict=True)]
+            if about and len(about[kind]["each"]) == len(sizes):
+                each = zip(sizes.items(), about[kind]["each"], strict=True)
+                rests += [(prefix + n, v) for (n, others), v in each if others >= LEAST]
         inner = metric["band"]
-        if inner and band and LEAST <= inner["n"] < metric["n"]:
-            out = metric["n"] - inner["n"]
+        out = metric["n"] - inner["n"] if inner else 0
+        if band and out > 1 and inner["n"] >= LEAST:  # one set is left out above, by its name
             rests.append((f"the {_counted(out, 'set')} outside {_range(band)}", inner[kind]["value"]))
         for by, without in rests:
             gone = without is None or not math.isfinite(without)
@@ -602,17 +676,15 @@ def _range(band: Sequence[float]) -> str:
     return f"{band[0]:g} to {band[1]:g} %"
 
 
-def _verdict(
-    metric: dict[str, Any], column: Column, families: int, band: tuple[float, float] | None
-) -> tuple[str, str]:
-    """State and sentence; see the module's docstring."""
+def _verdict(metric: dict[str, Any], column: Column, groups: str, vary: bool) -> tuple[str, str]:
+    """State and sentence; see the module's docstring. groups: what is exchanged. vary: accuracies do."""
     n = metric["n"]
     if column.random:
         return "control", "a random network: a control, no verdict"
     if n < LEAST:
         return "few", f"{_too_few(n, 'set')}: nothing is told below {LEAST}"
     if metric["p_best"] is None:
-        return "constant", "the same number for all sets"
+        return "constant", f"{'the same number' if vary else 'the same accuracy'} for all sets"
     p, hangs = metric["p_best"], metric["carried"]
     on = ""
     if hangs:
@@ -623,7 +695,7 @@ def _verdict(
         if hangs["without"] is None:
             on = f"carried by {hangs['by']}: without {it} it is the same number for all sets"
     if p > ALPHA:
-        text = f"not distinguishable from chance (p {_is(p)} as the best of all metrics, {families} families)"
+        text = f"not distinguishable from chance (p {_is(p)} as the best of all metrics, {groups})"
         return "chance", f"{text}; {on}" if on else text
     if hangs:
         return "carried", f"beyond chance, but {on}"
@@ -655,7 +727,9 @@ def p_text(value: float | None) -> str:
         return MISSING
     if value < 0.001:
         return "< .001"
-    return f"{value:.2g}".removeprefix("0") if value < 1 else "1"
+    if value >= 0.995:
+        return "1"
+    return (f"{value:.2f}" if value >= 0.0995 else f"{value:.2g}").removeprefix("0")
 
 
 def _is(value: float) -> str:
@@ -677,8 +751,12 @@ def headline(document: Mapping[str, Any]) -> str:
     if not told:
         if n < LEAST:
             return f"{_too_few(n, 'set')} to say anything of {target}: at least {LEAST} are needed."
+        if len({s["accuracy"] for s in document["sets"]}) == 1:
+            return f"All sets have the same {target}, so nothing can be said of what goes with it."
         return f"No metric that varies was measured, so nothing can be said of {target}."
-    top = max(told, key=lambda m: abs(m["spearman"]["value"]))
+    sure = [m for m in told if m["state"] in ("goes", "against")]
+    several = [m for m in told if m["state"] == "carried"]
+    top = max(sure or several or told, key=lambda m: abs(m["spearman"]["value"]))
     rho = top["spearman"]
     bounds, over = rho["family_bootstrap"], "over families"
     if bounds is None:
@@ -689,23 +767,23 @@ def headline(document: Mapping[str, Any]) -> str:
         among = f"among the {inner['n']} sets of {_range(document['band'])}"
         between += f", {short_number(inner['spearman']['value'])} {among}"
     strongest = f"{top['metric']}, rho {short_number(rho['value'])}{between}, n = {top['n']}"
-    sure = [m["metric"] for m in told if m["state"] in ("goes", "against")]
-    if not sure:
-        several = [m["metric"] for m in told if m["state"] == "carried"]
-        if several:
-            are = "is" if len(several) == 1 else "are"
-            return (
-                f"No metric goes with {target} by itself: {', '.join(several)} {are} beyond chance, but "
-                f"carried by few sets. Strongest: {strongest}."
-            )
+    likely = f"(p {_is(top['p_best'])} as the best of all)"
+    if sure:
+        named = ", ".join(m["metric"] for m in sure)
+        go = "goes" if len(sure) == 1 else "go"
+        return f"{named} {go} with {target} beyond chance. Strongest: {strongest} {likely}."
+    if several:
+        named = ", ".join(m["metric"] for m in several)
+        are = "is" if len(several) == 1 else "are"
         return (
-            f"None of {len(told)} metrics can be told from chance on {target}: the strongest is {strongest} "
-            f"(p {_is(top['p_best'])} as the best of all)."
+            f"No metric goes with {target} by itself: {named} {are} beyond chance, but carried by few sets. "
+            f"Strongest: {strongest}."
         )
+    if len(told) == 1:
+        return f"The one metric cannot be told from chance on {target}: {strongest} {likely}."
     return (
-        f"{', '.join(sure)} {'goes' if len(sure) == 1 else 'go'} with {target} beyond chance. Strongest: "
-        f"{strongest} "
-        f"(p {_is(top['p_best'])} as the best of all)."
+        f"None of {len(told)} metrics can be told from chance on {target}: the largest rho is that of "
+        f"{strongest} {likely}."
     )
 
 
@@ -716,42 +794,86 @@ def _prediction(
     y: Floats,
     families: Ints,
     others: Sequence[str],
-) -> dict[str, Any] | None:
-    """What several metrics predict (see `prediction`), from those that all sets have; None where it cannot
-    be."""
-    new = [measured.names.index(name) for name in others]
+    what: str,
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """What several metrics predict (see `prediction`), from those that every set with an accuracy has; and
+    notes on what is not predicted, and why. what: is left out, in a word.
+    """
     whole = {c.name: c.values for c in measured.columns}
-    used = [
-        c
-        for c in columns
-        if not c.random
-        and c.better != "match"
-        and np.isfinite(c.values).all()
-        and np.isfinite(whole[c.name][new]).all()
-    ]
-    if not used or len(y) > 20 * LARGEST:
-        return None
+    used = [c for c in columns if not c.random and c.better != "match" and np.isfinite(c.values).all()]
+    if not used or not np.ptp(y) or len(y) > MOST_PREDICTED:
+        why = "no metric has a number for every set" if not used else "all accuracies are the same"
+        if len(y) > MOST_PREDICTED:
+            why = f"above {MOST_PREDICTED:,} sets none is made"
+        return None, [f"No prediction: {why}."]
     x = np.stack([whole[c.name] for c in used], axis=1)
+    lacking = {
+        n: [c.name for c in used if not np.isfinite(whole[c.name][measured.names.index(n)])] for n in others
+    }
+    new = [measured.names.index(n) for n in others if not lacking[n]]
     found = prediction.predict(x[index], y, families, x[new], [c.name for c in used], LEVEL)
     if found is None:
-        return None
+        least = f"{prediction.LEAST_SETS} sets and {prediction.LEAST_FAMILIES} families"
+        return None, [f"No prediction: it needs {least}."]
     best = min(found.rmse, key=lambda k: found.rmse[k])
+    notes = [f"No prediction for {n}, which has no {', '.join(m)}." for n, m in lacking.items() if m]
     return {
         "metrics": list(found.metrics),
         "penalty": found.penalty,
         "rmse": found.rmse,
         "best": best,
+        "words": _in_words(found.rmse, what),
         "chosen": list(found.chosen),
         "weights": list(found.weights),
         "sets": [
-            {"name": name, "predicted": value, "interval": [value - found.half, value + found.half]}
-            for name, value in zip(others, found.predicted, strict=True)
+            {
+                "name": measured.names[i],
+                "predicted": _percent(value),
+                "interval": [_percent(value - found.half), _percent(value + found.half)],
+            }
+            for i, value in zip(new, found.predicted, strict=True)
         ],
-    }
+    }, notes
 
 
-def _notes(n: int, families: int, accuracies: Accuracies, columns: Sequence[Column]) -> list[str]:
+_PREDICTORS = {"ridge": "ridge on several metrics", "single": "the best single metric", "mean": "the mean"}
+
+
+def _in_words(rmse: Mapping[str, float], what: str) -> str:
+    """What the errors on families (or sets) left out say of predicting."""
+    best = min(rmse, key=lambda k: rmse[k])
+    if best == "mean" or not rmse["mean"]:
+        return f"Nothing beats the mean of the other {what}: what is predicted is worth no more."
+    gain = 100 * (1 - rmse[best] / rmse["mean"])
+    label = _PREDICTORS[best]
+    text = (
+        f"{label[:1].upper()}{label[1:]} has the smallest error on {what} left out, {gain:.2g} % below that of "
+        "the mean."
+    )
+    return text if gain >= RELIABLE else f"{text} That is too little to rely on."
+
+
+def _percent(value: float) -> float:
+    """The nearest accuracy that there can be."""
+    return min(100.0, max(0.0, value))
+
+
+def _notes(
+    n: int, families: int, accuracies: Accuracies, columns: Sequence[Column], measured: Table
+) -> list[str]:
     notes = []
+    unlike = {m: c for m, c in measured.clips.items() if len(c) > 1}
+    if unlike:
+        low, high = (f(c[end] for c in unlike.values()) for f, end in ((min, 0), (max, -1)))
+        notes.append(
+            f"Sets were measured with {low:,} to {high:,} clips, and {', '.join(unlike)} "
+            f"{'depends' if len(unlike) == 1 else 'depend'} on their number."
+        )
+    if accuracies.alone:
+        notes.append(
+            f"{_counted(accuracies.alone, 'set')} of the table {'has' if accuracies.alone == 1 else 'have'} "
+            "no family: each is taken for one of its own."
+        )
     if not accuracies.families:
         notes.append(
             "The table does not say which sets belong together (column family): they are taken for "
@@ -762,7 +884,10 @@ def _notes(n: int, families: int, accuracies: Accuracies, columns: Sequence[Colu
             f"{_too_few(families, 'family')} for intervals over families: {LEAST_FAMILIES} are needed."
         )
     if accuracies.families and math.factorial(min(families, 20)) < 1 / ALPHA:
-        notes.append(f"{families} families have too few permutations for any p-value below {ALPHA}.")
+        notes.append(
+            f"{_counted(families, 'family')} {'has' if families == 1 else 'have'} too few permutations for "
+            f"any p-value below {ALPHA}."
+        )
     if n > LARGEST:
         notes.append(
             f"Above {LARGEST} sets intervals over sets are the asymptotic ones, and tau has no interval over "
@@ -826,7 +951,7 @@ def _check(data: Any, wanted: Mapping[str, Any], where: str) -> None:
 
 def to_csv(document: Mapping[str, Any]) -> str:
     """One row a metric and coefficient: metric, coefficient, n, value, interval, the other intervals,
-    p-values, the band's, state.
+    p-values, the band's, what is left of it given another metric, state.
     """
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
@@ -835,7 +960,19 @@ def to_csv(document: Mapping[str, Any]) -> str:
     tested = ["p", "p_free", "p_holm", "q"]
     about = ["as_expected", "state", "verdict"]
     writer.writerow(
-        ["metric", "coefficient", "n", "value", *bounds, *tested, "p_best", "band_n", "band_value", *about]
+        [
+            "metric",
+            "coefficient",
+            "n",
+            "value",
+            *bounds,
+            *tested,
+            "p_best",
+            "band_n",
+            "band_value",
+            "partial",
+            *about,
+        ]
     )
     for metric in document["metrics"]:
         band = metric["band"] or {}
@@ -844,5 +981,7 @@ def to_csv(document: Mapping[str, Any]) -> str:
             drawn = [v for end in ends for v in (one[end] or (None, None))]
             inner = (band.get(kind) or {}).get("value")
             row = [metric["metric"], kind, metric["n"], one["value"], *drawn, *(one[k] for k in tested)]
-            writer.writerow([*row, metric["p_best"], band.get("n"), inner, *(metric[k] for k in about)])
+            rest = ((metric["partial"] or {}).get(kind) or {}).get("value")
+            row += [metric["p_best"], band.get("n"), inner, rest]
+            writer.writerow([*row, *(metric[k] for k in about)])
     return out.getvalue()

@@ -120,8 +120,8 @@ class Measurement:
         for name, side in self.sides.items():
             folds[name] = []
             for index, block in enumerate(side.blocks):
-                arrays.update(_fold_arrays(block, f"{name}/{index}"))
-                folds[name].append(_fold_meta(block))
+                arrays.update(fold_arrays(block, f"{name}/{index}"))
+                folds[name].append(fold_meta(block))
             for key, column in self.summaries[name].items():
                 arrays[f"summaries/{name}/{key}"] = column
         meta = {
@@ -138,18 +138,21 @@ class Measurement:
         archive.write_bytes(Path(path), archive.pack(arrays, meta))
 
 
-def _fold_arrays(block: Fold, prefix: str) -> Arrays:
+def fold_arrays(block: Fold, prefix: str) -> Arrays:
+    """The states of a fold as arrays `PREFIX/STATE/KEY`."""
     return {f"{prefix}/{n}/{k}": a for n, s in block.states.items() for k, a in s.to_arrays().items()}
 
 
-def _fold_meta(block: Fold) -> dict[str, Any]:
+def fold_meta(block: Fold) -> dict[str, Any]:
+    """What stands beside the arrays of a fold, ready for JSON: state → [kind, clips]."""
     return {
         n: [next(k for k, c in KINDS.items() if type(s) is c), block.clips[n]]
         for n, s in block.states.items()
     }
 
 
-def _fold_from(arrays: Arrays, meta: Mapping[str, Any], prefix: str) -> Fold:
+def fold_from(arrays: Arrays, meta: Mapping[str, Any], prefix: str) -> Fold:
+    """The fold that `fold_arrays` and `fold_meta` wrote."""
     states = {}
     for name, (kind, _) in meta.items():
         start = f"{prefix}/{name}/"
@@ -224,7 +227,7 @@ def _from_meta(where: str, arrays: Arrays, meta: dict[str, Any], name: str | Non
     )
     sides, summaries = {}, {}
     for key, metas in meta["folds"].items():
-        blocks = tuple(_fold_from(groups[key, i], m, "x") for i, m in enumerate(metas))
+        blocks = tuple(fold_from(groups[key, i], m, "x") for i, m in enumerate(metas))
         sides[key] = Side(blocks, len(clips), meta["sources"])
         start = f"summaries/{key}/"
         summaries[key] = {
@@ -262,6 +265,25 @@ def plan_shards(videos: VideoSet) -> list[Shard]:
         block = blocks[videos.sources[clip.id]] if videos.sources else number % BLOCKS
         groups[block, number // BLOCKS % SUB_SHARDS].append(clip)
     return [Shard(block, tuple(groups[block, sub])) for block, sub in sorted(groups)]
+
+
+def arranged(clips: Mapping[str, Fold]) -> tuple[Fold, ...]:
+    """Clip id → states of one clip, folded into 20 blocks as `measure` folds them."""
+    refs = tuple(ClipRef(name, "memory", "") for name in clips)
+    shards = plan_shards(VideoSet("", "", "", "", refs))
+    park, blocks = Park(), [Fold()] * BLOCKS
+    for index, shard in enumerate(shards):
+        blocks[shard.block] = blocks[shard.block] + fold([clips[c.id] for c in shard.clips])
+        if index + 1 == len(shards) or shards[index + 1].block != shard.block:
+            blocks = rested(blocks, shard.block, park)
+    return tuple(blocks)
+
+
+def rested(blocks: list[Fold], block: int, park: Park) -> list[Fold]:
+    """All blocks, once one of them is complete: what is large of it waits in a file, and rows beyond the cap
+    are let go.
+    """
+    return pruned([b.parked(park) if i == block else b for i, b in enumerate(blocks)])
 
 
 @functools.cache
@@ -375,12 +397,12 @@ class _Entry:
     skipped: list[dict[str, str]]
 
     def pack(self) -> tuple[Arrays, dict[str, Any]]:
-        meta = {"clips": self.clips, "skipped": self.skipped, "fold": _fold_meta(self.fold)}
-        return _fold_arrays(self.fold, "x"), meta
+        meta = {"clips": self.clips, "skipped": self.skipped, "fold": fold_meta(self.fold)}
+        return fold_arrays(self.fold, "x"), meta
 
     @classmethod
     def unpack(cls, arrays: Arrays, meta: dict[str, Any]) -> _Entry:
-        return cls(_fold_from(arrays, meta["fold"], "x"), meta["clips"], meta["skipped"])
+        return cls(fold_from(arrays, meta["fold"], "x"), meta["clips"], meta["skipped"])
 
 
 def parse_share(text: str) -> Callable[[int], float]:
@@ -546,13 +568,7 @@ class _Run:
             self._rows[name] += [c["summary"] for c in entry.clips]
         self._check_skipped()
         if index + 1 == len(self._shards) or self._shards[index + 1].block != shard.block:
-            self._rest(shard.block)
-
-    def _rest(self, block: int) -> None:
-        """A block is complete: what is large of it waits in a file, and rows beyond the cap are let go."""
-        for name, blocks in self._blocks.items():
-            blocks[block] = blocks[block].parked(self._park)
-            self._blocks[name] = pruned(blocks)
+            self._blocks = {n: rested(b, shard.block, self._park) for n, b in self._blocks.items()}
 
     def _again(self, shard: Shard) -> list[Reply | Failure]:
         """Every feature of a shard's clips, beside the run that is under way."""
@@ -589,9 +605,7 @@ class _Run:
             facts = {k: record[k] for k in ("total", "looked", "fps", "size", "notes")}
             for name, entry in entries.items():
                 of = record["features"][name]
-                folds[name].append(
-                    _fold_from(groups[name], {s: (k, 1) for s, k in of["states"].items()}, "x")
-                )
+                folds[name].append(fold_from(groups[name], {s: (k, 1) for s, k in of["states"].items()}, "x"))
                 summary = {k: _number(v) for k, v in of["summary"].items()}
                 entry.clips.append(
                     {"id": clip.id, "content": self._hashes[clip.id], **facts, "summary": summary}

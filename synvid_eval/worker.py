@@ -115,6 +115,10 @@ class Worker:
             record["features"][name] = {"summary": dict(result.summary), "states": kinds}
         return arrays, record
 
+    def results(self, ref: ClipRef) -> dict[str, ClipResult]:
+        """Feature → what it makes of one clip; Unreadable where that cannot be read."""
+        return self._look(ref, list(self._features.values()), _silent)[1]
+
     def _look(
         self, ref: ClipRef, features: Sequence[Feature], beat: Beat
     ) -> tuple[dict[str, Any], dict[str, ClipResult]]:

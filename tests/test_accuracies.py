@@ -326,8 +326,8 @@ def test_a_set_of_two_families(tmp_path: Path) -> None:
         ("{}", "holds no list of accuracies"),
         ('{"accuracies": {}}', "holds no list of accuracies"),
         ("[]", "holds no accuracies"),
-        ("[3]", "entry 0 is no object"),
-        ('[{"dataset": "a"}]', "entry 0: no benchmark, protocol, model, accuracy"),
+        ("[3]", r"t\.json:1 \(entry 1\) is no object"),
+        ('[{"dataset": "a"}]', r"\(entry 1\): no benchmark, protocol, model, accuracy"),
     ],
 )
 def test_json_that_is_no_table(tmp_path: Path, text: str, says: str) -> None:
@@ -341,8 +341,8 @@ def test_json_that_is_no_table(tmp_path: Path, text: str, says: str) -> None:
 def test_json_entries_are_numbered(tmp_path: Path, accuracy: str) -> None:
     good = '{"dataset": "a", "benchmark": "B", "protocol": "p", "model": "m", "accuracy": 88}'
     path = tmp_path / "t.json"
-    path.write_text(f"[{good}, {good.replace('88', accuracy)}]")
-    with pytest.raises(DataError, match=r"t\.json: entry 1: "):
+    path.write_text(f"[{good},\n {good.replace('88', accuracy)}]")
+    with pytest.raises(DataError, match=r"t\.json:2 \(entry 2\): "):
         load(str(path))
 
 
@@ -425,3 +425,21 @@ def test_maps_that_are_none(tmp_path: Path, text: str | bytes, says: str) -> Non
 def test_a_map_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read: No such file"):
         read_map(str(tmp_path / "none.csv"))
+
+
+def test_semicolons_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("dataset;benchmark;protocol;model;accuracy\na;B;p;m;88\n")
+    with pytest.raises(DataError, match="separated by semicolons") as found:
+        load(str(path))
+    assert found.value.code == 3
+
+
+def test_rows_without_a_family_are_counted(tmp_path: Path) -> None:
+    """Each is a family of its own, even where its name is that of another's family."""
+    path = tmp_path / "t.csv"
+    head = "dataset,benchmark,protocol,model,accuracy,family"
+    path.write_text(f"{head}\nA,B,p,m,80,\nb,B,p,m,81,A\nc,B,p,m,82,A\nd,B,p,m,83,\n")
+    found = load(str(path))
+    assert found.families and found.alone == 2
+    assert [k.family for k in found.sets.values()] == ["A (alone)", "A", "A", "d"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 from numpy.typing import NDArray
 
 from synvid_eval import accuracies, association, correlation
@@ -73,7 +74,7 @@ def known(
         n: Known(n, k, float(v), std, 1 if std is None else 4)
         for n, k, v in zip(names, own, values, strict=True)
     }
-    return Accuracies("t.csv", "UCF101", "finetune", "vit", sets, families is not None, band)
+    return Accuracies("t.csv", "UCF101", "finetune", "vit", sets, families is not None, 0, band)
 
 
 def named(n: int) -> list[str]:
@@ -135,7 +136,10 @@ def test_a_map_says_which_is_which() -> None:
     document = correlate([("c", given)], table_, mapping={"a": "z"})
     assert document["sets"][0]["dataset"] == "z"
     assert document["unmatched"] == {"measured": ["f"], "accuracies": ["a"]}
-    with pytest.raises(UsageError, match=r"--map names 'g', which was not measured\."):
+    # what was not measured is passed over, unless that is all there is
+    found = correlate([("c", given)], table_, mapping={"g": "nowhere", "f": "z"})
+    assert found["sets"] == correlate([("c", given)], table_, mapping={"f": "z"})["sets"]
+    with pytest.raises(UsageError, match=r"--map names no set that was measured, such as 'g'\."):
         correlate([("c", given)], table_, mapping={"g": "z"})
     with pytest.raises(UsageError, match=r"--map names 'y', which has no accuracy\."):
         correlate([("c", given)], table_, mapping={"f": "y"})
@@ -233,15 +237,17 @@ def test_a_match_metric_without_the_reference_s_own_value() -> None:
 
 def test_intervals_become_standard_deviations() -> None:
     given = comparison({"m": [1, 2]}, ["a", "b"], half=0.5)
-    assert table([("c", given)]).columns[0].spread == pytest.approx([0.5 / 1.959964] * 2, abs=1e-7)
+    t = float(scipy.stats.t.ppf(0.975, 19))  # as `intervals` makes them of 20 blocks
+    assert table([("c", given)]).columns[0].spread == pytest.approx([0.5 / t] * 2, abs=1e-9)
     narrow = replace(given, scores=[replace(s, level=0.5) for s in given.scores])
-    assert table([("c", narrow)]).columns[0].spread == pytest.approx([0.5 / 0.67449] * 2, abs=1e-5)
+    quartile = float(scipy.stats.t.ppf(0.75, 19))
+    assert table([("c", narrow)]).columns[0].spread == pytest.approx([0.5 / quartile] * 2, abs=1e-9)
     assert table([("c", comparison({"m": [1, 2]}, ["a", "b"]))]).columns[0].spread == pytest.approx([0, 0])
     match = comparison({"m": [1, 2]}, ["a", "b"], {"m": "match"})
     scores = [replace(s, detail={"reference": 1.0, "difference_interval": [-0.2, 0.2]}) for s in match.scores]
     own, apart = table([("c", replace(match, scores=scores))]).columns
     assert own.spread == pytest.approx([0, 0])
-    assert apart.spread == pytest.approx([0.2 / 1.959964] * 2, abs=1e-7)
+    assert apart.spread == pytest.approx([0.2 / t] * 2, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -371,7 +377,7 @@ def test_chance() -> None:
     assert found["state"] == "chance"
     assert found["p_best"] > 0.05
     assert found["verdict"].startswith("not distinguishable from chance (p = .")
-    assert "24 families" in found["verdict"]
+    assert "24 sets" in found["verdict"]  # a table without families
 
 
 def test_carried_by_one_set() -> None:
@@ -426,10 +432,13 @@ def test_carried_by_the_sets_outside_the_band() -> None:
     assert found["carried"]["by"] == "the 8 sets outside 80 to 100 %"
     assert found["carried"]["without"] == found["band"][found["carried"]["kind"]]["value"]
     assert "carried by the 8 sets outside 80 to 100 %: " in found["verdict"]
-    # the same sets without a band
-    assert metric(said({"m": x}, y))["state"] == "goes"
+    # without a band of the table's: what lies far off makes one
+    found = said({"m": x}, y)
+    assert metric(found)["state"] == "carried" and "sets outside 67 to 98 %" in metric(found)["verdict"]
+    assert any("7 sets lie far from the others" in note for note in found["notes"])
+    assert metric(said({"m": x}, y, band=(0, 100)))["state"] == "goes"
     one = said({"m": [-9, *x[8:], x[9]]}, [99, *y[8:], y[9]], band=(80, 95))
-    assert metric(one)["carried"]["by"] in ("s00", "the 1 set outside 80 to 95 %")
+    assert metric(one)["carried"]["by"] == "s00"
 
 
 def test_carried_by_the_one_set_that_differs_at_all() -> None:
@@ -750,7 +759,7 @@ def test_the_headline_of_metrics_that_go() -> None:
 def test_the_headline_of_chance() -> None:
     text = said({"m": NOTHING, "k": NOTHING[::-1]}, LINE)["headline"]
     assert text.startswith(
-        "None of 2 metrics can be told from chance on UCF101 finetune accuracy: the strongest is"
+        "None of 2 metrics can be told from chance on UCF101 finetune accuracy: the largest rho is"
     )
     assert " over sets]" in text
     assert "as the best of all" in text
@@ -964,3 +973,81 @@ def test_whole_documents_of_exchanged_accuracies_give_a_verdict_in_a_twentieth(
         document = correlate(given, moved, draws=DRAWS, seed=trial)
         told += any(m["state"] in VERDICTS for m in document["metrics"])
     assert told / 1000 <= 0.062
+
+
+def test_far_off_sets_make_a_band() -> None:
+    """Tukey's fences, by numpy's quartiles; none where nothing lies beyond them, and of few sets."""
+    y = np.array([60, 84, 85, 86, 87, 88, 89, 90.0])
+    low, high = np.quantile(y, [0.25, 0.75])
+    assert correlation.fences(y) == (
+        math.floor(low - 1.5 * (high - low)),
+        math.ceil(high + 1.5 * (high - low)),
+    )
+    assert correlation.fences(y[1:]) is None and correlation.fences([*y[1:], 90]) is None
+    assert correlation.fences([1, *[99.5] * 20]) == (99, 100)
+
+
+def test_equal_accuracies() -> None:
+    found = said({"m": NOTHING}, [80.0] * len(NOTHING))
+    assert (
+        metric(found)["state"] == "constant" and metric(found)["verdict"] == "the same accuracy for all sets"
+    )
+    assert found["headline"].startswith("All sets have the same UCF101 finetune accuracy")
+    assert found["prediction"] is None and "No prediction: all accuracies are the same." in found["notes"]
+
+
+def test_a_set_without_numbers_takes_no_prediction_from_others() -> None:
+    names = [f"s{i:02}" for i in range(12)]
+    table_ = known(names, range(80, 92), families=[n[-1] for n in names])
+    new = ["new", "dead"]
+    given = comparison({"m": [*range(12), 3.0, math.nan]}, [*names, *new])
+    found = correlate([("c", given)], table_, draws=20)
+    assert [s["name"] for s in found["prediction"]["sets"]] == ["new"]
+    assert "No prediction for dead, which has no m." in found["notes"]
+    assert "lowest error" not in found["prediction"]["words"] and found["prediction"]["words"].endswith(".")
+
+
+def test_predictions_are_accuracies() -> None:
+    """A line that would go beyond 100 % is held there."""
+    names = [f"s{i:02}" for i in range(12)]
+    y = [70.0, 99.0] * 6
+    given = comparison({"m": [*[v + i / 9 for i, v in enumerate(y)], 1e9]}, [*names, "new"])
+    families = [f"f{i // 4}" for i in range(12)]
+    found = correlate([("c", given)], known(names, y, families=families), draws=20)["prediction"]
+    (one,) = found["sets"]
+    assert 0 <= one["interval"][0] <= one["predicted"] <= one["interval"][1] == 100
+
+
+def test_numbers_of_clips_that_differ_are_told() -> None:
+    given = comparison({"color": range(6), "spectrum": range(6), "mine": range(6)}, list("abcdef"))
+    table_ = known(list("abcdef"), range(80, 86))
+    assert not [n for n in correlate([("c", given)], table_, draws=20)["notes"] if "clips" in n]
+    scores = [replace(s, n={**s.n, "candidate": 60}) if s.candidate == "b" else s for s in given.scores]
+    usual = given.scores[0].n["candidate"]
+    notes = correlate([("c", replace(given, scores=scores))], table_, draws=20)["notes"]
+    (note,) = [n for n in notes if "clips" in n]
+    low, high = sorted([60, usual])
+    assert note == f"Sets were measured with {low} to {high} clips, and color, mine depend on their number."
+
+
+def test_a_family_whose_rest_is_too_few_carries_nothing() -> None:
+    """Without the larger of two families two sets are left, and rho of two sets is 1 or −1."""
+    names = [f"s{i}" for i in range(9)]
+    families = ["a"] * 7 + ["b", "c"]
+    given = comparison({"m": [1, 2, 3, 4, 5, 6, 7, 9, 8]}, names)
+    document = correlate([("c", given)], known(names, range(80, 89), families=families), draws=50)
+    (found,) = document["metrics"]
+    rest = correlation.carried(
+        {**found, "pearson": {**found["pearson"], "p_best": 0.01}}, names, {"a": 2, "b": 8, "c": 8}, None
+    )
+    assert rest is None or rest["by"] != "the family a"
+
+
+def test_a_parabola_that_turns_beyond_what_was_measured() -> None:
+    x = np.linspace(0.8, 1.2, 24)
+    for top, within in ((1.0, True), (4.0, False)):
+        y = 90 - 2 * (x - top) ** 2 + 0.001 * np.sin(40 * x)
+        names = [f"s{i:02}" for i in range(24)]
+        given = comparison({"m": x}, names, {"m": "match"})
+        found = metric(correlate([("c", given)], known(names, y), draws=20))["quadratic"]
+        assert found["within"] is within and (found["vertex"] < 1.2) is within

@@ -17,6 +17,7 @@ ROOT = Path(synvid_eval.__file__).parent
 ROWS = [
     {"__main__"},
     {"cli"},
+    {"integrations"},
     {"comparison", "report", "inspection", "rehearsal", "explanation", "selfcheck"},
     {"estimate", "media", "generation", "banks", "previews"},
     {"measurement"},

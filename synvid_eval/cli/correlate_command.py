@@ -95,8 +95,13 @@ def command(
 
     reads = [*files, *(f for f in (accuracies, mapping) if f and not f.startswith(tables.PREFIX))]
     common.check_outputs(reads, json=json, csv=csv, html=html)
-    if png is not None and Path(png).exists() and not Path(png).is_dir():
-        raise UsageError(f"--png {png} is no folder.", "Give a folder, which is made where it is missing.")
+    if png is not None:
+        place = Path(png).absolute()
+        there = next(p for p in (place, *place.parents) if p.exists())
+        if not there.is_dir():
+            raise UsageError(
+                f"--png {png}: {there} is no folder.", "Give a folder, which is made where it is missing."
+            )
     within = correlation.parse_band(band)
     progress = common.Terminal(quiet, verbose)
     known = tables.load(accuracies, benchmark=benchmark, protocol=protocol, model=model, family=family)

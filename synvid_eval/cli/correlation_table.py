@@ -38,7 +38,8 @@ def print_correlation(document: Mapping[str, Any]) -> None:
     )
     within = f"rho in {band[0]:g}:{band[1]:g}" if band else ""
     over = "over families" if any(m["spearman"]["family_bootstrap"] for m in document["metrics"]) else "95 %"
-    headings = ["metric", "n", "rho", over, within, "r", "p", "best of all", "verdict"]
+    given = f"rho given {short_name(document['given'])}" if document["given"] else ""
+    headings = ["metric", "n", "rho", over, within, given, "r", "p", "best of all", "verdict"]
     if screen.width < 100:
         headings = [h for h in headings if h not in ("n", "best of all")]
     headings = [h for h in headings if h]
@@ -58,6 +59,7 @@ def print_correlation(document: Mapping[str, Any]) -> None:
             "rho": short_number(rho["value"]),
             over: bounds_text(rho["family_bootstrap"] or (rho["interval"] if over == "95 %" else None)),
             within: short_number(inner),
+            given: short_number(metric["partial"]["spearman"]["value"] if metric["partial"] else None),
             "r": short_number(r["value"]),
             "p": p_text(rho["p"]),
             "best of all": p_text(metric["p_best"]),
@@ -67,8 +69,9 @@ def print_correlation(document: Mapping[str, Any]) -> None:
         table.add_row(*(Text(screen.spell(cells[h])) for h in headings), style=style)
     screen.draw(table)
     screen.say(
-        "rho: Spearman's, with accuracy · p: accuracies of families exchanged · best of all: as likely for "
-        "any metric"
+        f"rho: Spearman's, with accuracy · p: accuracies of {'families' if document['families'] else 'sets'} "
+        "exchanged · best of all: as likely for any metric, by r or rho, whichever is the less likely · "
+        f"{document['run']['draws']:,} draws"
     )
     for metric in ordered:
         if metric["state"] == "against" or metric["carried"]:
@@ -87,12 +90,11 @@ def _predicted(document: Mapping[str, Any]) -> list[str]:
     if not found:
         return []
     rmse = found["rmse"]
+    what = "families" if document["families"] else "sets"
     lines = [
-        f"From several metrics, families left out: error {rmse['ridge']:.1f} points, from the best single "
-        f"one {rmse['single']:.1f}, from the mean {rmse['mean']:.1f}."
+        f"From several metrics, {what} left out: error {rmse['ridge']:.1f} points, from the best single "
+        f"one {rmse['single']:.1f}, from the mean {rmse['mean']:.1f}. {found['words']}"
     ]
-    if found["best"] == "mean":
-        lines[0] += " None of them beats the mean, so they predict nothing here."
     for one in found["sets"][:_FEW]:
         low, high = one["interval"]
         lines.append(one_line(f"{one['name']}: predicted {one['predicted']:.1f} % [{low:.1f}, {high:.1f}]"))

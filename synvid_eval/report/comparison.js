@@ -9,8 +9,8 @@ own.rows = (table, rows, heads) => {
   return csv(rows.map(r => setName(r.dataset.set)).flatMap(n => metrics.flatMap(m => data().scores.filter(s => s.candidate === n && s.metric === m))));
 };
 own.under = svg => `${svg.closest("[data-metric]").dataset.metric}, beside ${sides.get("ref")}`;
-own.gone = "tr,li,.gallery,.figure g,.ranking g";
-own.faded = ".figure,.ranking";
+own.gone = "tr,li,.gallery,svg g";
+own.faded = ".figure,.ranking,.small-scatter";
 own.marked = ".names";
 own.refresh = lit => $$(".rest").forEach(e => e.classList.toggle("lit", lit.includes(e.dataset.set)));
 own.preview = (set, place) => data().media.clips[setName(set)][place];

@@ -4,11 +4,11 @@ const lines = rows => rows.map(row => row.map(quoted).join(",")).join("\n") + "\
 const whether = v => v == null ? "" : v ? "True" : "False";
 // The CSV is the one of `--csv`.
 const coefficients = metrics => lines([
-  "metric,coefficient,n,value,interval_low,interval_high,bootstrap_low,bootstrap_high,family_bootstrap_low,family_bootstrap_high,p,p_free,p_holm,q,p_best,band_n,band_value,as_expected,state,verdict".split(","),
+  "metric,coefficient,n,value,interval_low,interval_high,bootstrap_low,bootstrap_high,family_bootstrap_low,family_bootstrap_high,p,p_free,p_holm,q,p_best,band_n,band_value,partial,as_expected,state,verdict".split(","),
   ...metrics.flatMap(m => kinds.map(kind => {
     const c = m[kind] ?? {}, pair = v => [real(v?.[0]), real(v?.[1])];
     return [m.metric, kind, m.n, real(c.value), ...pair(c.interval), ...pair(c.bootstrap), ...pair(c.family_bootstrap), real(c.p), real(c.p_free), real(c.p_holm), real(c.q),
-      real(m.p_best), m.band?.n ?? "", real(m.band?.[kind]?.value), whether(m.as_expected), m.state, m.verdict];
+      real(m.p_best), m.band?.n ?? "", real(m.band?.[kind]?.value), real(m.partial?.[kind]?.value), whether(m.as_expected), m.state, m.verdict];
   }))]);
 const values = sets => lines([["set", "dataset", "family", "accuracy", "std", "seeds", "gap_closed", "in_band", ...data().metrics.map(m => m.metric)],
   ...sets.map(i => { const s = data().sets[i]; return [s.name, s.dataset, s.family, real(s.accuracy), real(s.std), s.seeds ?? "", real(s.gap_closed), whether(s.in_band), ...data().metrics.map(m => real(m.values?.[i]))]; })]);
@@ -59,12 +59,18 @@ const kin = () => [...families].map(([index, name]) => {
   restorers.push(restore);
   restore();
   return make("div", {class: "row"}, show, $(`.names [data-kind="${index}"] .swatch`).cloneNode(true), as, lit);
-}).concat(button("As it was", () => {
-  for (const key of [...state.keys()]) if (/^(as\.|(no)?family$)/.test(key)) state.delete(key);
-  write();
-  document.activeElement.blur();
-  restorers.forEach(f => f());
-}));
+});
+const toolbox = () => {
+  const rows = kin(), rest = rows.splice($(".names").children.length);  // folded as they are in the legend
+  return [make("p", {class: "key"}, "Coefficients and lines stay those of all sets."), ...rows,
+    rest.length ? make("details", {}, make("summary", {}, `${rest.length} more families`), ...rest) : "",
+    button("As it was", () => {
+      for (const key of [...state.keys()]) if (/^(as\.|(no)?family$)/.test(key)) state.delete(key);
+      write();
+      document.activeElement.blur();
+      restorers.forEach(f => f());
+    })];
+};
 
 // A mark says which set it is and what was measured of it; it is selected by a click, Enter, or a rectangle.
 const shortly = v => v == null ? "–" : String(+(+v).toPrecision(3)).replace("-", "−");
@@ -95,14 +101,16 @@ const prepare = svg => { if (parted.has(svg)) return; parted.add(svg); split(svg
   const label = `${sides.get(tag)}, accuracy ${shortly(data().sets[tag].accuracy)}, ${m?.metric} ${shortly(m?.values[tag])}`;
   for (const [key, value] of [["role", "button"], ["tabindex", i ? -1 : 0], ["aria-label", label], ["aria-pressed", state.getAll("set").includes(tag)]]) point.setAttribute(key, value);
 }); if (svg.dataset.log) bend(svg); };
+// Where a name may break, as in the page.
+const broken = text => { const parts = text.split(/(?<=[_\-/.])/); return parts.length > 50 ? [text] : parts.flatMap((part, i) => i ? [make("wbr"), part] : [part]); };
 own.card = point => {
   const tag = point.dataset.set, s = data().sets[tag], here = metricOf(point), family = familyOf.get(tag);
-  const told = data().metrics.filter(m => m !== here).slice(0, 14), row = (a, b, strong) => make("div", {}, make("dt", {}, a), make("dd", {}, strong ? make("b", {}, b) : b));
+  const told = data().metrics.filter(m => m !== here).slice(0, 14), row = (a, b, strong) => make("div", {}, make("dt", {}, ...broken(a)), make("dd", {}, strong ? make("b", {}, b) : b));
   const facts = [row("accuracy", `${shortly(s.accuracy)} %${s.std == null ? "" : ` ± ${shortly(s.std)}`}`, true)];
   if (s.gap_closed != null) facts.push(row("gap closed", `${shortly(s.gap_closed)} %`));
   for (const m of [here, ...told]) if (m) facts.push(row(m.metric, `${shortly(m.values[tag])}${m.unit ? " " + m.unit : ""}`, m === here));
   const image = $(`.film [data-set="${tag}"] img`), clip = image && own.preview(tag);
-  return {id: s.name, lines: [make("b", {}, s.name), family == null ? "" : make("p", {}, $(`#values [data-set="${tag}"] .swatch`).cloneNode(true), " ", state.get(`as.${family}`) || families.get(family) || s.family), make("dl", {}, ...facts)],
+  return {id: s.name, lines: [make("b", {}, ...broken(s.name)), family == null ? "" : make("p", {}, $(`#values [data-set="${tag}"] .swatch`).cloneNode(true), " ", state.get(`as.${family}`) || families.get(family) || s.family), make("dl", {}, ...facts)],
     image: image && make("img", {src: image.src, width: image.width, height: image.height, alt: ""}), video: /^GkXfo/.test(clip?.video) && (() => clip.video)};
 };
 own.press = point => swap("set", point.dataset.set);
@@ -154,6 +162,7 @@ document.addEventListener("pointerup", e => {
 document.addEventListener("pointercancel", () => { from = null; brush.hidden = true; });
 document.addEventListener("click", e => { if (dragged) { dragged = false; e.stopPropagation(); e.preventDefault(); } }, true);
 document.addEventListener("pointerover", e => {
+  if (from && dragged) e.stopPropagation();  // no card over what is being selected
   hovered = e.target.closest?.(".names [data-kind]")?.dataset.kind ?? e.target.closest?.(".legend [data-family]")?.dataset.family;
 }, true);
 document.addEventListener("focusin", e => light(e.target.closest?.("[data-set]")?.dataset.set));
@@ -174,6 +183,7 @@ const bend = svg => {
     if (bar) put(bar, "d", on ? `M${low} ${/ ([\d.]+)H/.exec(bars)[1]}H${high}` : bars);
     if (!text) return;
     (on ? [x, y, end ? "end" : null] : anchor).forEach((value, k) => put(text, ["x", "y", "text-anchor"][k], value));
+    [...text.children].forEach(line => put(line, "x", text.getAttribute("x")));
     let way = line;
     if (!way && on && toX != null) { way = document.createElementNS("http://www.w3.org/2000/svg", "path"); way.classList.add("leader"); mark.before(way); }
     if (!way) return;
@@ -213,6 +223,6 @@ const plots = $$("svg.scatter,svg.influence,.small-scatter");
 plots.forEach(e => near.observe(e));
 own.paper = () => plots.forEach(prepare);
 byId("main").append(brush);
-begin([clear, families.size > 1 ? lazy("Families", kin) : "", sides.size > 1 ? lazy("Sets", list) : ""].filter(Boolean),
+begin([clear, families.size > 1 ? lazy("Families", toolbox) : "", sides.size > 1 ? lazy("Sets", list) : ""].filter(Boolean),
   table => table.id === "matrix" ? {choose: ["metrics", "columns"]} : {choose: ["sets", "columns"], find: true});
 reveal(state.get("at"));

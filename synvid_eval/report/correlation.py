@@ -23,7 +23,7 @@ from typing import Any
 from markupsafe import Markup
 
 from synvid_eval import rounding
-from synvid_eval.correlation import SCHEMA, bounds_text, p_text, short_number
+from synvid_eval.correlation import DIFFERENCE, SCHEMA, bounds_text, p_text, short_number
 from synvid_eval.errors import DataError, one_line
 from synvid_eval.report import clips, document, rows, scatter, svg
 from synvid_eval.report.drawing import items, mapping, number, say, sentences
@@ -44,10 +44,16 @@ _STATES = {
 }  # fmt: skip
 _TICKS = {True: ("✓", "as declared"), False: ("✗", "against it"), None: (MISSING, "none declared")}
 _LETTERS = {"pearson": "r", "spearman": "rho", "kendall": "tau"}
-_WORDS = {"ridge": "several metrics (ridge)", "single": "the best single metric", "mean": "the mean alone"}
+_HUNG = "; where a plain test (p_free ≤ .05) would take it for real, the words say what carries it"
+_PREDICTORS = {
+    "ridge": "several metrics (ridge)",
+    "single": "the best single metric",
+    "mean": "the mean alone",
+}
 _SMALL_SETS = 400  # sets up to which there are small scatters
 _NAMES = 12  # names in a sentence; more are folded
 _FEW = 12  # rows of a table that is set less densely
+_UNFOLDED = 24  # families of a legend that are not folded
 
 
 def page(correlation: Mapping[str, Any]) -> str:
@@ -151,6 +157,7 @@ class _Metric:
         self.rho = number(mapping(raw.get("spearman")).get("value"))
         self.signature = str(raw.get("signature") or "")
         spread = items(raw.get("spread"))
+        least = 0.0 if self.name.endswith(DIFFERENCE) else -math.inf
         self.marks = []
         for i, (one, value) in enumerate(zip(view.sets, items(raw.get("values")), strict=False)):
             x = number(value)
@@ -158,8 +165,9 @@ class _Metric:
                 continue
             wide = number(spread[i]) if i < len(spread) else None
             deviation = max(0.0, wide or 0.0)
-            mark = scatter.Mark(one.tag, one.name, one.index, x, one.accuracy, deviation, one.std or 0.0)
-            self.marks.append(mark)
+            self.marks.append(
+                scatter.Mark(one.tag, one.name, one.index, x, one.accuracy, deviation, one.std or 0.0, least)
+            )
         self.view = view
 
     @property
@@ -207,6 +215,7 @@ class _Metric:
         out += [_coefficient(r), _Cell(tick, word, kind="sign" if sign is not False else "sign wrong")]
         out += [_probability(rho.get("p")), _probability(raw.get("p_best")), _probability(rho.get("q"))]
         out += [
+            _probability(r.get("p")),
             _coefficient(tau),
             _over_sets(rho),
             _probability(rho.get("p_free")),
@@ -313,16 +322,16 @@ class _Metric:
         if not lanes:
             return None
         families = _influential(mapping(left.get("families")), "spearman")
+        alone = ""
+        if self.state in ("goes", "against"):
+            alone = "No single set, family or band carries more than half of it."
         without = ", ".join(f"without {n} {short_number(v)}" for n, v in families)
         caption = sentences(
             "Each dot: the coefficient without that set; upright line: with all sets. The most influential "
             "are named.",
-            self.carried() or "No single set, family or band carries more than half of it.",
+            self.carried() or alone,
             f"Families: rho is {without}." if without else "",
         )
-        if self.state in ("control", "few", "constant") and not self.carried():
-            caption = caption.replace("No single set, family or band carries more than half of it. ", "")
-            caption = caption.replace(" No single set, family or band carries more than half of it.", "")
         drawn = scatter.influence(
             f"{self.id}-influence", f"Influence of each set on {self.name}",
             "The coefficient with each set left out, in two rows of dots.", lanes,
@@ -440,13 +449,14 @@ class _View:
         out += [
             _Column("r", "Pearson"),
             _Column("Sign", "of rho", words=True),
-            _Column("p", "families exchanged"),
-            _Column("p, best of all", "families exchanged"),
-            _Column("q", "false discovery"),
+            _Column("p of rho", "families exchanged"),
+            _Column("p, best of all (r or rho)", "families exchanged"),
+            _Column("q", "false discovery, of rho"),
+            _Column("p of r", "families exchanged", off=True),
             _Column("tau", "Kendall, τ-b", off=True),
             _Column("rho over sets", "takes sets for independent", off=True),
-            _Column("p_free", "takes sets for independent", off=True),
-            _Column("p (Holm)", "families exchanged", off=True),
+            _Column("p_free", "of rho, takes sets for independent", off=True),
+            _Column("p (Holm)", "of rho, families exchanged", off=True),
         ]
         if self.given:
             out.append(_Column(f"rho given {self.given}", "partial", off=True))
@@ -472,29 +482,10 @@ class _View:
 
     def prediction(self) -> dict[str, Any] | None:
         raw = mapping(self.data.get("prediction"))
-        rmse = {k: v for k in _WORDS if (v := number(mapping(raw.get("rmse")).get(k))) is not None}
+        rmse = {k: v for k in _PREDICTORS if (v := number(mapping(raw.get("rmse")).get(k))) is not None}
         if not rmse:
             return None
-        mean = rmse.get("mean")
         best = min(rmse, key=lambda k: rmse[k])
-        if mean is None:
-            plainly = ""
-        elif best == "mean":
-            plainly = (
-                "Nothing beats the mean: of sets whose family was left out, neither several metrics together "
-                "nor the best single one says more than the mean of the other families."
-            )
-        else:
-            gain = 100 * (1 - rmse[best] / mean)
-            plainly = (
-                f"{_WORDS[best][:1].upper()}{_WORDS[best][1:]} has the smallest error on families left out, "
-                f"{gain:.2g} % below the mean’s."
-            )
-            if gain < 20:
-                plainly += " That is too little to rely on."
-            worse = [_WORDS[k] for k in rmse if k not in (best, "mean") and rmse[k] >= mean]
-            if worse:
-                plainly += f" {worse[0][:1].upper()}{worse[0][1:]} does not beat the mean."
         chosen = [str(c) for c in items(raw.get("chosen"))]
         folds = []
         if self.families and len(chosen) == len(self.families):
@@ -505,16 +496,16 @@ class _View:
         used = [str(m) for m in items(raw.get("metrics"))]
         weights = [number(w) for w in items(raw.get("weights"))]
         return {
-            "plainly": plainly,
-            "errors": [(_WORDS[k], say(rmse[k]), k == best) for k in _WORDS if k in rmse],
+            "words": _sentence(str(raw.get("words") or "")),
+            "errors": [(_PREDICTORS[k], say(rmse[k]), k == best) for k in _PREDICTORS if k in rmse],
             "folds": folds,
             "counts": Counter(chosen).most_common() if chosen and not folds else [],
             "used": used,
             "weights": [(m, say(w)) for m, w in zip(used, weights, strict=False)],
         }
 
-    def unknown(self) -> list[dict[str, str]]:
-        """Sets without an accuracy: name, estimate, interval."""
+    def unknown(self) -> list[dict[str, str | None]]:
+        """Sets without an accuracy: name, estimate (None where there is none), interval."""
         estimates = {}
         for raw in items(mapping(self.data.get("prediction")).get("sets")):
             one = mapping(raw)
@@ -528,8 +519,8 @@ class _View:
         return [
             {
                 "name": n,
-                "value": estimates.get(n, (MISSING, ""))[0],
-                "interval": estimates.get(n, ("", MISSING))[1],
+                "value": estimates.get(n, (None, MISSING))[0],
+                "interval": estimates.get(n, (None, MISSING))[1],
             }
             for n in names
         ]
@@ -581,7 +572,7 @@ class _View:
             "controls": self.controls,
             "everything": metrics,
             "columns": self.columns(),
-            "states": [(b, why) for s, (b, why) in _STATES.items() if any(m.state == s for m in metrics)],
+            "states": self.states(),
             "first": drawn[0].id if drawn else "",
             "drawn": [(m, m.pictures()) for m in drawn],
             "glances": len(self.sets) <= _SMALL_SETS and len(drawn) > 1,
@@ -591,6 +582,7 @@ class _View:
             "prediction": self.prediction(),
             "unknown": self.unknown(),
             "unmatched": unmatched,
+            "unfolded": _UNFOLDED,
             "many": _NAMES,
             "galleries": [g for g in self.galleries if g.shown],
             "command": command,
@@ -600,6 +592,16 @@ class _View:
             "draws": finite(self.run.get("draws")),
             "say": say,
         }  # fmt: skip
+
+    def states(self) -> list[tuple[str, str]]:
+        """What the badges mean of those states that there are."""
+        out = []
+        for state, (badge, why) in _STATES.items():
+            own = [m for m in [*self.metrics, *self.controls] if m.state == state]
+            hung = state == "chance" and any(mapping(m.raw.get("carried")) for m in own)
+            if own:
+                out.append((badge, why + _HUNG if hung else why))
+        return out
 
     def signatures(self, long: Any) -> list[dict[str, Any]]:
         longs = mapping(long)
@@ -667,6 +669,8 @@ def _parabola(quadratic: Mapping[str, Any]) -> str:
     turn = ""
     if vertex is not None:
         turn = f", {'highest' if quadratic.get('peak') is True else 'lowest'} at {say(vertex)}"
+        if quadratic.get("within") is False:
+            turn = ", which turns beyond the measured range"
     gain = f" (p of the gain {p_text(p)}, families exchanged)" if p is not None else ""
     shares = f"it explains {100 * r2:.0f} % of the variance, a line {100 * line:.0f} %"
     return f"Dashed: a parabola{turn}; {shares}{gain}."

@@ -7,23 +7,30 @@ goes through them again now that all others stand. It depends on its arguments a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from synvid_eval.errors import one_line
+
 Floats = NDArray[np.float64]
 Box = tuple[float, float, float, float]
 
-LONGEST = 26
-"""Characters of a name in a plot; of a longer one the middle is left out."""
+LONGEST = 24
+"""Characters of a line of a name in a plot."""
+MOST = 96
+"""Characters of a name in a plot; only of one longer than any file's name the middle is left out."""
 SIZE = 11.0
 """Size of the names [px]."""
-_HEIGHT = 13.0  # px, of a line of text
+LINE = 12.0
+"""px from one line of a name to the next."""
+_ASCENT, _DESCENT = 10.0, 3.0  # px above the first baseline and below the last one
 _RADIUS = 6.0  # px around a mark that names stay out of
 _LEADER = 9.0  # px from which on a line leads from a name to its mark
-_REACH = (7.0, 11.0, 17.0, 25.0, 36.0, 50.0, 68.0, 90.0, 120.0, 160.0)
+_REACH = (7.0, 11.0, 17.0, 25.0, 36.0, 50.0, 68.0, 90.0, 120.0, 160.0, 200.0, 250.0)
 _ANGLES = 16
 _PASSES = 3
 _ALONG = np.linspace(0.2, 1.0, 6)  # places along a leader where it may run into a name
@@ -33,8 +40,8 @@ _NARROW, _USUAL, _CAPITAL, _BROAD = 0.38, 0.63, 0.76, 1.0
 
 @dataclass(frozen=True)
 class Label:
-    """A name's place: its anchor on the baseline, `start` or `end` of the text, and where its leader ends
-    (None where it needs none). px.
+    """A name's place: its anchor on the first line's baseline, `start` or `end` of the text, and where its
+    leader ends (None where it needs none). px.
     """
 
     x: float
@@ -43,12 +50,27 @@ class Label:
     leader: tuple[float, float] | None
 
 
-def shortened(name: str, longest: int = LONGEST) -> str:
+def shortened(name: str, longest: int) -> str:
     """`name` with at most `longest` characters, the middle left out."""
     if len(name) <= longest:
         return name
     head = longest // 2
     return f"{name[:head]}…{name[len(name) - (longest - head - 1) :]}"
+
+
+def wrapped(name: str) -> str:
+    """`name` in as few lines of at most `LONGEST` characters as hold it, about as long as each other, broken
+    after `_`, `-`, `/`, `.` or a space where that is possible.
+    """
+    text = shortened(one_line(name), MOST)
+    lines = []
+    for left in range(math.ceil(len(text) / LONGEST), 1, -1):
+        even = len(text) / left
+        ends = range(max(1, len(text) - LONGEST * (left - 1)), min(LONGEST, len(text) - 1) + 1)
+        cut = min([k for k in ends if text[k - 1] in " _-/."] or ends, key=lambda k: abs(k - even))
+        lines.append(text[:cut])
+        text = text[cut:]
+    return "\n".join([*lines, text])
 
 
 def width_of(text: str, size: float = SIZE) -> float:
@@ -76,16 +98,16 @@ def place(
     """Places for the names of `marks`, in their order.
 
     Args:
-        marks: (x, y) [px]. names: as they are drawn. room: left, top, right, bottom [px], which no name
-        leaves. taken: boxes that names stay out of. everyone: all marks of the plot, where only some are
-        named.
+        marks: (x, y) [px]. names: as they are drawn, lines apart by newlines. room: left, top, right,
+        bottom [px], which no name leaves. taken: boxes that names stay out of. everyone: all marks of the
+        plot, where only some are named.
     """
     if not marks:
         return []
     centers = np.asarray(marks, np.float64)
     around = centers if everyone is None else np.asarray(everyone, np.float64)
     dots = np.concatenate([around - _RADIUS, around + _RADIUS], axis=1)
-    choices = [_around(c, width_of(n) + 2, room) for c, n in zip(centers, names, strict=True)]
+    choices = [_around(c, _size(n), room) for c, n in zip(centers, names, strict=True)]
     fixed = np.asarray(taken, np.float64).reshape(-1, 4)
     # what never changes: marks under a name, what is taken, how far it is
     still = [
@@ -115,13 +137,18 @@ def place(
     return [_label(centers[i], choices[i][0][k]) for i, k in enumerate(chosen)]
 
 
-def _around(center: Floats, width: float, room: Box) -> tuple[Floats, Floats, Floats]:
+def _size(name: str) -> tuple[float, float]:
+    lines = name.split("\n")
+    return max(map(width_of, lines)) + 2, _ASCENT + _DESCENT + LINE * (len(lines) - 1)
+
+
+def _around(center: Floats, size: tuple[float, float], room: Box) -> tuple[Floats, Floats, Floats]:
     """Boxes [C, 4] around a mark, what each costs for its distance [C], points along its leader [C, L, 2]."""
     angle = np.arange(_ANGLES) * 2 * np.pi / _ANGLES
     reach = np.repeat(_REACH, _ANGLES)
     turn = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     direction = np.tile(turn, (len(_REACH), 1))
-    half = np.array([width / 2, _HEIGHT / 2])
+    half = np.array(size) / 2
     # the box touches the circle of that reach: flat ends lie right and left, flat sides above and below
     push = np.clip(direction * 1.6, -1, 1)
     middle = center + direction * reach[:, None] + push * half
@@ -162,4 +189,4 @@ def _label(center: Floats, box: Floats) -> Label:
         # from the mark's edge
         leader = (float(near[0]), float(near[1]))
     x = float(box[2]) - 1 if end else float(box[0]) + 1
-    return Label(x, float(box[3]) - 3, end, leader)
+    return Label(x, float(box[1]) + _ASCENT, end, leader)

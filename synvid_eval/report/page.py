@@ -9,8 +9,10 @@ and a permalink.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -356,38 +358,60 @@ class _View:
         return out
 
     def accuracies(self) -> dict[str, Any] | None:
-        """The published accuracies of the candidates beside the first metric that can be drawn, for a panel;
-        None where fewer than `_KNOWN` have one.
+        """The published accuracies of the candidates beside every metric that can be drawn, for a panel: the
+        first one large, the others small; None where fewer than `_KNOWN` have one.
         """
         found = {s.name: p for s in self.sets if (p := published.of(s.name)) is not None}
         if len(found) < _KNOWN:
             return None
-        for name in self.names:
-            scores = [s for s in self.scores(name) if s.candidate in found and finite(s.value) is not None]
-            if len(scores) < _KNOWN or verdict.is_random(name):
+        families = list(dict.fromkeys(p.family for p in found.values()))
+        target = f"{published.BENCHMARK} {published.PROTOCOL} accuracy"
+        values, drawn = {}, []
+        for position, name in enumerate(self.names):
+            scores = {s.candidate: s for s in self.scores(name) if s.candidate in found}
+            own = {c: v for c, s in scores.items() if (v := finite(s.value)) is not None}
+            if len(own) < _KNOWN or verdict.is_random(name):
                 continue
-            marks, body = [], []
-            for score in scores:
-                one, accuracy = self.by_name[score.candidate], found[score.candidate].accuracy
-                marks.append(scatter.Mark(one.tag, one.name, one.index or 0, score.value, accuracy))
-                body.append([one.name, typographic(rounding.format_number(score.value)), f"{accuracy:g}"])
-            label = f"{name} [{scores[0].unit}]" if scores[0].unit else name
-            target = f"{published.BENCHMARK} {published.PROTOCOL} accuracy"
+            values[name] = own
+            marks = [
+                scatter.Mark(self.by_name[c].tag, c, families.index(found[c].family), v, found[c].accuracy)
+                for c, v in own.items()
+            ]
             title = f"{target} against {name}"
-            drawn = scatter.large(
-                "known-scatter", title, f"{len(marks)} sets.", marks, label, line=False, single=True
-            )
-            return {
-                "count": len(found),
-                "metric": name,
-                "title": title,
-                "svg": drawn.svg,
-                "head": ["Set", name, target],
-                "rows": body,
-                "command": "synvid-eval correlate FILE.json --accuracies published:yu2024 "
-                f"--benchmark {published.BENCHMARK} --protocol {published.PROTOCOL}",
-            }
-        return None
+            if len(values) > 1:
+                small = scatter.small(title, marks, single=True)
+                drawn.append({"metric": name, "id": f"metric-{position}", "svg": small})
+                continue
+            unit = next(iter(scores.values())).unit
+            there = {m.index for m in marks}
+            large = scatter.large(
+                "known-scatter", title, f"{len(marks)} sets.", marks, f"{name} [{unit}]" if unit else name,
+                families=[(i, f) for i, f in enumerate(families) if i in there], line=False, single=True,
+            )  # fmt: skip
+        if not values:
+            return None
+        first = next(iter(values))
+        body = [
+            [
+                c,
+                known.family,
+                *(typographic(rounding.format_number(own.get(c))) for own in values.values()),
+                f"{known.accuracy:g}",
+            ]
+            for c, known in found.items()
+        ]
+        return {
+            "count": len(found),
+            "metric": first,
+            "title": f"{target} against {first}",
+            "svg": large.svg,
+            "others": drawn,
+            "head": ["Set", "Family", *values, target],
+            "rows": body,
+            "command": f"synvid-eval correlate {shlex.quote(_json_of(self.comparison.run.get('command')))} "
+            "--accuracies published:yu2024 "
+            f"--benchmark {published.BENCHMARK} --protocol {published.PROTOCOL}",
+        }
 
     def signatures(self, long: Any) -> list[dict[str, Any]]:
         """Per metric the short signatures, what made the long one, and the hashes of its weights."""
@@ -417,6 +441,19 @@ class _View:
             ]
             out.append(rows.cells(head, body))
         return Markup("\n\n").join(out)
+
+
+def _json_of(command: Any) -> str:
+    """The JSON that a comparison's command wrote; FILE.json where that is not known."""
+    try:
+        words = shlex.split(command) if isinstance(command, str) else texts(command)
+    except ValueError:  # a quote that nobody closed
+        words = []
+    for word, after in itertools.pairwise([*words, ""]):
+        name = after if word == "--json" else word.partition("--json=")[2]
+        if name not in ("", "-"):
+            return name
+    return "FILE.json"
 
 
 def _phrase(words: Any) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synvid_eval.archive import write_bytes
-from synvid_eval.correlation import bounds_text, short_number
+from synvid_eval.correlation import DIFFERENCE, bounds_text, short_number
 from synvid_eval.errors import one_line
 from synvid_eval.report import labels
 from synvid_eval.rounding import arrow, finite
@@ -39,7 +39,7 @@ FARTHEST = 40
 LEGEND = 24
 """Families in a legend."""
 # as in the page (`svg`): a family's color and shape, by its place among the families
-_COLORS = ("#0072b2", "#c84a00", "#00805f", "#ad3f8d", "#8a6400", "#5a57c9")
+_COLORS = ("#0072b2", "#c84a00", "#00805f", "#ad3f8d", "#8a6400", "#5a57c9", "#8d1920", "#50402a")
 _SHAPES = ("o", "s", "^", "D", "x", "+", "v")
 _SIZES = {"o": 22.0, "s": 18.0, "^": 24.0, "D": 16.0, "x": 20.0, "+": 26.0, "v": 24.0}  # pt²
 _INK, _SOFT, _BAND, _HATCH = "#1b1d21", "#565c65", "#e4ebf2", "#d8d4cc"
@@ -248,9 +248,11 @@ def _draw(
         )
     for (one, value), spread in zip(shown, wide, strict=True):
         color, shape = _look(one.index)
+        # a distance does not fall below 0
+        left = min(spread, abs(value)) if metric["metric"].endswith(DIFFERENCE) else spread
+        bar = [[left], [spread]] if spread else None
         axes.errorbar(
-            value, one.accuracy, one.std or None, spread or None, color=color, elinewidth=0.5, alpha=0.35,
-            zorder=2,
+            value, one.accuracy, one.std or None, bar, color=color, elinewidth=0.5, alpha=0.35, zorder=2,
         )  # fmt: skip
         line = {"linewidths": 1.3 * scale} if shape in "x+" else {"linewidths": 0.4, "edgecolors": "white"}
         axes.scatter(

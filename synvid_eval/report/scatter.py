@@ -33,8 +33,8 @@ _CURVE = 48  # steps of a curve
 
 @dataclass(frozen=True)
 class Mark:
-    """A set in a plot: the tag and index of its series (color and shape), metric and accuracy with their
-    standard deviations, 0 where none is known.
+    """A set in a plot: its tag, the index of its family (color and shape), metric and accuracy with their
+    standard deviations, 0 where none is known. least: what the metric cannot fall below.
     """
 
     tag: str
@@ -44,6 +44,12 @@ class Mark:
     y: float
     wide: float = 0.0
     high: float = 0.0
+    least: float = -math.inf
+
+    @property
+    def across(self) -> tuple[float, float]:
+        """The ends of the metric's bar."""
+        return min(self.x, max(self.x - self.wide, self.least)), self.x + self.wide
 
 
 @dataclass(frozen=True)
@@ -114,12 +120,13 @@ def large(
     """The large scatter.
 
     label: the metric and its unit. band: accuracies that are shaded. families: (index, name) of the legend.
-    curve: drawn beside the line. single: whether each set is a series of its own, as on a comparison's page;
-    then the axis is a linear one.
+    curve: drawn beside the line. single: whether each set is an element of its own, as on a comparison's
+    page; then the axis is a linear one.
     """
     marks = sorted(marks, key=lambda m: (m.index, m.x, m.y))
-    y = svg.spanning(_ends(marks, "y", "high"), HEIGHT - 44, TOP, pad=0.05)
-    linear = svg.spanning(_ends(marks, "x", "wide"), LEFT, RIGHT, pad=0.03)
+    y = svg.spanning((m.y + side * m.high for m in marks for side in (-1, 1)), HEIGHT - 44, TOP, pad=0.05)
+    across = [end for m in marks for end in m.across]
+    linear = svg.spanning(across, LEFT, RIGHT, pad=0.03)
     fitted = line_of(marks) if line else None
     shown = _named(marks, fitted)
     placed = _placed(marks, shown, linear, y)
@@ -130,9 +137,8 @@ def large(
     log = not single and low > 0 and high > low
     data = None
     if log:
-        # a bar may reach below 0; then it ends at the axis
-        ends = [v for v in _ends(marks, "x", "wide") if v >= low / 3]
-        bent = svg.spanning(ends, LEFT, RIGHT, pad=0.03, log=True)
+        # all marks are held; a bar that reaches far below them, or below 0, ends at the axis
+        bent = svg.spanning([low, *(v for v in across if v >= low / 3)], LEFT, RIGHT, pad=0.03, log=True)
         body.append(_x_axis(bent, y, "onlog"))
         body.append(svg.group([_curve(c, marks, bent, y, log=True) for c in curves], class_="onlog"))
         moved = _placed(marks, shown, bent, y)
@@ -156,12 +162,17 @@ def large(
     return Plot(drawn, len(shown) if len(shown) < len(marks) else None)
 
 
-def small(title: str, marks: Sequence[Mark], band: tuple[float, float] | None) -> Markup:
-    """A scatter to glance at: marks, line, band; no numbers, as they stand beside it."""
+def small(
+    title: str, marks: Sequence[Mark], band: tuple[float, float] | None = None, *, single: bool = False
+) -> Markup:
+    """A scatter to glance at: marks, line, band; no numbers, as they stand beside it.
+
+    single: as in `large`; then there is no line.
+    """
     width, height = _SMALL
     y = svg.spanning((m.y for m in marks), height - 7, 7, pad=0.03)
     x = svg.spanning((m.x for m in marks), 7, width - 7, pad=0.02)
-    fitted = line_of(marks)
+    fitted = None if single else line_of(marks)
     pieces = [svg.element("path", d=svg.rectangle(0.5, 0.5, width - 1, height - 1), class_="frame")]
     if band is not None:
         top, bottom = max(1.0, y(band[1])), min(height - 1, y(band[0]))
@@ -172,7 +183,7 @@ def small(title: str, marks: Sequence[Mark], band: tuple[float, float] | None) -
     if fitted is not None:
         pieces.append(_curve(fitted, marks, x, y))
     marks = sorted(marks, key=lambda m: m.index)
-    pieces.append(_points(marks, [(x(m.x), y(m.y)) for m in marks], {}, 3))
+    pieces.append((_each if single else _points)(marks, [(x(m.x), y(m.y)) for m in marks], {}, 3))
     return svg.element(
         "svg",
         svg.element("title", title),
@@ -196,7 +207,7 @@ def residuals(
     y = svg.spanning([*(m.y for m in moved), 0.0], height - 44, 8, pad=0.08)
     x = svg.spanning((m.x for m in moved), left, width - 8, pad=0.03)
     far = sorted(range(len(moved)), key=lambda i: -abs(moved[i].y))[:names]
-    texts = [labels.shortened(moved[i].name) for i in far]
+    texts = [labels.wrapped(moved[i].name) for i in far]
     places = [(x(m.x), y(m.y)) for m in moved]
     put = labels.place([places[i] for i in far], texts, (left, 2, width - 2, y.start - 1), (), places)
     zero = svg.coordinate(y(0.0))
@@ -253,7 +264,7 @@ def influence(identity: str, title: str, description: str, lanes: Sequence[Lane]
         )
         places = [place for _, place in ordered]
         told = [i for i, (mark, _) in enumerate(ordered) if mark.tag in lane.named]
-        texts = [labels.shortened(ordered[i][0].name) for i in told]
+        texts = [labels.wrapped(ordered[i][0].name) for i in told]
         room = (left, bottom - deep + 10, width - 2, bottom + 9)
         put = dict(zip(told, labels.place([places[i] for i in told], texts, room, (), places), strict=True))
         points.append(_points([mark for mark, _ in ordered], places, put, 3.2))
@@ -271,10 +282,6 @@ def _piles(x: svg.Scale, each: Sequence[tuple[Mark, float]]) -> list[int]:
     return found
 
 
-def _ends(marks: Sequence[Mark], middle: str, spread: str) -> list[float]:
-    return [getattr(m, middle) + side * getattr(m, spread) for m in marks for side in (-1, 1)]
-
-
 def _named(marks: Sequence[Mark], fitted: Line | None) -> list[int]:
     """Positions of the marks that get a name."""
     if len(marks) <= ALL_NAMED:
@@ -288,7 +295,7 @@ def _placed(
     marks: Sequence[Mark], shown: Sequence[int], x: svg.Scale, y: svg.Scale
 ) -> dict[int, labels.Label]:
     places = [(x(m.x), y(m.y)) for m in marks]
-    texts = [labels.shortened(marks[i].name) for i in shown]
+    texts = [labels.wrapped(marks[i].name) for i in shown]
     room = (LEFT + 1, 1.0, WIDTH - 2, y.start - 1)
     put = labels.place([places[i] for i in shown], texts, room, (), places)
     return dict(zip(shown, put, strict=True))
@@ -318,12 +325,7 @@ def _points(
             inside += _bars([marks[i] for i in own], *scales)
         tags = " ".join(marks[i].tag for i in own)
         pieces.append(svg.group(inside, class_=svg.points_class(index), data_sets=tags))
-    names = []
-    for i, one in put.items():
-        name = labels.shortened(marks[i].name)
-        full = [svg.element("title", marks[i].name)] if name != marks[i].name else []
-        anchor = "end" if one.end else None
-        names.append(svg.element("text", *full, name, x=one.x, y=one.y, text_anchor=anchor))
+    names = [_name(marks[i].name, one) for i, one in put.items()]
     if names:
         tags = " ".join(marks[i].tag for i in put)
         pieces.append(svg.group(names, class_="labels", data_sets=tags))
@@ -335,15 +337,22 @@ def _each(
     places: Sequence[tuple[float, float]],
     put: Mapping[int, labels.Label],
     radius: float,
-    scales: tuple[svg.Scale, svg.Scale],
+    scales: tuple[svg.Scale, svg.Scale] | None = None,
 ) -> Markup:
     """The same as `_points` with an element a set."""
     drawn = []
     for i, mark in enumerate(marks):
         one = put.get(i)
         inside = _points([mark], [places[i]], {} if one is None else {0: one}, radius, scales)
-        drawn.append(svg.series(mark.index, [inside]))
+        drawn.append(svg.group([inside], data_set=mark.tag))
     return svg.group(drawn)
+
+
+def _name(name: str, place: labels.Label) -> Markup:
+    first, *more = labels.wrapped(name).split("\n")
+    below = [svg.element("tspan", line, x=place.x, dy=labels.LINE) for line in more]
+    anchor = "end" if place.end else None
+    return svg.element("text", first, *below, x=place.x, y=place.y, text_anchor=anchor)
 
 
 def _at(place: tuple[float, float]) -> str:
@@ -354,7 +363,7 @@ def _bars(marks: Sequence[Mark], x: svg.Scale, y: svg.Scale) -> list[str]:
     """Paths of the bars of some marks, a piece a mark."""
     found: list[str] = []
     if any(m.wide for m in marks):
-        ends = [[min(max(x(m.x + s * m.wide), x.start), x.end) for s in (-1, 1)] for m in marks]
+        ends = [[min(max(x(end), x.start), x.end) for end in m.across] for m in marks]
         across = (
             f"M{_at((low, y(m.y)))}H{svg.coordinate(high)}"
             for m, (low, high) in zip(marks, ends, strict=True)
@@ -372,7 +381,7 @@ def _moved(mark: Mark, linear: svg.Scale, x: svg.Scale, put: labels.Label | None
     def held(value: float) -> float:
         return min(max(x(value), x.start), x.end) if value > 0 else x.start
 
-    numbers: list[float] = [x(mark.x) - linear(mark.x), held(mark.x - mark.wide), held(mark.x + mark.wide)]
+    numbers: list[float] = [x(mark.x) - linear(mark.x), *map(held, mark.across)]
     if put is not None:
         numbers += [put.x, put.y, float(put.end)]
         numbers += list(put.leader) if put.leader is not None else []

@@ -1,9 +1,9 @@
 """A few SVG pieces for the pages: scales, axes, curves, markers, ellipses, legends.
 
 Everything returns escaped, compact markup that depends on the arguments alone. Colors come from classes (`c0`
-… `c5`, `ref`, `ink`) that the page's style sheet sets for light and dark; dashes are presentation attributes,
+… `c7`, `ref`, `ink`) that the page's style sheet sets for light and dark; dashes are presentation attributes,
 since a page's Content-Security-Policy blocks `style="…"`. A series is told by color, dash and marker, whose
-periods 6, 5 and 7 have no common factor, so that none of 200 series looks like another.
+periods 8, 5 and 7 have no common factor, so that none of 200 series looks like another.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from synvid_eval.errors import one_line
 from synvid_eval.rounding import typographic
 
-COLORS = 6
+COLORS = 8
 _DASHES = ("", "6 3", "2 2", "9 3 2 3", "12 4")
 _MARKERS = ("circle", "square", "triangle", "diamond", "cross", "plus", "down")
 FONT = 12
@@ -122,7 +122,8 @@ def _log_ticks(low: float, high: float) -> list[tuple[float, str]]:
             value = m * 10.0**power
             if low * 0.999 <= value <= high * 1.001:
                 out.append((value, _tick_label(value, max(0, -power))))
-    return out if len(out) <= 7 else [t for t in out if f"{t[0]:e}".startswith("1.")]
+    tens = [t for t in out if f"{t[0]:e}".startswith("1.")]
+    return out if len(out) <= 7 or len(tens) < 3 else tens
 
 
 def _tick_label(value: float, decimals: int) -> str:

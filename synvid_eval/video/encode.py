@@ -163,7 +163,7 @@ def _write_video(path: Path, kind: str, frames: Iterable[Frame], height: int, wi
 def read_clip(path: Path, kind: str) -> Iterator[Frame]:
     """The frames of a clip that `write_clip` wrote, uint8 [H, W, 3] RGB."""
     if kind == "npz":
-        with np.load(path) as arrays:
+        with np.load(path, allow_pickle=False) as arrays:
             yield from arrays["frames"]
     elif kind == "png":
         import cv2

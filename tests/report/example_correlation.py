@@ -45,7 +45,7 @@ def correlation(
         sets[name] = Known(name, family, accuracy, 0.4 if std else None, 3 if std else 1, accuracy - 10)
     accuracies = Accuracies(
         "accuracies.csv", "UCF101", "finetune", "ViT",
-        {**sets, "never": Known("never", "real", 97.0, None, 1)}, families, band,
+        {**sets, "never": Known("never", "real", 97.0, None, 1)}, families, 0, band,
     )  # fmt: skip
     measured = [*names, *(f"new_{k}" for k in range(unknown))]
     scores = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from synvid_eval.correlation import to_csv
 from synvid_eval.report.correlation import write_page
@@ -102,8 +104,7 @@ def test_every_label_is_whole_and_readable_on_both_axes(browser: Any, pages: dic
         act.click()
         assert act.get_attribute("aria-pressed") == "true"
     found = view.evaluate(LABELS)
-    assert [f[:2] for f in found] == [[34, 0]] * plots
-    assert sum(f[2] for f in found) <= 1
+    assert found == [[34, 0, 0]] * plots
     assert view.evaluate("location.hash").count("log=") == plots
     # marks stand where the logarithm is, and come back
     m = FULL["metrics"][0]
@@ -123,6 +124,38 @@ def test_every_label_is_whole_and_readable_on_both_axes(browser: Any, pages: dic
         "[...document.querySelectorAll('svg.scatter .marks text')].slice(0, 34).map(t => t.getAttribute('x'))"
     )
     assert view.evaluate(LABELS) == [[34, 0, 0]] * plots
+    assert troubles == []
+    view.context.close()
+
+
+def test_the_log_axis_keeps_every_mark_in_the_plot(browser: Any, tmp_path: Path) -> None:
+    """Of a difference three sets come near 0, their bars far below it."""
+    data = copy.deepcopy(FULL)
+    metric = next(m for m in data["metrics"] if m["metric"] == "motion.difference")
+    metric["values"] = [0.0018, 0.0036, 0.009, *(0.03 + 0.015 * i for i in range(31))]
+    metric["spread"] = [0.013] * 34
+    write_page(data, tmp_path / "a.html")
+    view, troubles = opened(browser, tmp_path / "a.html", width=1440)
+    view.locator("details[data-metric='motion.difference'] summary").first.click()
+    view.get_by_role("button", name="Logarithmic axis of motion.difference").click()
+    plot = "details[data-metric='motion.difference'] .wide svg"
+    inside = """plot => [...document.querySelectorAll(`${plot} .point`)].map(p => {
+      const box = e => e.getBoundingClientRect(), frame = box(document.querySelector(plot));
+      const mark = box(p.querySelector('.mark')), text = box(p.querySelector('text'));
+      const across = Math.max(text.left - mark.right, mark.left - text.right, 0);
+      const down = Math.max(text.top - mark.bottom, mark.top - text.bottom, 0);
+      const left = mark.left - frame.left - 50 * frame.width / 1040;
+      return [left, frame.right - mark.right, Math.hypot(across, down)]; })"""
+    found = view.evaluate(inside, plot)
+    assert len(found) == 34
+    assert all(left > 0 and right > 0 for left, right, _ in found)
+    assert max(away for _, _, away in found) < 300
+    bars = view.evaluate(
+        "plot => [...document.querySelectorAll(`${plot} .spread`)].map(e => e.getAttribute('d'))", plot
+    )
+    assert min(float(re.match(r"M([\d.]+)", d)[1]) for d in bars) == 52  # type: ignore[index]
+    ticks = [float(t.text_content()) for t in view.locator(f"{plot} .onlog text").all()]
+    assert min(ticks) < 0.01 < max(ticks)
     assert troubles == []
     view.context.close()
 
@@ -200,6 +233,15 @@ def test_a_rectangle_selects_and_the_link_keeps_it(browser: Any, pages: dict[str
     assert not view.locator(".brush").is_visible()
     assert view.evaluate("location.hash") == "#set=0"
     assert "1 set selected." in texts(view, ".said")
+    assert not view.locator(".card").is_visible()
+    # one that is passed, or at which the rectangle ends, opens no card
+    mark = view.locator(".opens[open] .wide .point[data-set='0'] .mark").bounding_box()
+    view.mouse.move(mark["x"] - 60, mark["y"] - 40)
+    view.mouse.down()
+    view.mouse.move(mark["x"] + 3, mark["y"] + 3, steps=8)
+    view.mouse.up()
+    view.wait_for_timeout(300)
+    assert not view.locator(".card").is_visible()
     # all of them
     view.mouse.move(box["x"] + 60, box["y"] + 4)
     view.mouse.down()
@@ -229,6 +271,7 @@ def test_families_are_highlighted_hidden_and_renamed(browser: Any, pages: dict[s
     assert {opacity(view, t) for t in own} == {"1"}
     assert {opacity(view, t) for t in other} == {"0.13"}
     view.locator(".menu summary", has_text="Families").click()
+    assert "Coefficients and lines stay those of all sets." in view.locator(".menu[open]").inner_text()
     view.get_by_role("checkbox", name=f"Show {kinds[2]}").uncheck()
     gone = f"getComputedStyle(document.querySelector('.opens[open] .wide [data-set=\"{other[0]}\"]')).display"
     assert view.evaluate(gone) == "none"
@@ -248,6 +291,62 @@ def test_families_are_highlighted_hidden_and_renamed(browser: Any, pages: dict[s
     assert kinds[1] in again.locator(".names").first.inner_text()
     assert troubles + more == []
     again.context.close()
+
+
+def test_families_beyond_two_dozen_work_from_where_they_are_folded(browser: Any, tmp_path: Path) -> None:
+    data = copy.deepcopy(FULL)
+    data["families"] = [f"kind {i}" for i in range(30)]
+    for i, one in enumerate(data["sets"]):
+        one["family"] = f"kind {i % 30}"
+    write_page(data, tmp_path / "a.html")
+    view, troubles = opened(browser, tmp_path / "a.html", width=1440)
+    view.locator("details.more summary").click()
+    view.locator(".names [data-kind='29']").click()
+    assert view.evaluate("location.hash") == "#family=29"
+    view.locator(".menu summary", has_text="Families").click()
+    box = view.get_by_role("checkbox", name="Show kind 29")
+    assert view.get_by_role("checkbox", name="Show kind 23").is_visible()
+    assert not box.is_visible()
+    view.locator(".panel summary", has_text="6 more families").click()
+    box.uncheck()
+    assert not view.locator("#values tr[data-set='29']").is_visible()
+    assert troubles == []
+    view.context.close()
+
+
+def test_a_card_breaks_names_between_their_words(browser: Any, pages: dict[str, Path]) -> None:
+    view, troubles = opened(browser, pages["full"], width=1440)
+    ready(view)
+    view.locator(".opens[open] .wide .point[data-set='1']").focus()
+    lines = """() => [...document.querySelectorAll('.card b, .card dt')].flatMap(e => {
+      const words = [...e.childNodes].filter(n => n.nodeType === 3);
+      const range = document.createRange();
+      return words.map(n => { range.selectNodeContents(n); return range.getClientRects().length; });
+    })"""
+    found = view.evaluate(lines)
+    assert len(found) > 10
+    assert set(found) == {1}
+    assert troubles == []
+    view.context.close()
+
+
+def test_what_a_table_hides_below_is_hinted_at_without_script(browser: Any, pages: dict[str, Path]) -> None:
+    view, troubles = opened(browser, pages["full"], width=1440, java_script_enabled=False)
+    box = view.locator(".tall:has(#values)")
+    box.scroll_into_view_if_needed()
+
+    def edge() -> int:
+        """How dark the lower edge is, in the gap between two columns."""
+        image = Image.open(io.BytesIO(box.screenshot())).convert("L")
+        return min(image.crop((300, image.height - 4, 700, image.height - 3)).tobytes())
+
+    middle = edge()
+    view.mouse.move(700, 500)
+    view.mouse.wheel(0, 5000)
+    view.wait_for_timeout(300)
+    assert edge() > middle
+    assert troubles == []
+    view.context.close()
 
 
 def test_columns_sorting_and_copies(browser: Any, pages: dict[str, Path]) -> None:

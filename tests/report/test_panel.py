@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from synvid_eval import published
+from synvid_eval.report import svg
 from synvid_eval.report.page import page, write_page
+from synvid_eval.rounding import finite
 from synvid_eval.score import Comparison
 
 from .example import example
 from .test_browser import CHROMIUM, axe_api, browser, opened, texts
+from .test_correlation import named
 from .test_page import ATTRIBUTES, TAGS, Parsed
 
 __all__ = ["browser"]
@@ -42,15 +47,18 @@ def test_from_five_known_sets_on(known: int, there: bool) -> None:
     assert (".inband" in text) is there  # its styles come with it
     if there:
         parsed = Parsed(text)
-        assert {tag for tag, _ in parsed.tags} <= TAGS
-        assert {key for _, attrs in parsed.tags for key in attrs} <= ATTRIBUTES | {"data-sets"}
+        assert {tag for tag, _ in parsed.tags} <= TAGS | {"tspan"}
+        assert {key for _, attrs in parsed.tags for key in attrs} <= ATTRIBUTES | {
+            "data-family", "data-sets", "dy"
+        }  # fmt: skip
         picture = re.findall(r'<svg role="group" id="known-scatter".*?</svg>', text, re.S)[0]
         assert re.search(r"UCF101 finetune accuracy against color", picture)
         assert len(re.findall(r'<g data-set="\d">', picture)) == known
-        for name in KNOWN[:known]:
-            assert name in picture
+        assert sorted(named(picture)) == sorted(KNOWN[:known])
         table = re.search(
-            r"<pre class=\"cells\"[^>]*>(Set\tcolor\tUCF101 finetune accuracy.*?)</pre>", text, re.S
+            r"<pre class=\"cells\"[^>]*>(Set\tFamily\tcolor\t.*?UCF101 finetune accuracy.*?)</pre>",
+            text,
+            re.S,
         )
         assert table
         assert f"\t{published.of(KNOWN[0]).accuracy:g}\n" in table[1]  # type: ignore[union-attr]
@@ -58,6 +66,48 @@ def test_from_five_known_sets_on(known: int, there: bool) -> None:
         assert said.count("This is no correlation analysis") == 1
         for never in ("predict", " rho ", "significant"):
             assert never not in said
+
+
+def test_every_metric_is_drawn_with_the_families_marks() -> None:
+    base = renamed(KNOWN)
+    text = page(base)
+    panel = re.findall(r'<section aria-labelledby="accuracies".*?</section>', text, re.S)[0]
+    numbers = Counter(s.metric for s in base.scores if s.candidate in KNOWN and finite(s.value) is not None)
+    measured = [m for m in base.metrics() if "random" not in m and numbers[m] >= 5]
+    pictures = re.findall(r"<title>UCF101 finetune accuracy against ([^<]*)</title>", panel)
+    assert len(measured) > 1
+    assert ["color", *pictures] == measured
+    identities = re.findall(r' id="([^"]*)"', text)
+    for target in re.findall(r'<a href="#([^"]*)" class="glance">', panel):
+        assert target in identities
+    families = list(dict.fromkeys(published.of(n).family for n in KNOWN))  # type: ignore[union-attr]
+    legend = re.findall(r'<g data-family="(\d+)">.*?<text[^>]*>([^<]*)</text>', panel)
+    assert legend == [(str(i), f) for i, f in enumerate(families)]
+    marks = dict(re.findall(r'<g data-set="(\d)"><g class="marks">.*?<g class="(points [^"]*)"', panel))
+    for i, one in enumerate(KNOWN):
+        own = families.index(published.of(one).family)  # type: ignore[union-attr]
+        assert marks[str(i)] == svg.points_class(own)
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        ("synvid-eval compare A B --json my.json", "my.json"),
+        ("synvid-eval compare A B '--json=with space.json' --html x.html", "'with space.json'"),
+        (["synvid-eval", "compare", "--json", "list.json"], "list.json"),
+        ("synvid-eval compare A B --json -", "FILE.json"),
+        ("synvid-eval compare A B", "FILE.json"),
+        ("synvid-eval compare A --json", "FILE.json"),
+        ("an 'open quote --json a.json", "FILE.json"),
+        (None, "FILE.json"),
+        (3, "FILE.json"),
+    ],
+)
+def test_the_command_names_the_comparison_s_own_file(command: Any, file: str) -> None:
+    base = renamed(KNOWN)
+    text = page(Comparison(base.reference, base.candidates, base.scores, {**base.run, "command": command}))
+    wanted = f"<code>{escape(COMMAND.replace('FILE.json', file))}</code>"
+    assert wanted in text
 
 
 def test_numbers_of_random_networks_are_not_drawn_beside_accuracies() -> None:

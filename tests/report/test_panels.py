@@ -74,7 +74,7 @@ def small(n: int, names: list[str] | None = None, families: list[str] | None = N
     own = families or names
     sets = {k: Known(k, own[i], 80 + 7 * math.sin(i), None, 1) for i, k in enumerate(names)}
     return made(
-        names, Accuracies("t.csv", "B", "p", "m", sets, families is not None, None), {"m": "lower"}, 20
+        names, Accuracies("t.csv", "B", "p", "m", sets, families is not None, 0, None), {"m": "lower"}, 20
     )
 
 

@@ -1,0 +1,1 @@
+"""The measurements inside other libraries' interfaces: `integrations.torchmetrics`."""
