@@ -845,8 +845,9 @@ def _in_words(rmse: Mapping[str, float], what: str) -> str:
     if best == "mean" or not rmse["mean"]:
         return f"Nothing beats the mean of the other {what}: what is predicted is worth no more."
     gain = 100 * (1 - rmse[best] / rmse["mean"])
+    label = _PREDICTORS[best]
     text = (
-        f"The smallest error on {what} left out has {_PREDICTORS[best]}, {gain:.2g} % below that of the mean."
+        f"{label[:1].upper()}{label[1:]} errs the least on {what} left out: {gain:.2g} % less than the mean."
     )
     return text if gain >= RELIABLE else f"{text} That is too little to rely on."
 

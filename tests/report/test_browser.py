@@ -21,6 +21,7 @@ from synvid_eval.score import Comparison
 
 from .example_media import everything
 from .test_page import CASES
+from .timing import beyond_empty
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -613,22 +614,5 @@ def test_a_set_is_highlighted_by_hover_and_by_click(browser: Any, pages: dict[st
 
 @pytest.mark.parametrize(("sets", "allowed"), [(8, 0.3), (34, 0.8)])
 def test_loads_in_a_moment(browser: Any, tmp_path: Path, sets: int, allowed: float) -> None:
-    """Seconds of the main thread's own time (a busy machine does not count) beyond an empty page's."""
-    empty, full = tmp_path / "empty.html", tmp_path / "full.html"
-    empty.write_text("<!doctype html><title>empty</title>")
-    write_page(everything(sets), full)
-
-    def took(path: Path) -> float:
-        times = []
-        for _ in range(3):
-            context = browser.new_context(viewport={"width": 1440, "height": 900}, offline=True)
-            view = context.new_page()
-            session = context.new_cdp_session(view)
-            session.send("Performance.enable", {"timeDomain": "threadTicks"})
-            view.goto(path.as_uri())
-            found = session.send("Performance.getMetrics")["metrics"]
-            times.append(next(m["value"] for m in found if m["name"] == "TaskDuration"))
-            context.close()
-        return min(times)
-
-    assert took(full) - took(empty) < allowed
+    write_page(everything(sets), tmp_path / "full.html")
+    assert beyond_empty(browser, tmp_path / "full.html", tmp_path) < allowed

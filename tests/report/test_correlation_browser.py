@@ -22,6 +22,7 @@ from synvid_eval.report.correlation import write_page
 from .example_media import everything
 from .test_browser import CHROMIUM, axe_api, browser, opened, saved, texts, until
 from .test_correlation import CASES, FULL
+from .timing import beyond_empty
 
 __all__ = ["browser"]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -496,24 +497,7 @@ def test_odd_links_do_no_harm(browser: Any, pages: dict[str, Path], fragment: st
 
 
 def test_loads_in_a_moment(browser: Any, pages: dict[str, Path], tmp_path: Path) -> None:
-    """Seconds of the main thread's own time beyond an empty page's."""
-    empty = tmp_path / "empty.html"
-    empty.write_text("<!doctype html><title>empty</title>")
-
-    def took(path: Path) -> float:
-        times = []
-        for _ in range(3):
-            context = browser.new_context(viewport={"width": 1440, "height": 900}, offline=True)
-            view = context.new_page()
-            session = context.new_cdp_session(view)
-            session.send("Performance.enable", {"timeDomain": "threadTicks"})
-            view.goto(path.as_uri())
-            found = session.send("Performance.getMetrics")["metrics"]
-            times.append(next(m["value"] for m in found if m["name"] == "TaskDuration"))
-            context.close()
-        return min(times)
-
-    assert took(pages["full"]) - took(empty) < 0.3
+    assert beyond_empty(browser, pages["full"], tmp_path) < 0.3
 
 
 def test_a_tap_opens_the_card_and_selects(browser: Any, pages: dict[str, Path]) -> None:
