@@ -38,7 +38,7 @@ from synvid_eval import published
 from synvid_eval.accuracies import BANDS, load
 from synvid_eval.archive import write_bytes
 from synvid_eval.comparison import compare
-from synvid_eval.correlation import bounds_text, correlate, p_text, short_number
+from synvid_eval.correlation import DIFFERENCE, bounds_text, correlate, p_text, short_number
 from synvid_eval.errors import DataError, SynvidEvalError
 from synvid_eval.features.network import Networks
 from synvid_eval.generation import make, plan
@@ -420,6 +420,26 @@ def with_real(out: Path, name: str) -> Comparison:
     return joined(comparison, read_comparison(real.read_text())[0], "") if real.is_file() else comparison
 
 
+def real_sets(out: Path) -> dict[str, dict[str, float]]:
+    """Metric → real set → its value, for the figure; what was measured at another stride says so. The halves
+    of the reference are against each other.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for part in ("main", "half"):
+        file = out / f"{part}-real.json"
+        scores = read_comparison(file.read_text())[0].scores if file.is_file() else []
+        for score in scores:
+            if score.value != score.value or (part == "half") != (score.candidate == "half-b"):
+                continue
+            name = "the other half" if part == "half" else score.candidate
+            name += " (stride 2)" if "stride:2" in score.signature else ""
+            found.setdefault(score.metric, {})[name] = score.value
+            if score.better == "match":
+                apart = abs(score.value - float(score.detail["reference"]))
+                found.setdefault(score.metric + DIFFERENCE, {})[name] = apart
+    return found
+
+
 def values_table(comparison: Comparison, accuracy: dict[str, float]) -> str:
     """Every set's numbers, the best accuracy first, real sets last."""
     metrics = comparison.metrics()
@@ -512,7 +532,7 @@ def summarise(out: Path) -> None:
     write_bytes(out / "correlation.html", page(found[first]).encode())
     (out / "figures").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as drawn:
-        for path in panels(found[first], Path(drawn)):
+        for path in panels(found[first], Path(drawn), real_sets(out)):
             if path.stem == "all":
                 write_bytes(out / "figures" / path.name, path.read_bytes())
 

@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from synvid_eval.archive import write_bytes
 from synvid_eval.correlation import DIFFERENCE, bounds_text, short_number
@@ -64,11 +64,17 @@ class _Set:
     std: float
 
 
-def panels(document: Mapping[str, Any], folder: Path | str) -> list[Path]:
+_Beside: TypeAlias = Mapping[str, Mapping[str, float]]
+
+
+def panels(
+    document: Mapping[str, Any], folder: Path | str, beside: Mapping[str, Mapping[str, float]] | None = None
+) -> list[Path]:
     """Draws a correlation (`synvid-eval/correlation/1`), a panel a metric and one sheet of all.
 
     Args:
         document: as `correlation.correlate` gives it, or read from its JSON. folder: is made where missing.
+        beside: metric → name → value of what has no accuracy (real sets), drawn as a dotted line on its axis.
 
     Returns:
         What was written: `METRIC.png` (200 dpi) and `METRIC.pdf` in the order of the metrics, `all.png` and
@@ -90,9 +96,9 @@ def panels(document: Mapping[str, Any], folder: Path | str) -> list[Path]:
             {"pdf.fonttype": 42, "font.family": ["DejaVu Sans"], "path.simplify": False, "text.usetex": False}
         )
         for metric, stem in zip(metrics, file_names([m["metric"] for m in metrics]), strict=True):
-            written += _save(_single(document, metric), where, stem)
+            written += _save(_single(document, metric, beside or {}), where, stem)
         if metrics:
-            written += _save(_sheet(document, metrics), where, SHEET)
+            written += _save(_sheet(document, metrics, beside or {}), where, SHEET)
     return written
 
 
@@ -152,7 +158,7 @@ def _sets(document: Mapping[str, Any]) -> tuple[list[_Set], list[str]]:
     return found, families
 
 
-def _single(document: Mapping[str, Any], metric: Mapping[str, Any]) -> Figure:
+def _single(document: Mapping[str, Any], metric: Mapping[str, Any], beside: _Beside) -> Figure:
     """One metric on a sheet of its own, the sets named."""
     sets, families = _sets(document)
     rows = math.ceil(min(len(families), LEGEND) / 6)
@@ -160,7 +166,7 @@ def _single(document: Mapping[str, Any], metric: Mapping[str, Any]) -> Figure:
     figure = _figure(7.2, height)
     below = 0.42 + 0.16 * rows
     axes = figure.add_axes((0.075, (below + 0.42) / height, 0.905, (height - below - 1.22) / height))
-    shown = _draw(axes, document, metric, sets, 1.0)
+    shown = _draw(axes, document, metric, sets, 1.0, beside)
     _text(figure, 0.075, 1 - 0.24 / height, _title(metric, 80), 9.0, within=0.905, weight="bold")
     _text(figure, 0.075, 1 - 0.42 / height, coefficients(document, metric), 6.6, within=0.905)
     for k, line in enumerate(textwrap.wrap(_cut(one_line(metric["verdict"]), 230), 132)):
@@ -181,7 +187,7 @@ def _single(document: Mapping[str, Any], metric: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _sheet(document: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) -> Figure:
+def _sheet(document: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]], beside: _Beside) -> Figure:
     """All metrics, the sets numbered and named once below."""
     sets, families = _sets(document)
     across = min(len(metrics), max(3, math.ceil(math.sqrt(len(metrics) / 1.3))))
@@ -199,7 +205,7 @@ def _sheet(document: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) ->
         axes = figure.add_axes(
             ((left + 0.5) / width, (top - cell + 0.5) / height, 3.25 / width, (cell - 1.0) / height)
         )
-        shown = _draw(axes, document, metric, sets, 0.8)
+        shown = _draw(axes, document, metric, sets, 0.8, beside)
         at = (left + 0.5) / width
         _text(figure, at, (top - 0.2) / height, _title(metric, 64), 7.0, within=3.3 / width, weight="bold")
         first, _, second = coefficients(document, metric).partition("; ")
@@ -219,9 +225,16 @@ def _sheet(document: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]]) ->
 
 
 def _draw(
-    axes: Axes, document: Mapping[str, Any], metric: Mapping[str, Any], sets: Sequence[_Set], scale: float
+    axes: Axes,
+    document: Mapping[str, Any],
+    metric: Mapping[str, Any],
+    sets: Sequence[_Set],
+    scale: float,
+    beside: _Beside,
 ) -> list[tuple[_Set, float]]:
-    """Marks, bars and band of one metric; the sets that are shown, each with its value."""
+    """Marks, bars and band of one metric, lines of what has no accuracy; the sets that are shown, each with
+    its value.
+    """
     from matplotlib.patches import Rectangle
 
     shown, wide = [], []
@@ -237,7 +250,16 @@ def _draw(
     _plain(axes.set_xlabel(f"{name} [{unit}]" if unit else name, fontsize=7.5 * scale, color=_INK))
     what = f"{one_line(document['benchmark'])} {one_line(document['protocol'])} accuracy [%]"
     _plain(axes.set_ylabel(_cut(what, 60), fontsize=7.5 * scale, color=_INK))
-    _limits(axes, [v for _, v in shown], [s.accuracy for s, _ in shown])
+    lines = beside.get(metric["metric"], {}) if shown else {}
+    _limits(axes, [*(v for _, v in shown), *lines.values()], [s.accuracy for s, _ in shown])
+    for name, value in lines.items():
+        axes.axvline(value, color=_SOFT, linewidth=0.6, linestyle=":", zorder=1)
+        _plain(
+            axes.text(
+                value, 0.01, one_line(name), transform=axes.get_xaxis_transform(), rotation=90, color=_SOFT,
+                fontsize=_FONT * scale, ha="right", va="bottom", zorder=1,
+            )
+        )  # fmt: skip
     if document["band"]:
         axes.axhspan(*document["band"], color=_BAND, linewidth=0, zorder=0)
     if metric["random"]:

@@ -345,3 +345,22 @@ def test_many_families_do_not_fill_the_sheet() -> None:
     assert "family 22" in text
     assert "family 23" not in text
     assert "and 27 families more" in text
+
+
+def test_what_has_no_accuracy_is_a_line_with_its_name(
+    document: Document, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on the axis, whatever the sets; of other metrics nothing is drawn."""
+    drawn: list[float] = []
+    real = Axes.axvline
+
+    def axvline(self: Axes, x: float, **more: Any) -> Any:
+        drawn.append(x)
+        low, high = self.get_xlim()
+        assert low <= x <= high
+        return real(self, x, **more)
+
+    monkeypatch.setattr(Axes, "axvline", axvline)
+    few = {**document, "metrics": document["metrics"][:2]}
+    panels(few, tmp_path, {"color": {"ucf $x$": -400.0}, "no such": {"a": 1.0}})
+    assert drawn == [-400.0, -400.0]  # its own sheet and the one of all
