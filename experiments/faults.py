@@ -239,7 +239,7 @@ def videos(asked: argparse.Namespace, folder: Path) -> list[str]:
         total += campaign.batch(count, asked.seed + number)
         print(f"{total.measured} measured, {total.skipped} skipped, {len(total.wrong)} wrong", flush=True)
     facts = {
-        "command": f"python -m experiments.faults --videos {asked.videos} --kills 0 --seed {asked.seed}",
+        "command": command_of(asked, kills=0),
         "videos": total.measured + total.skipped,
         "measured": total.measured,
         "skipped": total.skipped,
@@ -261,9 +261,15 @@ def kills(asked: argparse.Namespace, folder: Path) -> list[str]:
     for name in KILLED:
         found[name] = run.campaign(name, -(-asked.kills // len(KILLED)))
         print(f"{name}: {found[name]}", flush=True)
-    command = f"python -m experiments.faults --videos 0 --kills {asked.kills} --seed {asked.seed}"
-    write(asked.out / "kills.json", {"command": command, "commands": found})
+    write(asked.out / "kills.json", {"command": command_of(asked, videos=0), "commands": found})
     return [text for facts in found.values() for text in facts["wrong"]]
+
+
+def command_of(asked: argparse.Namespace, **instead: int) -> str:
+    """The command that makes one of the two campaigns."""
+    names = ("videos", "kills", "seed", "workers")
+    given = [f"--{name} {instead.get(name, getattr(asked, name))}" for name in names]
+    return " ".join(["python -m experiments.faults", *given])
 
 
 def write(path: Path, facts: dict[str, Any]) -> None:
