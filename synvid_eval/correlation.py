@@ -753,6 +753,8 @@ def headline(document: Mapping[str, Any]) -> str:
             return f"{_too_few(n, 'set')} to say anything of {target}: at least {LEAST} are needed."
         if len({s["accuracy"] for s in document["sets"]}) == 1:
             return f"All sets have the same {target}, so nothing can be said of what goes with it."
+        if document["metrics"] and not metrics:
+            return f"Random networks alone were measured: controls, which say nothing of {target}."
         return f"No metric that varies was measured, so nothing can be said of {target}."
     sure = [m for m in told if m["state"] in ("goes", "against")]
     several = [m for m in told if m["state"] == "carried"]

@@ -1051,3 +1051,10 @@ def test_a_parabola_that_turns_beyond_what_was_measured() -> None:
         given = comparison({"m": x}, names, {"m": "match"})
         found = metric(correlate([("c", given)], known(names, y), draws=20))["quadratic"]
         assert found["within"] is within and (found["vertex"] < 1.2) is within
+
+
+def test_the_headline_of_controls_alone() -> None:
+    names = list("abcdef")
+    given = comparison({"fid[random-inception]": [1, 2, 3, 5, 4, 6]}, names)
+    found = correlate([("c", given)], known(names, range(80, 86)), draws=20)
+    assert found["headline"].startswith("Random networks alone were measured: controls")
