@@ -79,7 +79,7 @@ def small(n: int, names: list[str] | None = None, families: list[str] | None = N
 
 
 def single(document: Document, metric: int = 0) -> tuple[Figure, Axes]:
-    figure = module._single(document, document["metrics"][metric])
+    figure = module._single(document, document["metrics"][metric], {})
     figure.savefig(io.BytesIO(), format="png", dpi=figure.dpi)  # places are known once it is drawn
     return figure, figure.axes[0]
 
@@ -268,7 +268,7 @@ def test_controls_are_hatched_and_called_so(document: Document) -> None:
     figure, axes = single(document, 0)
     assert "control" not in words(figure)
     assert not any(p.get_hatch() for p in axes.patches)
-    assert f"{RANDOM} ↓ (random network: a control)" in words(module._sheet(document, document["metrics"]))
+    assert f"{RANDOM} ↓ (random network: a control)" in words(module._sheet(document, document["metrics"], {}))
 
 
 def test_the_band_is_shaded(document: Document) -> None:
@@ -279,7 +279,7 @@ def test_the_band_is_shaded(document: Document) -> None:
 
 
 def test_the_sheet_numbers_its_sets_and_names_them_once(document: Document) -> None:
-    figure = module._sheet(document, document["metrics"])
+    figure = module._sheet(document, document["metrics"], {})
     assert len(figure.axes) == 4
     for axes in figure.axes:
         assert [t.get_text() for t in names_in(axes)] == [str(k) for k in range(1, 35)]
