@@ -94,8 +94,7 @@ PARTS = {
 }
 SLOW = ("acc_transforming_dynamic_stylegan", "sat_moving_dynamic_stylegan")
 """Sets in which the texture of every object is another in every frame: ten seconds a clip, so they come last,
-in the parts `main` and `half` alone, with `SLOW_CLIPS` clips."""
-SLOW_CLIPS = 200
+in the parts `main` and `half` alone."""
 FLOW = {"speed": "speed_median", "acceleration": "acceleration_median"}
 """What optical flow is called in the tables → its key in the detail of `motion`."""
 ENOUGH = 20
@@ -174,8 +173,7 @@ class Progression:
         """(name, location, what opening it takes) of each set of a part."""
         count = min(part.clips, self.fewer)
         for preset in measured_once():
-            clips = min(count, SLOW_CLIPS) if preset in SLOW else count
-            query = f"?n={clips}&seed={part.seed}{part.query}"
+            query = f"?n={count}&seed={part.seed}{part.query}"
             if preset in SLOW and name not in ("main", "half"):
                 continue
             needs = {"images": str(self.images)} if "images" in presets.get(preset).needs else {}
