@@ -268,7 +268,9 @@ def test_controls_are_hatched_and_called_so(document: Document) -> None:
     figure, axes = single(document, 0)
     assert "control" not in words(figure)
     assert not any(p.get_hatch() for p in axes.patches)
-    assert f"{RANDOM} ↓ (random network: a control)" in words(module._sheet(document, document["metrics"], {}))
+    assert f"{RANDOM} ↓ (random network: a control)" in words(
+        module._sheet(document, document["metrics"], {})
+    )
 
 
 def test_the_band_is_shaded(document: Document) -> None:
