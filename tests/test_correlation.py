@@ -565,7 +565,7 @@ def test_controls_get_no_verdict_and_are_not_counted() -> None:
     only = said({RANDOM: LINE}, LINE)
     assert (
         only["headline"]
-        == "No metric that varies was measured, so nothing can be said of UCF101 finetune accuracy."
+        == "Random networks alone were measured: controls, which say nothing of UCF101 finetune accuracy."
     )
 
 
