@@ -964,7 +964,7 @@ def test_whole_documents_of_exchanged_accuracies_give_a_verdict_in_a_twentieth(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same of every verdict, band and what carries it included; predictions have no part in them."""
-    monkeypatch.setattr(correlation, "_prediction", lambda *_: None)
+    monkeypatch.setattr(correlation, "_prediction", lambda *_: (None, []))
     names, y, families, table_ = published()
     given = [("c", comparison(measured(y, families), names))]
     rng, told = np.random.default_rng(11), 0
