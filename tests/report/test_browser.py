@@ -80,6 +80,12 @@ def until(view: Any, expression: str) -> None:
     raise AssertionError(f"not true after 5 s: {expression}")
 
 
+def menu(view: Any, label: str) -> None:
+    """Opens a menu; its panel is filled by `toggle`, which a browser sends after the click is over."""
+    view.locator(".menu > summary", has_text=label).first.click()
+    view.locator(".menu[open] .panel > *").first.wait_for()
+
+
 def texts(view: Any, query: str) -> list[str]:
     """What the elements that are seen say, on one line each."""
     return [" ".join(t.split()) for t in view.locator(query).all_inner_texts()]
@@ -197,7 +203,7 @@ def test_a_table_sorts_filters_and_hides_columns_and_the_link_keeps_it(
     view.fill("input[type=search]", "MOVING")
     assert texts(view, names) == ["moving_shapes", "moving_circles"]
     view.get_by_label("only separable").check()
-    view.locator("summary", has_text="Columns").click()
+    menu(view, "Columns")
     view.get_by_role("checkbox", name="kid").uncheck()
     view.get_by_role("checkbox", name="intervals").uncheck()
     view.keyboard.press("Escape")
@@ -207,9 +213,9 @@ def test_a_table_sorts_filters_and_hides_columns_and_the_link_keeps_it(
     assert [re.split(r"\W", t)[0] for t in texts(view, heads)[1:]] == wanted
     assert "[" not in "".join(texts(view, "#scores tbody td:visible"))
     assert "2 of 3 sets, 4 of 10 metrics" in texts(view, ".tools:has(input)")[0]
-    view.locator("summary", has_text="Tools").click()
+    menu(view, "Tools")
     view.get_by_label("Theme").select_option("dark")
-    view.locator("summary", has_text="Sets").click()
+    menu(view, "Sets")
     view.get_by_role("button", name="Highlight moving_circles").click()
     view.get_by_role("button", name="Highlight moving_shapes").click()
     view.get_by_role("button", name="Highlight moving_shapes").click()
@@ -228,7 +234,7 @@ def test_a_table_sorts_filters_and_hides_columns_and_the_link_keeps_it(
     again.get_by_role("link", name="Recipe").click()
     until(again, "location.hash.includes('at=recipe')")
     assert "find=MOVING" in again.evaluate("location.hash")
-    again.locator("summary", has_text="Tools").click()
+    menu(again, "Tools")
     again.get_by_role("button", name="Reset").click()
     assert texts(again, names) == ["moving_shapes", "moving_circles", "perlin_textures"]
     assert again.evaluate("location.hash") == ""
@@ -240,7 +246,7 @@ def test_sets_are_filtered_hidden_and_highlighted_on_the_whole_page(
     browser: Any, pages: dict[str, Path]
 ) -> None:
     view, troubles = opened(browser, pages["media"])
-    view.locator("summary", has_text="Sets").click()
+    menu(view, "Sets")
     panel = view.locator(".menu[open] .panel")
     assert texts(view, ".menu[open] .row label") == ["moving_shapes", "moving_circles", "perlin_textures"]
     panel.get_by_label("moving_circles", exact=True).uncheck()

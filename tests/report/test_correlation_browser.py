@@ -20,7 +20,7 @@ from synvid_eval.correlation import to_csv
 from synvid_eval.report.correlation import write_page
 
 from .example_media import everything
-from .test_browser import CHROMIUM, axe_api, browser, opened, saved, texts, until
+from .test_browser import CHROMIUM, axe_api, browser, menu, opened, saved, texts, until
 from .test_correlation import CASES, FULL
 from .timing import beyond_empty
 
@@ -271,7 +271,7 @@ def test_families_are_highlighted_hidden_and_renamed(browser: Any, pages: dict[s
     assert view.evaluate("location.hash") == "#family=1"
     assert {opacity(view, t) for t in own} == {"1"}
     assert {opacity(view, t) for t in other} == {"0.13"}
-    view.locator(".menu summary", has_text="Families").click()
+    menu(view, "Families")
     assert "Coefficients and lines stay those of all sets." in view.locator(".menu[open]").inner_text()
     view.get_by_role("checkbox", name=f"Show {kinds[2]}").uncheck()
     gone = f"getComputedStyle(document.querySelector('.opens[open] .wide [data-set=\"{other[0]}\"]')).display"
@@ -286,7 +286,7 @@ def test_families_are_highlighted_hidden_and_renamed(browser: Any, pages: dict[s
     again, more = opened(browser, pages["full"], fragment=link)
     assert "<b>mine</b>" in again.locator(".names").first.inner_text()
     assert again.locator("b", has_text="mine").count() == 0
-    again.locator(".menu summary", has_text="Families").click()
+    menu(again, "Families")
     again.get_by_role("button", name="As it was").click()
     assert again.evaluate("location.hash") == ""
     assert kinds[1] in again.locator(".names").first.inner_text()
@@ -304,7 +304,7 @@ def test_families_beyond_two_dozen_work_from_where_they_are_folded(browser: Any,
     view.locator("details.more summary").click()
     view.locator(".names [data-kind='29']").click()
     assert view.evaluate("location.hash") == "#family=29"
-    view.locator(".menu summary", has_text="Families").click()
+    menu(view, "Families")
     box = view.get_by_role("checkbox", name="Show kind 29")
     assert view.get_by_role("checkbox", name="Show kind 23").is_visible()
     assert not box.is_visible()
@@ -356,7 +356,7 @@ def test_columns_sorting_and_copies(browser: Any, pages: dict[str, Path]) -> Non
     )
     heads = "#matrix thead th:visible"
     assert not [t for t in texts(view, heads) if t.startswith(("tau", "p_free"))]
-    view.locator("summary", has_text="Columns").first.click()
+    menu(view, "Columns")
     panel = view.locator(".menu[open] .panel")
     assert panel.get_by_label("rho", exact=True).count() == 0  # stays with r
     assert panel.get_by_label("rho in the band", exact=True).count() == 0
