@@ -1,7 +1,7 @@
 """Damaged videos by the thousand, and commands killed by the hundred: nothing crashes, hangs, leaks or is
 lost.
 
-    python -m experiments.faults [--videos 2000] [--kills 200] [--seed 0] [--workers 2] [--out reports/faults]
+    python -m experiments.faults [--videos 2000] [--kills 200] [--errors 480]
 
 Sound clips of every container that the tests write (see `tests.faults.mutations`) are damaged in six ways:
 cut, bits flipped, zeroed, spliced with another, a damaged head, a piece twice; every tenth gets another's
@@ -14,17 +14,24 @@ Then `measure`, `compare`, `generate` and `textures make` are killed (SIGKILL to
 moments and begun again until they end; what they leave must be what an undisturbed run leaves, to the byte,
 without files of its own, and no process may outlive its parent.
 
-What came out of the last run stands in `OUT/videos.json` and `OUT/kills.json`.
+The same commands run once more for each change they make to the file system (a file opened for writing, a
+folder made, a rename), with that change refused: disk full, input/output error, read-only, too many open
+files. A command either ends well with the same result, or with 3 and a line that says so; run again, it must
+leave what an undisturbed run leaves.
+
+What came out of the last run stands in `OUT/videos.json`, `OUT/kills.json` and `OUT/errors.json`.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import platform
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,7 +52,10 @@ from synvid_eval.measurement import Measurement, Options, measure
 from tests.faults import mutations
 
 OUT = Path(__file__).parents[1] / "reports" / "faults"
+INJECTED = Path(__file__).parents[1] / "tests" / "injected"
 FEATURES = ("motion", "spectrum", "lab")
+CAMPAIGNS = ("videos", "kills", "errors")
+CODES = ("ENOSPC", "EIO", "EROFS", "EMFILE")
 
 
 @dataclass
@@ -122,76 +132,150 @@ def _tree(out: Path) -> bytes:
     return b"".join(f"\0{p.relative_to(out)}\0".encode() + p.read_bytes() for p in files)
 
 
-KILLED: dict[str, tuple[list[str], Callable[[Path], bytes]]] = {
-    "measure": (["measure", "{set}", "--out", "{out}/m.measured", "--cache", "{out}/cache"],
-                lambda out: (out / "m.measured").read_bytes()),
-    "compare": (["compare", "{set}", "{other}", "--json", "{out}/c.json", "--cache", "{out}/cache"], _scores),
-    "generate": (["generate", "moving_shapes", "{out}/made", "--clips", "24", "--size", "64", "--length",
-                  "40:60", "--format", "ffv1", "--truth", "masks"], lambda out: _tree(out / "made")),
-    "textures make": (["textures", "make", "stylegan", "--n", "300", "--out", "{out}/bank"],
-                      lambda out: _tree(out / "bank")),
+@dataclass(frozen=True)
+class Tried:
+    """arguments: of a command, with places in braces. told: what must be the same whatever disturbed it."""
+
+    arguments: list[str]
+    told: Callable[[Path], bytes]
+
+
+TRIED = {
+    "measure": Tried(
+        ["measure", "{set}", "--out", "{out}/m.measured", "--cache", "{out}/cache"],
+        lambda out: (out / "m.measured").read_bytes(),
+    ),
+    "compare": Tried(
+        ["compare", "{set}", "{other}", "--json", "{out}/c.json", "--cache", "{out}/cache"], _scores
+    ),
+    "generate": Tried(
+        ["generate", "moving_shapes", "{out}/made", "--clips", "24", "--size", "64", "--length", "40:60",
+         "--format", "ffv1", "--truth", "masks"],
+        lambda out: _tree(out / "made"),
+    ),
+    "textures make": Tried(
+        ["textures", "make", "stylegan", "--n", "300", "--out", "{out}/bank"], lambda out: _tree(out / "bank")
+    ),
 }  # fmt: skip
-"""Command → its arguments, and what must be the same however often it was killed."""
 
 
-class Kills:
-    """Commands that are killed again and again."""
+class Commands:
+    """The commands of `TRIED` over sets of their own, each in a process group of its own."""
 
-    def __init__(self, folder: Path, workers: int, seed: int) -> None:
-        self._folder, self._workers, self._draw = folder, workers, random.Random(seed)
-        for name, base in (("set", 0), ("other", 40)):
+    def __init__(self, folder: Path, workers: int) -> None:
+        self._folder, self._workers = folder, workers
+        for name, base in (("set", 0), ("other", 24)):
             (folder / name).mkdir(parents=True)
-            for i in range(40):
+            for i in range(24):
                 frames = mutations.moving(40, 96, 128, seed=base + i)
                 mutations.write_video(folder / name / f"{i}.avi", frames, "xvid")
 
-    def _start(self, arguments: list[str], out: Path) -> subprocess.Popen[bytes]:
+    def start(self, name: str, out: Path, fault: str | None = None) -> subprocess.Popen[bytes]:
+        """Starts a command; `fault` is for `tests/injected`."""
+        out.mkdir(exist_ok=True)
         places = {"set": self._folder / "set", "other": self._folder / "other", "out": out}
-        command = [a.format(**places) for a in arguments]
+        command = [a.format(**places) for a in TRIED[name].arguments]
+        environment = dict(os.environ)
+        if fault is not None:
+            environment["SYNVID_EVAL_TEST_FAULT"] = fault
+            environment["PYTHONPATH"] = os.pathsep.join(
+                filter(None, [str(INJECTED), environment.get("PYTHONPATH", "")])
+            )
         return subprocess.Popen(
             [sys.executable, "-m", "synvid_eval", *command, "-q", "--workers", str(self._workers)],
             start_new_session=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            env=environment,
         )
 
-    def campaign(self, name: str, kills: int) -> dict[str, Any]:
+    def ended(self, name: str, out: Path) -> list[str]:
+        """Runs a command to its end; what went wrong."""
+        process = self.start(name, out)
+        error = process.communicate()[1]
+        if process.returncode:
+            return [f"{name}: ended with {process.returncode}: {error.decode()[-300:]}"]
+        return []
+
+    def undisturbed(self, name: str) -> tuple[bytes, float]:
+        """What a command leaves where nothing disturbs it, and in how many seconds."""
+        began, out = time.monotonic(), self._folder / f"{name}-whole"
+        wrong = self.ended(name, out)
+        if wrong:
+            raise RuntimeError(wrong[0])
+        return TRIED[name].told(out), time.monotonic() - began
+
+    def kills(self, name: str, count: int, draw: random.Random) -> dict[str, Any]:
         """Kills a command that many times, over as many outputs as it takes, and says what came of it."""
-        arguments, told = KILLED[name]
         wrong: list[str] = []
-        began = time.monotonic()
-        whole = self._ended(name, arguments, self._folder / f"{name}-whole", wrong)
-        usual = time.monotonic() - began
-        expected, done, outputs = told(whole), 0, 0
-        while done < kills:
+        expected, usual = self.undisturbed(name)
+        done = outputs = 0
+        while done < count:
             out = self._folder / f"{name}-{outputs}"
-            out.mkdir(exist_ok=True)
-            for _ in range(min(8, kills - done)):
-                process = self._start(arguments, out)
+            for _ in range(min(8, count - done)):
+                process = self.start(name, out)
                 try:
-                    process.wait(self._draw.uniform(0, usual))
+                    process.communicate(timeout=draw.uniform(0, usual))
                 except subprocess.TimeoutExpired:
                     done += 1
                     process.kill()
                     process.communicate()
                     if not _vanished(process.pid):
                         wrong.append(f"{name}: a process outlived its parent")
-            self._ended(name, arguments, out, wrong)
+            wrong += self._after(name, out, expected, f"output {outputs}")
             outputs += 1
-            if told(out) != expected:
-                wrong.append(f"{name}: output {outputs} differs from that of an undisturbed run")
-            rest = [p.name for p in out.rglob("*.part")]
-            if rest and name != "measure" and name != "compare":  # a cache drops its own after an hour
-                wrong.append(f"{name}: left {rest[:3]}")
         return {"kills": done, "outputs": outputs, "seconds_undisturbed": round(usual, 1), "wrong": wrong}
 
-    def _ended(self, name: str, arguments: list[str], out: Path, wrong: list[str]) -> Path:
-        out.mkdir(exist_ok=True)
-        process = self._start(arguments, out)
-        error = process.communicate()[1]
-        if process.returncode:
-            wrong.append(f"{name}: ended with {process.returncode}: {error.decode()[-300:]}")
-        return out
+    def errors(self, name: str, code: str, draw: random.Random, most: int) -> dict[str, Any]:
+        """Lets each change of the file system below the output fail, one a run, `most` of them by chance
+        (those of a cache last).
+        """
+        wrong: list[str] = []
+        out = self._folder / f"{name}-{code}"
+        changes = self._changes(name, out)
+        expected = TRIED[name].told(out)
+        kept = [i for i, change in enumerate(changes) if f"{out}/cache" not in change]
+        chosen = draw.sample(kept, min(len(kept), most))
+        others = sorted(set(range(len(changes))) - set(kept))
+        chosen += draw.sample(others, min(len(others), most - len(chosen)))
+        unharmed = 0
+        for number in chosen:
+            shutil.rmtree(out)
+            what = f"{code} at {changes[number].replace(str(self._folder), '')}"
+            process = self.start(name, out, self._fault(out, number, code))
+            error = process.communicate()[1].decode()
+            if not _vanished(process.pid):
+                wrong.append(f"{name}, {what}: a process outlived its parent")
+            if process.returncode == 0:
+                unharmed += 1
+                if TRIED[name].told(out) != expected:
+                    wrong.append(f"{name}, {what}: ended well with another result")
+            elif process.returncode != 3 or "Traceback" in error or len(error.splitlines()) > 4:
+                wrong.append(f"{name}, {what}: ended with {process.returncode}: {error[-300:]}")
+            elif os.strerror(getattr(errno, code)).lower() not in error.lower():
+                wrong.append(f"{name}, {what}: does not say so: {error[-300:]}")
+            wrong += self._after(name, out, expected, what)
+        return {"changes": len(changes), "failed": len(chosen), "unharmed": unharmed, "wrong": wrong}
+
+    def _fault(self, out: Path, number: int, code: str) -> str:
+        counter = self._folder / "changes.txt"
+        counter.unlink(missing_ok=True)
+        return "\n".join([str(out), str(counter), str(number), code])
+
+    def _changes(self, name: str, out: Path) -> list[str]:
+        process = self.start(name, out, self._fault(out, -1, "EIO"))
+        process.communicate()
+        return (self._folder / "changes.txt").read_text().splitlines()
+
+    def _after(self, name: str, out: Path, expected: bytes, what: str) -> list[str]:
+        """Runs a disturbed command to its end, now undisturbed; what is not as if nothing had been."""
+        wrong = self.ended(name, out)
+        if not wrong and TRIED[name].told(out) != expected:
+            wrong.append(f"{name}, {what}: differs from what an undisturbed run leaves")
+        rest = [p.name for p in out.rglob("*.part") if "cache" not in p.parts]
+        if rest:  # a cache drops its own after an hour
+            wrong.append(f"{name}, {what}: left {rest[:3]}")
+        return wrong
 
 
 def _vanished(group: int) -> bool:
@@ -214,6 +298,7 @@ def main() -> None:
     )
     parser.add_argument("--videos", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--errors", type=int, default=480)
     parser.add_argument("--seed", type=int, default=0, help="of the first batch")
     parser.add_argument("--batch", type=int, default=200)
     parser.add_argument("--workers", type=int, default=2)
@@ -224,8 +309,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if asked.videos:
             wrong += videos(asked, Path(folder) / "videos")
-        if asked.kills:
-            wrong += kills(asked, Path(folder) / "kills")
+        if asked.kills or asked.errors:
+            wrong += disturbed(asked, Path(folder) / "disturbed")
     if wrong:
         sys.exit("\n".join(wrong))
 
@@ -239,7 +324,7 @@ def videos(asked: argparse.Namespace, folder: Path) -> list[str]:
         total += campaign.batch(count, asked.seed + number)
         print(f"{total.measured} measured, {total.skipped} skipped, {len(total.wrong)} wrong", flush=True)
     facts = {
-        "command": command_of(asked, kills=0),
+        "command": command_of(asked, "videos"),
         "videos": total.measured + total.skipped,
         "measured": total.measured,
         "skipped": total.skipped,
@@ -254,22 +339,28 @@ def videos(asked: argparse.Namespace, folder: Path) -> list[str]:
     return total.wrong
 
 
-def kills(asked: argparse.Namespace, folder: Path) -> list[str]:
-    """The campaign of kills; what went wrong."""
-    run = Kills(folder, asked.workers, asked.seed)
-    found = {}
-    for name in KILLED:
-        found[name] = run.campaign(name, -(-asked.kills // len(KILLED)))
-        print(f"{name}: {found[name]}", flush=True)
-    write(asked.out / "kills.json", {"command": command_of(asked, videos=0), "commands": found})
-    return [text for facts in found.values() for text in facts["wrong"]]
+def disturbed(asked: argparse.Namespace, folder: Path) -> list[str]:
+    """The campaigns of kills and of errors; what went wrong."""
+    run, draw = Commands(folder, asked.workers), random.Random(asked.seed)
+    wrong = []
+    if asked.kills:
+        found = {name: run.kills(name, -(-asked.kills // len(TRIED)), draw) for name in TRIED}
+        wrong += [text for facts in found.values() for text in facts["wrong"]]
+        write(asked.out / "kills.json", {"command": command_of(asked, "kills"), "commands": found})
+    if asked.errors:
+        most = -(-asked.errors // (len(TRIED) * len(CODES)))
+        failed = {n: {code: run.errors(n, code, draw, most) for code in CODES} for n in TRIED}
+        wrong += [text for one in failed.values() for facts in one.values() for text in facts["wrong"]]
+        write(asked.out / "errors.json", {"command": command_of(asked, "errors"), "commands": failed})
+    return wrong
 
 
-def command_of(asked: argparse.Namespace, **instead: int) -> str:
-    """The command that makes one of the two campaigns."""
-    names = ("videos", "kills", "seed", "workers")
-    given = [f"--{name} {instead.get(name, getattr(asked, name))}" for name in names]
-    return " ".join(["python -m experiments.faults", *given])
+def command_of(asked: argparse.Namespace, campaign: str) -> str:
+    """The command that makes one of the campaigns."""
+    given = [f"--{name} {getattr(asked, name) if name == campaign else 0}" for name in CAMPAIGNS]
+    return " ".join(
+        ["python -m experiments.faults", *given, f"--seed {asked.seed} --workers {asked.workers}"]
+    )
 
 
 def write(path: Path, facts: dict[str, Any]) -> None:

@@ -86,7 +86,7 @@ def make_bank(
         )
     pool = pools.Pool(recipe, seed, POOL, count, folder, recipe.name)
     if pool.path is None:
-        raise DataError(f"{folder} cannot be written.", "May you write there?")
+        raise refused(folder, pool.refused)
     mine = range(shard[0], count, shard[1])
     options.progress.begin(f"{recipe.name}{shards.suffix(shard).replace('-', ' ')}", len(mine))
     todo = []

@@ -183,10 +183,11 @@ def write(task: Task, kind: str, kinds: list[str], beat: Callable[[], None] = si
                 _remove(path)
 
 
-def refused(path: Path, error: OSError) -> DataError:
-    """The error of a file that the system does not let us write."""
+def refused(path: Path, error: OSError | str) -> DataError:
+    """The error of a file that the system does not let us write, and why."""
+    why = error if isinstance(error, str) else error.strerror or error
     return DataError(
-        f"{path} cannot be written: {error.strerror or error}.",
+        f"{path} cannot be written: {why}.",
         "Is there room, may you write there? The same command goes on from here.",
     )
 
@@ -215,8 +216,7 @@ def _serve(setup: Task, pipe_in: IO[bytes], pipe_out: IO[bytes]) -> None:
         if bank is not None:
             bank.need(task["textures"])
             if bank.path is None:  # it went on in memory
-                where = setup["bank"]["folder"]
-                raise DataError(f"{where} cannot be written.", "Is there room, may you write there?")
+                raise refused(Path(setup["bank"]["folder"]), bank.refused)
         else:
             drawn = task["clip"]["kind"] == "preset"  # then it may take long, and is no file that hangs
             if not drawn:

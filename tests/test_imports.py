@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import synvid_eval
+from tests.conftest import REPOSITORY, Run
 
 ROOT = Path(synvid_eval.__file__).parent
 
@@ -138,6 +140,48 @@ def test_the_import_list_would_show_a_heavy_module() -> None:
 
 def test_measuring_loads_no_torch_and_no_pandas() -> None:
     assert not loaded("import synvid_eval.comparison, synvid_eval.worker") & {"torch", "pandas", "matplotlib"}
+
+
+LIGHT = {"numpy", "click", "rich"}
+NUMBERS = LIGHT | {"scipy", "numba", "av", "cv2", "PIL"}
+SMALL = "preset:static_circles?n=2&size=32&objects=20"
+BUDGETS = {
+    "list metrics": LIGHT | {"scipy", "PIL"},
+    "explain fvd --no-cost": LIGHT | {"scipy", "numba", "cv2"},
+    "cache info": LIGHT,
+    "weights list": LIGHT,
+    f"compare {SMALL} a={SMALL}&seed=1 --json c.json": NUMBERS,
+    f"compare {SMALL} a={SMALL}&seed=1 --html c.html": NUMBERS | {"jinja2"},
+    f"compare {SMALL} a={SMALL}&seed=1 --dry-run": NUMBERS,
+    f"measure {SMALL} --out m.measured": NUMBERS,
+    f"inspect {SMALL}": NUMBERS,
+    "generate static_circles out --clips 2 --size 32": NUMBERS,
+    "show moving_circles": LIGHT | {"scipy", "numba", "cv2"},
+}
+"""Command → what of `WEIGHTY` it and its workers may load."""
+WEIGHTY = HEAVY | {
+    "click",
+    "PIL",
+    "torchvision",
+    "torchmetrics",
+    "pytorch_fid",
+    "transformers",
+    "optuna",
+    "pydantic",
+}
+
+
+@pytest.mark.parametrize("command", BUDGETS)
+def test_a_command_loads_what_it_needs(command: str, run_cli: Run, tmp_path: Path) -> None:
+    """Start-up time as lists of packages: what a command does not need costs its user a second a piece."""
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    injected = os.pathsep.join([str(REPOSITORY / "tests" / "injected"), str(REPOSITORY)])
+    done = run_cli(*command.split(), env={"PYTHONPATH": injected, "SYNVID_EVAL_TEST_IMPORTS": str(seen)})
+    assert done.returncode == 0, done.stderr
+    processes = [set(p.read_text().split()) for p in seen.iterdir()]
+    assert any("click" in one for one in processes)
+    assert sorted(set().union(*processes) & WEIGHTY - BUDGETS[command]) == []
 
 
 def test_public_names_exist_and_are_about_ten() -> None:

@@ -126,7 +126,7 @@ def run(args: list[str]) -> int:
         where = f" {error.filename}" if error.filename else ""
         return _fail(
             args,
-            1,
+            3,
             f"The system refused{where}: {error.strerror or error}.",
             "Is the disk full or read-only?",
         )

@@ -137,7 +137,8 @@ class Networks:
         """
         from synvid_eval.networks import loading, weights
 
-        device = loading.resolve_device(self.device)
+        if self.device != "auto":  # which cannot be wrong, and takes torch, which need not be loaded yet
+            loading.resolve_device(self.device)
         if self.features:
             file, identity = "", f"random:{self.seed()}"
         else:
@@ -149,5 +150,5 @@ class Networks:
                 loading.load(feature.network, identity, file)
                 loading.load.cache_clear()
         changes: dict[str, Any] = {"weights": identity, "file": file, "batch": self.batch}
-        changes |= {"precision": self.precision, "device": device}
+        changes |= {"precision": self.precision, "device": loading.resolve_device(self.device)}
         return dataclasses.replace(feature, **changes)

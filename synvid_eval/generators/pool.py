@@ -52,7 +52,8 @@ _PART = re.compile(r"([A-Za-z0-9_-]+)(?:\(([^()]*)\))?")
 class Pool:
     """A pool of textures (see the module's docstring).
 
-    recipe: the texture with its knobs. seed, name: what addresses its pictures. count: how many.
+    recipe: the texture with its knobs. seed, name: what addresses its pictures. count: how many. refused:
+    what the system said where files cannot be written, and the pool went on in memory.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Pool:
         self._each = recipe.size**2 * 4
         self._known = np.zeros(count, bool)
         self._complete = self._open = False
+        self.refused = ""
         self._text = json.dumps({"schema": SCHEMA, **self.identity}, sort_keys=True, indent=1)
         self._stem = stem or hashlib.blake2b(self._text.encode(), digest_size=12).hexdigest()
         self._folder = folder
@@ -107,8 +109,8 @@ class Pool:
                 for index in (whole + np.flatnonzero(self._done[whole:])).tolist():
                     if not self._sound(index):
                         self._write("done", index * 8, bytes(8))
-            except OSError:
-                self._folder = None
+            except OSError as error:
+                self._folder, self.refused = None, error.strerror or str(error)
         if self._folder is None:
             self._keep(np.zeros((self.count, self.recipe.size, self.recipe.size, 4), np.uint8))
         self._open = True
@@ -249,8 +251,9 @@ class Pool:
                 self._write("rgbx", index * self._each, texture.tobytes())
                 self._write("done", index * 8, _checksum(texture).to_bytes(8, "little"))
                 return
-            except OSError:
+            except OSError as error:
                 self._into_memory()
+                self.refused = error.strerror or str(error)
         self._store[index] = texture
         self._done[index] = _checksum(texture)
 

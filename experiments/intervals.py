@@ -1,0 +1,292 @@
+"""Do intervals hold? Every metric's `corrected` and `interval` on rows of known distributions.
+
+    python -m experiments.intervals [--draws 200] [--only moments,color,mean,kernel]
+
+A clip is a vector of d values, and each of its rows is that vector plus one of its own of the same size, so
+that rows of a clip are alike (within-clip correlation ½; one row a clip is the same as any number of equal
+ones). Values are normal, or Student's t with 5 degrees of freedom a value (kurtosis 9), scaled by a spectrum
+that is flat or falls as 1/k. The other side has the same distribution, or another: half of its directions
+wider by a quarter, and moved by 0.3 of their width. What is true follows from the population's mean and
+covariance, in closed form; a kernel distance's is the mean of all draws (it is unbiased).
+
+Blocks are made by hash as of measured sets, and everything that an interval is made of is the product's own;
+only its gates are not asked, so that a cell below them shows why they are there. The columns: `clips` a
+side; `given`, whether the product gives an interval there; `value` and `corrected`, the mean over draws;
+`true`; `coverage`, the share of draws whose 95 % interval holds what is true, of `draws` draws with at least
+10 blocks.
+
+Cells that stand in `OUT/coverage.csv` with as many draws are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import math
+import multiprocessing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synvid_eval.archive import write_bytes
+from synvid_eval.intervals import MIN_GROUPS, corrected, interval, jackknife
+from synvid_eval.metrics.base import Metric
+from synvid_eval.metrics.color import Color, symmetric_kl
+from synvid_eval.metrics.diversity import Diversity
+from synvid_eval.metrics.effective_rank import EffectiveRank, effective_rank
+from synvid_eval.metrics.fid import Fid
+from synvid_eval.metrics.kid import Kid
+from synvid_eval.metrics.spectrum import Spectrum
+from synvid_eval.randomness import address
+from synvid_eval.states import BLOCKS, Fold, Moments, Rows, Side
+
+OUT = Path(__file__).parents[1] / "reports" / "intervals"
+LEVEL = 0.95
+FREEDOM = 5
+"""Of Student's t."""
+COLUMNS = ("metric", "d", "clips", "rows", "values", "spectrum", "sets", "given", "draws", "value",
+           "corrected", "true", "coverage")  # fmt: skip
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One setting. family: the metrics scored on the same draws."""
+
+    family: str
+    d: int
+    clips: int
+    rows: int
+    values: str
+    spectrum: str
+
+    def variances(self) -> Array:
+        """Of the population's values [d]; they sum to d."""
+        if self.spectrum == "flat":
+            return np.ones(self.d)
+        falling = 1 / np.arange(1, self.d + 1)
+        return np.asarray(falling * (self.d / falling.sum()), np.float64)
+
+    def draw(self, generator: np.random.Generator) -> Array:
+        """Rows [clips, rows, d]."""
+        own = self._of(generator, self.clips, self.rows, self.d)
+        own += self._of(generator, self.clips, 1, self.d)
+        own *= np.sqrt(self.variances() / 2)
+        return own
+
+    def _of(self, generator: np.random.Generator, *shape: int) -> Array:
+        if self.values == "normal":
+            return generator.standard_normal(shape)
+        if self.values == "skewed":  # a log-normal one of variance 1
+            sigma = 0.8
+            raw = np.exp(sigma * generator.standard_normal(shape) - sigma**2 / 2)
+            return np.asarray((raw - 1) / math.sqrt(math.expm1(sigma**2)), np.float64)
+        return generator.standard_t(FREEDOM, shape) * math.sqrt((FREEDOM - 2) / FREEDOM)
+
+    def other(self) -> tuple[Array, Array]:
+        """Widths [d] by which, and shifts [d] to which, the population of a different set is moved."""
+        wide = np.where(np.arange(self.d) % 2 == 0, 1.25, 1.0)
+        return wide, np.where(wide > 1, 0.3, 0.0) * np.sqrt(self.variances())
+
+
+def cells() -> Iterator[Cell]:
+    """All settings, the cheap ones first."""
+    clips = (50, 100, 200, 500, 1000, 2000, 5000)
+    for d, spectrum in ((8, "flat"), (8, "falling"), (64, "flat"), (64, "falling"), (256, "falling")):
+        for count, rows, values in itertools.product(clips, (1, 16), ("normal", "student")):
+            yield Cell("moments", d, count, rows, values, spectrum)
+    for count, rows, values in itertools.product((20, 30, *clips), (1, 16), ("normal", "student")):
+        yield Cell("color", 3, count, rows, values, "falling")
+    for count, values in itertools.product((20, 30, *clips), ("normal", "student", "skewed")):
+        yield Cell("mean", 1, count, 1, values, "flat")
+    for d, (count, rows), values in itertools.product(
+        (8, 64, 256),
+        ((20, 1), (50, 1), (100, 1), (200, 1), (500, 1), (1000, 1), (20, 16), (50, 16), (100, 16)),
+        ("normal", "student"),
+    ):
+        yield Cell("kernel", d, count, rows, values, "falling")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A metric's name in the table, the metric, its sides, and what is true of them (NaN: the mean)."""
+
+    label: str
+    metric: Metric
+    sets: str
+    sides: tuple[Side, ...]
+    true: float
+
+
+def side(rows: Array, name: str, of: Callable[[Array, NDArray[np.uint64]], Fold]) -> Side:
+    """A side of clips' rows [clips, rows, d] in blocks by hash, as a measured set has them."""
+    owners = np.array([address("clip", f"{name}/{i}") for i in range(len(rows))], np.uint64)
+    which = np.array([address("block", f"{name}/{i}") % BLOCKS for i in range(len(rows))])
+    mine = [which == block for block in range(BLOCKS)]
+    return Side(tuple(of(rows[m], owners[m]) if m.any() else Fold() for m in mine), len(rows))
+
+
+def moments_fold(*states: str) -> Callable[[Array, NDArray[np.uint64]], Fold]:
+    """What makes a block's fold of its clips' rows, the same moments under each name."""
+
+    def of(rows: Array, owners: NDArray[np.uint64]) -> Fold:
+        moments = Moments.of_rows(rows.reshape(-1, rows.shape[2]))
+        return Fold(dict.fromkeys(states, moments), {s: len(rows) for s in states})
+
+    return of
+
+
+def rows_fold(rows: Array, owners: NDArray[np.uint64]) -> Fold:
+    """A block's fold for kernel distances, which keep the rows."""
+    each = np.repeat(owners, rows.shape[1])
+    keys = np.array([address("row", str(i), k) for i in owners for k in range(rows.shape[1])], np.uint64)
+    return Fold({"rows": Rows.of(keys, each, rows.reshape(len(each), -1), 10_000)}, {"rows": len(rows)})
+
+
+def asked(cell: Cell, generator: np.random.Generator, draw: int) -> Iterator[Asked]:
+    """One draw of a cell: what is scored."""
+    wide, shift = cell.other()
+    first, second = cell.draw(generator), cell.draw(generator)
+    variances = cell.variances()
+    population = np.zeros(cell.d), np.diag(variances)
+    elsewhere = shift, np.diag(variances * wide**2)
+    folds = {
+        "moments": moments_fold("pool3", "hog"),
+        "color": moments_fold("lab"),
+        "mean": moments_fold("spectrum"),
+        "kernel": rows_fold,
+    }
+    if cell.family == "color":  # L*a*b* spans some 20 units
+        first, second, shift = first * 20, second * 20, shift * 20
+        population, elsewhere = (population[0], population[1] * 400), (shift, elsewhere[1] * 400)
+    names = [f"{name}{draw}" for name in ("candidate", "same", "other")]
+    drawn = (first, second, second * wide + shift)
+    candidate, same, other = (side(r, n, folds[cell.family]) for r, n in zip(drawn, names, strict=True))
+    pairs = (("equal", same, population), ("different", other, elsewhere))
+    if cell.family == "mean":
+        yield Asked("property", Spectrum(), "one", (candidate,), 0.0)
+    if cell.family == "moments":
+        yield Asked("effective_rank", EffectiveRank(), "one", (candidate,), effective_rank(variances))
+        true = float(np.log(variances + Diversity().ridge).sum())
+        yield Asked("diversity", Diversity(), "one", (candidate,), true)
+    for sets, reference, moments in pairs:
+        both = (candidate, reference)
+        if cell.family == "moments":
+            gap = population[0] - moments[0]
+            roots = np.sqrt(np.diag(population[1])) - np.sqrt(np.diag(moments[1]))
+            yield Asked("frechet", Fid(), sets, both, float(gap @ gap + roots @ roots))
+        elif cell.family == "color":
+            ridge = Color().ridge * np.eye(3)
+            p, q = (population[0], population[1] + ridge), (moments[0], moments[1] + ridge)
+            yield Asked("color", Color(), sets, both, symmetric_kl(*p, *q))
+        elif cell.family == "kernel":
+            yield Asked("kernel", Kid(), sets, both, 0.0 if sets == "equal" else math.nan)
+
+
+def scored(one: Asked) -> tuple[bool, float, float, tuple[float, float] | None]:
+    """Whether the product gives an interval, the value, the center of its interval, the interval (None below
+    10 blocks)."""
+    metric, sides = one.metric, one.sides
+    state = metric.state
+    value = metric.value(sides[0], sides[-1])
+    filled = [sum(m > 0 for m in s.block_clips(state)) for s in sides]
+    if min(filled) < MIN_GROUPS:
+        return False, value, math.nan, None
+    given = not any(metric.interval_gate(s) for s in sides)
+    parts = [jackknife(value, metric.left_out(sides, t), s.block_clips(state)) for t, s in enumerate(sides)]
+    center = value if metric.kind in ("property", "unbiased") else corrected(value, parts)
+    return given, value, center, interval(center, parts, LEVEL)
+
+
+def run(work: tuple[Cell, int]) -> list[dict[str, str]]:
+    """The rows of the table that a cell gives, from so many draws."""
+    cell, draws = work
+    found: dict[tuple[str, str], list[tuple[bool, float, float, tuple[float, float] | None]]] = {}
+    true: dict[tuple[str, str], float] = {}
+    seed = [cell.d, cell.clips, cell.rows, len(cell.values), len(cell.spectrum), len(cell.family)]
+    for draw in range(draws):
+        for one in asked(cell, np.random.default_rng([*seed, draw]), draw):
+            found.setdefault((one.label, one.sets), []).append(scored(one))
+            true[one.label, one.sets] = one.true
+    out = []
+    for (label, sets), results in found.items():
+        with_one = [(value, center, span) for _, value, center, span in results if span is not None]
+        value = float(np.mean([r[1] for r in results]))
+        right = value if math.isnan(true[label, sets]) else true[label, sets]
+        held = [span[0] <= right <= span[1] for _, _, span in with_one]
+        out.append(
+            {
+                "metric": label, "d": str(cell.d), "clips": str(cell.clips), "rows": str(cell.rows),
+                "values": cell.values, "spectrum": cell.spectrum, "sets": sets,
+                "given": "yes" if any(r[0] for r in results) else "no", "draws": str(len(held)),
+                "value": f"{value:.5g}",
+                "corrected": f"{np.mean([r[1] for r in with_one]):.5g}" if with_one else "",
+                "true": f"{right:.5g}", "coverage": f"{np.mean(held):.4f}" if held else "",
+            }
+        )  # fmt: skip
+    return out
+
+
+def key(row: dict[str, str]) -> tuple[str, ...]:
+    """What tells rows of the table apart."""
+    return tuple(row[c] for c in COLUMNS[:7])
+
+
+def main() -> None:
+    """Runs the cells that are missing and writes the table after each."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--only", default="moments,color,mean,kernel", help="families, comma-separated")
+    parser.add_argument("--max-d", type=int, default=256)
+    parser.add_argument("--max-clips", type=int, default=5000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=OUT)
+    given = parser.parse_args()
+    path = given.out / "coverage.csv"
+    table: dict[tuple[str, ...], dict[str, str]] = {}
+    if path.exists():
+        with path.open() as file:
+            table = {key(row): row for row in csv.DictReader(file)}
+    there = {(*k[1:6], FAMILY[k[0]]) for k in table}
+    wanted = [
+        c
+        for c in cells()
+        if c.family in given.only.split(",")
+        and c.d <= given.max_d
+        and c.clips <= given.max_clips
+        and (str(c.d), str(c.clips), str(c.rows), c.values, c.spectrum, c.family) not in there
+    ]
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(given.workers) as pool:
+        for count, rows in enumerate(pool.imap_unordered(run, [(c, given.draws) for c in wanted]), 1):
+            table |= {key(row): row for row in rows}
+            write_table(path, table)
+            print(
+                f"{count}/{len(wanted)}", *(f"{'/'.join(key(r))} {r['coverage']}" for r in rows), flush=True
+            )
+
+
+FAMILY = {"frechet": "moments", "diversity": "moments", "effective_rank": "moments", "color": "color",
+          "property": "mean", "kernel": "kernel"}  # fmt: skip
+
+
+def write_table(path: Path, table: dict[tuple[str, ...], dict[str, str]]) -> None:
+    """The rows, sorted, as CSV."""
+
+    def order(row: dict[str, str]) -> tuple[object, ...]:
+        return (row["metric"], int(row["d"]), row["spectrum"], int(row["clips"]), int(row["rows"]), *key(row))
+
+    lines = [",".join(COLUMNS)] + [
+        ",".join(row[c] for c in COLUMNS) for row in sorted(table.values(), key=order)
+    ]
+    write_bytes(path, ("\n".join(lines) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""A quick part of the campaigns of kills and of refused changes; the long ones are `python -m
+experiments.faults`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from experiments.faults import TRIED, Commands
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    yield Commands(tmp_path_factory.mktemp("faults") / "commands", workers=2)
+
+
+@pytest.mark.parametrize(
+    "code, name", [("ENOSPC", "compare"), ("EMFILE", "generate"), ("EROFS", "textures make")]
+)
+def test_a_refused_change_is_told_and_costs_nothing(commands: Commands, code: str, name: str) -> None:
+    found = commands.errors(name, code, random.Random(1), 2)
+    assert found["changes"] > 50 and found["failed"] == 2
+    assert not found["wrong"], found["wrong"]
+
+
+@pytest.mark.parametrize("name", ["measure", "generate"])
+def test_a_killed_command_goes_on(commands: Commands, name: str) -> None:
+    found = commands.kills(name, 2, random.Random(2))
+    assert found["kills"] == 2 and name in TRIED
+    assert not found["wrong"], found["wrong"]
