@@ -220,7 +220,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--clips", type=int, default=8, help="clips a preset (default 8)")
-    parser.add_argument("--workers-clips", type=int, default=64, help="clips for one and two workers")
+    parser.add_argument(
+        "--workers-clips", type=int, default=64, help="clips for one and two workers; 0: neither"
+    )
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     parser.add_argument("--textures", default="stylegan", help="what objects show (default stylegan)")
     args = parser.parse_args()
@@ -236,7 +238,8 @@ def main() -> None:
             rows.append(measure(name, generator, args.clips, Path(folder)))
     small = training_clip(args.textures, args.clips)
     print(f"a textured clip of 16 × 224² takes {small:.1f} ms", flush=True)
-    workers = {kind: one_and_two(kind, args.workers_clips) for kind in ("loader", "generate")}
+    kinds_of_work = ("loader", "generate") if args.workers_clips else ()
+    workers = {kind: one_and_two(kind, args.workers_clips) for kind in kinds_of_work}
     if args.json:
         machine = {
             "machine": platform.machine(),

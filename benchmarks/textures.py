@@ -1,6 +1,6 @@
 """Textures beside their plain versions, the slow and straightforward ones that the tests hold them against.
 
-    python -m benchmarks.textures [--rounds 5]
+    python -m benchmarks.textures [--rounds 5] [--json F]
 
 One thread, CPU time of this process, warm, medians over textures, in turns. *statistical*: the full model at
 256² (the issue asks for 10 ×). *stylegan*: a 256² texture with a fresh noise map beside a plain torch network
@@ -10,9 +10,11 @@ with the same parameters, whose own noise map and colors are not even counted (1
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -32,8 +34,8 @@ def cpu(work: Callable[[int], object], index: int) -> float:
 
 def side_by_side(
     name: str, ours: Callable[[int], object], theirs: Callable[[int], object], rounds: int
-) -> None:
-    """Prints milliseconds of both and the ratio."""
+) -> float:
+    """Prints milliseconds of both and the ratio, and returns that."""
     ours(0)
     theirs(0)
     fast, slow = [], []
@@ -42,16 +44,19 @@ def side_by_side(
         slow.append(cpu(theirs, index))
     here, there = statistics.median(fast), statistics.median(slow)
     print(f"{name:12} {here * 1e3:7.1f} ms, plain {there * 1e3:7.0f} ms: {there / here:.0f} ×", flush=True)
+    return there / here
 
 
 def main() -> None:
     """Reads the arguments and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--json", type=Path, help="also write the ratios here")
+    given = parser.parse_args()
+    rounds, ratios = given.rounds, {}
     torch.set_num_threads(1)
     statistical = Statistical()
-    side_by_side(
+    ratios["statistical"] = side_by_side(
         "statistical",
         lambda index: statistical.picture(0, POOL, index),
         lambda index: plain.statistical(statistical, POOL, index),
@@ -64,9 +69,13 @@ def main() -> None:
         with torch.no_grad():
             plain.stylegan(drawn, latents, torch.float32, transposed=True)
 
-    side_by_side("stylegan", lambda index: styled.picture(0, POOL, index), network, rounds)
+    ratios["stylegan"] = side_by_side(
+        "stylegan", lambda index: styled.picture(0, POOL, index), network, rounds
+    )
     walks = [cpu(lambda i: list(styled.walk(0, POOL, i, range(40, 56, 4))), index) / 4 for index in range(5)]
     print(f"a frame of a walk: {statistics.median(walks) * 1e3:.1f} ms")
+    if given.json:
+        given.json.write_text(json.dumps(ratios, indent=1))
 
 
 if __name__ == "__main__":

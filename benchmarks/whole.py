@@ -1,6 +1,6 @@
 """A whole compare with networks: beside what it cannot do without, and beside the peers one after another.
 
-    python -m benchmarks.whole --reference DIR [--clips 6] [--rounds 3] [--many 10000]
+    python -m benchmarks.whole --reference DIR [--clips 6] [--rounds 3] [--many 10000] [--json F]
 
 DIR holds real clips; networks are random ones, whose cost is that of real ones. One process, one thread, CPU
 seconds, medians over rounds, in turns. *Ours*: each clip decoded once and measured for all ten metrics
@@ -17,6 +17,7 @@ scored with all intervals by two threads: seconds of scoring and peak memory of 
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import statistics
 import tempfile
@@ -101,8 +102,8 @@ class Peers:
                     np.fft.fft2(pixels.mean(axis=2))
 
 
-def side_by_side(reference: str, clips: int, rounds: int) -> None:
-    """Prints CPU seconds a clip and ratios."""
+def side_by_side(reference: str, clips: int, rounds: int) -> dict[str, float]:
+    """Prints CPU seconds a clip and ratios, and returns the ratios."""
     from synvid_eval.networks.loading import run
 
     videos = open_set(reference, clips=clips)
@@ -150,6 +151,7 @@ def side_by_side(reference: str, clips: int, rounds: int) -> None:
         print(f"{name:6} {seconds:.2f} s of CPU a clip")
     print(f"ours: {median['ours'] / median['floor']:.3f} × the floor (asked: 1.10)")
     print(f"ours: {median['ours'] / median['peers']:.3f} × the peers (asked: 0.5)", flush=True)
+    return {name: median["ours"] / median[name] for name in ("floor", "peers")}
 
 
 def many(count: int) -> None:
@@ -198,9 +200,12 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--many", type=int, default=10_000)
+    parser.add_argument("--json", type=Path, help="also write the ratios here")
     asked = parser.parse_args()
     if asked.rounds:
-        side_by_side(asked.reference, asked.clips, asked.rounds)
+        ratios = side_by_side(asked.reference, asked.clips, asked.rounds)
+        if asked.json:
+            asked.json.write_text(json.dumps(ratios, indent=1))
     if asked.many:
         many(asked.many)
 

@@ -120,6 +120,7 @@ def test_list_and_cache_info(run_cli: Run) -> None:
     assert set(facts) == {"root", "entries", "indices", "pools", "bytes"}
 
 
+@pytest.mark.slow
 def test_demo_ends_with_verdict_page_and_the_next_command(run_cli: Run, tmp_path: Path) -> None:
     done = run_cli("demo")
     assert done.returncode == 0, done.stderr

@@ -63,6 +63,7 @@ def test_show_says_every_value_and_its_source(run_cli: Run) -> None:
     assert rows["objects"].split()[1:] == ["7", "you", "given"]
 
 
+@pytest.mark.slow
 def test_what_is_published_is_of_the_published_preset_alone(run_cli: Run, tmp_path: Path) -> None:
     """Not of one with other knobs, whatever it is called; but of the preset.toml of a set of it."""
     own = 'name = "moving_shapes"\nextends = "moving_shapes"\n'

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,11 +20,21 @@ from tests.conftest import Run
 SET = "preset:static_circles?n=2&size=32&objects=20"
 
 
-@pytest.fixture
-def comparison(run_cli: Run) -> dict[str, Any]:
-    done = run_cli("compare", f"a={SET}", f"b={SET}&seed=1", "-q", "--json", "-")
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What `compare` wrote, once for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SYNVID_EVAL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("SYNVID_EVAL_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
+        args = ["compare", f"a={SET}", f"b={SET}&seed=1", "-q", "--json", "-"]
+        done = subprocess.run([sys.executable, "-m", "synvid_eval", *args], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    document: dict[str, Any] = json.loads(done.stdout)
+    return done.stdout
+
+
+@pytest.fixture
+def comparison(written: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(written)
     return document
 
 

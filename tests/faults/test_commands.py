@@ -20,7 +20,12 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
 
 
 @pytest.mark.parametrize(
-    "code, name", [("ENOSPC", "compare"), ("EMFILE", "generate"), ("EROFS", "textures make")]
+    "code, name",
+    [
+        ("ENOSPC", "compare"),
+        pytest.param("EMFILE", "generate", marks=pytest.mark.slow),
+        pytest.param("EROFS", "textures make", marks=pytest.mark.slow),
+    ],
 )
 def test_a_refused_change_is_told_and_costs_nothing(commands: Commands, code: str, name: str) -> None:
     found = commands.errors(name, code, random.Random(1), 2)
@@ -28,7 +33,7 @@ def test_a_refused_change_is_told_and_costs_nothing(commands: Commands, code: st
     assert not found["wrong"], found["wrong"]
 
 
-@pytest.mark.parametrize("name", ["measure", "generate"])
+@pytest.mark.parametrize("name", ["measure", pytest.param("generate", marks=pytest.mark.slow)])
 def test_a_killed_command_goes_on(commands: Commands, name: str) -> None:
     found = commands.kills(name, 2, random.Random(2))
     assert found["kills"] == 2 and name in TRIED
