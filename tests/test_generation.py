@@ -637,7 +637,7 @@ def killed(args: Sequence[str], out: Path, env: dict[str, str], times: int) -> i
 @pytest.mark.parametrize(
     ("kind", "times"),
     [
-        ("mp4", 2),
+        ("mp4", 1),
         pytest.param("mp4", 20, marks=pytest.mark.slow),
         pytest.param("webdataset", 20, marks=pytest.mark.slow),
     ],

@@ -295,10 +295,10 @@ def wait_for_shards(root: Path, count: int, process: subprocess.Popen[str]) -> N
         time.sleep(0.01)
 
 
-SLOW = "preset:moving_shapes?n=400&size=128&length=64:64"
+SLOW = "preset:moving_shapes?n=160&size=128&length=64:64"
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_stopped_run_goes_on(
     tmp_path: Path, cli_env: dict[str, str], run_cli: Run, how: signal.Signals
 ) -> None:
@@ -314,7 +314,7 @@ def test_a_stopped_run_goes_on(
         assert stopped.returncode == -signal.SIGKILL
     assert not (tmp_path / "a.json").exists()
     kept = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "cache").glob("shards/*/*.safetensors")}
-    assert 10 <= len(kept) < 200  # it was stopped on the way
+    assert 10 <= len(kept) < 100  # it was stopped on the way
     again = run_cli(*args, "--workers", "2")
     assert again.returncode == 0, again.stderr
     after = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "cache").glob("shards/*/*.safetensors")}

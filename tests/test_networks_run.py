@@ -166,6 +166,7 @@ def test_what_an_option_decides_is_no_setting(setting: str, option: str) -> None
         build_recipe(["fid", "kid"], [setting], networks=RANDOM)
 
 
+@pytest.mark.slow
 def test_measured_sets_need_no_weights(sets: tuple[Path, Path], tmp_path: Path, first: Any) -> None:
     how = Options(workers=1, cache=Cache(None))
     made = build_recipe(["fid", "kid"], networks=RANDOM)

@@ -33,7 +33,8 @@ def test_a_refused_change_is_told_and_costs_nothing(commands: Commands, code: st
     assert not found["wrong"], found["wrong"]
 
 
-@pytest.mark.parametrize("name", ["measure", pytest.param("generate", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["measure", "generate"])
 def test_a_killed_command_goes_on(commands: Commands, name: str) -> None:
     found = commands.kills(name, 2, random.Random(2))
     assert found["kills"] == 2 and name in TRIED

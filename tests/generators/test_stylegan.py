@@ -41,7 +41,7 @@ def agree(drawn: stylegan.Network, latents: np.ndarray, **how: Any) -> None:
     assert off.max() <= 3 and (off <= 1).mean() >= 0.999 and off.mean() <= 0.05
 
 
-@pytest.mark.parametrize("network", ["oriented", "highfreq"])
+@pytest.mark.parametrize("network", ["oriented", pytest.param("highfreq", marks=pytest.mark.slow)])
 def test_equals_a_plain_network_of_the_same_parameters(network):
     for size, seed in [(64, 0), (64, 1), (64, 2), (128, 3)]:
         texture = StyleganOriented(size=size, network=network)

@@ -298,7 +298,7 @@ def test_a_training_loop(pair: Any) -> None:
     assert seen[0]["alpha"] == pytest.approx(whole.compute().item(), rel=1e-12)
 
 
-@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("named", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_two_processes(named: bool, pair: Any, tmp_path: Path) -> None:
     """Over gloo, the second without any real clip: as in one process."""
     generated, real = pair

@@ -91,7 +91,7 @@ def texts(view: Any, query: str) -> list[str]:
     return [" ".join(t.split()) for t in view.locator(query).all_inner_texts()]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", ["hostile with media", "networks", "media"])
 def test_accessible_quiet_and_alone(browser: Any, pages: dict[str, Path], case: str, scheme: str) -> None:
     view, troubles = opened(browser, pages[case], scheme)
