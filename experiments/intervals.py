@@ -9,9 +9,9 @@ that is flat or falls as 1/k. The other side has the same distribution, or anoth
 wider by a quarter, and moved by 0.3 of their width. What is true follows from the population's mean and
 covariance, in closed form; a kernel distance's is the mean of all draws (it is unbiased).
 
-Blocks are made by hash as of measured sets, and everything that an interval is made of is the product's own;
-only its gates are not asked, so that a cell below them shows why they are there. The columns: `clips` a
-side; `given`, whether the product gives an interval there; `value` and `corrected`, the mean over draws;
+Blocks are drawn as the hashes of measured clips fall, and everything that an interval is made of is the
+product's own; only its gates are not asked, so that a cell below them shows why they are there. The columns:
+`clips` a side; `given`, whether the product gives an interval there; `value` and `corrected`, the mean over draws;
 `true`; `coverage`, the share of draws whose 95 % interval holds what is true, of `draws` draws with at least
 10 blocks.
 
@@ -41,7 +41,6 @@ from synvid_eval.metrics.effective_rank import EffectiveRank, effective_rank
 from synvid_eval.metrics.fid import Fid
 from synvid_eval.metrics.kid import Kid
 from synvid_eval.metrics.spectrum import Spectrum
-from synvid_eval.randomness import address
 from synvid_eval.states import BLOCKS, Fold, Moments, Rows, Side
 
 OUT = Path(__file__).parents[1] / "reports" / "intervals"
@@ -122,11 +121,12 @@ class Asked:
     true: float
 
 
-def side(rows: Array, name: str, of: Callable[[Array, NDArray[np.uint64]], Fold]) -> Side:
-    """A side of clips' rows [clips, rows, d] in blocks by hash, as a measured set has them."""
-    owners = np.array([address("clip", f"{name}/{i}") for i in range(len(rows))], np.uint64)
-    which = np.array([address("block", f"{name}/{i}") % BLOCKS for i in range(len(rows))])
-    mine = [which == block for block in range(BLOCKS)]
+def side(
+    rows: Array, generator: np.random.Generator, of: Callable[[Array, NDArray[np.uint64]], Fold]
+) -> Side:
+    """A side of clips' rows [clips, rows, d]; blocks and owners are drawn as hashes would fall."""
+    owners = generator.integers(0, 2**64, len(rows), np.uint64)
+    mine = [owners % BLOCKS == block for block in range(BLOCKS)]
     return Side(tuple(of(rows[m], owners[m]) if m.any() else Fold() for m in mine), len(rows))
 
 
@@ -143,11 +143,11 @@ def moments_fold(*states: str) -> Callable[[Array, NDArray[np.uint64]], Fold]:
 def rows_fold(rows: Array, owners: NDArray[np.uint64]) -> Fold:
     """A block's fold for kernel distances, which keep the rows."""
     each = np.repeat(owners, rows.shape[1])
-    keys = np.array([address("row", str(i), k) for i in owners for k in range(rows.shape[1])], np.uint64)
+    keys = each * np.uint64(0x9E3779B97F4A7C15) + np.arange(len(each), dtype=np.uint64)  # any order will do
     return Fold({"rows": Rows.of(keys, each, rows.reshape(len(each), -1), 10_000)}, {"rows": len(rows)})
 
 
-def asked(cell: Cell, generator: np.random.Generator, draw: int) -> Iterator[Asked]:
+def asked(cell: Cell, generator: np.random.Generator) -> Iterator[Asked]:
     """One draw of a cell: what is scored."""
     wide, shift = cell.other()
     first, second = cell.draw(generator), cell.draw(generator)
@@ -163,9 +163,8 @@ def asked(cell: Cell, generator: np.random.Generator, draw: int) -> Iterator[Ask
     if cell.family == "color":  # L*a*b* spans some 20 units
         first, second, shift = first * 20, second * 20, shift * 20
         population, elsewhere = (population[0], population[1] * 400), (shift, elsewhere[1] * 400)
-    names = [f"{name}{draw}" for name in ("candidate", "same", "other")]
     drawn = (first, second, second * wide + shift)
-    candidate, same, other = (side(r, n, folds[cell.family]) for r, n in zip(drawn, names, strict=True))
+    candidate, same, other = (side(rows, generator, folds[cell.family]) for rows in drawn)
     pairs = (("equal", same, population), ("different", other, elsewhere))
     if cell.family == "mean":
         yield Asked("property", Spectrum(), "one", (candidate,), 0.0)
@@ -209,7 +208,7 @@ def run(work: tuple[Cell, int]) -> list[dict[str, str]]:
     true: dict[tuple[str, str], float] = {}
     seed = [cell.d, cell.clips, cell.rows, len(cell.values), len(cell.spectrum), len(cell.family)]
     for draw in range(draws):
-        for one in asked(cell, np.random.default_rng([*seed, draw]), draw):
+        for one in asked(cell, np.random.default_rng([*seed, draw])):
             found.setdefault((one.label, one.sets), []).append(scored(one))
             true[one.label, one.sets] = one.true
     out = []

@@ -2,6 +2,8 @@
 
 SYNVID_EVAL_TEST_IMPORTS is a folder: each process writes there what it imports.
 
+SYNVID_EVAL_TEST_CLOCK: so many seconds are added to the time of day.
+
 SYNVID_EVAL_TEST_FAULT: the k-th change below a folder fails. Changes are opening a file for writing,
 renaming, linking and making a folder, in whatever process of the command, counted in one file. The variable
 holds, separated by newlines: the folder, the file that counts, which change fails (counted from 0; −1: none)
@@ -11,6 +13,7 @@ and with what (a name of `errno`).
 import errno
 import os
 import sys
+import time
 
 _CHANGES = {"os.rename", "os.link", "os.mkdir", "os.remove", "os.truncate"}
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -70,5 +73,9 @@ class _Recorder:
 
 if "SYNVID_EVAL_TEST_IMPORTS" in os.environ:
     sys.meta_path.insert(0, _Recorder(os.environ["SYNVID_EVAL_TEST_IMPORTS"]))
+if "SYNVID_EVAL_TEST_CLOCK" in os.environ:
+    _shift, _now, _now_ns = int(os.environ["SYNVID_EVAL_TEST_CLOCK"]), time.time, time.time_ns
+    time.time = lambda: _now() + _shift
+    time.time_ns = lambda: _now_ns() + _shift * 10**9
 if "SYNVID_EVAL_TEST_FAULT" in os.environ:
     _install(os.environ["SYNVID_EVAL_TEST_FAULT"])
