@@ -210,7 +210,14 @@ def try_one(name: str, data: bytes, folder: Path) -> bool:
     return True
 
 
-def fuzz(name: str, seconds: int, corpus: Path, crashes: Path) -> None:
+INSTRUMENTED = """
+import atheris
+with atheris.instrument_imports(include=["synvid_eval"]):
+    from experiments.fuzz import fuzz
+"""
+
+
+def fuzz(name: str, seconds: int, corpus: str, crashes: str) -> None:
     """Fuzzes one target in this process, which atheris ends."""
     import atheris
 
@@ -220,10 +227,9 @@ def fuzz(name: str, seconds: int, corpus: Path, crashes: Path) -> None:
         def one(data: bytes) -> None:
             try_one(name, data, folder)
 
-        atheris.instrument_all()
         options = [f"-max_total_time={seconds}", f"-rss_limit_mb={MEMORY_MIB}", f"-timeout={SLOW_SECONDS}"]
         options += ["-print_final_stats=1", "-verbosity=1", f"-artifact_prefix={crashes}/{name}-", "-seed=1"]
-        atheris.Setup([sys.argv[0], *options, str(corpus)], one)
+        atheris.Setup([sys.argv[0], *options, corpus], one)
         atheris.Fuzz()
 
 
@@ -235,23 +241,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60, help="a target")
     parser.add_argument("--only", default=",".join(TARGETS), help="targets, comma-separated")
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--inside", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if importlib.util.find_spec("atheris") is None:
         sys.exit(
             'fuzz: atheris is not installed. Run: pip install ".[test]" (there are wheels for Linux alone).'
         )
-    if given.inside:
-        fuzz(given.only, given.seconds, Path(given.inside), given.out)
-        return
     given.out.mkdir(parents=True, exist_ok=True)
     found, wrong = {}, []
     for name in given.only.split(","):
         with tempfile.TemporaryDirectory() as corpus:
             for number, seed in enumerate(seeds()[name]):
                 (Path(corpus) / str(number)).write_bytes(seed)
-            rest = ["--seconds", str(given.seconds), "--out", str(given.out), "--inside", corpus]
-            command = [sys.executable, "-m", "experiments.fuzz", "--only", name, *rest]
+            code = INSTRUMENTED + f"fuzz({name!r}, {given.seconds}, {corpus!r}, {str(given.out)!r})"
+            command = [sys.executable, "-c", code]
             done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         runs = re.search(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
         reached = re.findall(r"cov: (\d+)", done.stderr)

@@ -11,9 +11,9 @@ covariance, in closed form; a kernel distance's is the mean of all draws (it is 
 
 Blocks are drawn as the hashes of measured clips fall, and everything that an interval is made of is the
 product's own; only its gates are not asked, so that a cell below them shows why they are there. The columns:
-`clips` a side; `given`, whether the product gives an interval there; `value` and `corrected`, the mean over draws;
-`true`; `coverage`, the share of draws whose 95 % interval holds what is true, of `draws` draws with at least
-10 blocks.
+`clips` a side; `given`, whether the product gives an interval there; `value` and `corrected`, the mean over
+draws; `true`; `coverage`, the share of draws whose 95 % interval holds what is true, of `draws` draws with at
+least 10 blocks.
 
 Cells that stand in `OUT/coverage.csv` with as many draws are not run again.
 """

@@ -76,7 +76,7 @@ def default_name(location: str) -> str:
         file, _, own = text.rpartition("#") if ".toml#" in text else (text, "", "")
         return own or (Path(file).stem if file.endswith(".toml") else file) or location
     path = Path(os.path.abspath(_cut_parts(location)[0] if scheme else location))
-    return layouts.clip_id(path.name if path.is_dir() or not path.stem else path.stem) or "/"
+    return layouts.clip_id(path.name if os.path.isdir(path) or not path.stem else path.stem) or "/"
 
 
 def name_sets(texts: Sequence[str]) -> list[tuple[str, str]]:

@@ -13,7 +13,6 @@ import io
 import json
 import os
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from synvid_eval import archive
 from synvid_eval.errors import DataError
 from synvid_eval.score import SetFacts
 from synvid_eval.states import Fold, Moments, Side
+from synvid_eval.video import arrays
 
 FEATURE = "inception"
 DIM = 2048
@@ -75,7 +75,7 @@ def is_statistics(location: str) -> bool:
     try:
         with zipfile.ZipFile(location) as file:
             names = {n.removesuffix(".npy") for n in file.namelist()}
-    except (OSError, zipfile.BadZipFile):
+    except arrays.DAMAGE:
         return False
     return {"mu", "sigma"} <= names and "frames" not in names
 
@@ -87,16 +87,21 @@ def read_statistics(path: str | os.PathLike[str], name: str) -> Statistics:
     where = os.fspath(path)
     try:
         data = Path(path).read_bytes()
+        with zipfile.ZipFile(io.BytesIO(data)) as archived:  # nothing is unpacked that is larger than it says
+            seen = [arrays.member_header(archived, key).shape for key in ("mu", "sigma")]
+            if "recipe.npy" in archived.namelist():
+                arrays.member_header(archived, "recipe")
+        if seen != [(DIM,), (DIM, DIM)]:
+            raise DataError(
+                f"{where} holds mu {list(seen[0])}, sigma {list(seen[1])}; wanted [{DIM}], [{DIM}, {DIM}].",
+                _CURE,
+            )
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             mu, sigma = (np.asarray(file[key], np.float64) for key in ("mu", "sigma"))
             recipe = json.loads(str(file["recipe"])) if "recipe" in file.files else None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{where} cannot be read as mu and sigma: {error}.", _CURE) from None
-    if mu.shape != (DIM,) or sigma.shape != (DIM, DIM):
-        raise DataError(
-            f"{where} holds mu {list(mu.shape)}, sigma {list(sigma.shape)}; wanted [{DIM}], [{DIM}, {DIM}].",
-            _CURE,
-        )
+    except arrays.DAMAGE as error:
+        why = str(error) or type(error).__name__
+        raise DataError(f"{where} cannot be read as mu and sigma: {why}.", _CURE) from None
     if not (np.isfinite(mu).all() and np.isfinite(sigma).all()):
         raise DataError(f"{where}: mu or sigma is not finite.", _CURE)
     largest = float(np.abs(sigma).max())

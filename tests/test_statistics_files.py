@@ -86,7 +86,7 @@ def test_beside_videos_only_fid_is_had(tmp_path: Path) -> None:
     [
         ({"mu": np.zeros(64), "sigma": np.zeros((64, 64))}, r"wanted \[2048\]"),
         ({"mu": np.full(2048, np.nan), "sigma": np.eye(2048)}, "not finite"),
-        ({"mu": np.array(["x"]), "sigma": np.eye(2048)}, "cannot be read"),
+        ({"mu": np.full(2048, "x"), "sigma": np.eye(2048)}, "cannot be read"),
         ({"mu": np.zeros(2048), "sigma": -np.eye(2048)}, "eigenvalue -1, so it is no covariance"),
         ({"mu": np.zeros(2048), "sigma": np.eye(2048) + np.eye(2048, k=1)}, "not symmetric"),
         ({"mu": np.zeros(2048), "sigma": np.eye(2048), "recipe": np.array("{")}, "cannot be read"),

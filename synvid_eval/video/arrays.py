@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import lzma
 import math
 import struct
 import tokenize
@@ -21,10 +22,11 @@ _WANTED = "Save uint8 RGB clips as [N, T, H, W, 3] (.npy), or `frames` of that s
 
 
 # What NumPy and zipfile raise on files that are damaged, hostile, encrypted or too large for memory.
-_DAMAGE = (
+DAMAGE = (
     ArithmeticError,
     EOFError,
     KeyError,
+    lzma.LZMAError,
     MemoryError,
     OSError,
     RuntimeError,
@@ -36,6 +38,7 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+"""What reading a damaged `.npy` or `.npz` raises, one way or another."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def read_header(path: Path) -> Header:
                 raise ValueError(f"it is cut short: {header.nbytes:,} bytes announced")
         else:
             header = _npz_header(path)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(path, "an array", error) from None
     four = len(header.shape) == 4 and path.suffix.lower() == ".npz"
     if header.dtype != np.uint8 or not (len(header.shape) == 5 or four) or header.shape[-1] != 3:
@@ -108,7 +111,7 @@ def _open_cached(path: Path, _size: int, _mtime_ns: int) -> ArrayFile:
             return ArrayFile(np.memmap(path, np.uint8, "r", header.offset, header.shape, order), 0)
         with zipfile.ZipFile(path) as archive, archive.open("frames.npy") as member:
             array = np.lib.format.read_array(member, allow_pickle=False)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(path, "an array", error) from None
     return ArrayFile(array, array.nbytes)
 
@@ -118,7 +121,7 @@ def npz_keys(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return sorted(n.removesuffix(".npy") for n in archive.namelist())
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(path, ".npz", error) from None
 
 
@@ -138,6 +141,17 @@ def _header(file: IO[bytes]) -> Header:
     return Header(shape, dtype, fortran, file.tell())
 
 
+def member_header(archive: zipfile.ZipFile, name: str) -> Header:
+    """The header of an array of a `.npz`; one of `DAMAGE` for what is none or announces more than is there."""
+    info = archive.getinfo(f"{name}.npy")
+    with archive.open(info) as member:
+        header = _header(member)
+    # what the archive's directory says must be enough, so that no more than that is ever unpacked
+    if header.nbytes > info.file_size - (header.offset or 0):
+        raise ValueError(f"it is cut short: {header.nbytes:,} bytes announced")
+    return header
+
+
 def _npz_header(path: Path) -> Header:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
@@ -145,12 +159,8 @@ def _npz_header(path: Path) -> Header:
             held = ", ".join(sorted(n.removesuffix(".npy") for n in names)[:8]) or "nothing"
             raise ValueError(f"it has no array `frames` (it holds {held})")
         info = archive.getinfo("frames.npy")
-        with archive.open(info) as member:
-            header = _header(member)
-    # what the archive's directory says must be enough, so that no more than that is ever unpacked
+        header = member_header(archive, "frames")
     within = header.offset or 0
-    if header.nbytes > info.file_size - within:
-        raise ValueError(f"it is cut short: {header.nbytes:,} bytes announced")
     if info.compress_type != zipfile.ZIP_STORED:
         return replace(header, offset=None)
     # the local header's name and extra lengths may differ from the central directory's, so they are read
