@@ -15,7 +15,7 @@ product's own; only its gates are not asked, so that a cell below them shows why
 draws; `true`; `coverage`, the share of draws whose 95 % interval holds what is true, of `draws` draws with at
 least 10 blocks.
 
-Cells that stand in `OUT/coverage.csv` with as many draws are not run again.
+Cells that stand in `OUT/coverage.csv` are not run again; `OUT/summary.md` puts them together.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import csv
 import itertools
 import math
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,25 +186,23 @@ def asked(cell: Cell, generator: np.random.Generator) -> Iterator[Asked]:
             yield Asked("kernel", Kid(), sets, both, 0.0 if sets == "equal" else math.nan)
 
 
-def scored(one: Asked) -> tuple[bool, float, float, tuple[float, float] | None]:
-    """Whether the product gives an interval, the value, the center of its interval, the interval (None below
-    10 blocks)."""
+def scored(one: Asked) -> tuple[float, float, tuple[float, float] | None]:
+    """The value, the center of its interval, the interval (None below 10 blocks)."""
     metric, sides = one.metric, one.sides
     state = metric.state
     value = metric.value(sides[0], sides[-1])
     filled = [sum(m > 0 for m in s.block_clips(state)) for s in sides]
     if min(filled) < MIN_GROUPS:
-        return False, value, math.nan, None
-    given = not any(metric.interval_gate(s) for s in sides)
+        return value, math.nan, None
     parts = [jackknife(value, metric.left_out(sides, t), s.block_clips(state)) for t, s in enumerate(sides)]
     center = value if metric.kind in ("property", "unbiased") else corrected(value, parts)
-    return given, value, center, interval(center, parts, LEVEL)
+    return value, center, interval(center, parts, LEVEL)
 
 
 def run(work: tuple[Cell, int]) -> list[dict[str, str]]:
     """The rows of the table that a cell gives, from so many draws."""
     cell, draws = work
-    found: dict[tuple[str, str], list[tuple[bool, float, float, tuple[float, float] | None]]] = {}
+    found: dict[tuple[str, str], list[tuple[float, float, tuple[float, float] | None]]] = {}
     true: dict[tuple[str, str], float] = {}
     seed = [cell.d, cell.clips, cell.rows, len(cell.values), len(cell.spectrum), len(cell.family)]
     for draw in range(draws):
@@ -213,21 +211,39 @@ def run(work: tuple[Cell, int]) -> list[dict[str, str]]:
             true[one.label, one.sets] = one.true
     out = []
     for (label, sets), results in found.items():
-        with_one = [(value, center, span) for _, value, center, span in results if span is not None]
-        value = float(np.mean([r[1] for r in results]))
+        with_one = [(value, center, span) for value, center, span in results if span is not None]
+        value = float(np.mean([r[0] for r in results]))
         right = value if math.isnan(true[label, sets]) else true[label, sets]
         held = [span[0] <= right <= span[1] for _, _, span in with_one]
         out.append(
             {
                 "metric": label, "d": str(cell.d), "clips": str(cell.clips), "rows": str(cell.rows),
                 "values": cell.values, "spectrum": cell.spectrum, "sets": sets,
-                "given": "yes" if any(r[0] for r in results) else "no", "draws": str(len(held)),
+                "draws": str(len(held)),
                 "value": f"{value:.5g}",
                 "corrected": f"{np.mean([r[1] for r in with_one]):.5g}" if with_one else "",
                 "true": f"{right:.5g}", "coverage": f"{np.mean(held):.4f}" if held else "",
             }
         )  # fmt: skip
     return out
+
+
+METRICS: dict[str, Metric] = {
+    "frechet": Fid(),
+    "effective_rank": EffectiveRank(),
+    "diversity": Diversity(),
+    "color": Color(),
+    "property": Spectrum(),
+    "kernel": Kid(),
+}
+
+
+def given(row: dict[str, str]) -> str:
+    """Whether the product gives an interval to such sides, where they fill 10 blocks: yes or no."""
+    metric, clips = METRICS[row["metric"]], int(row["clips"])
+    moments = Moments.of_parts(clips, np.zeros(int(row["d"])), np.eye(int(row["d"])))
+    side = Side((Fold({metric.state: moments}, {metric.state: clips}),), clips)
+    return "no" if metric.interval_gate(side) else "yes"
 
 
 def key(row: dict[str, str]) -> tuple[str, ...]:
@@ -246,8 +262,8 @@ def main() -> None:
     parser.add_argument("--max-clips", type=int, default=5000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=OUT)
-    given = parser.parse_args()
-    path = given.out / "coverage.csv"
+    asked_for = parser.parse_args()
+    path = asked_for.out / "coverage.csv"
     table: dict[tuple[str, ...], dict[str, str]] = {}
     if path.exists():
         with path.open() as file:
@@ -256,19 +272,21 @@ def main() -> None:
     wanted = [
         c
         for c in cells()
-        if c.family in given.only.split(",")
-        and c.d <= given.max_d
-        and c.clips <= given.max_clips
+        if c.family in asked_for.only.split(",")
+        and c.d <= asked_for.max_d
+        and c.clips <= asked_for.max_clips
         and (str(c.d), str(c.clips), str(c.rows), c.values, c.spectrum, c.family) not in there
     ]
     context = multiprocessing.get_context("spawn")
-    with context.Pool(given.workers) as pool:
-        for count, rows in enumerate(pool.imap_unordered(run, [(c, given.draws) for c in wanted]), 1):
+    with context.Pool(asked_for.workers) as pool:
+        for count, rows in enumerate(pool.imap_unordered(run, [(c, asked_for.draws) for c in wanted]), 1):
             table |= {key(row): row for row in rows}
             write_table(path, table)
             print(
                 f"{count}/{len(wanted)}", *(f"{'/'.join(key(r))} {r['coverage']}" for r in rows), flush=True
             )
+    write_table(path, table)
+    write_bytes(asked_for.out / "summary.md", summary(table.values()).encode())
 
 
 FAMILY = {"frechet": "moments", "diversity": "moments", "effective_rank": "moments", "color": "color",
@@ -281,10 +299,51 @@ def write_table(path: Path, table: dict[tuple[str, ...], dict[str, str]]) -> Non
     def order(row: dict[str, str]) -> tuple[object, ...]:
         return (row["metric"], int(row["d"]), row["spectrum"], int(row["clips"]), int(row["rows"]), *key(row))
 
+    for row in table.values():
+        row["given"] = given(row)
     lines = [",".join(COLUMNS)] + [
         ",".join(row[c] for c in COLUMNS) for row in sorted(table.values(), key=order)
     ]
     write_bytes(path, ("\n".join(lines) + "\n").encode())
+
+
+def summary(table: Iterable[dict[str, str]]) -> str:
+    """A Markdown table: a line a metric, coverage where the product gives an interval and where it does not.
+
+    The mean over settings is what a rule is judged by; the least of many settings lies below it by chance.
+    """
+    lines = [
+        "| metric | rule | settings with an interval | coverage, mean | least | worst kind, mean | "
+        "settings without | least coverage there |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    rows = [r for r in table if r["coverage"]]
+    for name in METRICS:
+        mine = [r for r in rows if r["metric"] == name]
+        inside = [100 * float(r["coverage"]) for r in mine if given(r) == "yes"]
+        outside = [100 * float(r["coverage"]) for r in mine if given(r) == "no"]
+        kinds: dict[tuple[str, ...], list[float]] = {}
+        for r in mine:
+            if given(r) == "yes":
+                kind = (r["d"], r["rows"], r["values"], r["spectrum"], r["sets"])
+                kinds.setdefault(kind, []).append(100 * float(r["coverage"]))
+        worst = min(float(np.mean(v)) for v in kinds.values()) if kinds else math.nan
+        rest = f"{len(outside)} | {min(outside):.1f} %" if outside else "0 | "
+        lines.append(
+            f"| {name} | {RULES[name]} | {len(inside)} | {np.mean(inside):.1f} % | {min(inside):.1f} % | "
+            f"{worst:.1f} % | {rest} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+RULES = {
+    "frechet": "from 3 clips a dimension and 100 clips on",
+    "effective_rank": "from 8 clips a dimension on",
+    "diversity": "from 8 clips a dimension on",
+    "color": "from 60 clips on",
+    "property": "from 10 blocks on",
+    "kernel": "from 10 blocks on",
+}
 
 
 if __name__ == "__main__":

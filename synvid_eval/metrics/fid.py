@@ -18,7 +18,7 @@ Source. Heusel et al. 2017, GANs trained by a two time-scale update rule; the nu
 
 Pitfalls. Biased upward by O(d/n): below some 10,000 frames it measures their number, too (two halves of the
 same 2,000 frames: about 3). Frames of one clip are alike, so 16 frames of 100 clips are far fewer than 1,600
-images. Compare sets of equal size, or `corrected`, which needs 2 rows a dimension and 100 clips; at smaller n
+images. Compare sets of equal size, or `corrected`, which needs 3 clips a dimension, 6,144; below that
 look at `kid`, which is unbiased. Values of different protocols, weights or precisions are not comparable, nor
 are those of random weights with those of pretrained ones.
 """

@@ -46,7 +46,8 @@ from synvid_eval.metrics.needed import needed, too_few
 from synvid_eval.states import Moments, Side
 
 INTERVAL_CLIPS = 100
-INTERVAL_ROWS_PER_DIMENSION = 2
+INTERVAL_CLIPS_PER_DIMENSION = 3
+"""From so many clips on intervals hold (reports/intervals); more rows of each clip do not help."""
 
 LEAST_DIGITS = 1e-9
 """Largest share of tr (Σ₁Σ₂)^½ that a bound on rounding may be where a block is taken out of a product."""
@@ -309,12 +310,12 @@ class FrechetMetric(Metric):
         }
 
     def interval_gate(self, side: Side) -> str:
-        """From 100 clips and from two rows a dimension on."""
-        clips, moments = side.clips(self.state), side.moments(self.state)
-        if clips < INTERVAL_CLIPS:
-            return too_few(clips, "clips", self.name, INTERVAL_CLIPS)
-        if moments is None or moments.n < INTERVAL_ROWS_PER_DIMENSION * moments.dim:
-            seen = 0.0 if moments is None else moments.n
-            least = "some" if moments is None else INTERVAL_ROWS_PER_DIMENSION * moments.dim
-            return too_few(seen, self.noun, self.name, least)
-        return ""
+        """From 100 clips and from three clips a dimension on."""
+        return frechet_gate(self.name, side, self.state)
+
+
+def frechet_gate(metric: str, side: Side, state: str) -> str:
+    """Why the clips of a side are too few for an interval of a Fréchet distance of that state; or empty."""
+    clips, moments = side.clips(state), side.moments(state)
+    least = max(INTERVAL_CLIPS, INTERVAL_CLIPS_PER_DIMENSION * (moments.dim if moments else 0))
+    return "" if clips >= least else too_few(clips, "clips", metric, least)

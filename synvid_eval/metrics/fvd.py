@@ -18,7 +18,7 @@ those of StyleGAN-V (`styleganv`), VideoGPT (`videogpt`) and content-debiased FV
 Pitfalls. Biased upward by O(d/n): 256 clips against 256 of the same kind give about 1.7 in units of the
 features' variance, and a published FVD means nothing without its number of videos. It depends on frame rate,
 resolution, resize filter and which 16 frames are taken more than on many a model. It looks at content before
-motion (Ge et al. 2024). `corrected` needs 800 clips; below that look at `kvd`, which is unbiased.
+motion (Ge et al. 2024). `corrected` needs 1,200 clips; below that look at `kvd`, which is unbiased.
 """
 
 from __future__ import annotations

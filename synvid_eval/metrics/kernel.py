@@ -194,7 +194,7 @@ class KernelMetric(Metric):
 
     def interval_gate(self, side: Side) -> str:
         """From two clips on (and the 10 filled blocks that every interval needs): coverage is 93.5 % or more
-        from 14 clips on in the simulation of `reports/intervals/kernel.md`.
+        from 14 clips on in the simulation of `reports/intervals/`.
         """
         clips = side.clips(self.state)
         return "" if clips >= 2 else too_few(clips, "clips", self.name, 2)

@@ -31,13 +31,15 @@ from numpy.typing import NDArray
 
 from synvid_eval.knobs import knob
 from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Unscored
-from synvid_eval.metrics.frechet import frechet
-from synvid_eval.metrics.needed import needed, too_few
+from synvid_eval.metrics.frechet import (
+    INTERVAL_CLIPS,  # noqa: F401  (which `explain` reads)
+    INTERVAL_CLIPS_PER_DIMENSION,  # noqa: F401
+    frechet,
+    frechet_gate,
+)
+from synvid_eval.metrics.needed import needed
 from synvid_eval.metrics.strides import StridedMetric
 from synvid_eval.states import Moments, Side
-
-INTERVAL_CLIPS = 100
-INTERVAL_ROWS_PER_DIMENSION = 2
 
 
 @dataclass(frozen=True)
@@ -98,11 +100,5 @@ class Tubelet(StridedMetric):
         return ClipRows.of_state(side.rows(f"clips{self.stride}"))
 
     def interval_gate(self, side: Side) -> str:
-        """From 100 clips and from two rows a dimension on."""
-        clips, moments = side.clips(self.state), side.moments(self.state)
-        if clips < INTERVAL_CLIPS:
-            return too_few(clips, "clips", self.name, INTERVAL_CLIPS)
-        if moments is None or moments.n < INTERVAL_ROWS_PER_DIMENSION * moments.dim:
-            seen, least = (0.0, "some") if moments is None else (moments.n, 2 * moments.dim)
-            return too_few(seen, "tubelets", self.name, least)
-        return ""
+        """From 100 clips and from three clips a dimension on."""
+        return frechet_gate(self.name, side, self.state)

@@ -142,7 +142,7 @@ def _header(file: IO[bytes]) -> Header:
 
 
 def member_header(archive: zipfile.ZipFile, name: str) -> Header:
-    """The header of an array of a `.npz`; one of `DAMAGE` for what is none or announces more than is there."""
+    """The header of an array of a `.npz`; `DAMAGE` for what is none or announces more than is there."""
     info = archive.getinfo(f"{name}.npy")
     with archive.open(info) as member:
         header = _header(member)

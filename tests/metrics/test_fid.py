@@ -112,17 +112,17 @@ def test_short_clips_are_counted():
 
 
 @BOTH
-def test_gate_needs_clips_and_rows(metric, state):
-    gate = metric.interval_gate
-    name, noun = metric.name, metric.noun
+def test_gate_needs_clips(metric, state):
+    gate, name = metric.interval_gate, metric.name
     assert (
         gate(clip_side(normal_clips(0, 99, 1, 8), state))
         == f"has 99 clips, and an interval of {name} needs 100"
     )
-    assert gate(clip_side(normal_clips(0, 100, 1, 64), state)) == (
-        f"has 100 {noun}, and an interval of {name} needs 128"
+    assert gate(clip_side(normal_clips(0, 100, 1, 8), state)) == ""
+    assert gate(clip_side(normal_clips(0, 191, 9, 64), state)) == (
+        f"has 191 clips, and an interval of {name} needs 192"
     )
-    assert gate(clip_side(normal_clips(0, 100, 2, 64), state)) == ""
+    assert gate(clip_side(normal_clips(0, 192, 1, 64), state)) == ""
     assert gate(Side((Fold(),), 0)) == f"has 0 clips, and an interval of {name} needs 100"
 
 

@@ -56,12 +56,12 @@ def test_one_row_is_too_few():
         Tubelet().of_rows(np.eye(4), np.ones((1, 4)))
 
 
-def test_gate_needs_clips_and_rows():
+def test_gate_needs_clips():
     gate = Tubelet(stride=4).interval_gate
     assert gate(clip_side(normal_clips(0, 99, 1, 8), "stride4")) == (
         "has 99 clips, and an interval of tubelet needs 100"
     )
-    assert gate(clip_side(normal_clips(0, 100, 1, 128), "stride4")) == (
-        "has 100 tubelets, and an interval of tubelet needs 256"
+    assert gate(clip_side(normal_clips(0, 383, 2, 128), "stride4")) == (
+        "has 383 clips, and an interval of tubelet needs 384"
     )
-    assert gate(clip_side(normal_clips(0, 100, 3, 128), "stride4")) == ""
+    assert gate(clip_side(normal_clips(0, 384, 1, 128), "stride4")) == ""
