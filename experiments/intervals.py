@@ -240,8 +240,9 @@ METRICS: dict[str, Metric] = {
 
 def given(row: dict[str, str]) -> str:
     """Whether the product gives an interval to such sides, where they fill 10 blocks: yes or no."""
-    metric, clips = METRICS[row["metric"]], int(row["clips"])
-    moments = Moments.of_parts(clips, np.zeros(int(row["d"])), np.eye(int(row["d"])))
+    metric, clips, d = METRICS[row["metric"]], int(row["clips"]), int(row["d"])
+    variances = Cell("", d, 0, 0, "", row["spectrum"]).variances()
+    moments = Moments.of_parts(clips, np.zeros(d), np.diag(variances * (clips - 1)))
     side = Side((Fold({metric.state: moments}, {metric.state: clips}),), clips)
     return "no" if metric.interval_gate(side) else "yes"
 
@@ -337,9 +338,9 @@ def summary(table: Iterable[dict[str, str]]) -> str:
 
 
 RULES = {
-    "frechet": "from 3 clips a dimension and 100 clips on",
-    "effective_rank": "from 8 clips a dimension on",
-    "diversity": "from 8 clips a dimension on",
+    "frechet": "from 3 clips a dimension, r²/20 and 100 clips on (r: effective rank)",
+    "effective_rank": "from d^1.5 clips and 100 clips on",
+    "diversity": "from d^1.5 clips and 100 clips on",
     "color": "from 60 clips on",
     "property": "from 10 blocks on",
     "kernel": "from 10 blocks on",

@@ -12,6 +12,7 @@ import functools
 import importlib
 import inspect
 import math
+import re
 import time
 import typing
 from collections.abc import Callable, Sequence
@@ -463,6 +464,7 @@ def _gates(kind: type) -> str:
     ]
     text = " and ".join(g.replace("rows per dimension", "rows a dimension") for g in gates)
     text = text.replace("clips per dimension", "clips a dimension")
+    text = re.sub(r"(\S+) clips as power of dimension", r"d^\1 clips (d dimensions)", text)
     return f"from {text} on, and 10 non-empty blocks" if text else "from 10 non-empty blocks of clips on"
 
 

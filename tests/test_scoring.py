@@ -98,13 +98,13 @@ def test_correction_by_hand():
 
 
 def test_richness_uses_the_candidates_blocks_only():
-    a = clip_side(normal_clips(0, 70, 4, 8), "hog")
+    a = clip_side(normal_clips(0, 100, 4, 8), "hog")
     few = clip_side(normal_clips(1, 5, 4, 8), "hog")
     score = score_pair(EffectiveRank(), a, few, NAMES, "")
     assert score.value < score.corrected < 8.2 and score.interval is not None
     assert score.detail["reference"] < score.value
     assert score.detail["difference"] == score.value - score.detail["reference"]
-    assert (score.detail["rows_candidate"], score.detail["rows_reference"]) == (280, 20)
+    assert (score.detail["rows_candidate"], score.detail["rows_reference"]) == (400, 20)
     assert "depends on their number" in score.detail["notes"]
 
 
@@ -128,7 +128,7 @@ def test_richness_uses_the_candidates_blocks_only():
         (
             EffectiveRank(),
             (clip_side(normal_clips(0, 23, 4, 8), "hog"), clip_side(normal_clips(0, 30, 4, 8), "hog")),
-            "made has 23 clips, and an interval of effective_rank needs 64.",
+            "made has 23 clips, and an interval of effective_rank needs 100.",
         ),
         (
             Spectrum(),
@@ -266,7 +266,7 @@ def test_scores_go_through_json():
 
 
 def test_the_interval_of_equal_sets_holds_zero():
-    a, b = (clip_side(normal_clips(seed, 400, 20, 128), "stride4") for seed in (0, 1))
+    a, b = (clip_side(normal_clips(seed, 200, 140, 32), "stride4") for seed in (0, 1))
     score = score_pair(Tubelet(stride=4), a, b, NAMES, "")
     low, high = score.interval
-    assert low < 0 < high and score.value > 0.3  # truth 0, plug-in biased upward
+    assert low < 0 < high and score.value > 0.01  # truth 0, plug-in biased upward

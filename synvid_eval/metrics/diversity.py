@@ -18,8 +18,8 @@ Source. Baradad et al. 2021 take the log-determinant of the covariance of Incept
 ours.
 
 Pitfalls. It grows with the number of frames up to many thousands (log det Σ of one distribution: −15,510 at
-2,049 frames, −14,087 at 4,096, −13,595 at 16,000): compare sets of equal size. `corrected` needs 8 clips a
-dimension. Noise is diverse, too: more is not more natural. Frames of one clip add little to each other, which
+2,049 frames, −14,087 at 4,096, −13,595 at 16,000): compare sets of equal size. `corrected` needs 92,682
+clips. Noise is diverse, too: more is not more natural. Frames of one clip add little to each other, which
 the number of frames does not show: look at the rank and `effective_rank`.
 """
 
@@ -35,11 +35,15 @@ from scipy.linalg import lapack
 
 from synvid_eval.knobs import knob
 from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Metric, Spread, Unscored, placed
-from synvid_eval.metrics.effective_rank import effective_rank, eigenvalue_curve
-from synvid_eval.metrics.needed import needed, too_few
+from synvid_eval.metrics.effective_rank import (
+    INTERVAL_CLIPS,  # noqa: F401  (which `explain` reads)
+    INTERVAL_CLIPS_AS_POWER_OF_DIMENSION,  # noqa: F401
+    effective_rank,
+    eigenvalue_curve,
+    richness_gate,
+)
+from synvid_eval.metrics.needed import needed
 from synvid_eval.states import Moments, Side, State
-
-INTERVAL_CLIPS_PER_DIMENSION = 8
 
 HARMLESS = 1e-6
 """Largest bound on what rounding does to the value, in nats, where the determinant is taken by Cholesky."""
@@ -141,10 +145,8 @@ class Diversity(Metric):
         return {"eigenvalues": eigenvalue_curve(eigenvalues(moments))}
 
     def interval_gate(self, side: Side) -> str:
-        """From eight clips a dimension on (reports/intervals)."""
-        clips, moments = side.clips(self.state), side.moments(self.state)
-        least = INTERVAL_CLIPS_PER_DIMENSION * (moments.dim if moments else 1)
-        return "" if clips >= least else too_few(clips, "clips", self.name, least)
+        """From 100 clips and from d^1.5 clips on."""
+        return richness_gate(self.name, side, self.state)
 
 
 def eigenvalues(moments: Moments) -> NDArray[np.float64]:

@@ -42,12 +42,16 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Metric, Spread, Unscored, placed
+from synvid_eval.metrics.effective_rank import effective_rank
 from synvid_eval.metrics.needed import needed, too_few
 from synvid_eval.states import Moments, Side
 
 INTERVAL_CLIPS = 100
 INTERVAL_CLIPS_PER_DIMENSION = 3
-"""From so many clips on intervals hold (reports/intervals); more rows of each clip do not help."""
+INTERVAL_CLIPS_PER_SQUARED_EFFECTIVE_RANK = 0.05
+"""From so many clips on intervals hold (reports/intervals); more rows of each clip do not help. What the
+correction leaves of the bias grows with the directions that the rows really fill.
+"""
 
 LEAST_DIGITS = 1e-9
 """Largest share of tr (Σ₁Σ₂)^½ that a bound on rounding may be where a block is taken out of a product."""
@@ -310,7 +314,7 @@ class FrechetMetric(Metric):
         }
 
     def interval_gate(self, side: Side) -> str:
-        """From 100 clips and from three clips a dimension on."""
+        """From 100 clips, three clips a dimension and r²/20 clips on, r the effective rank of the rows."""
         return frechet_gate(self.name, side, self.state)
 
 
@@ -318,4 +322,8 @@ def frechet_gate(metric: str, side: Side, state: str) -> str:
     """Why the clips of a side are too few for an interval of a Fréchet distance of that state; or empty."""
     clips, moments = side.clips(state), side.moments(state)
     least = max(INTERVAL_CLIPS, INTERVAL_CLIPS_PER_DIMENSION * (moments.dim if moments else 0))
+    if clips >= least and moments is not None:
+        values = np.linalg.eigvalsh(moments.covariance(1)).astype(np.float64)
+        rank = effective_rank(values) if values[-1] > 0 else 0.0
+        least = max(least, math.ceil(INTERVAL_CLIPS_PER_SQUARED_EFFECTIVE_RANK * rank**2))
     return "" if clips >= least else too_few(clips, "clips", metric, least)

@@ -34,6 +34,7 @@ from synvid_eval.metrics.base import ClipRows, Columns, Detail, Kind, Unscored
 from synvid_eval.metrics.frechet import (
     INTERVAL_CLIPS,  # noqa: F401  (which `explain` reads)
     INTERVAL_CLIPS_PER_DIMENSION,  # noqa: F401
+    INTERVAL_CLIPS_PER_SQUARED_EFFECTIVE_RANK,  # noqa: F401
     frechet,
     frechet_gate,
 )
@@ -100,5 +101,5 @@ class Tubelet(StridedMetric):
         return ClipRows.of_state(side.rows(f"clips{self.stride}"))
 
     def interval_gate(self, side: Side) -> str:
-        """From 100 clips and from three clips a dimension on."""
+        """As of every Fréchet distance, see `frechet_gate`."""
         return frechet_gate(self.name, side, self.state)

@@ -131,8 +131,8 @@ def test_a_metric_of_a_network_says_which_weights_and_protocols(name: str) -> No
     assert one.facts["protocols"].startswith("pytorch, clean, tf" if frames else "styleganv, videogpt, cdfvd")
     assert f"--set {name}.protocol=" in one.facts["protocols"]
     gates = {
-        "fid": "100 clips and 3 clips a dimension",
-        "diversity": "8 clips a dimension",
+        "fid": "100 clips and 3 clips a dimension and 0.05 clips per squared effective rank",
+        "diversity": "100 clips and d^1.5 clips",
         "kid": "10 non-empty",
     }
     assert gates.get(name, "") in one.facts["interval"]

@@ -117,12 +117,12 @@ def test_too_few_frames_are_a_reason():
     assert Diversity().detail(empty, empty) == {}
 
 
-def test_gate_needs_eight_clips_a_dimension():
+def test_gate_needs_clips():
     gate = Diversity().interval_gate
-    assert gate(clip_side(normal_clips(0, 63, 2, 8), "pool3")) == (
-        "has 63 clips, and an interval of diversity needs 64"
+    assert gate(clip_side(normal_clips(0, 181, 2, 32), "pool3")) == (
+        "has 181 clips, and an interval of diversity needs 182"
     )
-    assert gate(clip_side(normal_clips(0, 64, 2, 8), "pool3")) == ""
+    assert gate(clip_side(normal_clips(0, 182, 2, 32), "pool3")) == ""
 
 
 def test_the_correction_takes_out_the_bias():

@@ -44,8 +44,8 @@ def test_detail_and_gate():
     rows = Moments.of_rows(np.eye(4))
     side = Side((Fold({"hog": rows, "frames": Counts([8, 2])}, {"hog": 4, "frames": 4}),), 4)
     assert EffectiveRank().detail(side, side) == {"dropped_candidate": 0.25, "dropped_reference": 0.25}
-    assert EffectiveRank().interval_gate(side) == "has 4 clips, and an interval of effective_rank needs 32"
-    assert EffectiveRank().interval_gate(clip_side(normal_clips(0, 32, 1, 4), "hog")) == ""
+    assert EffectiveRank().interval_gate(side) == "has 4 clips, and an interval of effective_rank needs 100"
+    assert EffectiveRank().interval_gate(clip_side(normal_clips(0, 100, 1, 4), "hog")) == ""
 
 
 def test_curve_of_eigenvalues_keeps_the_ends():

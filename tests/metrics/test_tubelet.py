@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -64,4 +66,7 @@ def test_gate_needs_clips():
     assert gate(clip_side(normal_clips(0, 383, 2, 128), "stride4")) == (
         "has 383 clips, and an interval of tubelet needs 384"
     )
-    assert gate(clip_side(normal_clips(0, 384, 1, 128), "stride4")) == ""
+    needs = gate(clip_side(normal_clips(0, 384, 20, 128), "stride4"))  # in all 128 directions alike
+    assert re.fullmatch("has 384 clips, and an interval of tubelet needs (7[0-9]{2}|8[01][0-9])", needs)
+    falling = normal_clips(0, 384, 1, 128) / np.arange(1, 129)
+    assert gate(clip_side(falling, "stride4")) == ""
