@@ -343,7 +343,7 @@ RULES = {
     "diversity": "from d^1.5 clips and 100 clips on",
     "color": "from 60 clips on",
     "property": "from 10 blocks on",
-    "kernel": "from 10 blocks on",
+    "kernel": "from 200 clips on",
 }
 
 

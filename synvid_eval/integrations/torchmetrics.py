@@ -118,7 +118,7 @@ class _Metric(torchmetrics.Metric):
             ids: names of the clips, [N], all different; for all clips of a side or for none.
 
         Raises:
-            UsageError for other shapes and types, as many ids as clips, and ids that come for some clips
+            UsageError for other shapes and types, not as many ids as clips, and ids that come for some clips
             only.
         """
         clips = self._clips(videos)

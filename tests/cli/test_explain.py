@@ -133,7 +133,7 @@ def test_a_metric_of_a_network_says_which_weights_and_protocols(name: str) -> No
     gates = {
         "fid": "100 clips and 3 clips a dimension and 0.05 clips per squared effective rank",
         "diversity": "100 clips and d^1.5 clips",
-        "kid": "10 non-empty",
+        "kid": "200 clips",
     }
     assert gates.get(name, "") in one.facts["interval"]
     assert one.facts["kind"].startswith({"kid": "unbiased", "kvd": "unbiased"}.get(name, ""))

@@ -209,7 +209,7 @@ def test_gaussians_have_a_closed_form():
 
 
 def test_the_interval_is_around_the_value():
-    a, b = row_side(clips_of(0, 60, 3)), row_side(clips_of(1, 60, 3))
+    a, b = row_side(clips_of(0, 200, 3)), row_side(clips_of(1, 200, 3))
     score = score_pair(Kid(), a, b, ("a", "b"), "")
     low, high = score.interval
     assert low < score.value < high and low < 0 < high
@@ -235,7 +235,10 @@ def test_too_few_clips_are_a_reason():
     with pytest.raises(Unscored, match=r"the candidate has 0 of 0 clips\."):
         Kvd().value(empty, one)
     assert Kid().detail(empty, empty) == {}
-    assert Kid().interval_gate(empty) and not Kid().interval_gate(row_side(clips_of(0)))
+    assert Kid().interval_gate(empty) == "has 0 clips, and an interval of kid needs 200"
+    assert Kid().interval_gate(row_side(clips_of(0, 199))) and not Kid().interval_gate(
+        row_side(clips_of(0, 200))
+    )
     with pytest.raises(Unscored):
         Kid().of_rows(np.empty((0, 4)), np.empty((0, 4)))
     with pytest.raises(ValueError, match="kid is a distance"):
