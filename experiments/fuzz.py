@@ -265,13 +265,13 @@ def main() -> None:
         wrong += [name] if done.returncode else []
         print(f"{name}: {found[name]['runs']:,} runs, {'broken' if done.returncode else 'sound'}", flush=True)
     whole = {"command": f"python -m experiments.fuzz --seconds {given.seconds}", "targets": found}
-    whole["versions"] = measurement_versions()
+    whole["versions"] = versions_here()
     archive.write_bytes(given.out / "fuzz.json", (json.dumps(whole, indent=1) + "\n").encode())
     if wrong:
         sys.exit(f"broken: {', '.join(wrong)}")
 
 
-def measurement_versions() -> dict[str, str]:
+def versions_here() -> dict[str, str]:
     """Versions of what ran."""
     from importlib.metadata import version
 

@@ -323,7 +323,12 @@ def frechet_gate(metric: str, side: Side, state: str) -> str:
     clips, moments = side.clips(state), side.moments(state)
     least = max(INTERVAL_CLIPS, INTERVAL_CLIPS_PER_DIMENSION * (moments.dim if moments else 0))
     if clips >= least and moments is not None:
-        values = np.linalg.eigvalsh(moments.covariance(1)).astype(np.float64)
-        rank = effective_rank(values) if values[-1] > 0 else 0.0
-        least = max(least, math.ceil(INTERVAL_CLIPS_PER_SQUARED_EFFECTIVE_RANK * rank**2))
+        least = max(least, math.ceil(INTERVAL_CLIPS_PER_SQUARED_EFFECTIVE_RANK * _directions(moments) ** 2))
     return "" if clips >= least else too_few(clips, "clips", metric, least)
+
+
+@lru_cache(maxsize=3)  # a reference is asked of by every candidate
+def _directions(moments: Moments) -> float:
+    """Effective rank of the rows; 0 where they do not vary."""
+    values = np.linalg.eigvalsh(moments.covariance(1)).astype(np.float64)
+    return effective_rank(values) if values[-1] > 0 else 0.0

@@ -21,7 +21,6 @@ from synvid_eval.errors import DataError
 _WANTED = "Save uint8 RGB clips as [N, T, H, W, 3] (.npy), or `frames` of that shape or [T, H, W, 3] (.npz)."
 
 
-# What NumPy and zipfile raise on files that are damaged, hostile, encrypted or too large for memory.
 DAMAGE = (
     ArithmeticError,
     EOFError,
@@ -38,7 +37,7 @@ DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What reading a damaged `.npy` or `.npz` raises, one way or another."""
+"""What NumPy and zipfile raise on files that are damaged, hostile, encrypted or too large for memory."""
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,10 @@ VERSION_1 = Path(__file__).parent / "version1"
 """What version 0.1.0 wrote of `preset:static_circles?n=3&size=32&objects=20` (see its README)."""
 
 
+ALL = "color,motion,spectrum,effective_rank"
+"""What the fixture was measured for."""
+
+
 def test_what_version_1_measured_stays_readable(tmp_path: Path) -> None:
     old = read_measured(VERSION_1 / "static_circles.measured")
     now = measure(
@@ -143,7 +147,7 @@ def test_what_version_1_kept_does_no_harm(run_cli: Run, tmp_path: Path) -> None:
     known = json.loads(run_cli("cache", "info", "--json", "-").stdout)
     assert known["entries"] == len(list((VERSION_1 / "cache").rglob("*.safetensors"))) > 0
     location = "a=preset:static_circles?n=3&size=32&objects=20"
-    args = ("compare", location, location.replace("a=", "b="), "--metrics", "color", "-q", "--json", "-")
+    args = ("compare", location, location.replace("a=", "b="), "--metrics", ALL, "-q", "--json", "-")
     with_old, without = run_cli(*args), run_cli(*args, "--cache", "none")
     assert with_old.returncode == 0, with_old.stderr
     assert json.loads(with_old.stdout)["scores"] == json.loads(without.stdout)["scores"]
