@@ -1,8 +1,8 @@
 """What can go wrong, by kind: each kind has its exit code, each message says what, the value seen, and the
 cure.
 
-Codes: 1 unexpected (a bug), 2 usage, 3 data unusable or a write refused, 4 weights missing or wrong, 5 optional
-package missing.
+Codes: 1 unexpected (a bug), 2 usage, 3 data unusable or a write refused, 4 weights missing or wrong, 5
+optional package missing.
 """
 
 from __future__ import annotations
