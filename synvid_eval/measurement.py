@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,9 @@ from synvid_eval.worker import Worker, class_path, clip_task, setup_task
 
 SCHEMA = "synvid-eval/measured/1"
 ENTRY = 2
+
+Columns: TypeAlias = dict[str, NDArray[np.float64]]
+"""Key → a value a clip."""
 
 
 class Progress(Protocol):
@@ -73,7 +76,7 @@ class Quiet:
         """Tells nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ClipRecord:
     """What is known of one measured clip beside its features. size: [height, width] of the last frame."""
 
@@ -101,7 +104,7 @@ class Measurement:
     features: dict[str, Feature]
     sides: dict[str, Side]
     clips: tuple[ClipRecord, ...]
-    summaries: dict[str, dict[str, NDArray[np.float64]]]
+    summaries: dict[str, Columns]
     about: dict[str, Any] = field(default_factory=dict)
     statistics: Statistics | None = None
 
@@ -498,8 +501,8 @@ class _Run:
         self._skipped = [{"id": i, "reason": r} for i, r in videos.skipped]
         self._loaded: dict[int, dict[str, _Entry]] = {}
         self._blocks: dict[str, list[Fold]] = {n: [Fold()] * BLOCKS for n in self._features}
-        self._records: list[dict[str, Any]] = []
-        self._rows: dict[str, list[dict[str, float]]] = {n: [] for n in self._features}
+        self._clips: list[ClipRecord] = []
+        self._columns: dict[str, list[tuple[int, Columns]]] = {n: [] for n in self._features}
         self._park = Park()
 
     def result(self) -> Measurement:
@@ -562,10 +565,15 @@ class _Run:
             entries = self._measured(shard, list(self._features), self._again(shard))
             first = next(iter(entries.values()))
         self._skipped += first.skipped
-        self._records += [{k: v for k, v in c.items() if k != "summary"} for c in first.clips]
+        self._clips += [
+            ClipRecord(
+                c["id"], c["content"], c["total"], c["looked"], c["fps"], tuple(c["size"]), tuple(c["notes"])
+            )
+            for c in first.clips
+        ]
         for name, entry in entries.items():
             self._blocks[name][shard.block] = self._blocks[name][shard.block] + entry.fold
-            self._rows[name] += [c["summary"] for c in entry.clips]
+            self._columns[name].append(_columns([c["summary"] for c in entry.clips]))
         self._check_skipped()
         if index + 1 == len(self._shards) or self._shards[index + 1].block != shard.block:
             self._blocks = {n: rested(b, shard.block, self._park) for n, b in self._blocks.items()}
@@ -638,12 +646,7 @@ class _Run:
 
     def _measurement(self) -> Measurement:
         videos, options = self._videos, self._options
-        clips = tuple(
-            ClipRecord(
-                r["id"], r["content"], r["total"], r["looked"], r["fps"], tuple(r["size"]), tuple(r["notes"])
-            )
-            for r in self._records
-        )
+        clips = tuple(self._clips)
         digest = hashlib.blake2b(digest_size=8)
         for clip in sorted(clips, key=lambda c: c.id):
             digest.update(f"{clip.id}\0{clip.content}\0".encode("utf-8", "surrogateescape"))
@@ -672,7 +675,7 @@ class _Run:
                 *([f"and {len(notes) - 20} more clips"] if len(notes) > 20 else []),
             ],
         }
-        summaries = {n: _columns(rows) for n, rows in self._rows.items()}
+        summaries = {n: _joined(parts) for n, parts in self._columns.items()}
         return Measurement(
             facts, options.sampler, options.seed, self._features, sides, clips, summaries, about
         )
@@ -682,9 +685,19 @@ def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _columns(rows: list[dict[str, float]]) -> dict[str, NDArray[np.float64]]:
+def _columns(rows: list[dict[str, float | None]]) -> tuple[int, Columns]:
+    """How many rows, and key → their values; NaN where a row has none."""
     keys = sorted({k for r in rows for k in r})
-    return {k: np.array([np.nan if r.get(k) is None else r[k] for r in rows], np.float64) for k in keys}
+    values = {k: np.array([np.nan if r.get(k) is None else r[k] for r in rows], np.float64) for k in keys}
+    return len(rows), values
+
+
+def _joined(parts: Sequence[tuple[int, Columns]]) -> Columns:
+    """The columns of all shards, one after the other; NaN where a shard has none of that key."""
+    keys = sorted({k for _, columns in parts for k in columns})
+    return {
+        k: np.concatenate([columns.get(k, np.full(count, np.nan)) for count, columns in parts]) for k in keys
+    }
 
 
 def measure(
