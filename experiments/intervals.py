@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval.archive import write_bytes
-from synvid_eval.intervals import MIN_GROUPS, corrected, interval, jackknife
+from synvid_eval.intervals import MIN_GROUPS, corrected, interval, jackknife, skewed_interval
 from synvid_eval.metrics.base import Metric
 from synvid_eval.metrics.color import Color, symmetric_kl
 from synvid_eval.metrics.diversity import Diversity
@@ -104,7 +104,7 @@ def cells() -> Iterator[Cell]:
         yield Cell("mean", 1, count, 1, values, "flat")
     for d, (count, rows), values in itertools.product(
         (8, 64, 256),
-        ((20, 1), (50, 1), (100, 1), (200, 1), (500, 1), (1000, 1), (20, 16), (50, 16), (100, 16)),
+        ((20, 1), (50, 1), (100, 1), (200, 1), (500, 1), (1000, 1), (20, 16), (50, 16), (100, 16), (200, 16)),
         ("normal", "student"),
     ):
         yield Cell("kernel", d, count, rows, values, "falling")
@@ -196,7 +196,8 @@ def scored(one: Asked) -> tuple[float, float, tuple[float, float] | None]:
         return value, math.nan, None
     parts = [jackknife(value, metric.left_out(sides, t), s.block_clips(state)) for t, s in enumerate(sides)]
     center = value if metric.kind in ("property", "unbiased") else corrected(value, parts)
-    return value, center, interval(center, parts, LEVEL)
+    of = skewed_interval if metric.kind == "unbiased" else interval
+    return value, center, of(center, parts, LEVEL)
 
 
 def run(work: tuple[Cell, int]) -> list[dict[str, str]]:

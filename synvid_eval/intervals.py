@@ -10,6 +10,7 @@ Source: Busing, Meijer & van der Leeden 1999, Delete-m jackknife for unequal m, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,9 +64,31 @@ def interval(center: float, sides: Sequence[Jackknife], level: float) -> tuple[f
 
     level: in (0, 1), 0.95 for 95 %.
     """
+    error, t = _error(sides, level)
+    return center - t * error, center + t * error
+
+
+def skewed_interval(value: float, sides: Sequence[Jackknife], level: float) -> tuple[float, float]:
+    """The interval of an estimate that scatters to the right: `interval` on the scale asinh(value / 2s), s
+    the standard error, and back.
+
+    Far from 0 that is the scale of logarithms, as suits a number ≥ 0 whose error grows with it; near 0, where
+    an unbiased estimate is negative as often as not, it is nearly the plain one, and reaches 2.5 s to each
+    side at 95 %. Why: on the plain scale kernel distances of sets that differ lay above their interval in
+    8 % of the draws and below it in 0.3 % (`reports/intervals`). Arguments as of `interval`.
+    """
+    error, t = _error(sides, level)
+    if not error:
+        return value, value
+    scale = 2 * error
+    middle, half = math.asinh(value / scale), t * error / math.hypot(value, scale)
+    return scale * math.sinh(middle - half), scale * math.sinh(middle + half)
+
+
+def _error(sides: Sequence[Jackknife], level: float) -> tuple[float, float]:
+    """The standard error over independent sides, and the quantile of Student's t that goes with it."""
     t = float(stdtrit(min(side.groups for side in sides) - 1, (1 + level) / 2))
-    half = t * float(np.sqrt(sum(side.variance for side in sides)))
-    return center - half, center + half
+    return math.sqrt(sum(side.variance for side in sides)), t
 
 
 def corrected(value: float, sides: Sequence[Jackknife]) -> float:

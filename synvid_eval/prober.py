@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from synvid_eval.execute import Heart, Task, read_message, silent, write_message
+from synvid_eval.execute import Heart, Task, limit_memory, read_message, silent, write_message
 from synvid_eval.preview import preview
 from synvid_eval.sets import open_clip
 from synvid_eval.video.decode import ClipRef, FewerFrames, Unreadable, all_frames
@@ -87,6 +87,7 @@ def main() -> None:
     from synvid_eval import archive
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    limit_memory()
     pipe_out = os.fdopen(os.dup(1), "wb")  # whatever a library prints must not get between the messages
     os.dup2(2, 1)
     pipe_in = sys.stdin.buffer

@@ -4,8 +4,8 @@ What a score carries depends on the metric's kind. A *property* has an interval 
 candidate's own blocks, and one of its difference from the reference from both. A *distance* is biased upward,
 so the interval belongs to the `corrected` value; beside it stands `floor`, the same distance between two
 halves of the reference. An *unbiased* distance needs no correction: its interval, from both sides' blocks, is
-around the value. A *richness* depends on the number of clips: corrected, too, from the candidate's blocks
-alone.
+around the value, and reaches further up than down (`intervals.skewed_interval`). A *richness* depends on the
+number of clips: corrected, too, from the candidate's blocks alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from synvid_eval.intervals import MIN_GROUPS, Jackknife, corrected, interval, jackknife
+from synvid_eval.intervals import MIN_GROUPS, Jackknife, corrected, interval, jackknife, skewed_interval
 from synvid_eval.metrics.base import Detail, Metric, Spread, Unscored
 from synvid_eval.score import LEVEL, NO_DIFFERENCE, Score
 from synvid_eval.states import Side
@@ -280,9 +280,10 @@ def _around(
 ) -> dict[str, Any]:
     """The interval around the value itself from the sides' blocks, or `interval_reason`."""
     parts = _parts(value, metric, sides, names, spread)
-    return (
-        {"interval_reason": parts} if isinstance(parts, str) else {"interval": interval(value, parts, level)}
-    )
+    if isinstance(parts, str):
+        return {"interval_reason": parts}
+    of = skewed_interval if metric.kind == "unbiased" else interval
+    return {"interval": of(value, parts, level)}
 
 
 def _difference(

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval.errors import SynvidEvalError, UsageError
-from synvid_eval.execute import Reply, Task, read_message, write_message
+from synvid_eval.execute import Reply, Task, limit_memory, read_message, write_message
 from synvid_eval.features.base import ClipResult, Feature, Look, View
 from synvid_eval.sets import open_clip
 from synvid_eval.states import Arrays, kind_of
@@ -224,6 +224,7 @@ def main() -> None:
     from threadpoolctl import threadpool_limits
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    limit_memory()
     # whatever a library prints must not get between the messages
     pipe_out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ import pytest
 from synvid_eval.errors import DataError
 from synvid_eval.execute import HERE, WINDOW, Failure, Processes, Serial, Task, WorkerBug
 from synvid_eval.features import registry
+from synvid_eval.prober import probe_task
 from synvid_eval.video.sampling import Sampler
 from synvid_eval.worker import clip_task, setup_task
 from tests.clips import moving, write_video
@@ -254,3 +257,35 @@ def test_nothing_in_the_current_folder_stands_for_a_library(
         (tmp_path / f"{name}.py").write_text("raise SystemExit('taken from the current folder')")
     monkeypatch.chdir(tmp_path)
     assert values(list(pools().map(tasks("answer")))) == [0]
+
+
+def test_what_asks_for_too_much_memory_fails_alone() -> None:
+    code = (
+        "import numpy as np; from synvid_eval.execute import limit_memory; limit_memory(10**9)\n"
+        "np.ones(3 * 10**8, np.uint8)\n"
+        "try: np.ones(2 * 10**9, np.uint8)\n"
+        "except MemoryError: print('refused')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "refused\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="reads /proc, which is Linux's")
+@pytest.mark.parametrize("module", ["synvid_eval.worker", "synvid_eval.prober"])
+def test_what_reads_files_has_a_limit_on_memory(module: str, tmp_path: Path) -> None:
+    """Of half of the machine, or 4 GiB where that is more."""
+    write_video(tmp_path / "a.mp4", moving(4))
+    features = [registry.get("motion")()]
+    setup = setup_task(features, Sampler(), 0, False) if module.endswith("worker") else {"loud": False}
+    pool = Processes(module, 1, setup, 60.0)
+    clip = ref(tmp_path / "a.mp4")
+    try:
+        ((_, answer),) = pool.map([clip_task(clip, ["motion"]) if "worker" in module else probe_task(clip)])
+        assert not isinstance(answer, Failure)
+        limits = Path(f"/proc/{pool._workers[0].process.pid}/limits").read_text()
+    finally:
+        pool.close()
+    (line,) = (line for line in limits.splitlines() if line.startswith("Max data size"))
+    assert int(line.split()[3]) >= 4 << 30
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert int(line.split()[3]) <= max(memory // 2, 4 << 30)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from synvid_eval.intervals import Jackknife, corrected, interval, jackknife
+from synvid_eval.intervals import Jackknife, corrected, interval, jackknife, skewed_interval
 
 
 def _leave_out(statistic, groups):
@@ -84,6 +84,38 @@ def test_two_sides_add_up_and_the_smaller_number_of_groups_counts():
     assert corrected(5.0, [a, b]) == pytest.approx(5.0 - 1.0 + 0.5)
     low, high = interval(4.5, [a, b], 0.9)
     assert high - 4.5 == pytest.approx(4.5 - low) == pytest.approx(stats.t.ppf(0.95, 11) * 0.5)
+
+
+def test_a_skewed_interval_is_one_of_logarithms_far_from_zero_and_nearly_the_plain_one_at_zero():
+    t = stats.t.ppf(0.975, 19)
+    far = skewed_interval(5.0, [Jackknife(5.0, 1e-4, 20)], 0.95)
+    assert far == pytest.approx((5 * np.exp(-t * 0.01 / 5), 5 * np.exp(t * 0.01 / 5)), rel=1e-6)
+    low, high = skewed_interval(0.0, [Jackknife(0.0, 0.04, 20)], 0.95)
+    assert high == -low == pytest.approx(0.4 * np.sinh(t / 2))
+    low, high = skewed_interval(1.0, [Jackknife(1.0, 0.09, 20)], 0.95)
+    assert high - 1 > 1 - low > 0
+    low, high = skewed_interval(-1.0, [Jackknife(-1.0, 0.09, 20)], 0.95)
+    assert high + 1 < -1 - low
+    assert skewed_interval(3.0, [Jackknife(3.0, 0.0, 20)], 0.95) == (3.0, 3.0)
+
+
+def test_coverage_of_a_skewed_square():
+    """(mean)² of few exponential draws scatters to the right: the skewed interval misses on both sides, the
+    plain one nearly only below.
+    """
+    g = np.random.default_rng(8)
+    missed = {interval: [0, 0], skewed_interval: [0, 0]}
+    for _ in range(2000):
+        x = g.exponential(1.0, 20)
+        theta = x.mean() ** 2
+        part = jackknife(theta, ((x.sum() - x) / 19) ** 2, np.ones(20))
+        for of, sides in missed.items():
+            low, high = of(theta, [part], 0.95)
+            sides[0] += high < 1.0
+            sides[1] += low > 1.0
+    plain, skewed = missed[interval], missed[skewed_interval]
+    assert plain[0] > 10 * max(plain[1], 1) and sum(plain) > 2000 * 0.07
+    assert sum(skewed) < 2000 * 0.075 and sum(skewed) < sum(plain) - 50
 
 
 def test_coverage_of_a_clustered_mean():

@@ -119,7 +119,7 @@ class _Metric(torchmetrics.Metric):
 
         Raises:
             UsageError for other shapes and types, not as many ids as clips, and ids that come for some clips
-            only.
+            only. (That two different clips have one id is told by `compute`.)
         """
         clips = self._clips(videos)
         names = None if ids is None else list(ids)
@@ -243,8 +243,11 @@ class _Metric(torchmetrics.Metric):
         for id_, one in _unpacked([state] if isinstance(state, torch.Tensor) else state):
             if id_ is None:
                 sums.append(one)
-            else:
-                named.setdefault(id_, one)
+            elif not _alike(named.setdefault(id_, one), one):
+                raise UsageError(
+                    f"Two different {name} clips have the id {id_!r}.",
+                    "Ids are of clips in the whole set, not in a batch: give each its own.",
+                )
         if named and sums:
             raise _mixed(name)
         if named:
@@ -317,6 +320,17 @@ class TubeletDistance(_Metric):
 
     higher_is_better = False
     _name = "tubelet"
+
+
+def _alike(one: Fold, other: Fold) -> bool:
+    """Whether two measurements are of the same clip, whatever a device does to the last digits."""
+    if one is other:
+        return True
+    first, second = fold_arrays(one, "x"), fold_arrays(other, "x")
+    return first.keys() == second.keys() and all(
+        a.shape == second[k].shape and np.allclose(a, second[k], rtol=1e-2, atol=1e-4)
+        for k, a in first.items()
+    )
 
 
 def _mixed(side: str) -> UsageError:

@@ -220,6 +220,19 @@ def test_ids_for_some_clips_only(pair: Any) -> None:
         other.compute()
 
 
+def test_an_id_that_two_clips_have_is_told(pair: Any) -> None:
+    metric = SpectrumSlope(layout="THWC")
+    batch = torch.from_numpy(pair[0][:2])
+    metric.update(batch, ids=["a", "b"])
+    metric.update(batch[:1], ids=["a"])  # the same clip again counts once
+    once = metric.compute()
+    metric.update(batch.flip(0), ids=["c", "d"])
+    assert metric.compute() != once
+    metric.update(255 - batch[:1] // 2, ids=["b"])
+    with pytest.raises(UsageError, match="Two different generated clips have the id 'b'"):
+        metric.compute()
+
+
 def test_without_clips_there_is_a_warning_and_no_number(pair: Any) -> None:
     metric = ColorDivergence()
     metric.update(torch_order(pair[0]), real=False)
