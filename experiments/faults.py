@@ -1,7 +1,7 @@
 """Damaged videos by the thousand, and commands killed by the hundred: nothing crashes, hangs, leaks or is
 lost.
 
-    python -m experiments.faults [--videos 2000] [--kills 200] [--errors 480]
+    python -m experiments.faults [--videos 2000] [--kills 200] [--errors 400]
 
 Sound clips of every container that the tests write (see `tests.faults.mutations`) are damaged in six ways:
 cut, bits flipped, zeroed, spliced with another, a damaged head, a piece twice; every tenth gets another's
@@ -14,10 +14,12 @@ Then `measure`, `compare`, `generate` and `textures make` are killed (SIGKILL to
 moments and begun again until they end; what they leave must be what an undisturbed run leaves, to the byte,
 without files of its own, and no process may outlive its parent.
 
-The same commands run once more for each change they make to the file system (a file opened for writing, a
-folder made, a rename), with that change refused: disk full, input/output error, read-only, too many open
-files. A command either ends well with the same result, or with 3 and a line that says so; run again, it must
-leave what an undisturbed run leaves.
+The same commands run once more for changes they make to the file system (a file opened for writing, a folder
+made, a rename, a removal), drawn by chance, those of a cache last, with that change refused: disk full,
+input/output error, read-only, too many open files. That is done from within Python, so what a library writes
+into an open file is not reached by it; there the largest size that a file may have is set instead (EFBIG), so
+that any writing fails, in its middle, too. A command either ends well with the same result, or with 3 and a
+line that says so; run again, it must leave what an undisturbed run leaves.
 
 What came out of the last run stands in `OUT/videos.json`, `OUT/kills.json` and `OUT/errors.json`.
 """
@@ -27,6 +29,7 @@ from __future__ import annotations
 import argparse
 import errno
 import json
+import math
 import os
 import platform
 import random
@@ -40,6 +43,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +131,8 @@ def _scores(out: Path) -> bytes:
 
 
 def _tree(out: Path) -> bytes:
-    """All files below a folder, but what says when and from where it was made."""
-    files = sorted(p for p in out.rglob("*") if p.is_file())
+    """All files below a folder, but the lock that shards share: where its removal is refused it stays."""
+    files = sorted(p for p in out.rglob("*") if p.is_file() and p.name != ".claim")
     return b"".join(f"\0{p.relative_to(out)}\0".encode() + p.read_bytes() for p in files)
 
 
@@ -170,8 +174,10 @@ class Commands:
                 frames = mutations.moving(40, 96, 128, seed=base + i)
                 mutations.write_video(folder / name / f"{i}.avi", frames, "xvid")
 
-    def start(self, name: str, out: Path, fault: str | None = None) -> subprocess.Popen[bytes]:
-        """Starts a command; `fault` is for `tests/injected`."""
+    def start(
+        self, name: str, out: Path, fault: str | None = None, largest: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Starts a command. fault: for `tests/injected`. largest: bytes that its files may have."""
         out.mkdir(exist_ok=True)
         places = {"set": self._folder / "set", "other": self._folder / "other", "out": out}
         command = [a.format(**places) for a in TRIED[name].arguments]
@@ -187,6 +193,9 @@ class Commands:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env=environment,
+            preexec_fn=None
+            if largest is None
+            else partial(resource.setrlimit, resource.RLIMIT_FSIZE, (largest, -1)),
         )
 
     def ended(self, name: str, out: Path) -> list[str]:
@@ -215,7 +224,9 @@ class Commands:
             for _ in range(min(8, count - done)):
                 process = self.start(name, out)
                 try:
-                    process.communicate(timeout=draw.uniform(0, usual))
+                    error = process.communicate(timeout=draw.uniform(0, usual))[1]
+                    if process.returncode:
+                        wrong.append(f"{name}: ended with {process.returncode}: {error.decode()[-300:]}")
                 except subprocess.TimeoutExpired:
                     done += 1
                     process.kill()
@@ -243,19 +254,47 @@ class Commands:
             shutil.rmtree(out)
             what = f"{code} at {changes[number].replace(str(self._folder), '')}"
             process = self.start(name, out, self._fault(out, number, code))
-            error = process.communicate()[1].decode()
-            if not _vanished(process.pid):
-                wrong.append(f"{name}, {what}: a process outlived its parent")
-            if process.returncode == 0:
-                unharmed += 1
-                if TRIED[name].told(out) != expected:
-                    wrong.append(f"{name}, {what}: ended well with another result")
-            elif process.returncode != 3 or "Traceback" in error or len(error.splitlines()) > 4:
-                wrong.append(f"{name}, {what}: ended with {process.returncode}: {error[-300:]}")
-            elif os.strerror(getattr(errno, code)).lower() not in error.lower():
-                wrong.append(f"{name}, {what}: does not say so: {error[-300:]}")
-            wrong += self._after(name, out, expected, what)
-        return {"changes": len(changes), "failed": len(chosen), "unharmed": unharmed, "wrong": wrong}
+            wrong += self._judged(process, name, out, expected, what, code)
+            unharmed += process.returncode == 0
+        facts = {"changes": len(changes), "outside_of_a_cache": len(kept), "failed": len(chosen)}
+        return {**facts, "unharmed": unharmed, "wrong": wrong}
+
+    def full(self, name: str, draw: random.Random, most: int) -> dict[str, Any]:
+        """Runs a command `most` times where no file may be larger than so many bytes, from 1 to as large as
+        its largest: writing fails in the middle, in whatever library writes.
+        """
+        wrong: list[str] = []
+        out = self._folder / f"{name}-EFBIG"
+        wrong += self.ended(name, out)
+        expected = TRIED[name].told(out)
+        largest = max(p.stat().st_size for p in out.rglob("*") if p.is_file())
+        unharmed = 0
+        for _ in range(most):
+            shutil.rmtree(out)
+            limit = int(math.exp(draw.uniform(0, math.log(largest))))
+            process = self.start(name, out, largest=limit)
+            wrong += self._judged(process, name, out, expected, f"files up to {limit} bytes", "EFBIG")
+            unharmed += process.returncode == 0
+        return {"largest": largest, "failed": most, "unharmed": unharmed, "wrong": wrong}
+
+    def _judged(
+        self, process: subprocess.Popen[bytes], name: str, out: Path, expected: bytes, what: str, code: str
+    ) -> list[str]:
+        """Waits for a command that something was refused; what is wrong with how it ends, and with what it
+        leaves when it is begun again.
+        """
+        wrong = []
+        error = process.communicate()[1].decode()
+        if not _vanished(process.pid):
+            wrong.append(f"{name}, {what}: a process outlived its parent")
+        if process.returncode == 0:
+            if TRIED[name].told(out) != expected:
+                wrong.append(f"{name}, {what}: ended well with another result")
+        elif process.returncode != 3 or "Traceback" in error or len(error.splitlines()) > 4:
+            wrong.append(f"{name}, {what}: ended with {process.returncode}: {error[-300:]}")
+        elif os.strerror(getattr(errno, code)).lower() not in error.lower():
+            wrong.append(f"{name}, {what}: does not say so: {error[-300:]}")
+        return wrong + self._after(name, out, expected, what)
 
     def _fault(self, out: Path, number: int, code: str) -> str:
         counter = self._folder / "changes.txt"
@@ -298,7 +337,7 @@ def main() -> None:
     )
     parser.add_argument("--videos", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--errors", type=int, default=480)
+    parser.add_argument("--errors", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0, help="of the first batch")
     parser.add_argument("--batch", type=int, default=200)
     parser.add_argument("--workers", type=int, default=2)
@@ -348,8 +387,11 @@ def disturbed(asked: argparse.Namespace, folder: Path) -> list[str]:
         wrong += [text for facts in found.values() for text in facts["wrong"]]
         write(asked.out / "kills.json", {"command": command_of(asked, "kills"), "commands": found})
     if asked.errors:
-        most = -(-asked.errors // (len(TRIED) * len(CODES)))
-        failed = {n: {code: run.errors(n, code, draw, most) for code in CODES} for n in TRIED}
+        most = -(-asked.errors // (len(TRIED) * (len(CODES) + 1)))
+        failed = {
+            n: {**{code: run.errors(n, code, draw, most) for code in CODES}, "EFBIG": run.full(n, draw, most)}
+            for n in TRIED
+        }
         wrong += [text for one in failed.values() for facts in one.values() for text in facts["wrong"]]
         write(asked.out / "errors.json", {"command": command_of(asked, "errors"), "commands": failed})
     return wrong
@@ -365,7 +407,7 @@ def command_of(asked: argparse.Namespace, campaign: str) -> str:
 
 def write(path: Path, facts: dict[str, Any]) -> None:
     """Facts with the machine and versions, as JSON."""
-    whole = {**facts, "machine": platform.platform(), "versions": versions()}
+    whole = {**facts, "machine": f"{platform.system()} {platform.machine()}", "versions": versions()}
     write_bytes(path, (json.dumps(whole, indent=1) + "\n").encode())
 
 

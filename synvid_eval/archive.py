@@ -57,8 +57,13 @@ def pack(arrays: Mapping[str, NDArray[np.generic]], meta: Mapping[str, Any]) -> 
                 continue
         ready[name] = array
     text = json.dumps({"meta": meta, "same": same}, ensure_ascii=True, sort_keys=True)
+    return signed(ready, text)
+
+
+def signed(arrays: Arrays, text: str) -> bytes:
+    """A blob of arrays and a text, with their checksum; `pack` gives it the text that `unpack` reads."""
     # one key, since safetensors writes several in no fixed order: the same content is the same bytes
-    blob: bytes = tensors.save(ready, {"synvid-eval": f"{_checksum(ready, text)} {text}"})
+    blob: bytes = tensors.save(arrays, {"synvid-eval": f"{_checksum(arrays, text)} {text}"})
     return blob
 
 
@@ -74,7 +79,15 @@ def unpack(blob: bytes) -> tuple[Arrays, dict[str, Any]]:
         whole = json.loads(text)
         arrays.update({name: arrays[known] for name, known in whole["same"].items()})
         return arrays, whole["meta"]
-    except (SafetensorError, AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+    except (
+        SafetensorError,
+        AttributeError,
+        KeyError,
+        OverflowError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise Damaged(str(error) or type(error).__name__) from None
 
 

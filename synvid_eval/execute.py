@@ -318,7 +318,8 @@ class Heart:
 
 def limit_memory(limit: int | None = None) -> None:
     """From now on this process may take `limit` bytes (default: half of the machine's, or of the container's,
-    but 4 GiB in any case): a file that asks for more fails alone, with a MemoryError, not the machine.
+    but 4 GiB in any case), so that a file that asks for more fails with a MemoryError, alone. Several at once
+    may still take more than there is.
 
     What is counted is writable private memory (RLIMIT_DATA), so neither files that are mapped nor address
     space that is only reserved. Nothing happens where the system knows no such limit (Windows).
@@ -326,9 +327,10 @@ def limit_memory(limit: int | None = None) -> None:
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
-        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        allowed, most = resource.getrlimit(resource.RLIMIT_DATA)
         wanted = max(_memory() // 2, 4 << 30) if limit is None else limit
-        resource.setrlimit(resource.RLIMIT_DATA, (wanted if most < 0 else min(wanted, most), most))
+        if allowed == resource.RLIM_INFINITY or wanted < allowed:
+            resource.setrlimit(resource.RLIMIT_DATA, (wanted, most))
 
 
 def _memory() -> int:

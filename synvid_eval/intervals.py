@@ -72,17 +72,20 @@ def skewed_interval(value: float, sides: Sequence[Jackknife], level: float) -> t
     """The interval of an estimate that scatters to the right: `interval` on the scale asinh(value / 2s), s
     the standard error, and back.
 
-    Far from 0 that is the scale of logarithms, as suits a number ≥ 0 whose error grows with it; near 0, where
-    an unbiased estimate is negative as often as not, it is nearly the plain one, and reaches 2.5 s to each
-    side at 95 %. Why: on the plain scale kernel distances of sets that differ lay above their interval in
-    8 % of the draws and below it in 0.3 % (`reports/intervals`). Arguments as of `interval`.
+    Far from 0 that is the scale of logarithms, as suits a number ≥ 0 whose error grows with it. At 0 and
+    below, where an unbiased estimate of 0 lies half of the time, it reaches as far up as down: 2.5 s at 95 %
+    with 20 blocks. Such an interval leaves out 0 from a value of 1.75 s on, the plain one from 2.09 s. Why:
+    plain intervals covered 92 % of the kernel distances of sets that differ, nearly all of the others lying
+    above (`reports/intervals`). Arguments as of `interval`.
     """
     error, t = _error(sides, level)
     if not error:
         return value, value
     scale = 2 * error
-    middle, half = math.asinh(value / scale), t * error / math.hypot(value, scale)
-    return scale * math.sinh(middle - half), scale * math.sinh(middle + half)
+    begin = max(value, 0.0)
+    middle, half = math.asinh(begin / scale), t * error / math.hypot(begin, scale)
+    low, high = (scale * math.sinh(end) - begin for end in (middle - half, middle + half))
+    return value + low, value + high
 
 
 def _error(sides: Sequence[Jackknife], level: float) -> tuple[float, float]:

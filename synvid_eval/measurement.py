@@ -696,7 +696,7 @@ def _joined(parts: Sequence[tuple[int, Columns]]) -> Columns:
     """The columns of all shards, one after the other; NaN where a shard has none of that key."""
     keys = sorted({k for _, columns in parts for k in columns})
     return {
-        k: np.concatenate([columns.get(k, np.full(count, np.nan)) for count, columns in parts]) for k in keys
+        k: np.concatenate([c[k] if k in c else np.full(count, np.nan) for count, c in parts]) for k in keys
     }
 
 

@@ -4,8 +4,8 @@ What a score carries depends on the metric's kind. A *property* has an interval 
 candidate's own blocks, and one of its difference from the reference from both. A *distance* is biased upward,
 so the interval belongs to the `corrected` value; beside it stands `floor`, the same distance between two
 halves of the reference. An *unbiased* distance needs no correction: its interval, from both sides' blocks, is
-around the value, and reaches further up than down (`intervals.skewed_interval`). A *richness* depends on the
-number of clips: corrected, too, from the candidate's blocks alone.
+around the value, and reaches further up than down where that is above 0 (`intervals.skewed_interval`). A
+*richness* depends on the number of clips: corrected, too, from the candidate's blocks alone.
 """
 
 from __future__ import annotations

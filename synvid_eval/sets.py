@@ -679,6 +679,8 @@ def _array_clip(ref: ClipRef) -> Reader:
                 "its `frames` are many clips [N, T, H, W, 3]: give the file itself as a set"
             )
         return decode.ArrayClip(ref)
+    except MemoryError as error:
+        raise decode.Unreadable.because(error) from None
     except DataError as error:
         reason = error.message.rstrip(".").removeprefix(f"{ref.path} ")
         wanted = "; wanted is `frames` uint8 RGB [T, H, W, 3]" if ref.index < 0 else ""

@@ -286,6 +286,7 @@ def test_what_reads_files_has_a_limit_on_memory(module: str, tmp_path: Path) -> 
     finally:
         pool.close()
     (line,) = (line for line in limits.splitlines() if line.startswith("Max data size"))
+    assert line.split()[3] != "unlimited"
     assert int(line.split()[3]) >= 4 << 30
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert int(line.split()[3]) <= max(memory // 2, 4 << 30)

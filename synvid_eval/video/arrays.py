@@ -87,13 +87,17 @@ def read_header(path: Path) -> Header:
     four = len(header.shape) == 4 and path.suffix.lower() == ".npz"
     if header.dtype != np.uint8 or not (len(header.shape) == 5 or four) or header.shape[-1] != 3:
         raise DataError(f"{path} holds {header.dtype} {list(header.shape)}.", _WANTED)
+    if min(header.shape) < 0 or any(isinstance(side, bool) for side in header.shape):
+        raise DataError(f"{path} cannot be read as an array: its shape is {list(header.shape)}.", _WANTED)
     if 0 in header.shape:
         raise DataError(f"{path} holds no pixel: its shape is {list(header.shape)}.", _WANTED)
     return header
 
 
 def open_array(path: Path) -> ArrayFile:
-    """Opens `.npy` or `.npz` clips; DataError names the dtype and shape seen and what is wanted."""
+    """Opens `.npy` or `.npz` clips; DataError names the dtype and shape seen and what is wanted. MemoryError
+    where compressed ones do not fit.
+    """
     try:
         facts = path.stat()
     except OSError as error:
@@ -110,6 +114,8 @@ def _open_cached(path: Path, _size: int, _mtime_ns: int) -> ArrayFile:
             return ArrayFile(np.memmap(path, np.uint8, "r", header.offset, header.shape, order), 0)
         with zipfile.ZipFile(path) as archive, archive.open("frames.npy") as member:
             array = np.lib.format.read_array(member, allow_pickle=False)
+    except MemoryError:  # the machine's doing, not the file's
+        raise
     except DAMAGE as error:
         raise _damaged(path, "an array", error) from None
     return ArrayFile(array, array.nbytes)

@@ -267,6 +267,24 @@ def test_reset_may_keep_the_real_clips(pair: Any) -> None:
     assert other.real == [] and other.generated == []
 
 
+@pytest.mark.parametrize("reset_real", [True, False])
+def test_forward_adds_each_clip_once(reset_real: bool, pair: Any) -> None:
+    """`metric(batch)` accumulates what `update` would, whether or not `reset` leaves the real clips."""
+    generated, real = (torch_order(side[:6]) for side in pair)
+    plain, called = (ColorDivergence(reset_real_features=reset_real) for _ in range(2))
+    for metric in (plain, called):
+        metric.update(real[:3], True)
+    for part in (slice(0, 2), slice(2, 6)):
+        plain.update(generated[part], False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # with reset_real a batch alone has no real clips
+            called(generated[part], False)
+    for metric in (plain, called):
+        metric.update(real[3:], True)
+    assert called.score().n == {"candidate": 6, "reference": 6}
+    assert called.compute().item() == pytest.approx(plain.compute().item(), rel=1e-12)
+
+
 def test_pickled_cloned_and_checkpointed(pair: Any) -> None:
     generated, real = pair
     metric = TubeletDistance()
@@ -363,4 +381,4 @@ def test_every_class_says_what_torchmetrics_asks() -> None:
 
             better = metrics.registry.get(cls._name).better
         assert cls.higher_is_better is {"lower": False, "higher": True, "match": None}[better]
-        assert cls.full_state_update is False and cls.is_differentiable is False
+        assert cls.is_differentiable is False
