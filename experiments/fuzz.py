@@ -1,6 +1,6 @@
 """What parses, under coverage-guided fuzzing: any bytes are read, or refused in one sentence.
 
-    python -m experiments.fuzz [--seconds 60] [--only lists,npy]
+    python -m experiments.fuzz [--seconds 60] [--only list,npy]
 
 Each target takes bytes and hands them to a parser of the product: where a set is and which knobs it has,
 preset files, split lists, `.npy` and `.npz` headers, statistics files, `.measured` files and other
@@ -238,6 +238,10 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(TARGETS), help="targets, comma-separated")
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args()
+    if unknown := set(given.only.split(",")) - TARGETS.keys():
+        parser.error(
+            f"--only: no target is called {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}"
+        )
     if importlib.util.find_spec("atheris") is None:
         sys.exit(
             'fuzz: atheris is not installed. Run: pip install ".[test]" (there are wheels for Linux alone).'

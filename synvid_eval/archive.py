@@ -7,9 +7,11 @@ No pickle: a damaged or hostile blob is an error, never code.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -91,14 +93,57 @@ def unpack(blob: bytes) -> tuple[Arrays, dict[str, Any]]:
         raise Damaged(str(error) or type(error).__name__) from None
 
 
+def regular(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises OSError where it cannot be read, is no regular file (which might never end) or does not fit into
+    memory.
+    """
+    _size(path)
+    try:
+        return path.read_bytes()
+    except (MemoryError, OverflowError):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM), os.fspath(path)) from None
+
+
+def _size(path: Path) -> int:
+    facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode):
+        raise OSError(errno.EINVAL, "no regular file", os.fspath(path))
+    return facts.st_size
+
+
+def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
+    """As `unpack`, of a file; one whose header does not go with its size is read no further.
+
+    Raises OSError (see `regular`) and Damaged.
+    """
+    size = _size(path)
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > size - 8:
+            raise Damaged("it is cut short")
+        try:
+            facts = json.loads(file.read(length))
+            end = max(value.get("data_offsets", (0, 0))[1] for value in facts.values())
+        except (AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError):
+            raise Damaged("its header cannot be read") from None
+    if 8 + length + end != size:
+        raise Damaged(f"its header announces another size than its {size:,} bytes")
+    return unpack(regular(path))
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes a file aside (a temporary name in the same folder) and renames it: never half a file under
-    `path`.
+    `path`. An OSError names `path`.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from None
         mask = os.umask(0)
         os.umask(mask)
         os.chmod(name, 0o666 & ~mask)

@@ -89,7 +89,7 @@ class Cache:
         if path is None:
             return None
         try:
-            arrays, meta = archive.unpack(path.read_bytes())
+            arrays, meta = archive.read(path)
             if meta.get("key") != key:
                 raise archive.Damaged("it is another one's")
         except FileNotFoundError:
@@ -183,7 +183,7 @@ class Cache:
         if index is not None and any(known.get(p) != entry for p, entry in fresh.items()):
             # what was not asked for (a run with --clips) is kept, unless it is gone
             kept = {p: e for p, e in known.items() if p not in stamps and os.path.exists(p)}
-            self._write(index, json.dumps(kept | fresh).encode())
+            self._write(index, _index(kept | fresh))
 
     def changed(self, path: str) -> bool:
         """Whether a file is no longer the one that `content_hashes` saw last."""
@@ -359,12 +359,19 @@ def _read_index(path: Path | None) -> dict[str, list[Any]]:
     if path is None:
         return {}
     try:
-        data = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        blob = archive.regular(path)
+        data = json.loads(blob)["files"]
+    except (OSError, ValueError, RecursionError, LookupError, TypeError):
         return {}
-    if not isinstance(data, dict):
-        return {}
-    return {k: v for k, v in data.items() if isinstance(v, list) and len(v) == 4 and isinstance(v[3], str)}
+    # one that was damaged or altered, or is an older version's, is read as none: its files are hashed again
+    return data if isinstance(data, dict) and blob == _index(data) else {}
+
+
+def _index(files: dict[str, list[Any]]) -> bytes:
+    """An index of path → [size, mtime_ns, inode, hash], with its checksum."""
+    text = json.dumps(files)
+    checksum = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return f'{{"checksum": "{checksum}", "files": {text}}}'.encode()
 
 
 def file_hash(path: str) -> str:

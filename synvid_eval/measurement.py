@@ -7,6 +7,7 @@ clips are folded in the order of their ids within a shard, shards in their order
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -174,7 +175,7 @@ def read_measured(path: str | os.PathLike[str], name: str | None = None) -> Meas
     try:
         if Path(where).exists() and not Path(where).is_file():
             raise DataError(f"{where} is no regular file.", "Give what `measure --out` wrote.")
-        arrays, meta = archive.unpack(Path(where).read_bytes())
+        arrays, meta = archive.read(Path(where))
     except OSError as error:
         raise DataError(f"{where} cannot be read: {error.strerror}.", "Check the path.") from None
     except archive.Damaged as error:
@@ -504,6 +505,8 @@ class _Run:
         self._clips: list[ClipRecord] = []
         self._columns: dict[str, list[tuple[int, Columns]]] = {n: [] for n in self._features}
         self._park = Park()
+        self._changed: list[str] = []
+        self._folders = _folders(videos)
 
     def result(self) -> Measurement:
         progress, videos = self._options.progress, self._videos
@@ -600,6 +603,7 @@ class _Run:
                 map(self._options.cache.changed, _files(clip))
             ):
                 lasting = False
+                self._changed.append(clip.id)
                 self._options.progress.say(f"{clip.id} changed while it was measured")
             if isinstance(answer, Failure) or reason is not None:
                 for entry in entries.values():
@@ -626,6 +630,17 @@ class _Run:
                 )
                 self._options.cache.put(key, *entry.pack())
         return entries
+
+    def _said_changes(self) -> list[str]:
+        """Notes of what changed while the set was measured."""
+        found = []
+        if self._changed:
+            which = ", ".join(self._changed[:10]) + (", …" if len(self._changed) > 10 else "")
+            found.append(f"changed while the set was measured: {which}")
+        if _folders(self._videos) != self._folders:
+            found.append("files came or went while the set was measured: it is the set as it was listed")
+            self._options.progress.say(f"{self._videos.name}: {found[-1]}")
+        return found
 
     def _check_skipped(self) -> None:
         count, found = len(self._skipped), self._videos.found
@@ -671,6 +686,7 @@ class _Run:
             "fps": rates if len(rates) <= 8 else [rates[0], rates[-1]],
             "notes": [
                 *videos.notes,
+                *self._said_changes(),
                 *notes[:20],
                 *([f"and {len(notes) - 20} more clips"] if len(notes) > 20 else []),
             ],
@@ -679,6 +695,15 @@ class _Run:
         return Measurement(
             facts, options.sampler, options.seed, self._features, sides, clips, summaries, about
         )
+
+
+def _folders(videos: VideoSet) -> dict[str, int]:
+    """Folder → time of its last change [ns], of the folders in which a set's files lie."""
+    found = {}
+    for folder in {os.path.dirname(c.path) for c in videos.clips if c.kind in ("file", "frames", "cut")}:
+        with contextlib.suppress(OSError):
+            found[folder] = os.stat(folder).st_mtime_ns
+    return found
 
 
 def _number(value: float) -> float | None:

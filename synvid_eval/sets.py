@@ -352,6 +352,8 @@ def _close_by(path: Path) -> str:
         names = [e.name for e in os.scandir(path.parent if os.fspath(path.parent) else ".")]
     except OSError:
         return f"Its folder {path.parent} does not exist either."
+    if path.is_symlink():
+        return "It is a link to nothing."
     close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
     return f"Did you mean {path.parent / close[0]}?" if close else "Check the path."
 

@@ -8,6 +8,7 @@ or a half of them.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,6 +40,10 @@ class Park:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115
         self._lock = threading.Lock()
         self._end = 0
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError):  # where there was no room for a file
+            self._file.close()
 
     def put(self, array: NDArray[Any]) -> Parked:
         """Writes an array; what comes back reads it again."""

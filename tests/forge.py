@@ -3,6 +3,9 @@
 Most of a small command's time goes to importing. `Forge` starts one process, which imports what commands use
 and never runs one; each command is a fork of it, with its own environment, folder, files and exit. Where
 forking is not to be had, or the environment says something to Python itself, a command starts from nothing.
+
+What a fork has imported it does not have to import: that every command imports what it needs is for the tests
+that start it from nothing, `tests/test_imports.py` and `tests/faults/test_lives.py`.
 """
 
 from __future__ import annotations

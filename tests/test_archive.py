@@ -157,3 +157,28 @@ def test_an_interrupt_leaves_no_rest(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(KeyboardInterrupt):
         archive.write_bytes(tmp_path / "a", b"new")
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": ' * 50_000, "", "1", '{"same": 1}'])
+def test_a_text_that_means_nothing_is_damage_whatever_its_checksum(text: str) -> None:
+    with pytest.raises(archive.Damaged):
+        archive.unpack(archive.signed({"a": np.zeros(3)}, text))
+
+
+def test_a_file_whose_header_is_not_of_its_size_is_read_no_further(tmp_path: Path) -> None:
+    """200 GiB that lie nowhere, a header as long, a pipe that never ends."""
+    for length in (100, 150 << 30):
+        with open(tmp_path / "sparse", "wb") as file:
+            file.write(length.to_bytes(8, "little"))
+            file.truncate(200 << 30)
+        with pytest.raises(archive.Damaged, match="header"):
+            archive.read(tmp_path / "sparse")
+    whole = archive.pack({"a": np.zeros(3)}, {"b": 1})
+    (tmp_path / "longer").write_bytes(whole + b"\0")
+    with pytest.raises(archive.Damaged, match="another size"):
+        archive.read(tmp_path / "longer")
+    (tmp_path / "whole").write_bytes(whole)
+    assert archive.read(tmp_path / "whole")[1] == {"b": 1}
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="no regular file"):
+        archive.read(tmp_path / "pipe")

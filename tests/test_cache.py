@@ -120,16 +120,27 @@ def test_the_index_forgets_files_that_are_gone(tmp_path: Path) -> None:
     os.unlink(paths[0])
     Cache(tmp_path / "c").content_hashes(paths[4:], "place")
     (index,) = (tmp_path / "c" / "index").iterdir()
-    assert sorted(json.loads(index.read_bytes())) == paths[1:]
+    assert sorted(json.loads(index.read_bytes())["files"]) == paths[1:]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"x": 1}', '{"%s": [1, 2, 3, 4]}', "\xff"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"x": 1}', '{"%s": [1, 2, 3, 4]}', "\xff", "[" * 100_000])
 def test_a_damaged_index_is_made_again(tmp_path: Path, reads: list[str], text: str) -> None:
     paths = files(tmp_path / "set")
     first = Cache(tmp_path / "c").content_hashes(paths, "place")
     (index,) = (tmp_path / "c" / "index").iterdir()
     index.write_bytes((text % paths[0] if "%" in text else text).encode("latin-1"))
     assert Cache(tmp_path / "c").content_hashes(paths, "place") == first
+
+
+def test_swapped_hashes_in_an_index_are_noticed(tmp_path: Path, reads: list[str]) -> None:
+    paths = files(tmp_path / "set")
+    first = Cache(tmp_path / "c").content_hashes(paths, "place")
+    (index,) = (tmp_path / "c" / "index").iterdir()
+    one, other = (first[p] for p in paths[:2])
+    index.write_text(index.read_text().replace(one, "-").replace(other, one).replace("-", other))
+    reads.clear()
+    assert Cache(tmp_path / "c").content_hashes(paths, "place") == first
+    assert sorted(reads) == paths
 
 
 def test_what_cannot_be_read_has_no_hash(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from experiments import intervals as simulation
 from synvid_eval.intervals import Jackknife, corrected, interval, jackknife, skewed_interval
 
 
@@ -140,3 +143,16 @@ def test_nonsense_is_refused():
         jackknife(1.0, [1.0, 1.0], [3, 0])
     with pytest.raises(ValueError, match="left out"):
         jackknife(1.0, [1.0], [3, 0])
+
+
+def test_the_report_is_of_these_rules():
+    """The committed simulation says where an interval is given as the metrics do, and its summary is of it;
+    where one is given, the mean coverage of each metric is 93 % at least.
+    """
+    rows = list(csv.DictReader((simulation.OUT / "coverage.csv").read_text().splitlines()))
+    assert len(rows) > 300
+    assert all(row["given"] == simulation.given(row) for row in rows)
+    assert simulation.summary(rows) == (simulation.OUT / "summary.md").read_text()
+    for name in simulation.METRICS:
+        found = [float(r["coverage"]) for r in rows if r["metric"] == name and r["given"] == "yes"]
+        assert np.mean(found) >= 0.93, name

@@ -121,7 +121,7 @@ class _Metric(torchmetrics.Metric):
             videos: uint8 [N, T, 3, H, W] (see `layout`), a list of clips [T, 3, H, W] of any sizes, or images
                 [N, 3, H, W], each a clip of one frame; floating point in [0, 1] with `normalize`.
             real: True for the reference, False for what is compared with it.
-            ids: names of the clips, [N], all different; for all clips of a side or for none.
+            ids: names of the clips, [N]; for all clips of a side or for none.
 
         Raises:
             UsageError for other shapes and types, not as many ids as clips, and ids that come for some clips
@@ -143,7 +143,10 @@ class _Metric(torchmetrics.Metric):
         elif clips:
             kept.append(_packed(fold([self._measured(c, _content(c)) for c in clips]), "", "", self.device))
             if len(kept) > _MANY:
-                kept[:] = [_packed(fold([one.fold for one in _unpacked(kept)]), "", "", self.device)]
+                pieces = list(_unpacked(kept))
+                if any(one.content for one in pieces):  # from a state that was loaded or merged
+                    raise _mixed(side)
+                kept[:] = [_packed(fold([one.fold for one in pieces]), "", "", self.device)]
         if clips:
             self._named[side] = names is not None
 

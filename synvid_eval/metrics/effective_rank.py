@@ -14,7 +14,7 @@ Source. Roy & Vetterli 2007, The effective rank (of covariance eigenvalues here,
 values).
 
 Pitfalls. The plug-in value grows with the number of clips: compare sets of equal size, or `corrected`. Its
-interval is not given below d^1.5 clips, 1,449 for 128 (with 3 a dimension it covers 41 to 90 %, not 95 %).
+interval is not given below d^1.5 clips, 1,449 for 128 (with 3 a dimension it covers 40 to 92 %, not 95 %).
 Noise is rich, too: more is not more natural. Identical rows vary in no direction: that is a reason, not a
 rank of 1.
 """

@@ -706,8 +706,18 @@ class _Root:
 
     def _unfit(self, path: str, kind: str) -> str:
         if kind == "frames":
-            return "" if os.path.isdir(path) else "a file, not a folder of pictures"
+            if not os.path.isdir(path):
+                return "a file, not a folder of pictures"
+            return "" if self._follow or self._holds(path) else _LINK
         return _FOLDER if os.path.isdir(path) else ""
+
+    def _holds(self, folder: str) -> bool:
+        """Whether no file of a folder is a link that leads out of the root."""
+        try:
+            with os.scandir(folder) as entries:
+                return all(self._inside(e.path) for e in entries if e.is_symlink())
+        except OSError:
+            return True  # it cannot be read: that is told when it is
 
     def _name(self, name: str) -> str:
         if os.path.isabs(name) or ".." in name.split("/"):

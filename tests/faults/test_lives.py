@@ -196,7 +196,9 @@ def test_a_folder_that_changes_while_it_is_measured_is_told(tmp_path: Path) -> N
     )
     assert found.facts.clips + len(found.facts.skipped) == 60
     told = " ".join(meddler.told)
-    assert "changed while it was measured" in told
+    assert "changed while it was measured" in told and "files came or went" in told
+    assert [n for n in found.about["notes"] if "while the set was measured" in n]
     again = measure(folder, features=["motion"], options=Options(workers=1, cache=cache, max_skipped="100%"))
     fresh = measure(folder, features=["motion"], options=Options(workers=1, cache=Cache(None)))
     assert again.facts == fresh.facts and fresh.facts.clips == 59
+    assert not [n for n in fresh.about["notes"] if "while the set was measured" in n]

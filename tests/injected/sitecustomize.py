@@ -2,12 +2,14 @@
 
 SYNVID_EVAL_TEST_IMPORTS is a folder: each process writes there what it imports.
 
+SYNVID_EVAL_TEST_PICKLE: unpickling anything but Numba's compiled code ends a process with 99.
+
 SYNVID_EVAL_TEST_CLOCK: so many seconds are added to the time of day.
 
-SYNVID_EVAL_TEST_FAULT: the k-th change below a folder fails. Changes are opening a file for writing,
-renaming, linking and making a folder, in whatever process of the command, counted in one file. The variable
-holds, separated by newlines: the folder, the file that counts, which change fails (counted from 0; −1: none)
-and with what (a name of `errno`).
+SYNVID_EVAL_TEST_FAULT: the k-th change below a folder fails. Changes are opening a file for writing, cutting,
+renaming, linking and removing one, and making a folder, in whatever process of the command, counted in one
+file. The variable holds, separated by newlines: the folder, the file that counts, which change fails (counted
+from 0; −1: none) and with what (a name of `errno`).
 """
 
 import errno
@@ -71,6 +73,29 @@ class _Recorder:
                 file.write(f"{name}\n")
 
 
+def _forbid_unpickling() -> None:
+    import pickle  # noqa: TID251
+
+    def guarded(real: object) -> object:
+        def inner(*args: object, **more: object) -> object:
+            frame, names = sys._getframe(1), []
+            while frame and len(names) < 6:
+                names.append(frame.f_code.co_filename)
+                frame = frame.f_back
+            if not any("numba" in name for name in names):
+                sys.stderr.write(f"unpickled by {names[0]}\n")
+                sys.stderr.flush()
+                os._exit(99)
+            return real(*args, **more)
+
+        return inner
+
+    pickle.load, pickle.loads = guarded(pickle.load), guarded(pickle.loads)
+    pickle.Unpickler = guarded(pickle.Unpickler)
+
+
+if "SYNVID_EVAL_TEST_PICKLE" in os.environ:
+    _forbid_unpickling()
 if "SYNVID_EVAL_TEST_IMPORTS" in os.environ:
     sys.meta_path.insert(0, _Recorder(os.environ["SYNVID_EVAL_TEST_IMPORTS"]))
 if "SYNVID_EVAL_TEST_CLOCK" in os.environ:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from synvid_eval.errors import DataError
 from synvid_eval.measurement import Options, measure
 from synvid_eval.sets import open_clip, open_set
+from synvid_eval.video import decode
 from synvid_eval.video.arrays import open_array
 
 
@@ -248,3 +249,16 @@ def test_broken_npz_clips_are_listed_with_their_reason(tmp_path: Path) -> None:
     assert not any(str(tmp_path) in reason for reason in reasons.values())
     assert "frames" in reasons["other.npz"]
     assert all(len(r) > 10 and not r.endswith(".") for r in reasons.values())
+
+
+def test_what_does_not_fit_now_may_fit_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too little memory is the machine's doing: the clip is skipped, and the next run tries again."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 9 GiB")
+
+    np.savez_compressed(tmp_path / "a.npz", frames=np.zeros((4, 8, 8, 3), np.uint8))
+    monkeypatch.setattr(np.lib.format, "read_array", refuse)
+    with pytest.raises(decode.Unreadable, match="Unable to allocate 9 GiB") as raised:
+        open_clip(decode.ClipRef("a", "array", str(tmp_path / "a.npz"), -1))
+    assert not raised.value.lasting
