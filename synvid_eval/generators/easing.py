@@ -65,7 +65,8 @@ def quadratic(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[n
     """The quadratic spline through `values` float64 [N ≥ 3], evenly spaced over [0, 1], at the places `at`
     [M] in [0, 1]: float64 [M]. Which of the splines: that of `scipy.interpolate.interp1d`.
     """
-    return _basis(len(values))(at) @ values
+    found: NDArray[np.float64] = _basis(len(values))(at) @ values
+    return found
 
 
 def _units(key: int, what: str, count: int) -> NDArray[np.float64]:
@@ -87,7 +88,8 @@ def _nonlinear(key: int, number: int, frames: int) -> NDArray[np.float64]:
     if kind < KINDS[0][1] + KINDS[1][1]:
         knots = _whole(first, 5, 9)
         heights = _units(key, f"heights {number}", REDRAWS * knots).reshape(REDRAWS, knots)
-        return _through(frames, knots) @ steep(heights)
+        curved: NDArray[np.float64] = _through(frames, knots) @ steep(heights)
+        return curved
     period = _whole(first, 5, 15)
     amplitude = (1.5 + 2.5 * second) * period / 100
     knots = 2 * (-(-frames // period) + 1)
@@ -111,7 +113,8 @@ def sharp(frames: int, step: float, start: float) -> NDArray[np.float64]:
 def steep(heights: NDArray[np.float64]) -> NDArray[np.float64]:
     """The first row of float64 [redraws, knots] whose mean step exceeds `STEEP`, else the last."""
     steps = np.abs(np.diff(heights, axis=1)).mean(1) > STEEP
-    return heights[int(steps.argmax()) if steps.any() else -1]
+    found: NDArray[np.float64] = heights[int(steps.argmax()) if steps.any() else -1]
+    return found
 
 
 def periodic(
@@ -123,10 +126,9 @@ def periodic(
     """
     from scipy.interpolate import make_interp_spline
 
-    places = math.pi * np.arange(len(frequency))
+    both = make_interp_spline(math.pi * np.arange(len(frequency)), np.stack([frequency, amplitude], 1), k=2)
     way = 2 * math.pi / period * np.arange(frames)
-    phase = make_interp_spline(places, frequency, k=2).antiderivative()(way)
-    swing = make_interp_spline(places, amplitude, k=2)(way)
+    swing, phase = both(way)[:, 1], both.antiderivative()(way)[:, 0]
     eased: NDArray[np.float64] = (1 + swing * np.sin(phase - math.pi / 2)) / 2
     return eased
 

@@ -156,8 +156,7 @@ class Perlin(Generator):
         key = randomness.address(f"synvid_eval.generators.{self.name}", seed, preset, index, "gradients")
         plane = functools.lru_cache(maxsize=2)(lambda time: gradients(key, time, down, across))
         rows, columns, times = (
-            axis(*sizes)
-            for sizes in ((self.size, down), (self.size, across), (length, self.time_frequency))
+            axis(*sizes) for sizes in ((self.size, down), (self.size, across), (length, self.time_frequency))
         )
         lattice = np.empty((down + 1, across + 1, 3), np.int64)
         for_frames = (tuple(int(part[frame]) for part in times) for frame in frames)
