@@ -6,7 +6,7 @@ keeps its form, size and turn; leaf k lies over all before it, over black. It ha
 disc), radius 12 to 32 px in frames of 256 px (scaled with size / 256 here; the released code does not
 scale), a turn of whole degrees and a color, all uniform.
 
-Ways. Down and across are eased apart (`synvid_eval.generators.easing`), each easing stretched to [0, 1],
+Ways. Down and across follow curves of their own (`synvid_eval.generators.curves`), each stretched to [0, 1],
 times a range between 1 and 2 of either sign, plus a start between −2 and 2, backwards half of the time. The
 ways of all leaves together are then fitted into the frame, down and across apart, so that the clip's
 outermost centers lie on the frame's edges, and rounded to whole pixels.
@@ -16,7 +16,7 @@ turn + k · 360° / sides from the right, clockwise, rounded to whole pixels abo
 filled with their boundary (`cv2.fillPoly`), discs by `cv2.circle`; no anti-aliasing. Leaves only shift by
 whole pixels, so the truth of a clip is exact.
 
-Splines and sines of the easings are in floating point: the same bytes on one machine and library version;
+Splines and sines of the curves are in floating point: the same bytes on one machine and library version;
 elsewhere a center may round to the next pixel (stored pixels bound it in a test).
 """
 
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import cv2
@@ -33,7 +34,7 @@ from numpy.typing import NDArray
 from synvid_eval import randomness
 from synvid_eval.generators import raster, truth
 from synvid_eval.generators.base import Frame, Generator, interval
-from synvid_eval.generators.easing import easings
+from synvid_eval.generators.curves import Draws, courses
 from synvid_eval.knobs import knob
 
 REFERENCE_SIZE = 256
@@ -176,7 +177,7 @@ class MovingLeaves(Generator):
         sides, radii = whole("sides", count), scaled(whole("radius", count), self.size)
         turns = randomness.below(draws("turn", count), 360)
         keys, length = draws("ways", 2 * count).tolist(), self.clip_length(seed, preset, index)
-        ways = np.stack([way(key, length) for key in keys], 1).reshape(length, count, 2)
+        ways = np.stack([way(partial(_units, key), length) for key in keys], 1).reshape(length, count, 2)
         return Scene(
             leaves=tuple(map(leaf, sides.tolist(), radii.tolist(), turns.tolist())),
             places=fitted(ways, self.size),
@@ -239,15 +240,16 @@ def _moved(ids: NDArray[np.uint16], places: NDArray[np.int64]) -> dict[str, NDAr
     return {"flow": flow, "hidden": hidden}
 
 
-def way(key: int, frames: int) -> NDArray[np.float64]:
-    """A leaf's way along one axis, before it is fitted into the frame: float64 [frames], in [−4, 4].
+def _units(key: int, what: str, count: int) -> NDArray[np.float64]:
+    key = randomness.address("synvid_eval.generators.moving_leaves", key, what)
+    return randomness.unit(randomness.stream(key, count))
 
-    key: the 64-bit key that addresses the draw.
-    """
-    eased = stretched(easings(key, frames, 1)[:, 0])
-    key = randomness.address("synvid_eval.generators.moving_leaves", key, "way")
-    size, sign, start, turn = randomness.unit(randomness.stream(key, 4)).tolist()
-    gone: NDArray[np.float64] = eased * (1 + size) * (-1 if sign < 0.5 else 1) + (4 * start - 2)
+
+def way(draws: Draws, frames: int) -> NDArray[np.float64]:
+    """A leaf's way along one axis, before it is fitted into the frame: float64 [frames], in [−4, 4]."""
+    range_, sign, start, turn = draws("way", 4).tolist()
+    course = stretched(courses(frames, 1, draws)[:, 0])
+    gone: NDArray[np.float64] = course * (1 + range_) * (-1 if sign < 0.5 else 1) + (4 * start - 2)
     return gone[::-1] if turn < 0.5 else gone
 
 

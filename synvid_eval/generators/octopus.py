@@ -6,10 +6,10 @@ are.
 
 A limb is a curve of 512 points. Down and across are each a quadratic spline through 3 to 5 heights between
 0.85 and 1.15, of which the part from a place between 0 and 0.1 to one between 0.4 and 0.6 is taken. A limb
-has two such curves and goes from the first toward the second, straight, as its easing says
-(`synvid_eval.generators.easing`). In every frame all limbs are shifted so that a point in the first 15 % of
-each lies on such a point of one of them. The figure is fitted into the frame, down and across apart, by the
-extremes of the whole clip with a margin of 1 % of their size, and its points are marked in whole pixels.
+has two such curves and goes from the first toward the second, each point straight, as far as
+`synvid_eval.generators.curves` says. In every frame all limbs are shifted so that a point in the first 15 %
+of each lies on such a point of one of them. The figure is fitted into the frame, down and across apart, by
+the extremes of the whole clip with a margin of 1 % of their size, and its points are marked in whole pixels.
 
 Then each frame is blurred (Gaussian, standard deviations of 3 to 8 px down and across) and what exceeds a
 threshold (3 to 9 of 255) is the body, in one color over black, its gaps closed by 2 × 2 px. In 80 % of the
@@ -30,7 +30,7 @@ a few pixels of outlines may differ (stored pixels bound it in a test).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -41,7 +41,7 @@ from numpy.typing import NDArray
 from synvid_eval import randomness
 from synvid_eval.generators import raster
 from synvid_eval.generators.base import Frame, Generator, interval
-from synvid_eval.generators.easing import easings, quadratic
+from synvid_eval.generators.curves import Draws, courses, whole
 from synvid_eval.generators.moving_leaves import REFERENCE_SIZE, Leaf, leaf, scaled
 from synvid_eval.knobs import knob
 
@@ -62,20 +62,20 @@ Units = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Figure:
-    """Limbs that move. begin, end: float64 [L, P, 2] (down, across), the curves of each limb. eased: float64
-    [T, L], how far each has gone. joint: int64 [L], the points that lie on one another; center: the limb that
+    """Limbs that move. begin, end: float64 [L, P, 2] (down, across), the curves of each limb. gone: float64
+    [T, L], how far each has come. joint: int64 [L], the points that lie on one another; center: the limb that
     the others are shifted to.
     """
 
     begin: Units
     end: Units
-    eased: Units
+    gone: Units
     joint: NDArray[np.int64]
     center: int
 
     def at(self, frame: int) -> Units:
         """The points of all limbs, float64 [L · P, 2], before they are fitted into the frame."""
-        gone = self.eased[frame][:, None, None]
+        gone = self.gone[frame][:, None, None]
         limbs: Units = self.begin * (1 - gone) + self.end * gone
         joined = limbs[np.arange(len(limbs)), self.joint]
         limbs += (joined[self.center] - joined)[:, None]
@@ -83,7 +83,7 @@ class Figure:
 
     def extremes(self) -> tuple[Units, Units]:
         """The least and the largest of down and across in the whole clip: float64 [2] each."""
-        ends = np.array([(f.min(0), f.max(0)) for f in map(self.at, range(len(self.eased)))])
+        ends = np.array([(f.min(0), f.max(0)) for f in map(self.at, range(len(self.gone)))])
         return ends[:, 0].min(0), ends[:, 1].max(0)
 
 
@@ -243,7 +243,7 @@ class Octopus(Generator):
             return randomness.unit(randomness.stream(key(quantity), count))
 
         length, scale = self.clip_length(seed, preset, index), self.size / REFERENCE_SIZE
-        figure = self._figure(key, units, length)
+        figure = self._figure(units, length)
         low, high = figure.extremes()
         points = figure.begin.shape[0] * figure.begin.shape[1]
         sigma = self._draws("sigma", units("sigma", 2)) * scale
@@ -285,20 +285,23 @@ class Octopus(Generator):
         course: Units = np.linspace(first, last if draws[0] < self.varying else first, length)
         return np.around(course)
 
-    def _figure(self, key: Callable[[str], int], units: Callable[[str, int], Units], length: int) -> Figure:
+    def _figure(self, units: Draws, length: int) -> Figure:
+        from scipy.interpolate import make_interp_spline
+
         limbs = int(self._draws("limbs", units("limbs", 1))[0])
         count = max(POINTS * self.size // REFERENCE_SIZE, POINTS)
         curves = np.empty((limbs, 2, count, 2))
         for limb, which, axis in np.ndindex(limbs, 2, 2):
             knots, begin, end, *heights = units(f"curve {limb} {which} {axis}", 8).tolist()
-            used = np.array(heights[: int(_whole(np.array(knots), 3, 5))])
+            used = np.array(heights[: whole(knots, 3, 5)])
             part = np.linspace(0.1 * begin, 0.4 + 0.2 * end, count)
-            curves[limb, which, :, axis] = quadratic(0.85 + 0.3 * used, part)
+            spline = make_interp_spline(np.linspace(0, 1, len(used)), 0.85 + 0.3 * used, k=2)
+            curves[limb, which, :, axis] = spline(part)
         center, *joints = units("joints", 1 + limbs)
         return Figure(
             begin=curves[:, 0],
             end=curves[:, 1],
-            eased=easings(key("easing"), length, limbs),
+            gone=courses(length, limbs, lambda what, many: units(f"course {what}", many)),
             joint=(JOINT * np.array(joints) * count).astype(np.int64),
             center=int(center * limbs),
         )
@@ -310,7 +313,7 @@ class Octopus(Generator):
 
 
 def _forms(
-    units: Callable[[str, int], Units],
+    units: Draws,
     what: str,
     number: tuple[int, int],
     radius: tuple[int, int],
