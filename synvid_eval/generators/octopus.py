@@ -12,11 +12,12 @@ of each lies on such a point of one of them. The figure is fitted into the frame
 the extremes of the whole clip with a margin of 1 % of their size, and its points are marked in whole pixels.
 
 Then each frame is blurred (Gaussian, standard deviations of 3 to 8 px down and across) and what exceeds a
-threshold (3 to 9 of 255) is the body, in one color over black, its gaps closed by 2 × 2 px. In 80 % of the
-clips 1 to 3 forms of the body's color grow on it (radius 18 to 27 px), in 80 % 2 to 5 colored patches lie on
-it and only there (18 to 31 px); both are discs or regular polygons of 3 to 7 sides that stick to a point of
-a limb. In 40 % only outlines are kept: the morphological gradient of 2 to 6 px a way. In 30 % of the clips
-each, the threshold and the outlines' width go evenly from one draw to another during the clip.
+threshold (3 to 9 of 255) is the body, in one color over black, its gaps closed by 2 × 2 px (which, done with
+OpenCV, also moves it a pixel down and to the right). In 80 % of the clips 1 to 3 forms of the body's color
+grow on it (radius 18 to 27 px), in 80 % 2 to 5 colored patches lie on it and only there (18 to 31 px); both
+are discs or regular polygons of 3 to 7 sides that stick to a point of a limb. In 40 % only outlines are kept:
+the morphological gradient of 2 to 6 px a way. In 30 % of the clips each, the threshold and the outlines'
+width go evenly from one draw to another during the clip.
 
 Different here, where the released code slips: a form on the body has the body's color even where the first
 point of the first frame, from which the code takes it, lies outside the body; colors without red are colors.

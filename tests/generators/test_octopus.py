@@ -131,7 +131,7 @@ def test_bodies_are_blurred_points_above_a_threshold():
         down, across = scene.points(9).T
         marked[down, across] = 255
         body = ndimage.gaussian_filter(marked, scene.sigma, mode="mirror") > scene.threshold[9]
-        # closed by 2 × 2: grown by one pixel down and to the right, then shrunk from there
+        # closed by 2 × 2: grown by a pixel down and to the right, then shrunk from the other side
         closed = ndimage.minimum_filter(
             ndimage.maximum_filter(body.astype(np.uint8), 2, mode="nearest"), 2, mode="nearest"
         )
@@ -174,15 +174,14 @@ def test_outlines_are_largest_minus_least():
 @pytest.mark.parametrize("size", [64, 128, 512])
 def test_other_sizes_look_alike(size):
     for large, small in zip(drawn(**BARE), drawn(size=size, **BARE), strict=True):
-        body = large.any(-1).astype(float)
-        other = small.any(-1).astype(float)
+        body, other = (np.roll(picture.any(-1), (-1, -1), (0, 1)) * 1.0 for picture in (large, small))
         if size < 256:
             body = body.reshape(size, 256 // size, size, 256 // size).mean((1, 3)) >= 0.5
         else:
             other = other.reshape(256, size // 256, 256, size // 256).mean((1, 3)) >= 0.5
         body, other = body > 0, other > 0
         # limbs are a few pixels thin at 64, and gaps of 2 px are closed at any size
-        assert (body & other).sum() / (body | other).sum() > (0.7 if size == 64 else 0.88)
+        assert (body & other).sum() / (body | other).sum() > (0.8 if size == 64 else 0.9)
 
 
 def test_a_frame_alone_is_that_of_the_whole():
