@@ -130,6 +130,14 @@ class Perlin(Generator):
             raise UsageError(f"{self.name}.frequencies={self.frequencies[:60]} says one twice.", "Once each.")
         object.__setattr__(self, "frequencies", ",".join(str(int(word)) for word in words))
 
+    @property
+    def classes(self) -> int:
+        """Number of labels: pairs of frequencies."""
+        return len(self._cells()) ** 2
+
+    def _cells(self) -> list[int]:
+        return [int(word) for word in self.frequencies.split(",")]
+
     def frequency(self, seed: int, preset: str, index: int) -> tuple[int, int]:
         """Cells down and across the frames of clip `index` (see the module's docstring: labels come round).
 
@@ -137,9 +145,9 @@ class Perlin(Generator):
             UsageError: a negative index.
         """
         self.check_frames(1, index, ())
-        cells = [int(word) for word in self.frequencies.split(",")]
+        cells = self._cells()
         key = randomness.address(f"synvid_eval.generators.{self.name}", seed, preset, "labels")
-        order = np.argsort(randomness.stream(key, len(cells) ** 2), kind="stable")
+        order = np.argsort(randomness.stream(key, self.classes), kind="stable")
         down, across = divmod(int(order[index % len(order)]), len(cells))
         return cells[down], cells[across]
 
@@ -147,6 +155,11 @@ class Perlin(Generator):
         """The pair of frequencies of clip `index`, cells down × cells across: "5x12"."""
         down, across = self.frequency(seed, preset, index)
         return f"{down}x{across}"
+
+    def catalog(self, seed: int, preset: str) -> dict[str, Any]:
+        """What each label stands for, ready for JSON: label → its cells down, across and in time."""
+        cells, time = self._cells(), self.time_frequency
+        return {f"{d}x{a}": {"down": d, "across": a, "time": time} for d in cells for a in cells}
 
     def draw(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
         """The chosen frames, uint8 [size, size, 3] RGB, all channels alike; see `Generator.draw`."""

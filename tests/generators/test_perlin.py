@@ -146,6 +146,8 @@ def test_labels_come_round():
     assert set(Counter(labels[:256]).values()) == {1} and labels[:256] == labels[256:]
     published = {1, 2, 3, 5, 6, 8, 10, 12, 16, 20, 30, 40, 60, 80, 120, 240}
     assert set(labels) == {f"{a}x{b}" for a in published for b in published}
+    assert generator.classes == 256 and generator.catalog(0, NAME).keys() == set(labels)
+    assert generator.catalog(0, NAME)["5x12"] == {"down": 5, "across": 12, "time": 1}
     for other in ((1, NAME), (0, "another")):
         shuffled = [generator.label(*other, index) for index in range(256)]
         assert shuffled != labels[:256] and set(shuffled) == set(labels)
