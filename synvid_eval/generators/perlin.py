@@ -33,7 +33,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, ClassVar, NamedTuple
 
 import numba
@@ -52,7 +51,7 @@ BITS = 24
 ANGLES = 65_536
 """Directions to a turn."""
 
-MOST_CELLS = 4096
+MOST_CELLS = 1024
 """The largest frequency that can be asked for."""
 
 
@@ -172,10 +171,10 @@ class Perlin(Generator):
             axis(*sizes) for sizes in ((self.size, down), (self.size, across), (length, self.time_frequency))
         )
         lattice = np.empty((down + 1, across + 1, 3), np.int64)
-        for_frames = (tuple(int(part[frame]) for part in times) for frame in frames)
+        moments = (tuple(int(part[frame]) for part in times) for frame in frames)
         return (
             _frame(plane(cell), plane(cell + 1), way, fade, rows, columns, lattice)
-            for cell, way, fade in for_frames
+            for cell, way, fade in moments
         )
 
 
@@ -188,9 +187,10 @@ def axis(count: int, cells: int) -> Axis:
 
 @functools.lru_cache(maxsize=16)
 def _fades(count: int) -> Ints:
-    """6t⁵ − 15t⁴ + 10t³ at t = 0, 1/count, …, below 1: int64 [count], 1/2**24, rounded once."""
-    ways = (Fraction(k, count) for k in range(count))
-    found = np.array([round((t**3 * (t * (6 * t - 15) + 10)) * 2**BITS) for t in ways], np.int64)
+    """6t⁵ − 15t⁴ + 10t³ at t = 0, 1/count, …, below 1: int64 [count], 1/2**24, rounded once, halves up."""
+    whole = count**5
+    over = (k**3 * (k * (6 * k - 15 * count) + 10 * count**2) for k in range(count))
+    found = np.array([((value << (BITS + 1)) + whole) // (2 * whole) for value in over], np.int64)
     found.flags.writeable = False
     return found
 
