@@ -38,8 +38,9 @@ from tests.generators.stripes import Stripes, stripes
 
 __all__ = ["stripes"]
 
-# sha256 of the raw frames (uint8, C order) 0, 4, … 60 of two clips (CLIPS) at seed 0, one after the other,
-# of every preset that is drawn in integers. Made by: synvid_eval 0.1.0 (shapes 1, mixture 1, dead_leaves 2),
+# sha256 of the raw frames (uint8, C order) 0, 4, … 60 (or as far as clips go) of two clips (CLIPS) at seed 0,
+# one after the other, of every preset that is drawn in integers. Made by: synvid_eval 0.1.0 (shapes 1,
+# mixture 1, dead_leaves 2; 2026-11-22: perlin 1),
 # numpy 2.4.6, numba 0.68.1, x86-64, 2026-11-21, with
 #   PYTHONPATH=. python -c "from tests.generators.test_shapes import golden; print(golden())"
 # They hold on any machine; a change that alters them raises the generator's `revision`.
@@ -56,6 +57,7 @@ GOLDEN = {
     "shapes_mix_ucf25": "61ff20d44dd1964255f7903224f8274657c5e19a8dab4c3e2525e1db9978d652",
     "shapes_mix_ucf75": "850cffa2403d54934570aa84cd1e452b6158394824a33997fba8d688d36657b1",
     "dead_leaves": "1181f49ad615a72e67d986653ddbdb27669341c919bbe330afec5ce1236d8ce9",
+    "perlin": "f5d716b008c46dac0e2d87546414705d5a211fc3de10e7a586bdff2e878909a0",
 }
 
 CLIPS = {"shapes_mix_ucf25": (0, 31_412), "shapes_mix_ucf75": (0, 31_412)}
@@ -66,7 +68,8 @@ def digest(name: str) -> str:
     made = hashlib.sha256()
     generator = presets.get(name).configured()
     for index in CLIPS.get(name, (0, 31_415)):
-        for frame in generator.draw(0, name, index, range(0, 64, 4)):
+        last = min(64, generator.clip_length(0, name, index))
+        for frame in generator.draw(0, name, index, range(0, last, 4)):
             made.update(frame.tobytes())
     return made.hexdigest()
 
