@@ -1,21 +1,21 @@
-"""Adaptation: what brings drawn clips nearer to real video: a background behind what moves, a camera that pans,
-zooms and shakes, objects that are smaller than the frame.
+"""Adaptation: what brings drawn clips nearer to real video: a background behind what moves, a camera that
+pans, zooms and shakes, objects that are smaller than the frame.
 
-Source: Svyezhentsev, Retsinas, Maragos 2024, "Pre-training for Action Recognition with Automatically Generated
-Fractal Datasets" (arXiv 2411.17584), and its released code, which applies them to batches while it trains. Its
-blur, RandAugment and crops of the training pipeline are no part of them, and not here.
+Source: Svyezhentsev, Retsinas, Maragos 2024, "Pre-training for Action Recognition with Automatically
+Generated Fractal Datasets" (arXiv 2411.17584), and its released code, which applies them to batches while it
+trains. Its blur, RandAugment and crops of the training pipeline are no part of them, and not here.
 
-Each is a small pure function `(clip, parameters) -> clip`, both uint8 [T, H, W, 3] RGB, of a frozen dataclass of
-parameters. These hold an entry for each frame, so a few frames can be had without the others (`narrowed`).
+Each is a small pure function `(clip, parameters) -> clip`, both uint8 [T, H, W, 3] RGB, of a frozen dataclass
+of parameters. These hold an entry for each frame, so a few frames can be had without the others (`narrowed`).
 `synvid_eval.generators.operations` draws parameters, `synvid_eval.generators.adapting` makes chains of them.
 
-Lengths are in pixels, pixel centers at whole numbers, matrices go from a pixel of the result to one of what is
-given. Where it differs from the released code: everything is drawn a clip, not a batch (`adapt_batch`, a knob of
-generators); zoom and perspective are centered on the frame's very middle and one resampling each (there the crop
-goes to whole pixels, and perspective is two); a window that slides goes one frame size at most in clips that have
-more frames than rows, where "at least 1 px a frame" would go further; windows begin at a moment drawn from all
-that leave room (of backgrounds the last is never drawn there); where ten draws give no crop, the whole picture is
-taken. Floats: the same bytes on one machine and OpenCV version.
+Lengths are in pixels, pixel centers at whole numbers, matrices go from a pixel of the result to one of what
+is given. Where it differs from the released code: everything is drawn a clip, not a batch (`adapt_batch`, a
+knob of generators); zoom and perspective are centered on the frame's very middle and one resampling each
+(there the crop goes to whole pixels, and perspective is two); a window that slides goes one frame size at
+most in clips that have more frames than rows, where "at least 1 px a frame" would go further; windows begin
+at a moment drawn from all that leave room (of backgrounds the last is never drawn there); where ten draws
+give no crop, the whole picture is taken. Floats: the same bytes on one machine and OpenCV version.
 """
 
 from __future__ import annotations
@@ -202,7 +202,8 @@ class Copies(Parameters):
 class Mix(Parameters):
     """A background. pictures: uint8 [B, H + m, W + m, 3]. shown: int64 [T], the picture behind each frame.
     corner: int64 [T, 2], top and left of the window on it, in [0, m]. lighter: the lighter of both, in place
-    of (1 − alpha) · clip^0.75 + alpha · picture^0.75, all that to the power of `exponent`, of values in [0, 1].
+    of (1 − alpha) · clip^0.75 + alpha · picture^0.75, all that to the power of `exponent`, of values in [0,
+    1].
     """
 
     pictures: Clip

@@ -1,5 +1,5 @@
-"""Chains of the operations that adapt clips (`synvid_eval.generators.adaptation`): their text, the frames they
-make, and what is known of these.
+"""Chains of the operations that adapt clips (`synvid_eval.generators.adaptation`): their text, the frames
+they make, and what is known of these.
 
 A chain is a text: operations in their order, joined by commas, each a name with its own knobs in brackets
 (`shake(amplitude=2:4),zoom(p=0.5)`), or `published`, the chain of the released code with its probabilities.
@@ -164,7 +164,7 @@ def _operation(part: str, text: str) -> Operation:
     if match is None:
         raise UsageError(
             f"adapt={text[:80]} cannot be read{f' at {part[:40]!r}' if part else ''}.",
-            f"It is {PUBLISHED}, or NAME or NAME(knob=value,knob=value), joined by commas: shake,zoom(p=0.5).",
+            f"It is {PUBLISHED}, or NAME or NAME(knob=value), joined by commas: shake,zoom(p=0.5).",
         )
     if match[1] not in OPERATIONS:
         known = [*OPERATIONS, PUBLISHED]
@@ -317,7 +317,8 @@ def truth(
     kinds: Sequence[str],
     strength: float,
 ) -> dict[str, NDArray[Any]]:
-    """What is known of the chosen frames of an adapted clip; see `Generator.truth` and the module's docstring.
+    """What is known of the chosen frames of an adapted clip; see `Generator.truth` and the module's
+    docstring.
 
     where: seed, preset, index.
     """
@@ -330,7 +331,9 @@ def truth(
     rows, columns = np.mgrid[:height, :width]
     pixels = np.stack([columns, rows], -1).astype(np.float64)
     looks = [_look(maps[i], pixels, size) for i in range(len(frames))]
-    masks = np.stack([mask[y, x] * inside for mask, (inside, x, y) in zip(plain["masks"], looks, strict=True)])
+    masks = np.stack(
+        [mask[y, x] * inside for mask, (inside, x, y) in zip(plain["masks"], looks, strict=True)]
+    )
     found: dict[str, NDArray[Any]] = {"masks": masks.astype(plain["masks"].dtype)}
     if "tracks" in wanted:
         found |= _carried(plain["tracks"], found["masks"], maps)
@@ -370,22 +373,20 @@ def _look(maps: Sequence[Floats], pixels: Floats, size: tuple[int, int]) -> tupl
     nearest to what it shows; arrays [H, W].
     """
     height, width = size
-    points, inside = pixels, np.ones(pixels.shape[:2], bool)
+    points = near = pixels
+    inside = np.ones(pixels.shape[:2], bool)
     for matrix in maps:
         points = _through(matrix, points)
         near = np.floor(points + 0.5)
         inside = inside & (near >= 0).all(-1) & (near[..., 0] < width) & (near[..., 1] < height)
-    x, y = (np.where(inside, near[..., axis], 0).astype(np.int64) for axis in (0, 1)) if maps else (
-        pixels[..., 0].astype(np.int64),
-        pixels[..., 1].astype(np.int64),
-    )
+    x, y = (np.where(inside, near[..., axis], 0).astype(np.int64) for axis in (0, 1))
     return inside, x, y
 
 
 def _forward(maps: Sequence[Floats], points: Floats) -> Floats:
     """Points [..., 2] of the drawn frame where they stand in the frame that is made of it."""
     for matrix in reversed(maps):
-        points = _through(np.linalg.inv(matrix), points)
+        points = _through(np.linalg.inv(matrix).astype(np.float64), points)
     return points
 
 

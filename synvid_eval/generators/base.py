@@ -60,8 +60,8 @@ class Generator(ABC):
     )
     adapt: str = knobs.knob(
         "",
-        "what is done to a clip that was drawn, to bring it nearer to real video: published, or operations joined "
-        "by commas, each with its own knobs in brackets, such as shake(amplitude=2:4),zoom(p=0.5)",
+        "what is done to a clip that was drawn, to bring it nearer to real video: published, or operations "
+        "joined by commas, each with its own knobs in brackets, such as shake(amplitude=2:4),zoom(p=0.5)",
         source="our choice: nothing; published is of Svyezhentsev et al. 2024 (arXiv 2411.17584)",
     )
     adapt_batch: int = knobs.knob(
@@ -122,7 +122,8 @@ class Generator(ABC):
         if not self.adapt:
             return self.paint(seed, preset, index, frames)
         self.check_frames(self.clip_length(seed, preset, index), index, frames)
-        return _adapting().draw(self, seed, preset, index, frames, strength)
+        drawn: Iterator[Frame] = _adapting().draw(self, seed, preset, index, frames, strength)
+        return drawn
 
     @abstractmethod
     def paint(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
@@ -151,21 +152,24 @@ class Generator(ABC):
             kinds: some of `truths` (default: all). strength: as of `draw`.
 
         Raises:
-            UsageError: a kind that this generator cannot tell; frames outside the clip; a clip that is adapted
-            by what nothing is known of.
+            UsageError: a kind that this generator cannot tell; frames outside the clip; a clip that is
+            adapted by what nothing is known of.
         """
         asked = self.truths if kinds is None else kinds
         self.check_truth(asked)
         if not self.adapt:
             return self.painted_truth(seed, preset, index, frames, asked)
         self.check_frames(self.clip_length(seed, preset, index), index, frames)
-        return _adapting().truth(self, (seed, preset, index), frames, asked, strength)
+        known: dict[str, NDArray[Any]] = _adapting().truth(
+            self, (seed, preset, index), frames, asked, strength
+        )
+        return known
 
     def painted_truth(
         self, seed: int, preset: str, index: int, frames: Sequence[int], kinds: Sequence[str]
     ) -> dict[str, NDArray[Any]]:
-        """What `truth` tells where nothing adapts the clip, of kinds that are in `truths`: what a generator that
-        has some says itself.
+        """What `truth` tells where nothing adapts the clip, of kinds that are in `truths`: what a generator
+        that has some says itself.
         """
         return {}
 
@@ -205,7 +209,7 @@ class Generator(ABC):
 
 
 def _adapting() -> Any:
-    """`generators.adapting`, whose operations take their ranges from here: imported where there is a chain."""
+    """`generators.adapting`: imported where there is a chain, since its operations use this module."""
     from synvid_eval.generators import adapting
 
     return adapting

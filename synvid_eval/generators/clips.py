@@ -56,8 +56,8 @@ class Clips:
         floats: float32, normalized by MEAN and STD, instead of uint8.
         order: of the axes: "TCHW", "CTHW" or "THWC".
         fresh: each epoch has clips of its own: clip i of epoch e is clip e · count + i of the preset.
-        curriculum: epochs over which what `adapt` does grows to its full strength, linearly (published: 5); 0:
-        all of it from the first epoch on.
+        curriculum: epochs in which what `adapt` does grows to its full strength, linearly (published: 5); 0:
+        all of it from the first one on.
         transform: is given each item's tensor, and what it returns is the item.
         settings: knobs, such as size="224".
 

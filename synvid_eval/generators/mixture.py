@@ -79,7 +79,7 @@ class Mixture(Shapes):
             raise UsageError(f"{self.name}: stills and real clips in one mixture.", "Leave one away.")
         if self.adapt and self.real_share:
             raise UsageError(
-                f"{self.name}.adapt={self.adapt[:40]} would leave its real clips as they are.",
+                f"{self.name}: adapt would leave its real clips as they are.",
                 "Make its files (synvid-eval generate) and adapt those: synvid-eval adapt SET OUT.",
             )
         if self.stills:

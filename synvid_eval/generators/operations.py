@@ -1,18 +1,18 @@
 """Operations that adapt clips: their knobs, and how the parameters of each are drawn.
 
-Formulae, ranges and probabilities are those of the released code of Svyezhentsev et al. 2024; what they do, and
-where it differs, is said in `synvid_eval.generators.adaptation`. An operation is a frozen dataclass of knobs with
-a probability `p`, a sampler and a pure function. `OPERATIONS` is the table of them: one entry more is an
-operation more. `synvid_eval.generators.adapting` puts them into chains.
+Formulae, ranges and probabilities are those of the released code of Svyezhentsev et al. 2024; what they do,
+and where it differs, is said in `synvid_eval.generators.adaptation`. An operation is a frozen dataclass of
+knobs with a probability `p`, a sampler and a pure function. `OPERATIONS` is the table of them: one entry more
+is an operation more. `synvid_eval.generators.adapting` puts them into chains.
 
-`strength` in [0, 1] is how far the published curriculum has come: ranges grow linearly with it, 1 is all of it.
+`strength` in [0, 1] is how far the published curriculum has come: ranges grow linearly with it, 1 is all of
+it.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -51,7 +51,6 @@ ROWS = 112
 """The frame height [px] for which a shake's amplitude is stated (released code)."""
 
 
-
 @dataclass(frozen=True)
 class Operation(ABC):
     """Base of all operations: knobs, and how parameters are drawn.
@@ -62,7 +61,7 @@ class Operation(ABC):
     """
 
     name: ClassVar[str]
-    apply: ClassVar[Callable[[Clip, Any], Clip]]
+    apply: ClassVar[staticmethod[[Clip, Any], Clip]]
     together: ClassVar[bool] = False
     wholly: ClassVar[bool] = False
     late: ClassVar[bool] = False
@@ -127,7 +126,7 @@ class Shift(_Timed):
     """The camera, or what it looks at, displaced: a window that slides over the enlarged clip."""
 
     name: ClassVar[str] = "shift"
-    apply = staticmethod(windowed)
+    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(windowed)
     together: ClassVar[bool] = True
 
     speed: str = knob(
@@ -168,7 +167,7 @@ class Zoom(_Timed):
     """The camera comes nearer, or goes away to where it stood."""
 
     name: ClassVar[str] = "zoom"
-    apply = staticmethod(warped)
+    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(warped)
     together: ClassVar[bool] = True
 
     speed: str = knob(
@@ -207,7 +206,7 @@ class Shake(Operation):
     """The camera trembles: a sum of sines and noise for each axis, of a given standard deviation."""
 
     name: ClassVar[str] = "shake"
-    apply = staticmethod(windowed)
+    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(windowed)
     together: ClassVar[bool] = True
 
     amplitude: str = knob(
@@ -224,7 +223,10 @@ class Shake(Operation):
         "0.1:1.2", "of the sines", low=0, high=3.1416, unit="rad/frame", ends="real", source="released code"
     )
     noise: float = knob(
-        0.3, "uniform noise of each frame, up to that, beside the first sine's 1", low=0, source="released code"
+        0.3,
+        "uniform noise of each frame, up to that, beside the first sine's 1",
+        low=0,
+        source="released code",
     )
 
     def sample(
@@ -253,7 +255,7 @@ class Perspective(Operation):
     """The clip seen from aside, the same for all frames, then magnified; black where nothing is."""
 
     name: ClassVar[str] = "perspective"
-    apply = staticmethod(warped)
+    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(warped)
     together: ClassVar[bool] = True
 
     distortion: float = knob(
@@ -285,7 +287,7 @@ class Scale(Operation):
     """The clip smaller than the frame, somewhere on black."""
 
     name: ClassVar[str] = "scale"
-    apply = staticmethod(placed)
+    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(placed)
 
     scale: str = knob(
         "0.3:1",
@@ -327,7 +329,7 @@ class Clone(Operation):
     """Two of what moves: the clip made smaller, and a turned copy of it that is early or late."""
 
     name: ClassVar[str] = "clone"
-    apply = staticmethod(cloned)
+    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(cloned)
     late: ClassVar[bool] = True
     truthful: ClassVar[bool] = False
 
@@ -341,7 +343,13 @@ class Clone(Operation):
         source="released code",
     )
     angle: str = knob(
-        "-60:60", "what the copy is turned by", low=-180, high=180, unit="°", ends="real", source="released code"
+        "-60:60",
+        "what the copy is turned by",
+        low=-180,
+        high=180,
+        unit="°",
+        ends="real",
+        source="released code",
     )
     lag: float = knob(
         0.25,
@@ -374,7 +382,7 @@ class Mirror(Operation):
     """Left becomes right."""
 
     name: ClassVar[str] = "mirror"
-    apply = staticmethod(mirrored)
+    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(mirrored)
 
     def sample(
         self, draws: Draws, total: int, size: tuple[int, int], strength: float, others: Others | None = None
@@ -388,7 +396,7 @@ class Reverse(Operation):
     """The clip backwards; a batch is reversed as a whole."""
 
     name: ClassVar[str] = "reverse"
-    apply = staticmethod(reordered)
+    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(reordered)
     together: ClassVar[bool] = True
     wholly: ClassVar[bool] = True
 
@@ -404,7 +412,7 @@ class Background(Operation):
     """Another clip of the set behind this one: two of its frames, or a few that follow each other."""
 
     name: ClassVar[str] = "background"
-    apply = staticmethod(mixed)
+    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(mixed)
 
     dynamic: float = knob(
         0.2,
@@ -468,9 +476,7 @@ class Background(Operation):
             draws.unit("lighter") < self.lighter,
         )
 
-    def _moving(
-        self, draws: Draws, total: int, size: tuple[int, int], others: Others
-    ) -> tuple[Clip, Ints]:
+    def _moving(self, draws: Draws, total: int, size: tuple[int, int], others: Others) -> tuple[Clip, Ints]:
         """A few frames uint8 [B, H, W, 3], and which of them each frame shows, int64 [total]."""
         length = draws.whole("length", 2, max(2, total // 4))
         pictures = np.stack([resized(frame, *size) for frame in others.window(draws, 0, length)])
@@ -498,7 +504,6 @@ class Background(Operation):
 
 
 OPERATIONS: dict[str, type[Operation]] = {
-    kind.name: kind
-    for kind in (Background, Scale, Clone, Shift, Zoom, Shake, Perspective, Mirror, Reverse)
+    kind.name: kind for kind in (Background, Scale, Clone, Shift, Zoom, Shake, Perspective, Mirror, Reverse)
 }
 """Name → operation."""
