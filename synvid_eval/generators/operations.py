@@ -61,7 +61,6 @@ class Operation(ABC):
     """
 
     name: ClassVar[str]
-    apply: ClassVar[staticmethod[[Clip, Any], Clip]]
     together: ClassVar[bool] = False
     wholly: ClassVar[bool] = False
     late: ClassVar[bool] = False
@@ -78,6 +77,11 @@ class Operation(ABC):
     def __post_init__(self) -> None:
         knobs.check(self)
         check_ranges(self)
+
+    @staticmethod
+    @abstractmethod
+    def apply(clip: Clip, parameters: Any) -> Clip:
+        """The clip, changed: both uint8 [T, H, W, 3] RGB."""
 
     @abstractmethod
     def sample(
@@ -126,7 +130,7 @@ class Shift(_Timed):
     """The camera, or what it looks at, displaced: a window that slides over the enlarged clip."""
 
     name: ClassVar[str] = "shift"
-    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(windowed)
+    apply = staticmethod(windowed)
     together: ClassVar[bool] = True
 
     speed: str = knob(
@@ -167,7 +171,7 @@ class Zoom(_Timed):
     """The camera comes nearer, or goes away to where it stood."""
 
     name: ClassVar[str] = "zoom"
-    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(warped)
+    apply = staticmethod(warped)
     together: ClassVar[bool] = True
 
     speed: str = knob(
@@ -206,7 +210,7 @@ class Shake(Operation):
     """The camera trembles: a sum of sines and noise for each axis, of a given standard deviation."""
 
     name: ClassVar[str] = "shake"
-    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(windowed)
+    apply = staticmethod(windowed)
     together: ClassVar[bool] = True
 
     amplitude: str = knob(
@@ -255,7 +259,7 @@ class Perspective(Operation):
     """The clip seen from aside, the same for all frames, then magnified; black where nothing is."""
 
     name: ClassVar[str] = "perspective"
-    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(warped)
+    apply = staticmethod(warped)
     together: ClassVar[bool] = True
 
     distortion: float = knob(
@@ -287,7 +291,7 @@ class Scale(Operation):
     """The clip smaller than the frame, somewhere on black."""
 
     name: ClassVar[str] = "scale"
-    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(placed)
+    apply = staticmethod(placed)
 
     scale: str = knob(
         "0.3:1",
@@ -329,7 +333,7 @@ class Clone(Operation):
     """Two of what moves: the clip made smaller, and a turned copy of it that is early or late."""
 
     name: ClassVar[str] = "clone"
-    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(cloned)
+    apply = staticmethod(cloned)
     late: ClassVar[bool] = True
     truthful: ClassVar[bool] = False
 
@@ -382,7 +386,7 @@ class Mirror(Operation):
     """Left becomes right."""
 
     name: ClassVar[str] = "mirror"
-    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(mirrored)
+    apply = staticmethod(mirrored)
 
     def sample(
         self, draws: Draws, total: int, size: tuple[int, int], strength: float, others: Others | None = None
@@ -396,7 +400,7 @@ class Reverse(Operation):
     """The clip backwards; a batch is reversed as a whole."""
 
     name: ClassVar[str] = "reverse"
-    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(reordered)
+    apply = staticmethod(reordered)
     together: ClassVar[bool] = True
     wholly: ClassVar[bool] = True
 
@@ -412,7 +416,7 @@ class Background(Operation):
     """Another clip of the set behind this one: two of its frames, or a few that follow each other."""
 
     name: ClassVar[str] = "background"
-    apply: ClassVar[staticmethod[[Clip, Any], Clip]] = staticmethod(mixed)
+    apply = staticmethod(mixed)
 
     dynamic: float = knob(
         0.2,
