@@ -647,13 +647,18 @@ def _adapt_parts(location: str) -> tuple[adapting.Chain, str, dict[str, str]]:
     options = dict(parse_qsl(before, keep_blank_values=True))
     if unknown := [key for key in options if key != "seed"]:
         raise UsageError(f"{location} gives {unknown[0]!r}, which means nothing.", "It takes seed and of.")
+    _once(place)
     return adapting.parsed(text), place, options
 
 
-def _with_adapt(place: str, chain: adapting.Chain) -> str:
-    """The location of a preset, with what adapts its clips; UsageError where it says so itself."""
-    if "adapt" in _parsed(place)[1]:
+def _once(place: str) -> None:
+    """UsageError where the clips of a location are adapted already."""
+    if _scheme(place) == "adapt" or (_scheme(place) == "preset" and "adapt" in _parsed(place)[1]):
         raise UsageError(f"{place} is adapted already.", "Give one chain with all operations.")
+
+
+def _with_adapt(place: str, chain: adapting.Chain) -> str:
+    """The location of a preset, with what adapts its clips."""
     return f"{place}{'&' if '?' in place else '?'}{urlencode({'adapt': chain.spelled})}"
 
 
@@ -677,13 +682,12 @@ def adapt(location: str, chain: adapting.Chain, seed: int, **asked: Any) -> Vide
     """
     if is_measured(location):
         raise DataError(f"{location} is measured already and holds no video.", "Give the set it was made of.")
+    _once(location)
     if _scheme(location) == "preset":
         raise UsageError(
             f"{location} is drawn: a preset adapts its clips itself.",
             f"Such as: synvid-eval generate NAME OUT --set adapt={chain.names}.",
         )
-    if _scheme(location) == "adapt":
-        raise UsageError(f"{location} is adapted already.", "Give one chain with all operations.")
     return adapted.adapted(open_set(location, seed=seed, **asked), chain, seed)
 
 

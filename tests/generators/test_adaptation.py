@@ -116,7 +116,7 @@ def test_twice_backwards_and_twice_mirrored_are_the_clip():
 
 @pytest.mark.parametrize("name", ["shift", "zoom", "shake", "perspective", "scale", "mirror"])
 def test_a_ramp_shows_where_every_pixel_comes_from(name):
-    """A linear picture, seen through a map, is that map's closed form: the matrices and what is drawn agree."""
+    """A linear picture, seen through a map, is that map's closed form, for the matrices and what is drawn."""
     clip = ramps(20)
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     homogeneous = np.stack([x, y, np.ones_like(x)], -1)
