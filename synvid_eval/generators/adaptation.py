@@ -254,7 +254,10 @@ def placed(clip: Clip, parameters: Place) -> Clip:
 
 def mirrored(clip: Clip, parameters: Flip) -> Clip:
     """The clip with left and right exchanged."""
-    return np.ascontiguousarray(clip[parameters.times[:, 0], :, ::-1])
+    made = np.empty((len(parameters.times), *clip.shape[1:]), np.uint8)
+    for frame, time in zip(made, parameters.times[:, 0], strict=True):
+        cv2.flip(clip[time], 1, dst=frame)
+    return made
 
 
 def reordered(clip: Clip, parameters: Parameters) -> Clip:

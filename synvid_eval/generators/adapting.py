@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import functools
 import re
+import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -223,17 +224,22 @@ class _Kept:
     def __init__(self, most: int) -> None:
         self._most, self._bytes = most, 0
         self._pictures: OrderedDict[Any, Frame] = OrderedDict()
+        self._lock = threading.Lock()
 
     def get(self, key: Any, draw: Callable[[], Frame]) -> Frame:
-        """The picture of a key, drawn where it is not kept."""
-        if key in self._pictures:
-            self._pictures.move_to_end(key)
-            return self._pictures[key]
+        """The picture of a key, drawn where it is not kept; read-only."""
+        with self._lock:
+            if key in self._pictures:
+                self._pictures.move_to_end(key)
+                return self._pictures[key]
         picture = draw()
-        self._pictures[key] = picture
-        self._bytes += picture.nbytes
-        while self._bytes > self._most:
-            self._bytes -= self._pictures.popitem(last=False)[1].nbytes
+        picture.flags.writeable = False
+        with self._lock:
+            if key not in self._pictures:
+                self._pictures[key] = picture
+                self._bytes += picture.nbytes
+            while self._bytes > self._most:
+                self._bytes -= self._pictures.popitem(last=False)[1].nbytes
         return picture
 
 
