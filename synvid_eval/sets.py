@@ -653,7 +653,7 @@ def _adapt_parts(location: str) -> tuple[adapting.Chain, str, dict[str, str]]:
 
 def _once(place: str) -> None:
     """UsageError where the clips of a location are adapted already."""
-    if _scheme(place) == "adapt" or (_scheme(place) == "preset" and "adapt" in _parsed(place)[1]):
+    if _scheme(place) == "adapt" or (_scheme(place) == "preset" and _configured(place).adapt):
         raise UsageError(f"{place} is adapted already.", "Give one chain with all operations.")
 
 

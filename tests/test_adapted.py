@@ -175,6 +175,12 @@ def test_what_cannot_be_adapted_is_told(location: str, kind: type[Exception], me
             sets.check_usage(location)
 
 
+def test_a_preset_file_that_adapts_is_not_adapted_again(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('extends = "moving_shapes"\nknobs.adapt = ["shake"]\n')
+    with pytest.raises(UsageError, match="is adapted already"):
+        open_set(f"adapt:zoom?of=preset:{tmp_path}/mine.toml?n=2")
+
+
 def test_a_background_wants_another_clip(tmp_path: Path) -> None:
     root = arrays(tmp_path / "one", 1)
     with pytest.raises(DataError, match="has 1 clip, and backgrounds are other clips of a set"):
