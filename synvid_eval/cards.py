@@ -66,12 +66,19 @@ def preset_text(
 
 
 def _again(told: Mapping[str, Any]) -> str:
-    """The command that draws a set again, from the preset.toml in its folder."""
+    """The command that makes a set again: from the preset.toml in its folder, or from what it adapts."""
+    given = told["given"]
     words = ["synvid-eval", "generate", "preset.toml", "AGAIN", "--clips", str(told["clips"])]
+    if "of" in given:
+        words[1:3] = ["adapt", str(given["of"])]
+        words += ["--chain", str(given["chain"])]
+        for option in ("layout", "fps", "split", "root"):
+            words += [f"--{option}", str(given[option])] if option in given else []
+        words += ["--follow-outside"] if "follow_outside" in given else []
     words += ["--seed", str(told["seed"]), "--format", told["format"]]
     words += ["--truth", ",".join(told["truth"])] if told["truth"] else []
     for option in ("images", "videos"):
-        words += [f"--{option}", str(told["given"][option])] if option in told["given"] else []
+        words += [f"--{option}", str(given[option])] if option in given else []
     return one_line(shlex.join(words))
 
 
@@ -136,12 +143,20 @@ def card(told: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], kind: str, 
         if told["truth"]
         else ""
     )
+    made, again = "drawn", "`preset.toml` draws the set again:"
+    terms = (
+        "Drawn pictures are yours. Photographs and real clips that a preset shows keep the terms of their "
+    )
+    terms += "owners."
+    if "of" in told["given"]:
+        made, again = "adapted", "What adapts the set again:"
+        terms = "Clips keep the terms of their owners, adapted or not."
     many = f"{count_of(count, 'clip')}, {count_of(frames, 'frame')}"
     front = front_matter(f"{name} ({count_of(count, 'clip')})", count, TAGS)
     return f"""{front}
 # {name}
 
-{note}{many} of {", ".join(wide[:3])} px, drawn by synvid-eval {__version__}, seed
+{note}{many} of {", ".join(wide[:3])} px, {made} by synvid-eval {__version__}, seed
 {told["seed"]}. No labels.
 
 {others}## Files
@@ -150,7 +165,7 @@ def card(told: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], kind: str, 
 {loss}
 
 {truth}`manifest.jsonl` has one line a clip: index, file, frames, size and `sha256` of the raw RGB frames
-(uint8, T·H·W·3), which is what identifies a clip, whatever the file. `preset.toml` draws the set again:
+(uint8, T·H·W·3), which is what identifies a clip, whatever the file. {again}
 
     {_again(told)}
 
@@ -162,5 +177,5 @@ def card(told: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], kind: str, 
 
 {shown}{shown and chr(10)}## Terms
 
-Drawn pictures are yours. Photographs and real clips that a preset shows keep the terms of their owners.
+{terms}
 """

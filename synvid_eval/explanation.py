@@ -47,6 +47,7 @@ PLACES = {
     "measured": "a .measured file, as `measure` writes it (recognized by its suffix)",
     "cut": "cut:MOVIE?seconds=4: one long video as consecutive clips of that length",
     "preset": "preset:NAME?n=100: clips that a preset draws while they are measured (see: list presets)",
+    "adapt": "adapt:CHAIN?of=SET: a set's clips, adapted while they are measured (see: adapt --help)",
 }
 # A cost is the least of the times that fit into this [s], five at least: machines have other things to do.
 TIMED = 0.3
@@ -62,6 +63,7 @@ _ASKED = {
     "measured": "give the file as the SET",
     "cut": "give cut:MOVIE?seconds=4 as the SET (seconds > 0, in quotes)",
     "preset": "give preset:NAME?n=100&seed=0&KNOB=VALUE as the SET, in quotes",
+    "adapt": "give adapt:CHAIN?of=SET as the SET, in quotes; adapt SET OUT writes the clips",
 }
 
 
@@ -154,6 +156,14 @@ decided by (seed, preset's name, number of the clip), so a larger n adds clips a
 
 Pitfalls. A shell takes ? and & for its own: put quotes around the location. Two presets that differ in their
 knobs only are independent draws; one preset with a knob changed keeps all that the knob does not touch.""",
+    "adapt": """The SET is adapt:CHAIN?of=SET: the clips of another set, with its ids, labels and rates, each
+adapted as CHAIN says: published, or operations joined by commas, each with its own knobs in brackets:
+adapt:shake(amplitude=2:4),zoom(p=0.5)?of=fractals/. What is drawn is drawn by (seed, clip id); the seed is
+--seed, or stands before of: adapt:shake?seed=1&of=fractals/. Backgrounds are other clips of that set, which
+ids and seed choose. Of a preset, adapt:CHAIN?of=preset:NAME is preset:NAME?adapt=CHAIN.
+
+Pitfalls. Adapted clips of one set share backgrounds: less independent than they were. A clip whose background
+cannot be read is skipped with it.""",
 }
 
 

@@ -1,6 +1,7 @@
-"""Sets made on disk: a preset's clips as files with a manifest, in shards, by as many processes as one likes.
+"""Sets made on disk: a preset's clips, or a set's clips adapted, as files with a manifest, in shards, by as
+many processes as one likes.
 
-A folder OUT that `generate` makes:
+A folder OUT that `generate` makes (`adapt` makes the same, without truth and preset.toml):
 
     clips/0000042.mp4       one file a clip (.mkv, .npz; for png a folder of pictures), no labels; above
                             10,000 clips in folders of 10,000
@@ -28,13 +29,15 @@ import re
 import shutil
 import sys
 import tarfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from synvid_eval import archive, cards, shards
+from synvid_eval.adapted import Parts
 from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, SynvidEvalError, UsageError, nearest
 from synvid_eval.execute import Failure, Processes
@@ -43,18 +46,33 @@ from synvid_eval.generators.base import Generator
 from synvid_eval.generators.presets import Preset
 from synvid_eval.measurement import Options, Progress, Quiet, content_hashes, decoder_versions, hashing
 from synvid_eval.prober import probe_task
-from synvid_eval.sets import REAL, in_order, needs, open_clip, open_set, preset_generator
+from synvid_eval.sets import (
+    REAL,
+    adapt,
+    in_order,
+    name_sets,
+    needs,
+    open_clip,
+    open_set,
+    preset_generator,
+)
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.encode import FORMATS
 from synvid_eval.video.layouts import count_of
 from synvid_eval.video.videoset import VideoSet
 from synvid_eval.writer import clip_task, refused, settle, size_of
 
+if TYPE_CHECKING:
+    from synvid_eval.generators.adapting import Chain
+
 SCHEMA = "synvid-eval/generation/2"
 
 TAR = "webdataset"
 KINDS = (*FORMATS, TAR)
 """What `--format` takes; clips in webdataset's shards are mp4."""
+
+_EVEN = ("mp4", TAR)
+"""Those of them that hold no odd sizes."""
 
 IN_TAR = 64  # clips of a tar file
 IN_FOLDER = 10_000  # clips of a folder
@@ -101,17 +119,15 @@ _ROW: dict[str, tuple[type, ...]] = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(ABC):
     """A set to be made.
 
-    preset: its name. overrides: the knobs that were given. generator: configured. refs: clip by index.
-    kind: of KINDS. truth: kinds of truth, sorted. shard: (i, n). sources: clip id → source. real: real clip's
-    id → (hash of its contents, frames that it announces).
+    name: what its clips are of. refs: clip by index. kind: of KINDS. truth: kinds of truth, sorted. shard:
+    (i, n). sources: clip id → source. real: id of a clip that is read → (hash of its contents, frames that it
+    announces).
     """
 
-    preset: Preset
-    overrides: Mapping[str, str]
-    generator: Generator
+    name: str
     seed: int
     refs: tuple[ClipRef, ...]
     kind: str
@@ -138,19 +154,64 @@ class Plan:
         digest = hashlib.blake2b("\0".join(real).encode("utf-8", "surrogateescape"), digest_size=16)
         told = {
             "schema": SCHEMA,
-            "preset": self.preset.name,
+            "preset": self.name,
             "clips": len(self.refs),
             "seed": self.seed,
             "format": self.kind,
             "truth": list(self.truth),
-            "identity": self.generator.identity(self.seed),
+            "identity": self.identity(),
             "real_contents": digest.hexdigest() if real else None,
         }
         plain: dict[str, Any] = json.loads(json.dumps(told))
         return plain
 
+    def frames(self, index: int) -> int:
+        """Frames of a clip, without drawing it; those that a clip that is read announces."""
+        ref = self.refs[index]
+        return self.real[ref.id][1] if ref.id in self.real else open_clip(ref).total
+
+    @property
+    def taken_from(self) -> str:
+        """What names the clips that are read."""
+        return "what --videos names"
+
+    @property
+    @abstractmethod
+    def note(self) -> str:
+        """What the clips are, for readers."""
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides the pixels beside seed, clips and what is read, ready for JSON."""
+
+    @abstractmethod
     def given(self) -> dict[str, str]:
-        """Where what the preset needs was taken from: of `images`, `videos` and `bank` those that it has."""
+        """Where what it needs was taken from."""
+
+    def preset_text(self, told: Mapping[str, Any]) -> str:
+        """preset.toml, given `told` and `given`; "" for no such file."""
+        return ""
+
+
+@dataclass(frozen=True)
+class Drawing(Plan):
+    """The clips of a preset. overrides: the knobs that were given. generator: configured."""
+
+    preset: Preset
+    overrides: Mapping[str, str]
+    generator: Generator
+
+    @property
+    def note(self) -> str:
+        """See `Plan.note`."""
+        return self.preset.note
+
+    def identity(self) -> dict[str, Any]:
+        """See `Plan.identity`."""
+        return self.generator.identity(self.seed)
+
+    def given(self) -> dict[str, str]:
+        """See `Plan.given`: of `images`, `videos` and `bank` those that it has."""
         variables = {"images": photos.ENVIRONMENT, "videos": mixture.ENVIRONMENT}
         found = {
             n: getattr(self.generator, n) or os.environ.get(variables[n], "") for n in needs(self.generator)
@@ -159,10 +220,35 @@ class Plan:
             found["bank"] = bank
         return dict(sorted(found.items()))
 
-    def frames(self, index: int) -> int:
-        """Frames of a clip, without drawing it; those that a real clip announces."""
-        ref = self.refs[index]
-        return self.real[ref.id][1] if ref.id in self.real else open_clip(ref).total
+    def preset_text(self, told: Mapping[str, Any]) -> str:
+        """See `Plan.preset_text`."""
+        return cards.preset_text(told, self.preset, self.generator, self.overrides)
+
+
+@dataclass(frozen=True)
+class Adapting(Plan):
+    """The clips of a set, adapted. of: option → text, what names the set."""
+
+    chain: Chain
+    of: Mapping[str, str]
+
+    @property
+    def note(self) -> str:
+        """See `Plan.note`."""
+        return f"The clips of {self.of['of']}, adapted: {self.chain.names}."
+
+    @property
+    def taken_from(self) -> str:
+        """See `Plan.taken_from`."""
+        return self.of["of"]
+
+    def identity(self) -> dict[str, Any]:
+        """See `Plan.identity`."""
+        return self.chain.identity()
+
+    def given(self) -> dict[str, str]:
+        """See `Plan.given`."""
+        return dict(self.of)
 
 
 def plan(
@@ -177,8 +263,8 @@ def plan(
     images: str | None = None,
     videos: str | None = None,
     options: Options | None = None,
-) -> Plan:
-    """What `make` is to make; nothing is written. Real clips are opened and hashed.
+) -> Drawing:
+    """What `make` is to make of a preset; nothing is written. Real clips are opened and hashed.
 
     Args:
         preset: `NAME`, `FILE.toml` or `FILE.toml#NAME`. clips: how many (default: the preset's own number).
@@ -203,7 +289,7 @@ def plan(
     kinds |= {"occluded"} if "tracks" in kinds else set()
     generator.check_truth(sorted(kinds))
     height, width = generator.frame_size
-    if kind in ("mp4", TAR) and (height % 2 or width % 2):
+    if kind in _EVEN and (height % 2 or width % 2):
         raise UsageError(
             f"Frames of {width}×{height} px cannot be written as mp4, which wants even sizes.",
             "Take another --size, or --format ffv1.",
@@ -219,7 +305,10 @@ def plan(
     if drawn:  # as the set opens it, with pictures and videos
         generator = preset_generator(next(iter(drawn.values())))
     taken = [c for c in opened.clips if c.id.startswith(begin)]
-    real = _looked_at(replace(opened, clips=tuple(taken)), kind, options) if taken or opened.skipped else {}
+    real = {}
+    if taken or opened.skipped:
+        cure = "Take them out of what --videos names, or mend them."
+        real = _looked_at(replace(opened, clips=tuple(taken)), kind, options, "real clip", cure)
     own = [f"{knob}={given[knob]}" for knob in ("size", "length", "fps") if knob in given]
     notes = list(opened.notes)
     if taken and own:
@@ -228,29 +317,91 @@ def plan(
     if taken and kinds:
         said = count_of(len(taken), "real clip has", "real clips have")
         notes.append(f"{chosen.name}: {said} no truth ({', '.join(sorted(kinds))}), the drawn ones do")
-    return Plan(
-        chosen,
-        given,
-        generator,
-        seed,
-        tuple(in_order(opened)),
-        kind,
-        tuple(sorted(kinds)),
-        shard,
-        opened.sources or {},
-        tuple(notes),
-        real,
+    return Drawing(
+        name=chosen.name,
+        seed=seed,
+        refs=tuple(in_order(opened)),
+        kind=kind,
+        truth=tuple(sorted(kinds)),
+        shard=shard,
+        sources=opened.sources or {},
+        notes=tuple(notes),
+        real=real,
+        preset=chosen,
+        overrides=given,
+        generator=generator,
     )
 
 
-def _looked_at(real: VideoSet, kind: str, options: Options) -> dict[str, tuple[str, int]]:
-    """Id → (hash of its contents, frames) of real clips, each of which was opened and gave a frame.
+def plan_adapting(
+    location: str,
+    chain: str,
+    *,
+    clips: int | None = None,
+    seed: int = 0,
+    kind: str = "mp4",
+    shard: tuple[int, int] = (0, 1),
+    options: Options | None = None,
+    **asked: Any,
+) -> Adapting:
+    """What `make` is to make of a set; nothing is written. Its clips are opened and hashed.
+
+    Args:
+        location: `[name=]location` of the set. chain: see `generators.adapting`. clips: at most that many,
+        drawn by hash of their ids; backgrounds are of all clips. asked: `layout`, `fps`, `split`, `root` and
+        `follow_outside` of `sets.open_set`.
+
+    Raises:
+        UsageError: a chain or format that does not exist; a preset; sizes that the format cannot hold.
+        DataError: no such set, clips that cannot be read.
+    """
+    from synvid_eval.generators import adapting
+
+    options = options or Options(workers=1, cache=Cache(None))
+    if kind not in KINDS:
+        raise UsageError(f"No format is called {kind!r}.", nearest(kind, KINDS))
+    parsed = adapting.parsed(chain)
+    if clips is not None and clips < 1:
+        raise UsageError(f"--clips {clips} is no number of clips.", "Give 1 or more.")
+    ((name, place),) = name_sets([location])
+    opened = adapt(place, parsed, seed, decode_timeout=options.decode_timeout, **asked)
+    opened = replace(opened, name=name)
+    taken = opened if clips is None else opened.draw(clips)
+    plain = replace(taken, clips=tuple(Parts.read(c).of for c in taken.clips))
+    lengths = _looked_at(plain, kind, options, "clip", "Take them out of the set, or mend them.")
+    hashes = content_hashes(taken, options.cache, options.worker_count(), options.progress)
+    real = {c.id: (hashes[c.id], lengths[c.id][1]) for c in taken.clips}
+    if gone := [i for i, found in hashes.items() if not found]:
+        raise DataError(f"A background of {gone[0]} cannot be read.", "Take it out of the set, or mend it.")
+    given = {k: str(v) for k, v in asked.items() if v not in (None, False, "auto")}
+    return Adapting(
+        name=name,
+        seed=seed,
+        refs=taken.clips,
+        kind=kind,
+        truth=(),
+        shard=shard,
+        sources=taken.sources or {},
+        notes=taken.notes,
+        real=real,
+        chain=parsed,
+        of={"of": place, "chain": adapting.normal(chain), **given},
+    )
+
+
+def _looked_at(
+    real: VideoSet, kind: str, options: Options, what: str, cure: str
+) -> dict[str, tuple[str, int]]:
+    """Id → (hash of its contents, frames) of clips that are read, each of which was opened and gave a frame.
+
+    Args:
+        what: they are called. cure: what to do with those that are broken.
 
     Raises:
         DataError: clips that cannot be read. UsageError: odd sizes, where the format wants even ones.
     """
     broken, lengths, odd = dict(real.skipped), {}, {}
-    options.progress.begin(f"{real.name} (real clips)", len(real.clips))
+    options.progress.begin(f"{real.name} ({what}s)", len(real.clips))
     workers = min(options.worker_count(), max(1, len(real.clips)))
     setup = {"loud": options.loud}
     prober = Processes("synvid_eval.prober", workers, setup, options.decode_timeout, options.loud)
@@ -273,13 +424,13 @@ def _looked_at(real: VideoSet, kind: str, options: Options) -> dict[str, tuple[s
         some = "; ".join(f"{name}: {reason.rstrip('.')}" for name, reason in list(broken.items())[:3])
         more = f"; and {len(broken) - 3} more" if len(broken) > 3 else ""
         raise DataError(
-            f"{len(broken)} of {real.found} real clips cannot be taken: {some}{more}.",
-            "Take them out of what --videos names, or mend them.",
+            f"{len(broken)} of {real.found} {what}s cannot be taken: {some}{more}.",
+            cure,
         )
-    if odd and kind in ("mp4", TAR):
+    if odd and kind in _EVEN:
         name, size = next(iter(odd.items()))
         raise UsageError(
-            f"{count_of(len(odd), 'real clip')}, such as {name} of {size} px, cannot be written as mp4.",
+            f"{count_of(len(odd), what)}, such as {name} of {size} px, cannot be written as mp4.",
             "It wants even sizes: take --format ffv1.",
         )
     return {name: (hashes[name], frames) for name, frames in lengths.items()}
@@ -372,11 +523,11 @@ def _claim(folder: Path, what: Plan, told: Mapping[str, Any]) -> None:
     mine = folder / f"generation{what.suffix}.json"
     if not mine.is_file():
         made_with = {**decoder_versions(), "python": sys.version.split()[0]}
-        facts = {**told, "given": what.given(), "note": what.preset.note, "made_with": made_with}
+        facts = {**told, "given": what.given(), "note": what.note, "made_with": made_with}
         facts["notes"] = list(what.notes)
         archive.write_bytes(mine, (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
-    if not (folder / "preset.toml").is_file():
-        text = cards.preset_text({**told, "given": what.given()}, what.preset, what.generator, what.overrides)
+    text = what.preset_text({**told, "given": what.given()})
+    if text and not (folder / "preset.toml").is_file():
         archive.write_bytes(folder / "preset.toml", text.encode("utf-8", "backslashreplace"))
 
 
@@ -504,7 +655,7 @@ class _Run:
         self._unpack(rows)
         todo = [i for i in mine if i not in rows]
         self._folders(todo)
-        options.progress.begin(f"{what.preset.name}{what.suffix.replace('-', ' ')}", len(mine))
+        options.progress.begin(f"{what.name}{what.suffix.replace('-', ' ')}", len(mine))
         if rows:
             options.progress.advance(len(rows), cached=True)
         kept = len(rows)
@@ -526,7 +677,7 @@ class _Run:
                     failed = f"Clip {task['clip']['id']} {answer.reason}."
                     if task["clip"]["kind"] == "preset":
                         raise SynvidEvalError(failed, _AGAIN)
-                    raise DataError(failed, "Take it out of what --videos names; that is another set then.")
+                    raise DataError(failed, f"Take it out of {what.taken_from}; that is another set then.")
                 index = int(answer[1]["index"])
                 rows[index] = answer[1]
                 self._pack(index // IN_TAR, rows)
@@ -580,7 +731,7 @@ class _Run:
             "file": (self._tar_file(index) if self._tar else file).relative_to(self._folder).as_posix(),
             "member": file.name if self._tar else None,
             "truth": said,
-            "preset": what.preset.name,
+            "preset": what.name,
             "seed": what.seed,
             "source": what.sources.get(ref.id),
         }

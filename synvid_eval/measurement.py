@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from synvid_eval import __version__, archive, knobs
+from synvid_eval import __version__, adapted, archive, knobs
 from synvid_eval import features as room
 from synvid_eval.cache import Cache, default_root
 from synvid_eval.errors import DataError, UsageError
@@ -318,6 +318,8 @@ def decoder_versions() -> dict[str, str]:
 
 def _files(clip: ClipRef) -> list[str]:
     """The files that a clip is read from, absolute; none where its folder cannot be listed."""
+    if clip.kind == adapted.KIND:
+        return [file for part in adapted.parts_of(clip) for file in _files(part)]
     try:
         files = frame_files(Path(clip.path)) if clip.kind == "frames" else [Path(clip.path)]
     except OSError:
@@ -354,29 +356,37 @@ def content_hashes(
             c.id: hashlib.blake2b(np.ascontiguousarray(whole[c.index]).tobytes(), digest_size=16).hexdigest()
             for c in videos.clips
         }
-    parts = {c.id: _files(c) for c in videos.clips if c.kind != "preset"}
-    paths = dict.fromkeys(p for files in parts.values() for p in files)
+    paths = dict.fromkeys(p for c in videos.clips if c.kind != "preset" for p in _files(c))
     place = os.path.abspath(videos.location)
     tell = hashing(videos.name, progress)
     hashes = cache.content_hashes(paths, place, workers, tell) if paths else {}
-    out = {}
-    for clip in videos.clips:
-        if clip.kind == "preset":
-            text = preset_recipe(clip)
-        elif not parts[clip.id] or not all(hashes[p] for p in parts[clip.id]):
-            out[clip.id] = ""
-            continue
-        elif clip.kind == "frames":
-            text = json.dumps([[os.path.basename(p), hashes[p]] for p in parts[clip.id]])
+    return {clip.id: _content(clip, hashes) for clip in videos.clips}
+
+
+def _content(clip: ClipRef, hashes: Mapping[str, str]) -> str:
+    """The hash of what decides a clip's pixels, from those of files; "" where one cannot be read."""
+    if clip.kind == "preset":
+        text = preset_recipe(clip)
+    elif clip.kind == adapted.KIND:
+        parts = adapted.Parts.read(clip)
+        contents = [_content(part, hashes) for part in parts.clips]
+        if not all(contents):
+            return ""
+        text = parts.text(contents)
+    else:
+        files = _files(clip)
+        if not files or not all(hashes.get(file) for file in files):
+            return ""
+        first = hashes[files[0]]
+        if clip.kind == "frames":
+            text = json.dumps([[os.path.basename(file), hashes[file]] for file in files])
         elif clip.kind == "array":
-            text = f"{hashes[parts[clip.id][0]]} {clip.index}"
+            text = f"{first} {clip.index}"
         elif clip.kind == "cut":
-            text = f"{hashes[parts[clip.id][0]]} {clip.index} {clip.length}"
+            text = f"{first} {clip.index} {clip.length}"
         else:
-            out[clip.id] = hashes[parts[clip.id][0]]
-            continue
-        out[clip.id] = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
-    return out
+            return first
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 def entry_key(shard: Shard, hashes: Mapping[str, str], feature: Feature, sampler: Sampler, seed: int) -> str:
@@ -599,7 +609,7 @@ class _Run:
         for clip, answer in zip(shard.clips, answers, strict=True):
             reason = answer.reason if isinstance(answer, Failure) else answer[1].get("skipped")
             lasting = lasting and not isinstance(answer, Failure) and answer[1].get("lasting", True)
-            if clip.kind in ("file", "frames", "array", "cut") and any(
+            if clip.kind in ("file", "frames", "array", "cut", adapted.KIND) and any(
                 map(self._options.cache.changed, _files(clip))
             ):
                 lasting = False

@@ -256,7 +256,7 @@ def rehearse_making(
     except OSError:
         room = None
     return Making(
-        what.preset.name,
+        what.name,
         os.fspath(out),
         what.kind,
         len(what.mine()),

@@ -1,9 +1,9 @@
 """Sets: `[name=]location` → VideoSet. The schemes that a location may have are registered here, and nowhere
 else.
 
-A location is a folder, a list of videos, a `.npy`/`.npz` file, a `preset:NAME?…` or `cut:MOVIE?seconds=…`
-URI, or (see `synvid_eval.measurement`) a `.measured` file. Readers for each kind of clip are found here too,
-so that a worker process can open any of them.
+A location is a folder, a list of videos, a `.npy`/`.npz` file, a `preset:NAME?…`, `cut:MOVIE?seconds=…` or
+`adapt:CHAIN?of=…` URI, or (see `synvid_eval.measurement`) a `.measured` file. Readers for each kind of clip
+are found here too, so that a worker process can open any of them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, urlencode
 import numpy as np
 from numpy.typing import NDArray
 
+from synvid_eval import adapted
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.execute import Failure, Processes
 from synvid_eval.video import arrays, cut, decode, layouts, lists
@@ -29,6 +30,7 @@ from synvid_eval.video.decode import ClipRef, Frame, Reader
 from synvid_eval.video.videoset import VideoSet, rank
 
 if TYPE_CHECKING:
+    from synvid_eval.generators import adapting
     from synvid_eval.generators.base import Generator
     from synvid_eval.generators.presets import Preset
     from synvid_eval.generators.texture import Texture
@@ -69,8 +71,13 @@ def split_name(text: str) -> tuple[str | None, str]:
 
 
 def default_name(location: str) -> str:
-    """The last path component without its suffix (a folder's whole name), or the preset's name."""
+    """The last path component without its suffix (a folder's whole name), or the preset's name; with the
+    operations behind it where clips are adapted.
+    """
     scheme = _scheme(location)
+    if scheme == "adapt":
+        chain, place, _ = _adapt_parts(location)
+        return "+".join([default_name(place), *chain.names.split(",")])
     if scheme and scheme != "cut":
         text = location.removeprefix(scheme + ":").partition("?")[0]
         file, _, own = text.rpartition("#") if ".toml#" in text else (text, "", "")
@@ -155,13 +162,13 @@ def open_set(
 
     Args:
         location: a folder, a list of videos (.txt, .csv, .json), a `.npy` or `.npz` file,
-            `preset:NAME?n=…&seed=…&size=…&length=…`, `cut:MOVIE?seconds=…`, or an array of clips uint8
-            [N, T, H, W, 3].
+            `preset:NAME?n=…&seed=…&size=…&length=…`, `cut:MOVIE?seconds=…`, `adapt:CHAIN?of=LOCATION`, or an
+            array of clips uint8 [N, T, H, W, 3].
         name: what the set is called (default: see `default_name`).
         layout: "auto" or a name of `layouts.LAYOUTS`.
         fps: frame rate [1/s] of frame folders and arrays (default 25).
         clips: at most that many clips, drawn by hash of their ids.
-        seed: seed of a preset that names none.
+        seed: seed of a preset, or of what adapts clips, that names none.
         split: which of a folder's lists names the clips, or which split of a Kinetics table.
         root: the folder that a list's paths are relative to (default: where they are found).
         follow_outside: whether a list may name files outside its root.
@@ -246,6 +253,8 @@ def options_of(
     scheme = _scheme(text)
     if scheme == "preset":
         return frozenset(needs(_configured(text)))
+    if scheme == "adapt" and _scheme(place := _adapt_parts(text)[1]) == "preset":
+        return options_of(place)
     return frozenset() if scheme else lists.options_of(Path(text), layout, split)
 
 
@@ -506,6 +515,9 @@ def check_usage(location: str) -> None:
     """
     if _scheme(location) == "preset":
         _configured(location)
+    elif _scheme(location) == "adapt":
+        chain, place, _ = _adapt_parts(location)
+        check_usage(_with_adapt(place, chain) if _scheme(place) == "preset" else place)
 
 
 def textures_of(generator: Generator) -> list[Texture]:
@@ -619,9 +631,72 @@ def _cut(location: str, seed: int, timeout: float, given: Mapping[str, str], tel
     return VideoSet("", location, "cut", said, clips, sources=sources, notes=notes)
 
 
+def _adapt_parts(location: str) -> tuple[adapting.Chain, str, dict[str, str]]:
+    """(chain, location of the set, options) of `adapt:CHAIN?of=LOCATION`.
+
+    `of` takes the rest; only where that has no query of its own may options follow.
+    """
+    from synvid_eval.generators import adapting
+
+    text, _, query = location.removeprefix("adapt:").partition("?")
+    match = re.fullmatch(r"(?:(.*?)&)?of=(.+)", query, re.S)
+    if match is None:
+        raise UsageError(f"{location} cannot be read.", "It is adapt:shake,zoom?of=SET, in quotes.")
+    before, place = match[1] or "", match[2]
+    if "?" not in place and not os.path.lexists(place):
+        place, _, after = place.partition("&")
+        before = f"{before}&{after}"
+    options = dict(parse_qsl(before, keep_blank_values=True))
+    if unknown := [key for key in options if key != "seed"]:
+        raise UsageError(f"{location} gives {unknown[0]!r}, which means nothing.", "It takes seed and of.")
+    _once(place)
+    return adapting.parsed(text), place, options
+
+
+def _once(place: str) -> None:
+    """UsageError where the clips of a location are adapted already."""
+    if _scheme(place) == "adapt" or (_scheme(place) == "preset" and _configured(place).adapt):
+        raise UsageError(f"{place} is adapted already.", "Give one chain with all operations.")
+
+
+def _with_adapt(place: str, chain: adapting.Chain) -> str:
+    """The location of a preset, with what adapts its clips."""
+    return f"{place}{'&' if '?' in place else '?'}{urlencode({'adapt': chain.spelled})}"
+
+
+def _adapt(location: str, seed: int, timeout: float, given: Mapping[str, str], tell: Tell) -> VideoSet:
+    chain, place, options = _adapt_parts(location)
+    own_seed = _whole(options.get("seed", str(seed)), "seed", location, 0)
+    if _scheme(place) == "preset":  # one seed draws its clips and what is done to them
+        if options:
+            raise UsageError(f"seed={own_seed} in {location} means nothing.", "Say it in the preset's query.")
+        return replace(_preset(_with_adapt(place, chain), seed, timeout, given, tell), location=location)
+    return replace(adapt(place, chain, own_seed, decode_timeout=timeout, tell=tell), location=location)
+
+
+def adapt(location: str, chain: adapting.Chain, seed: int, **asked: Any) -> VideoSet:
+    """The set of a location with its clips adapted (see `synvid_eval.adapted`). asked: further keywords of
+    `open_set`.
+
+    Raises:
+        UsageError: a preset, which has a knob for it; a set that is adapted already. DataError: a `.measured`
+        file; see `open_set`.
+    """
+    if is_measured(location):
+        raise DataError(f"{location} is measured already and holds no video.", "Give the set it was made of.")
+    _once(location)
+    if _scheme(location) == "preset":
+        raise UsageError(
+            f"{location} is drawn: a preset adapts its clips itself.",
+            f"Such as: synvid-eval generate NAME OUT --set adapt={chain.names}.",
+        )
+    return adapted.adapted(open_set(location, seed=seed, **asked), chain, seed)
+
+
 SCHEMES: dict[str, Callable[[str, int, float, Mapping[str, str], Tell], VideoSet]] = {
     "preset": _preset,
     "cut": _cut,
+    "adapt": _adapt,
 }
 
 
@@ -708,6 +783,8 @@ def open_clip(
     """
     if ref.kind == "memory":
         return decode.ArrayClip(ref, array)
+    if ref.kind == adapted.KIND:
+        return adapted.AdaptedClip(ref, lambda part: open_clip(part, array, beat))
     if ref.kind in ("file", "cut") and beat is not None:
         return (decode.VideoFile if ref.kind == "file" else cut.CutClip)(ref, beat)
     return _READERS[ref.kind](ref)

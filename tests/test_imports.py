@@ -26,7 +26,7 @@ ROWS = [
     {"worker", "prober", "writer"},
     {"preview", "contact_sheet", "cards"},
     {"sets"},
-    {"scoring", "correlation"},
+    {"scoring", "correlation", "adapted"},
     {"metrics", "features", "generators", "execute", "verdict"},
     {
         "video",

@@ -32,6 +32,7 @@ COMMANDS = {
     "show": "Show a preset: every knob's value and where it comes from, and a sheet of its clips.",
     "preview": "Show playing clips of presets in one HTML file, with their knobs.",
     "generate": "Draw a preset's clips into a folder: files, a manifest, a data card.",
+    "adapt": "Adapt a set's clips into a folder: backgrounds, camera, objects as real video has them.",
     "merge": "Join the manifests of the shards that generate made.",
     "textures": "Make banks of textures beforehand, for presets that show some.",
     "explain": "Explain a metric, feature, layout, protocol, preset or the sampler: constants, cost.",

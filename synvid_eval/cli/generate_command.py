@@ -18,15 +18,7 @@ from synvid_eval.cli import common, making, names
 @click.option("--length", metavar="A:B", help="Frames of a clip, drawn from a range, or one number.")
 @click.option("--fps", metavar="RATE", help="Frames a second.")
 @making.settings("speed=2:6")
-@click.option(
-    "--format",
-    "kind",
-    default="mp4",
-    show_default=True,
-    metavar="mp4|ffv1|npz|png|webdataset",
-    shell_complete=names.completed(names.formats),
-    help="How clips are written; mp4 and webdataset lose (the manifest says how much), the others do not.",
-)
+@making.format
 @click.option(
     "--truth",
     metavar="LIST",

@@ -1,5 +1,6 @@
-"""What the commands that draw presets share: `generate`, `merge`, `textures`, `preview`; and what `generate
---dry-run` says."""
+"""What the commands that make clips share: `generate`, `adapt`, `merge`, `textures`, `preview`; and what
+`--dry-run` of the first two says.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +36,16 @@ cache = click.option(
     metavar="DIR|none",
     shell_complete=names.folder,
     help="Where textures are kept that are made on the way.  [default: the user's cache folder]",
+)
+
+format = click.option(
+    "--format",
+    "kind",
+    default="mp4",
+    show_default=True,
+    metavar="mp4|ffv1|npz|png|webdataset",
+    shell_complete=names.completed(names.formats),
+    help="How clips are written; mp4 and webdataset lose (the manifest says how much), the others do not.",
 )
 
 shard = click.option("--shard", metavar="i/n", help="Only the i-th of n parts, from 0.")
@@ -85,7 +96,9 @@ def overrides(settings: Sequence[str], **direct: str | None) -> dict[str, str]:
 
 
 def rehearsed(what: Plan, out: str, options: Options, cache: str | None, json: str | None) -> None:
-    """`generate --dry-run`: says what would be made (as JSON with `--json -`); `cache`: the option."""
+    """`generate --dry-run`, `adapt --dry-run`: says what would be made (as JSON with `--json -`); `cache`:
+    the option.
+    """
     from pathlib import Path
 
     from synvid_eval.cache import default_root

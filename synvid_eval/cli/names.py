@@ -49,12 +49,18 @@ def folder(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 
 
 def location(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
-    """A SET: `preset:NAME` where that is begun, else a path, which the shell itself completes."""
+    """A SET: `preset:NAME` or `adapt:CHAIN` where that is begun, else a path, which the shell itself
+    completes.
+    """
     from click.shell_completion import CompletionItem
 
     name, sign, rest = incomplete.rpartition("=")
     if rest.startswith("preset:"):
         return [f"{name}{sign}preset:{n}" for n in presets() if n.startswith(rest.removeprefix("preset:"))]
+    if rest.startswith("adapt:") and "?" not in rest:
+        last = rest.removeprefix("adapt:").rpartition(",")[2]
+        begun = incomplete.removesuffix(last)
+        return [f"{begun}{n}" for n in operations() if n.startswith(last)]
     return [CompletionItem(incomplete, type="file")]
 
 
@@ -118,6 +124,12 @@ def textures() -> list[str]:
             if any(isinstance(base, ast.Name) and base.id == "Texture" for base in node.bases):
                 found.add(_constant(node, "name"))
     return sorted(found - {""})
+
+
+def operations() -> list[str]:
+    """Names of operations that adapt clips, and of the published chain."""
+    kinds = _classes("generators", "operations.py").values()
+    return sorted({"published", *(_constant(node, "name") for node in kinds)} - {""})
 
 
 def explained() -> list[str]:

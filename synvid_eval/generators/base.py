@@ -47,7 +47,7 @@ class Generator(ABC):
     revision: ClassVar[int] = 1
     exact: ClassVar[bool]
     truths: ClassVar[tuple[str, ...]] = ()
-    """The kinds of truth that `truth` can tell of a clip."""
+    """The kinds of truth that `truth` can tell of a clip that is not adapted."""
 
     fps: float = knobs.knob(
         25.0,
@@ -58,10 +58,32 @@ class Generator(ABC):
         scale="log",
         source="paper, and released code",
     )
+    adapt: str = knobs.knob(
+        "",
+        "what is done to a clip that was drawn, to bring it nearer to real video: published, or operations "
+        "joined by commas, each with its own knobs in brackets, such as shake(amplitude=2:4),zoom(p=0.5)",
+        source="our choice: nothing; published is of Svyezhentsev et al. 2024 (arXiv 2411.17584)",
+    )
+    adapt_batch: int = knobs.knob(
+        1,
+        "clips that follow each other and share the draws of camera and time that adapt makes (released code "
+        "of that paper: 32)",
+        low=1,
+        high=1_000_000,
+        scale="log",
+        source="our choice: each clip its own",
+    )
 
     def __post_init__(self) -> None:
         knobs.check(self)
         check_ranges(self)
+        if self.adapt:
+            object.__setattr__(self, "adapt", _adapting().normal(self.adapt))
+        elif self.adapt_batch != 1:
+            raise UsageError(
+                f"{self.name}.adapt_batch={self.adapt_batch} means nothing without adapt.",
+                "Name some: adapt=published.",
+            )
 
     @property
     def frame_size(self) -> tuple[int, int]:
@@ -77,23 +99,35 @@ class Generator(ABC):
         key = randomness.address(f"synvid_eval.generators.{self.name}", seed, preset, index, "length")
         return int(low) + int(randomness.below(randomness.stream(key, 1), int(high - low) + 1)[0])
 
-    @abstractmethod
-    def draw(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
-        """The chosen frames of clip `index`, in the order asked, without drawing the others.
+    def draw(
+        self, seed: int, preset: str, index: int, frames: Sequence[int], strength: float = 1.0
+    ) -> Iterator[Frame]:
+        """The chosen frames of clip `index`, in the order asked, without drawing the others; adapted, where
+        the knob `adapt` says so.
 
         Args:
             seed: any integer.
             preset: the name that addresses the draw (a preset's name).
             index: clip index, ≥ 0.
             frames: frame indices, each in [0, length); any order, repeats allowed.
+            strength: of `adapt`, in [0, 1]: how far the published curriculum has come.
 
         Returns:
-            an iterator of uint8 [H, W, 3] RGB, each a fresh array; lazy, so that a long clip is never held
+            an iterator of uint8 [H, W, 3] RGB, each the caller's own; lazy, so that a long clip is never held
             whole.
 
         Raises:
             UsageError: negative clip index or frame index outside the clip (when called, not when iterated).
         """
+        if not self.adapt:
+            return self.paint(seed, preset, index, frames)
+        self.check_frames(self.clip_length(seed, preset, index), index, frames)
+        drawn: Iterator[Frame] = _adapting().draw(self, seed, preset, index, frames, strength)
+        return drawn
+
+    @abstractmethod
+    def paint(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
+        """What `draw` gives where nothing adapts it: what a generator has to say itself."""
 
     def source(self, seed: int, preset: str, index: int) -> str | None:
         """What clip `index` was made from, where clips share sources (a photograph); None: independent draws.
@@ -104,24 +138,51 @@ class Generator(ABC):
         return None
 
     def truth(
-        self, seed: int, preset: str, index: int, frames: Sequence[int], kinds: Sequence[str]
+        self,
+        seed: int,
+        preset: str,
+        index: int,
+        frames: Sequence[int],
+        kinds: Sequence[str] | None = None,
+        strength: float = 1.0,
     ) -> dict[str, NDArray[Any]]:
-        """What is exactly known of the chosen frames of clip `index`: kind → array (see `truths`).
+        """What is exactly known of the chosen frames of clip `index`, as `draw` gives them: kind → array.
+
+        Args:
+            kinds: some of `truths` (default: all). strength: as of `draw`.
 
         Raises:
-            UsageError: a kind that this generator cannot tell; frames outside the clip.
+            UsageError: a kind that this generator cannot tell; frames outside the clip; a clip that is
+            adapted by what nothing is known of.
         """
-        self.check_truth(kinds)
+        asked = self.truths if kinds is None else kinds
+        self.check_truth(asked)
+        if not self.adapt:
+            return self.painted_truth(seed, preset, index, frames, asked)
+        self.check_frames(self.clip_length(seed, preset, index), index, frames)
+        known: dict[str, NDArray[Any]] = _adapting().truth(
+            self, (seed, preset, index), frames, asked, strength
+        )
+        return known
+
+    def painted_truth(
+        self, seed: int, preset: str, index: int, frames: Sequence[int], kinds: Sequence[str]
+    ) -> dict[str, NDArray[Any]]:
+        """What `truth` tells where nothing adapts the clip, of kinds that are in `truths`: what a generator
+        that has some says itself.
+        """
         return {}
 
     def check_truth(self, kinds: Sequence[str]) -> None:
-        """UsageError unless every kind is in `truths`."""
+        """UsageError unless every kind is in `truths`, and known of what `adapt` makes, too."""
         for kind in kinds:
             if kind not in self.truths:
                 raise UsageError(
                     f"{self.name} knows no truth {kind!r}.",
                     nearest(kind, self.truths) if self.truths else "It knows none of its clips.",
                 )
+        if self.adapt:
+            _adapting().parsed(self.adapt).check_truth(kinds)
 
     def identity(self, seed: int) -> dict[str, Any]:
         """Everything that decides the pixels of clips at a seed beside the preset's name and the index, ready
@@ -130,7 +191,11 @@ class Generator(ABC):
         Raises:
             DataError: what is read from elsewhere is missing or damaged.
         """
-        return {"generator": self.name, "revision": self.revision, **knobs.recipe(self)}
+        found = {"generator": self.name, "revision": self.revision, **knobs.recipe(self)}
+        if self.adapt:
+            return {**found, **_adapting().parsed(self.adapt).identity()}
+        # as before there was such a knob: what was measured or made then is the same
+        return {k: v for k, v in found.items() if k not in ("adapt", "adapt_batch")}
 
     def check_frames(self, length: int, index: int, frames: Sequence[int]) -> None:
         """UsageError unless `index` ≥ 0 and every frame is in [0, length)."""
@@ -141,6 +206,13 @@ class Generator(ABC):
                 raise UsageError(
                     f"{self.name}: clip {index} has no frame {frame}.", f"It has frames 0 to {length - 1}."
                 )
+
+
+def _adapting() -> Any:
+    """`generators.adapting`: imported where there is a chain, since its operations use this module."""
+    from synvid_eval.generators import adapting
+
+    return adapting
 
 
 def check_ranges(instance: Any) -> None:

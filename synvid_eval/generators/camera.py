@@ -125,7 +125,7 @@ class Camera(Generator):
         """The photograph of clip `index`: `index` mod 8 in the order of `PHOTOGRAPHS`."""
         return list(PHOTOGRAPHS)[index % len(PHOTOGRAPHS)]
 
-    def draw(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
+    def paint(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
         """The chosen frames, uint8 [height, width, 3] RGB; see `Generator.draw`.
 
         Raises:

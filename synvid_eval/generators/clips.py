@@ -56,6 +56,8 @@ class Clips:
         floats: float32, normalized by MEAN and STD, instead of uint8.
         order: of the axes: "TCHW", "CTHW" or "THWC".
         fresh: each epoch has clips of its own: clip i of epoch e is clip e · count + i of the preset.
+        curriculum: epochs in which what `adapt` does grows to its full strength, linearly (published: 5); 0:
+        all of it from the first one on.
         transform: is given each item's tensor, and what it returns is the item.
         settings: knobs, such as size="224".
 
@@ -77,6 +79,7 @@ class Clips:
         floats: bool = False,
         order: str = "TCHW",
         fresh: bool = False,
+        curriculum: int = 0,
         transform: Callable[[Any], Any] | None = None,
         **settings: Any,
     ) -> None:
@@ -93,12 +96,18 @@ class Clips:
                 f"{self.name} has a real part, which no generator draws.",
                 "Make its files (synvid-eval generate) and read those.",
             )
+        if curriculum < 0 or (curriculum and not self.generator.adapt):
+            raise UsageError(
+                f"curriculum={curriculum} means nothing here.",
+                "It is a number of epochs, for clips that are adapted: adapt=published, curriculum=5.",
+            )
         if starts not in STARTS:
             raise UsageError(f"starts={starts} is not possible.", f"One of: {', '.join(STARTS)}.")
         self.generator.identity(seed)  # what it reads from elsewhere is there: told here, not by a worker
         self._frames, self._stride, self._floats, self._order = frames, stride, floats, order
         self._starts = starts
         self._fresh, self._transform = fresh, transform
+        self._curriculum = curriculum
         self._said = False
         # shared, so that workers that outlive an epoch hear of the next one
         self._epoch = _shared(1)
@@ -160,7 +169,13 @@ class Clips:
     def array(self, index: int, epoch: int | None = None) -> NDArray[np.uint8]:
         """The frames of item `index`: uint8 [frames, H, W, 3] RGB."""
         clip, frames = self.chosen(index, epoch)
-        return np.stack(list(self.generator.draw(self.seed, self.name, clip, frames)))
+        strength = self.strength(epoch)
+        return np.stack(list(self.generator.draw(self.seed, self.name, clip, frames, strength)))
+
+    def strength(self, epoch: int | None = None) -> float:
+        """How much of `adapt` is done in an epoch (default: this), in [0, 1]."""
+        when = self.epoch if epoch is None else epoch
+        return min(1.0, when / self._curriculum) if self._curriculum else 1.0
 
     def __getitem__(self, index: int) -> Any:
         """Item `index` as a tensor in the order of axes that was asked for, transformed."""

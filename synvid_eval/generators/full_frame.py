@@ -80,7 +80,7 @@ class FullFrame(Generator):
         """See `Generator.identity`; with that of every texture."""
         return {**super().identity(seed), "made_of": [r.identity() for r in self.recipes()]}
 
-    def draw(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
+    def paint(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
         """The chosen frames, uint8 [size, size, 3] RGB; see `Generator.draw`.
 
         Raises:

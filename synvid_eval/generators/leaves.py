@@ -226,7 +226,7 @@ class DeadLeaves(_Leaves, Generator):
         source="our choice: as the moving sets; released are stills",
     )
 
-    def draw(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
+    def paint(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
         """The chosen frames, uint8 [size, size, 3] RGB, all alike; see `Generator.draw`."""
         self.check_frames(self.clip_length(seed, preset, index), index, frames)
         still = painted(

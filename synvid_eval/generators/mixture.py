@@ -77,6 +77,11 @@ class Mixture(Shapes):
                 raise UsageError(f"{self.name}.{name}={getattr(self, name)} is a range.", "Give one number.")
         if self.stills and self.real_share:
             raise UsageError(f"{self.name}: stills and real clips in one mixture.", "Leave one away.")
+        if self.adapt and self.real_share:
+            raise UsageError(
+                f"{self.name}: adapt would leave its real clips as they are.",
+                "Make its files (synvid-eval generate) and adapt those: synvid-eval adapt SET OUT.",
+            )
         if self.stills:
             object.__setattr__(self, "stills", spelled(pools.recipes(self.stills)))
 
@@ -114,7 +119,7 @@ class Mixture(Shapes):
         number, recipes = int(index * interval(self, "still_share")[0]), self.still_recipes()
         return recipes[number % len(recipes)], number // len(recipes)
 
-    def draw(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
+    def paint(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
         """The chosen frames, uint8 [size, size, 3] RGB; see `Generator.draw`.
 
         Raises:
@@ -122,7 +127,7 @@ class Mixture(Shapes):
         """
         self._check_drawn(index)
         if not self.is_still(index):
-            return super().draw(seed, preset, index, frames)
+            return super().paint(seed, preset, index, frames)
         self.check_frames(self.clip_length(seed, preset, index), index, frames)
         recipe, number = self._still(index)
         still = resized(recipe.picture(seed, preset, number), self.size, self.size)
@@ -136,14 +141,13 @@ class Mixture(Shapes):
         self.check_frames(self.clip_length(seed, preset, index), index, frames)
         return (np.zeros((self.size, self.size), np.uint16) for _ in frames)
 
-    def truth(
-        self, seed: int, preset: str, index: int, frames: Sequence[int], kinds: Sequence[str] = Shapes.truths
+    def painted_truth(
+        self, seed: int, preset: str, index: int, frames: Sequence[int], kinds: Sequence[str]
     ) -> dict[str, NDArray[Any]]:
-        """See `Shapes.truth`; a still is background that does not move, and has no objects."""
+        """See `Shapes.painted_truth`; a still is background that does not move, and has no objects."""
         self._check_drawn(index)
         if not self.is_still(index):
-            return super().truth(seed, preset, index, frames, kinds)
-        self.check_truth(kinds)
+            return super().painted_truth(seed, preset, index, frames, kinds)
         self.check_frames(self.clip_length(seed, preset, index), index, frames)
         count, pairs, side = len(frames), max(len(frames) - 1, 0), self.size
         empty: dict[str, NDArray[Any]] = {

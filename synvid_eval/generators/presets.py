@@ -37,8 +37,8 @@ minute."""
 NEEDS = ("images", "videos")
 """What a preset may need to be given."""
 
-NESTED = ("textures", "stills")
-"""Knobs that name textures, which have knobs of their own."""
+NESTED = ("textures", "stills", "adapt")
+"""Knobs that name textures, or operations that adapt clips, which have knobs of their own."""
 
 MOST_BYTES = 1 << 20
 """Larger preset files [bytes] are not read."""
@@ -139,14 +139,18 @@ class Preset:
         return found
 
     def _nested(self, name: str, text: str, setter: str, source: str) -> Iterator[Value]:
-        """The knobs of the textures that a knob names, as `textures.stylegan.sigma`: those that are not at
-        their default were set by what set the textures, unless a source says otherwise.
+        """The knobs of the textures or operations that a knob names, as `textures.stylegan.sigma`: those that
+        are not at their default were set by what set the textures, unless a source says otherwise.
         """
-        from synvid_eval.generators import pool
+        from synvid_eval.generators import adapting, pool
 
-        for recipe in pool.recipes(text):
+        parts: Sequence[Any] = adapting.parsed(text).operations if name == "adapt" else pool.recipes(text)
+        named = [part.name for part in parts]
+        for number, recipe in enumerate(parts):
+            # an operation may be there more than once
+            again = f"#{named[:number].count(recipe.name) + 1}" if recipe.name in named[:number] else ""
             for declared in fields(recipe):
-                value, knob = getattr(recipe, declared.name), f"{name}.{recipe.name}.{declared.name}"
+                value, knob = getattr(recipe, declared.name), f"{name}.{recipe.name}{again}.{declared.name}"
                 own = value != declared.default
                 said = "" if setter == "you" else self.sources.get(knob, "")
                 told = said or (source if own else "")
@@ -173,8 +177,8 @@ class Value:
 
     @property
     def shown(self) -> str:
-        """The value for readers, with its unit: of textures the names only, since their knobs are values of
-        their own; "-" for nothing.
+        """The value for readers, with its unit: of textures and operations the names only, since their knobs
+        are values of their own; "-" for nothing.
         """
         text = f"{self.value:g}" if isinstance(self.value, float) else str(self.value)
         if self.knob in NESTED:
@@ -340,6 +344,7 @@ def _preset(name: str, table: Any, where: str, resolve: Any) -> Preset:
         raise UsageError(
             f"{label}: knobs takes name = value, not {_shortly(own)}.", 'As in knobs.speed = "2:6".'
         )
+    own = {knob: ",".join(value) if _is_chain(knob, value) else value for knob, value in own.items()}
     for knob, value in own.items():
         if not isinstance(value, (str, int, float)):
             hint = f'Such as {knob[:100]} = "{_as_range(value)}".' if _as_range(value) else ""
@@ -386,12 +391,17 @@ def _meant(key: str, value: Any) -> str:
     every = {knob for name in registry.names() for knob in knobs.names(registry.get(name))}
     close = difflib.get_close_matches(key.lower(), sorted({*every, *_KEYS}), n=1, cutoff=0.6)
     if close and close[0] in every:
-        text = _as_range(value) or value
-        plain = isinstance(text, (str, int, float))
+        text = value if _is_chain(close[0], value) else _as_range(value) or value
+        plain = isinstance(text, (str, int, float)) or _is_chain(close[0], value)
         said = json.dumps(text, ensure_ascii=False)[:100] if plain else "…"
         return f"A knob stands below knobs: knobs.{close[0]} = {said}."
     hint = nearest(key[:100], _KEYS if key == "name" else ("name", *_KEYS))
     return f'{hint} A knob stands below knobs: knobs.speed = "2:6".'
+
+
+def _is_chain(knob: str, value: Any) -> bool:
+    """Whether a list is that of the operations of `adapt`."""
+    return knob == "adapt" and isinstance(value, list) and all(isinstance(part, str) for part in value)
 
 
 def _as_range(value: Any) -> str:

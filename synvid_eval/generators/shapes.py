@@ -524,7 +524,7 @@ class Shapes(Generator):
             size=self.size,
         )
 
-    def draw(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
+    def paint(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
         """The chosen frames, uint8 [size, size, 3] RGB; see `Generator.draw`.
 
         Raises:
@@ -584,11 +584,10 @@ class Shapes(Generator):
         self.check_frames(self.clip_length(seed, preset, index), index, frames)
         return (ids.copy() for ids, _ in self._looks(self.scene(seed, preset, index), frames))
 
-    def truth(
-        self, seed: int, preset: str, index: int, frames: Sequence[int], kinds: Sequence[str] = truth.KINDS
+    def painted_truth(
+        self, seed: int, preset: str, index: int, frames: Sequence[int], kinds: Sequence[str]
     ) -> dict[str, NDArray[Any]]:
-        """What is known of the chosen frames, exactly: see `truth.of` and `Generator.truth`."""
-        self.check_truth(kinds)
+        """What is known of the chosen frames, exactly: see `truth.of` and `Generator.painted_truth`."""
         self.check_frames(self.clip_length(seed, preset, index), index, frames)
         return truth.of(self.scene(seed, preset, index), frames, kinds)
 

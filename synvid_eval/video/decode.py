@@ -95,7 +95,8 @@ class ClipRef:
     """Where one clip lies: enough for any process to open it.
 
     kind: "file" (one video), "frames" (a folder of pictures), "array" (element `index` of an array file; −1
-    where the file is one clip), "preset" (clip `index` of a generator), "memory", "cut" (`length` frames from
+    where the file is one clip), "preset" (clip `index` of a generator), "memory", "adapted" (see
+    `synvid_eval.adapted`; `path` is no path), "cut" (`length` frames from
     frame `index` on of a video). label: class name or None.
     """
 

@@ -1,0 +1,427 @@
+"""Chains of the operations that adapt clips (`synvid_eval.generators.adaptation`): their text, the frames
+they make, and what is known of these.
+
+A chain is a text: operations in their order, joined by commas, each a name with its own knobs in brackets
+(`shake(amplitude=2:4),zoom(p=0.5)`), or `published`, the chain of the released code with its probabilities.
+`A|B` is B for the clips that A is not applied to. An operation that is named is applied to every clip unless
+its `p` says otherwise.
+
+Draws are addressed by (seed, preset or set, clip, operation), so a chain that is longer changes none of the
+draws of what was there. Of a clip only the frames are drawn that the wanted ones are made from.
+
+What is known of a clip goes through the maps of its geometry, composed, from a pixel of the result to one of
+what was drawn: masks and flow are those of the nearest pixel there, tracks are carried forward. Where the
+result shows nothing of the clip (the black around it), masks are 0, flow is 0, and `hidden` is true. A
+background lies behind the clip and moves nothing that is known of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synvid_eval import knobs, randomness
+from synvid_eval.errors import UsageError, nearest
+from synvid_eval.generators.adaptation import (
+    REVISION,
+    Clip,
+    Draws,
+    Floats,
+    Others,
+    Parameters,
+    narrowed,
+)
+from synvid_eval.generators.base import Frame
+from synvid_eval.generators.operations import OPERATIONS, Background, Operation
+from synvid_eval.generators.truth import sees
+
+if TYPE_CHECKING:
+    from synvid_eval.generators.base import Generator
+
+PUBLISHED = "published"
+"""The name of the chain of the released code."""
+
+_PUBLISHED = (
+    "reverse(p=0.5),clone(p=0.15)|scale,shift(p=0.3),background,perspective(p=0.8),shift(p=0.3),zoom(p=0.3),"
+    "shake(p=0.3),mirror(p=0.5)"
+)
+
+CHUNK = 32
+"""Frames that are made at once: so many, and what they are made from, are held."""
+
+_KEPT_BYTES = 64 << 20
+
+_OPERATION = re.compile(r"([A-Za-z0-9_-]+)(?:\(([^()]*)\))?")
+
+Stage = tuple[Operation, Parameters]
+Step = tuple[Callable[[Clip, Any], Clip], Parameters]
+
+
+# -- text -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Operations in their order; of each link the first is applied that its probability chooses."""
+
+    links: tuple[tuple[Operation, ...], ...]
+
+    @property
+    def spelled(self) -> str:
+        """The text with every knob, as `parsed` reads it. Equal chains have one text."""
+        return ",".join("|".join(map(_spelled, link)) for link in self.links)
+
+    @property
+    def names(self) -> str:
+        """The text without knobs; `published` for that chain."""
+        if self == parsed(PUBLISHED):
+            return PUBLISHED
+        return ",".join("|".join(o.name for o in link) for link in self.links)
+
+    @property
+    def operations(self) -> list[Operation]:
+        """All operations, in order."""
+        return [operation for link in self.links for operation in link]
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides what it does to a clip at an address, ready for JSON."""
+        return {"adapt": self.spelled, "adaptation": REVISION}
+
+    def check_truth(self, kinds: Sequence[str]) -> None:
+        """UsageError where it makes something of a clip that nothing is known of, and something is asked."""
+        unknown = [o.name for o in self.operations if not o.truthful and o.p]
+        if kinds and unknown:
+            raise UsageError(
+                f"Of a clip adapted by {unknown[0]} no truth is known ({', '.join(kinds)}): copies of all "
+                "objects lie over them.",
+                f"Name a chain without {unknown[0]}, such as adapt=scale,shift,perspective.",
+            )
+
+    def sampled(
+        self,
+        own: tuple[str | int, ...],
+        batch: tuple[str | int, ...],
+        total: int,
+        size: tuple[int, int],
+        strength: float = 1.0,
+        others: Callable[[int], Others] | None = None,
+    ) -> list[Stage]:
+        """The operations that are applied to a clip, each with its parameters.
+
+        Args:
+            own: the clip's address. batch: that of the clips that share a draw with it. total: its frames.
+            size: height and width [px]. strength: of the curriculum, in [0, 1]. others: where the pictures of
+            the background number n of the chain come from; None: nowhere (see `Operation.sample`).
+        """
+        stages: list[Stage] = []
+        seen: Counter[str] = Counter()
+        for link in self.links:
+            done = False
+            for operation in link:
+                number = seen[operation.name]
+                seen[operation.name] += 1
+                where = Draws((*(batch if operation.together else own), operation.name, number))
+                chosen = where if operation.wholly else Draws((*own, operation.name, number))
+                late = operation.late and strength < 1
+                if done or late or chosen.unit("p") >= operation.p:
+                    continue
+                behind = others(number) if others and isinstance(operation, Background) else None
+                stages.append((operation, operation.sample(where, total, size, strength, behind)))
+                done = True
+        return stages
+
+
+def _spelled(operation: Operation) -> str:
+    return f"{operation.name}({','.join(f'{k}={v}' for k, v in knobs.values(operation).items())})"
+
+
+@functools.lru_cache(maxsize=64)
+def parsed(text: str) -> Chain:
+    """The chain that a text names (see the module's docstring).
+
+    Raises:
+        UsageError: unknown operations or knobs (names the nearest), values out of range, a text that cannot
+        be read or names none.
+    """
+    links: list[tuple[Operation, ...]] = []
+    for part in re.split(r",(?![^()]*\))", text.strip()):
+        if part.strip() == PUBLISHED:
+            links += parsed(_PUBLISHED).links
+        else:
+            links.append(tuple(_operation(one.strip(), text) for one in re.split(r"\|(?![^()]*\))", part)))
+    return Chain(tuple(links))
+
+
+def _operation(part: str, text: str) -> Operation:
+    match = _OPERATION.fullmatch(part)
+    if match is None:
+        raise UsageError(
+            f"adapt={text[:80]} cannot be read{f' at {part[:40]!r}' if part else ''}.",
+            f"It is {PUBLISHED}, or NAME or NAME(knob=value), joined by commas: shake,zoom(p=0.5).",
+        )
+    if match[1] not in OPERATIONS:
+        known = [*OPERATIONS, PUBLISHED]
+        raise UsageError(f"No operation that adapts clips is called {match[1]!r}.", nearest(match[1], known))
+    given: dict[str, str] = {}
+    for pair in filter(None, (match[2] or "").split(",")):
+        knob, sign, value = pair.partition("=")
+        if not sign or knob.strip() in given:
+            raise UsageError(f"adapt={text[:80]}: {pair!r} is no knob=value, or there twice.")
+        given[knob.strip()] = value
+    return knobs.replace(OPERATIONS[match[1]](), given)
+
+
+def normal(text: str) -> str:
+    """The one text of a chain: `published`, or every knob spelled out; UsageError as of `parsed`."""
+    chain = parsed(text)
+    return PUBLISHED if chain == parsed(PUBLISHED) else chain.spelled
+
+
+# -- frames -----------------------------------------------------------------------------------------
+
+
+def planned(stages: Sequence[Stage], frames: Sequence[int]) -> tuple[list[int], list[Step]]:
+    """(the frames that are to be read, ascending, each once; the steps that make the wanted ones of a clip of
+    these).
+    """
+    steps: list[Step] = []
+    needed = list(frames)
+    for operation, parameters in reversed(stages):
+        needed, narrow = narrowed(parameters, needed)
+        steps.append((type(operation).apply, narrow))
+    return needed, steps[::-1]
+
+
+def made(
+    stages: Sequence[Stage], frames: Sequence[int], read: Callable[[list[int]], Iterator[Frame]]
+) -> Iterator[Frame]:
+    """The wanted frames of an adapted clip, in the order asked, a few at a time.
+
+    Args:
+        read: gives frames of the clip as it was, uint8 [H, W, 3], in the order asked; it is called once.
+    """
+    parts = [planned(stages, frames[at : at + CHUNK]) for at in range(0, len(frames), CHUNK)]
+    stream = read([frame for needed, _ in parts for frame in needed])
+    for needed, steps in parts:
+        if needed:
+            clip = np.stack([next(stream) for _ in needed])
+            for apply, parameters in steps:
+                clip = apply(clip, parameters)
+            yield from clip
+
+
+class _Kept:
+    """Pictures of backgrounds, of which so many bytes are kept: those used last."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._bytes = most, 0
+        self._pictures: OrderedDict[Any, Frame] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Any, draw: Callable[[], Frame]) -> Frame:
+        """The picture of a key, drawn where it is not kept; read-only."""
+        with self._lock:
+            if key in self._pictures:
+                self._pictures.move_to_end(key)
+                return self._pictures[key]
+        picture = draw()
+        picture.flags.writeable = False
+        with self._lock:
+            if key not in self._pictures:
+                self._pictures[key] = picture
+                self._bytes += picture.nbytes
+            while self._bytes > self._most:
+                self._bytes -= self._pictures.popitem(last=False)[1].nbytes
+        return picture
+
+
+_kept = _Kept(_KEPT_BYTES)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Clips of a preset that backgrounds are taken from: drawn as if the preset were called NAME/background,
+    so they are none of the set's own, however many it has. See `Others`. pool: how many there are; 0: without
+    end.
+    """
+
+    generator: Generator
+    seed: int
+    preset: str
+    pool: int
+
+    def still(self, draws: Draws, which: int) -> Frame:
+        """See `Others.still`: of a clip always the same frame, so that it can be kept."""
+        number, name = self._number(draws, which), self._name
+
+        def draw() -> Frame:
+            at = Draws((self.seed, name, number)).whole("frame", 0, self._length(number) - 1)
+            return next(iter(self.generator.paint(self.seed, name, number, [at])))
+
+        return _kept.get((self.generator, self.seed, name, number), draw) if self.pool else draw()
+
+    def window(self, draws: Draws, which: int, length: int) -> list[Frame]:
+        """See `Others.window`."""
+        number = self._number(draws, which)
+        taken = min(length, total := self._length(number))
+        begin = draws.whole("begin", 0, total - taken)
+        return list(self.generator.paint(self.seed, self._name, number, range(begin, begin + taken)))
+
+    @property
+    def _name(self) -> str:
+        return f"{self.preset}/background"
+
+    def _length(self, number: int) -> int:
+        return self.generator.clip_length(self.seed, self._name, number)
+
+    def _number(self, draws: Draws, which: int) -> int:
+        key = draws.key("clip", which)
+        return int(randomness.below(randomness.stream(key, 1), self.pool or 2**31 - 1)[0])
+
+
+def _stages(
+    generator: Generator, where: tuple[int, str, int], strength: float, pictures: bool
+) -> list[Stage]:
+    """What is done to a clip. where: seed, preset, index. pictures: whether backgrounds are drawn."""
+    seed, preset, index = where
+    chain = parsed(generator.adapt)
+    pools = [o.pool for o in chain.operations if isinstance(o, Background)]
+    batch = (seed, preset, "batch", index // generator.adapt_batch) if generator.adapt_batch > 1 else where
+    return chain.sampled(
+        where,
+        batch,
+        generator.clip_length(*where),
+        generator.frame_size,
+        strength,
+        (lambda number: Drawn(generator, seed, preset, pools[number])) if pictures else None,
+    )
+
+
+def draw(
+    generator: Generator, seed: int, preset: str, index: int, frames: Sequence[int], strength: float
+) -> Iterator[Frame]:
+    """The chosen frames of an adapted clip of a generator; see `Generator.draw`."""
+    stages = _stages(generator, (seed, preset, index), strength, pictures=True)
+    return made(stages, frames, lambda wanted: generator.paint(seed, preset, index, wanted))
+
+
+# -- truth ------------------------------------------------------------------------------------------
+
+
+def truth(
+    generator: Generator,
+    where: tuple[int, str, int],
+    frames: Sequence[int],
+    kinds: Sequence[str],
+    strength: float,
+) -> dict[str, NDArray[Any]]:
+    """What is known of the chosen frames of an adapted clip; see `Generator.truth` and the module's
+    docstring.
+
+    where: seed, preset, index.
+    """
+    stages = _stages(generator, where, strength, pictures=False)
+    height, width = size = generator.frame_size
+    times, maps = _geometry(stages, frames, size)
+    wanted = {"masks", *({"flow"} if {"flow", "hidden"} & set(kinds) else ())}
+    wanted |= {"tracks"} if {"tracks", "occluded"} & set(kinds) else set()
+    plain = generator.painted_truth(*where, times, sorted(wanted))
+    rows, columns = np.mgrid[:height, :width]
+    pixels = np.stack([columns, rows], -1).astype(np.float64)
+    looks = [_look(maps[i], pixels, size) for i in range(len(frames))]
+    masks = np.stack(
+        [mask[y, x] * inside for mask, (inside, x, y) in zip(plain["masks"], looks, strict=True)]
+    )
+    found: dict[str, NDArray[Any]] = {"masks": masks.astype(plain["masks"].dtype)}
+    if "tracks" in wanted:
+        found |= _carried(plain["tracks"], found["masks"], maps)
+    if "flow" in wanted:
+        found |= _flowing(plain["flow"], found["masks"], maps, looks, pixels)
+    return {kind: found[kind] for kind in kinds}
+
+
+def _geometry(
+    stages: Sequence[Stage], frames: Sequence[int], size: tuple[int, int]
+) -> tuple[list[int], list[list[Floats]]]:
+    """The drawn frame that each chosen frame shows, and the maps from its pixels to that one's, the last
+    operation's first: each float64 [3, 3].
+    """
+    every = [parameters.matrices(size) for _, parameters in stages]
+    times, maps = [], []
+    for frame in frames:
+        own = []
+        for (_, parameters), matrices in zip(reversed(stages), reversed(every), strict=True):
+            own.append(matrices[frame])
+            frame = int(parameters.times[frame, 0])
+        times.append(frame)
+        maps.append(own)
+    return times, maps
+
+
+def _through(matrix: Floats, points: Floats) -> Floats:
+    """Points [..., 2] (x, y) through a projective map; far away where it sends them behind the camera."""
+    moved = points @ matrix[:, :2].T + matrix[:, 2]
+    depth = np.where(moved[..., 2:] > 1e-12, moved[..., 2:], 1e-12)
+    found: Floats = moved[..., :2] / depth
+    return found
+
+
+def _look(maps: Sequence[Floats], pixels: Floats, size: tuple[int, int]) -> tuple[Any, Any, Any]:
+    """For each pixel of a frame: whether it shows the clip, and the pixel of the drawn frame (x, y) that is
+    nearest to what it shows; arrays [H, W].
+    """
+    height, width = size
+    points = near = pixels
+    inside = np.ones(pixels.shape[:2], bool)
+    for matrix in maps:
+        points = _through(matrix, points)
+        near = np.floor(points + 0.5)
+        inside = inside & (near >= 0).all(-1) & (near[..., 0] < width) & (near[..., 1] < height)
+    x, y = (np.where(inside, near[..., axis], 0).astype(np.int64) for axis in (0, 1))
+    return inside, x, y
+
+
+def _forward(maps: Sequence[Floats], points: Floats) -> Floats:
+    """Points [..., 2] of the drawn frame where they stand in the frame that is made of it."""
+    for matrix in reversed(maps):
+        points = _through(np.linalg.inv(matrix).astype(np.float64), points)
+    return points
+
+
+def _carried(
+    tracks: NDArray[np.float32], masks: NDArray[Any], maps: Sequence[Sequence[Floats]]
+) -> dict[str, NDArray[Any]]:
+    """Tracks [N, T, 2] of the drawn clip as those of the adapted one, and `occluded`."""
+    moved = np.stack([_forward(own, tracks[:, i].astype(np.float64)) for i, own in enumerate(maps)], 1)
+    wanted = np.arange(1, len(tracks) + 1)
+    occluded = np.stack([~sees(masks[i], moved[:, i], wanted) for i in range(len(maps))], 1)
+    return {"tracks": moved.astype(np.float32), "occluded": occluded}
+
+
+def _flowing(
+    flow: NDArray[np.float32],
+    masks: NDArray[Any],
+    maps: Sequence[Sequence[Floats]],
+    looks: Sequence[tuple[Any, Any, Any]],
+    pixels: Floats,
+) -> dict[str, NDArray[Any]]:
+    """Flow [T − 1, H, W, 2] of the drawn clip as that of the adapted one, and `hidden`."""
+    moved, hidden = np.zeros(flow.shape, np.float32), np.ones(flow.shape[:3], bool)
+    for i, own in enumerate(flow):
+        inside, x, y = looks[i]
+        points = pixels
+        for matrix in maps[i]:
+            points = _through(matrix, points)
+        target = _forward(maps[i + 1], points + own[y, x])
+        moved[i] = np.where(inside[..., None], target - pixels, 0)
+        shown = np.where(looks[i + 1][0], masks[i + 1].astype(np.int64), -1)
+        hidden[i] = ~(inside & sees(shown, target, masks[i]))
+    return {"flow": moved, "hidden": hidden}
