@@ -185,7 +185,7 @@ class MovingLeaves(Generator):
             size=self.size,
         )
 
-    def draw(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
+    def paint(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
         """The chosen frames, uint8 [size, size, 3] RGB; see `Generator.draw`."""
         self.check_frames(self.clip_length(seed, preset, index), index, frames)
         return self._colored(self.scene(seed, preset, index), frames)
@@ -197,16 +197,12 @@ class MovingLeaves(Generator):
             raster.color(scene.ids(frame), palette, picture)
             yield picture
 
-    def truth(
-        self, seed: int, preset: str, index: int, frames: Sequence[int], kinds: Sequence[str] = truth.KINDS
+    def painted_truth(
+        self, seed: int, preset: str, index: int, frames: Sequence[int], kinds: Sequence[str]
     ) -> dict[str, NDArray[Any]]:
         """What is known of the chosen frames, exactly; the kinds of `synvid_eval.generators.truth`, where the
-        middle of a leaf is its center.
-
-        Raises:
-            UsageError: a kind that does not exist; frames outside the clip.
+        middle of a leaf is its center. See `Generator.painted_truth`.
         """
-        self.check_truth(kinds)
         self.check_frames(self.clip_length(seed, preset, index), index, frames)
         scene = self.scene(seed, preset, index)
         ids = np.zeros((len(frames), self.size, self.size), np.uint16)

@@ -307,7 +307,7 @@ class Octopus(Generator):
             center=int(center * limbs),
         )
 
-    def draw(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
+    def paint(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
         """The chosen frames, uint8 [size, size, 3] RGB; see `Generator.draw`."""
         self.check_frames(self.clip_length(seed, preset, index), index, frames)
         return map(self.scene(seed, preset, index).frame, frames)

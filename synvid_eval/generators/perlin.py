@@ -160,7 +160,7 @@ class Perlin(Generator):
         cells, time = self._cells(), self.time_frequency
         return {f"{d}x{a}": {"down": d, "across": a, "time": time} for d in cells for a in cells}
 
-    def draw(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
+    def paint(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
         """The chosen frames, uint8 [size, size, 3] RGB, all channels alike; see `Generator.draw`."""
         length = self.clip_length(seed, preset, index)
         self.check_frames(length, index, frames)

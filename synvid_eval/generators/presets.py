@@ -47,7 +47,7 @@ LISTED = "synvid-eval list presets"
 """The command that lists the presets that ship."""
 
 _TEXTS = ("generator", "extends", "note", "family", "difference", "same_as")
-_KEYS = (*_TEXTS, "clips", "needs", "knobs", "sources")
+_KEYS = (*_TEXTS, "clips", "needs", "adapt", "knobs", "sources")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -344,6 +344,10 @@ def _preset(name: str, table: Any, where: str, resolve: Any) -> Preset:
         raise UsageError(
             f"{label}: knobs takes name = value, not {_shortly(own)}.", 'As in knobs.speed = "2:6".'
         )
+    if "adapt" in table:
+        if "adapt" in own:
+            raise UsageError(f"{label} says adapt twice.", "As adapt or as knobs.adapt.")
+        own = {**own, "adapt": table["adapt"]}
     own = {knob: ",".join(value) if _is_chain(knob, value) else value for knob, value in own.items()}
     for knob, value in own.items():
         if not isinstance(value, (str, int, float)):

@@ -639,8 +639,12 @@ def test_presets_name_chains():
     assert values["adapt.zoom.speed"].setter == "default"
     twice = [v.knob for v in presets.get("moving_shapes").resolved({"adapt": "published"})]
     assert "adapt.shift.speed" in twice and "adapt.shift#2.speed" in twice
-    with pytest.raises(UsageError, match=r'knobs.adapt = \["shake", "zoom"\]'):
-        presets.read('[mine]\nextends = "moving_shapes"\nadapt = ["shake", "zoom"]', "mine.toml", known)
+    short = presets.read('[mine]\nextends = "moving_shapes"\nadapt = ["shake", "zoom"]', "mine.toml", known)
+    assert adapting.parsed(short["mine"].configured().adapt).names == "shake,zoom"
+    text = '[mine]\nextends = "moving_shapes"\nadapt = "published"'
+    assert presets.read(text, "mine.toml", known)["mine"].configured().adapt == "published"
+    with pytest.raises(UsageError, match="says adapt twice"):
+        presets.read(f'{text}\nknobs.adapt = "shake"', "mine.toml", known)
     with pytest.raises(UsageError, match="neither a text nor a number"):
         presets.read('[mine]\nextends = "moving_shapes"\nknobs.adapt = ["shake", 3]', "mine.toml", known)
     changed = presets.get("moving_shapes").changed({"adapt": "published"})
