@@ -16,7 +16,7 @@ What differs from the released code, and why:
   none overflow (there: uint16). Points that lie less than one pixel off the upper or left edge are not
   counted (there, truncation takes them into the first row or column).
 * A walker whose place is no number, infinite, or beyond `FAR`, goes back to where it started, uncounted.
-* sin, tan and tanh are polynomials (see `sine`), in plain IEEE float32 without reordering, so that loops over
+* sin, tan and tanh are polynomials and quotients of them (see `sine`), in plain IEEE float32 without reordering, so that loops over
   walkers use the whole width of the processor: counts are the same on any machine, given the same maps.
 """
 
@@ -70,7 +70,13 @@ MARGIN = 0.1
 # Odd polynomial of sin r on |r| ≤ π/2, error below 4e-9, fitted here by least squares, reweighted until even.
 _SIN = tuple(
     np.float32(c)
-    for c in (0.9999999765917131, -0.1666664763543091, 0.008332899833563678, -0.00019800898272684386, 2.59043e-06)
+    for c in (
+        0.9999999765917131,
+        -0.1666664763543091,
+        0.008332899833563678,
+        -0.00019800898272684386,
+        2.59043e-06,
+    )
 )
 # π in three parts, the first two of 11 bits, so that a whole number of 12 bits times them is exact.
 _PI_HIGH, _PI_MIDDLE, _PI_LOW = (np.float32(p) for p in (3.140625, 0.0009675025939941406, 1.509958e-07))
@@ -113,7 +119,7 @@ def _within(x: Any) -> Any:
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def sine(x: Any) -> Any:
-    """sin x of a float32 [rad], within 3e-7 for |x| ≤ 8192. Beyond, a float32 tells ever less of the angle."""
+    """sin x of a float32 [rad], within 3e-7 for |x| ≤ 8192. Beyond, a float32 tells ever less of an angle."""
     k, r = _within(x)
     return _sign(k) * _sine(r)
 

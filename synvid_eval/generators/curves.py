@@ -88,7 +88,7 @@ def periodic(frames: int, draws: Draws) -> Curve:
     length, height = draws("periodic", 2)
     period = whole(length, *_PERIOD)
     periods = math.ceil(frames / period)
-    knots = np.pi * np.arange(2 * periods + 3)  # twice a period, and as many beyond the last as a spline wants
+    knots = np.pi * np.arange(2 * periods + 3)  # twice a period, to one period beyond the last
     frequency = _between(draws("periodic.frequency", len(knots)), *_FREQUENCY)
     swing = _between(draws("periodic.swing", len(knots)), *_SWING)
     at = 2 * np.pi * np.arange(frames) / period

@@ -16,9 +16,9 @@ next attempt number in its address (of an instance of a class: only what makes i
 attempts; the last is taken as it is (our choice; the released code takes whatever comes). It depends on no
 knob of size or number of points. Frames of `animation = none` are judged one by one, by what is lit.
 
-Classes. A class is a set of parameters (`ifs.Parameters`), a clip of it an instance (`ifs.mutated`). Clip i is
-of the class at place i modulo their number, in an order that is shuffled once by address, as the released
-code goes round; with other clips or seeds come other classes.
+Classes. A class is a set of parameters (`ifs.Parameters`), a clip of it an instance (`ifs.mutated`). Clip i
+is of the class at place i modulo their number, in an order that is shuffled once by address: the released
+code goes round, too. Another seed, or another preset, has other classes.
 
 The counts are the same on any machine, the maps' sines and the logarithm of the counts are floats: a gray
 level may differ by one elsewhere. Where rounding moves a point of a variation that is sensitive to it, single
@@ -247,7 +247,9 @@ class Fractal(Generator):
             else:
                 gray = _clip(self, seed, preset, index)[frame]
             shown: Any = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
-            yield shown if ramp is None else cv2.LUT(shown, ramp)
+            if ramp is not None:
+                shown = cv2.LUT(shown, ramp)
+            yield shown
 
     def _whole(self, knob: str) -> tuple[int, int]:
         low, high = interval(self, knob)
@@ -294,7 +296,7 @@ def scene(generator: Fractal, seed: int, preset: str, index: int) -> Scene:
 
 @functools.lru_cache(maxsize=64)
 def still(generator: Fractal, seed: int, preset: str, index: int, frame: int) -> Scene:
-    """What frame `frame` of clip `index` plays where frames are of their own; its maps are float32 [1, N, 6]."""
+    """What frame `frame` of clip `index` plays where each is of its own: the maps are float32 [1, N, 6]."""
     kind = ifs.kind(generator._whole("maps"), generator.variation, generator.draws(seed, preset, index))
     found: Scene | None = None
     for attempt in range(ATTEMPTS):
@@ -390,4 +392,5 @@ def _ramp(draws: Draws) -> NDArray[np.uint8]:
     hue = (start + (turn - 0.5) * level) % 1 * 360
     hsv = np.stack([hue, np.full(256, 0.3 + 0.7 * saturation), level], axis=-1).astype(np.float32)
     rgb: Any = cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)
-    return np.rint(rgb * 255).astype(np.uint8)
+    ramp: NDArray[np.uint8] = np.rint(rgb * 255).astype(np.uint8)
+    return ramp

@@ -165,9 +165,7 @@ def mutated(maps: Floats, draws: Draws) -> Floats:
     for all maps, and an offset is added, one for each map and number, constant in time.
     """
     frames, count, numbers = maps.shape
-    factors = [
-        curves.around_one(frames, _named(draws, f"factor.{k}"), WEIGHT_SWING) for k in range(numbers)
-    ]
+    factors = [curves.around_one(frames, _named(draws, f"factor.{k}"), WEIGHT_SWING) for k in range(numbers)]
     offsets = WEIGHT_OFFSET * (2 * draws("offset", count * numbers).reshape(count, numbers) - 1)
     return (maps * np.stack(factors, axis=1)[:, None] + offsets).astype(np.float32)
 
