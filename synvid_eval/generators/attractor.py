@@ -16,8 +16,9 @@ What differs from the released code, and why:
   none overflow (there: uint16). Points that lie less than one pixel off the upper or left edge are not
   counted (there, truncation takes them into the first row or column).
 * A walker whose place is no number, infinite, or beyond `FAR`, goes back to where it started, uncounted.
-* sin, tan and tanh are polynomials and quotients of them (see `sine`), in plain IEEE float32 without reordering, so that loops over
-  walkers use the whole width of the processor: counts are the same on any machine, given the same maps.
+* sin, tan and tanh are polynomials and quotients of them (see `sine`), in plain IEEE float32 without
+  reordering: loops over walkers use the whole width of the processor, and given the same maps, counts are the
+  same on any machine.
 """
 
 from __future__ import annotations
