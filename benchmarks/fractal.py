@@ -1,4 +1,4 @@
-"""Fractals beside a plain numba implementation in the manner of the released code (`benchmarks.plain_fractal`).
+"""Fractals beside a plain numba implementation in the released code's manner (`benchmarks.plain_fractal`).
 
     python -m benchmarks.fractal [--clips 5] [--json F]
 

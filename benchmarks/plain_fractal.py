@@ -70,7 +70,7 @@ def played(
     maps: Floats, borders: Floats, variation: int, size: int, steps: int, dropped: int, seed: int
 ) -> NDArray[np.uint16]:
     """Stamped counts of T frames: uint16 [T, size, size]; maps float32 [T, N, 6], borders float32 [4]."""
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002, numba's own, as there
     frames, count = maps.shape[:2]
     down = np.float32((size - 1) / (borders[1] - borders[0]))
     right = np.float32((size - 1) / (borders[3] - borders[2]))
@@ -79,14 +79,14 @@ def played(
     pixels = np.empty((frames, WALKERS, 2), np.int16)
     taken = np.empty((frames, WALKERS), np.uint8)
     other, own = np.empty((frames, count), np.uint8), np.empty((frames, count), np.float32)
-    begin = np.random.uniform(-1, 1, (WALKERS, 2)).astype(np.float32)
+    begin = np.random.uniform(-1, 1, (WALKERS, 2)).astype(np.float32)  # noqa: NPY002
     for f in range(frames):
         points[f] = begin
         sizes = np.abs(maps[f, :, 0] * maps[f, :, 4] - maps[f, :, 1] * maps[f, :, 3])
         other[f], own[f] = alias(sizes / sizes.sum())
     for step in range(steps):
-        first = np.random.rand(frames, WALKERS).astype(np.float32)
-        second = np.random.rand(frames, WALKERS).astype(np.float32)
+        first = np.random.rand(frames, WALKERS).astype(np.float32)  # noqa: NPY002
+        second = np.random.rand(frames, WALKERS).astype(np.float32)  # noqa: NPY002
         for f in range(frames):
             for w in range(WALKERS):
                 slot = int(first[f, w] * count)

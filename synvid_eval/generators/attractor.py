@@ -15,7 +15,8 @@ What differs from the released code, and why:
 * A place is counted at its one pixel, and the 3 × 3 sums are taken at the end: the same counts, as uint32, so
   none overflow (there: uint16). Points that lie less than one pixel off the upper or left edge are not
   counted (there, truncation takes them into the first row or column).
-* A walker whose place is no number, infinite, or beyond `FAR`, goes back to where it started, uncounted.
+* A walker whose place is no number, infinite, or beyond `FAR`, goes back to where it started, and its next
+  200 steps are not counted again: a system that throws all points away shows nothing.
 * sin, tan and tanh are polynomials and quotients of them (see `sine`), in plain IEEE float32 without
   reordering: loops over walkers use the whole width of the processor, and given the same maps, counts are the
   same on any machine.
@@ -213,6 +214,7 @@ def _play(
     es, fs = np.empty(walkers, np.float32), np.empty(walkers, np.float32)
     taken = np.empty(walkers, np.uint8)
     cell = np.empty(walkers, np.int32)
+    waits = np.full(walkers, dropped, np.int32)  # steps until a walker is counted
     down, right, top, left = scale[0], scale[1], offset[0], offset[1]
     side, end = np.int32(size), np.float32(size)
     none = np.float32(0)
@@ -233,7 +235,7 @@ def _play(
         if step >= dropped:
             for w in range(walkers):
                 row, column = xs[w] * down + top, ys[w] * right + left
-                inside = (row >= none) & (row < end) & (column >= none) & (column < end)
+                inside = (row >= none) & (row < end) & (column >= none) & (column < end) & (waits[w] <= 0)
                 row, column = row if inside else end, column if inside else none
                 cell[w] = np.int32(row) * side + np.int32(column)
             for w in range(walkers):
@@ -242,6 +244,7 @@ def _play(
             near = (abs(xs[w]) < FAR) & (abs(ys[w]) < FAR)  # not so of what is no number
             xs[w] = xs[w] if near else starts[0, w]
             ys[w] = ys[w] if near else starts[1, w]
+            waits[w] = max(waits[w] - 1, 0) if near else dropped
 
 
 @numba.njit(cache=True, nogil=True)

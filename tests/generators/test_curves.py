@@ -46,13 +46,13 @@ def test_curves_of_other_lengths(frames):
             curve = law(frames, drawing("other", k))
             assert curve.shape == (frames,) and np.isfinite(curve).all()
         rise = curves.sharp(frames, drawing("other", k))
-        assert 0 <= rise.min() and rise.max() <= 1 and (frames < 2 or (rise[0], rise[-1]) == (0, 1))
+        assert rise.min() >= 0 and rise.max() <= 1 and (frames < 2 or (rise[0], rise[-1]) == (0, 1))
         assert curves.courses(frames, 5, drawing("other", k)).shape == (frames, 5)
 
 
 def test_smooth_is_the_quadratic_spline_of_uneven_values():
     knots, even = Counter(), 0
-    for k in range(1500):
+    for k in range(800):
         draws = drawing("smooth", k)
         count = 5 + int(draws("smooth.knots", 1)[0] * 5)
         tries = draws("smooth.values", 54).reshape(6, 9)[:, :count]
@@ -66,14 +66,14 @@ def test_smooth_is_the_quadratic_spline_of_uneven_values():
         )
         assert np.allclose(curve, other, atol=1e-12)
         assert (curve[0], curve[-1]) == pytest.approx((values[0], values[-1]))
-        assert -1 < curve.min() and curve.max() < 2  # a spline swings beyond its values, not far
+        assert curve.min() > -1 and curve.max() < 2  # a spline swings beyond its values, not far
     assert stats.chisquare([knots[k] for k in range(5, 10)]).pvalue > 1e-4
-    assert 0 < even < 1500  # both ends of the redrawing happen
+    assert 0 < even < 800  # both ends of the redrawing happen
 
 
 def test_periodic_trembles_about_its_start():
     heights = []
-    for k in range(1500):
+    for k in range(500):
         draws = drawing("periodic", k)
         length, height = draws("periodic", 2)
         period = 5 + int(length * 11)
@@ -111,7 +111,7 @@ def test_factors_are_about_one():
         knots[4 + int(draws("knots", 1)[0] * 4)] += 1
         assert factor[0] == pytest.approx(0.6 + 0.8 * draws("values", 1)[0])
         assert 0.6 <= factor[-1] <= 1.4
-        assert 0 < factor.min() and factor.max() < 2
+        assert factor.min() > 0 and factor.max() < 2
     assert stats.chisquare([knots[k] for k in range(4, 8)]).pvalue > 1e-4
 
 
@@ -125,7 +125,7 @@ def kind_of(curve, even):
 
 
 def test_the_published_probabilities():
-    count, total = Counter(), 4000
+    count, total = Counter(), 2500
     even = np.linspace(0, 1, 19)
     for k in range(total):
         found = curves.courses(19, 6, drawing("law", k))
