@@ -12,10 +12,11 @@ from synvid_eval.generators import presets
 from synvid_eval.sets import textures_of
 from tests.generators.test_shapes import GOLDEN, integer
 
-# Every 16th pixel each way of frames 0 and 60 of a clip of each preset that is not drawn in integers: clip 0,
-# or of one that has stills clip 19, the first. Seed 0, pools of 4 textures, scikit-image's photographs. Made
-# by synvid_eval 0.1.0 (statistical 1, stylegan 1, photos 1, camera 1), numpy 2.4.6, scipy 1.17.1, numba 0.68,
-# opencv-python-headless 5.0.0.93, scikit-image 0.26.0, x86-64, 2026-11-21, with
+# Every 16th pixel each way of frames 0 and 60 (of fractals 0 and 15) of a clip of each preset that is not
+# drawn in integers: clip 0, or of one that has stills clip 19, the first. Seed 0, pools of 4 textures,
+# scikit-image's photographs. Made by synvid_eval 0.1.0 (statistical 1, stylegan 1, photos 1, camera 1), numpy
+# 2.4.6, scipy 1.17.1, numba 0.68, opencv-python-headless 5.0.0.93, scikit-image 0.26.0, x86-64, 2026-11-21
+# (fractals: fractal 1, 2026-11-22), with
 #   PYTHONPATH=. python -m tests.generators.test_preset_pixels
 KEPT = Path(__file__).with_name("preset_pixels.npz")
 FLOATS = [name for name in presets.names() if not integer(name)]
@@ -30,7 +31,8 @@ def pixels(name: str) -> np.ndarray:
         overrides["images"] = "skimage"
     generator = presets.get(name).configured(**overrides)
     index = 19 if getattr(generator, "stills", "") else 0
-    return np.stack([frame[::16, ::16] for frame in generator.draw(0, name, index, [0, 60])])
+    frames = [0, 15 if presets.get(name).family == "fractal" else 60]
+    return np.stack([frame[::16, ::16] for frame in generator.draw(0, name, index, frames)])
 
 
 def test_every_preset_is_held():
