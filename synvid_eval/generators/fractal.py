@@ -60,6 +60,9 @@ DROPPED = 200
 BORDER_STEPS = 3000
 """Steps by which the part of the plane is found (released code)."""
 
+MOST = 1 << 28
+"""Pixels of a clip, and steps of all walkers of a frame, at most: what is held at once, a gigabyte or half."""
+
 _WALKERS = 128  # of the search and the trial, whatever the knob says
 _TRIAL_SIZE, _TRIAL_STEPS = 128, DROPPED + 400
 
@@ -185,6 +188,15 @@ class Fractal(Generator):
                 "dropped ones.",
                 f"Give more than {self.dropped}, or a smaller dropped.",
             )
+        pixels = self._whole("length")[1] * self.size**2
+        for what, count, cure in (
+            ("pixels in a clip, which is drawn at once", pixels, "size or length"),
+            ("steps in a frame", self.iterations * self.walkers, "iterations or walkers"),
+        ):
+            if count > MOST:
+                raise UsageError(
+                    f"{self.name} would have {count:,} {what}.", f"At most {MOST:,}: give a smaller {cure}."
+                )
         if self.classes and self.animation == "none":
             raise UsageError(
                 f"{self.name}.animation=none has no classes (classes={self.classes}).",

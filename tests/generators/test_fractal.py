@@ -118,6 +118,19 @@ def test_fewer_points_give_nearly_the_same_picture():
     assert np.corrcoef(full[..., 0].ravel(), fewer[..., 0].ravel())[0, 1] >= 0.99
 
 
+def test_decomposed_animation_stays_denser():
+    """The paper's Figure 3: lit share of the middle frame, over the mean of both ends."""
+    kept = {}
+    for animation in ("decomposed", "naive"):
+        generator = Fractal(iterations=1000, variation="0", curves="linear", animation=animation, length="19")
+        shares = []
+        for index in range(12):
+            first, middle, last = ((f > 0).mean() for f in generator.draw(0, NAME, index, [0, 9, 18]))
+            shares.append(2 * middle / (first + last))
+        kept[animation] = np.median(shares)
+    assert kept["decomposed"] > 2 * kept["naive"]
+
+
 def test_the_border_shows_the_first_and_the_last_frame():
     """Nearly all points of both are seen, and it is not much wider than they are."""
     for index in range(20):
@@ -396,6 +409,8 @@ def test_the_published_number_of_clips():
         ({"length": "0"}, "fractal.length=0 is out of range"),
         ({"size": "4"}, "fractal.size=4 is out of range"),
         ({"walkers": "0"}, "fractal.walkers=0 is out of range"),
+        ({"size": "2048", "length": "18:200"}, "838,860,800 pixels in a clip, which is drawn at once"),
+        ({"iterations": "1000000", "walkers": "1000"}, "1,000,000,000 steps in a frame"),
     ],
 )
 def test_bad_knobs(settings, words):
