@@ -61,7 +61,7 @@ BORDER_STEPS = 3000
 """Steps by which the part of the plane is found (released code)."""
 
 MOST = 1 << 28
-"""Pixels of a clip, and steps of all walkers of a frame, at most: what is held at once, a gigabyte or half."""
+"""Pixels of a clip, and steps of a frame's walkers, at most: what is held at once, up to a gigabyte."""
 
 _WALKERS = 128  # of the search and the trial, whatever the knob says
 _TRIAL_SIZE, _TRIAL_STEPS = 128, DROPPED + 400

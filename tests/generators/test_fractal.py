@@ -392,6 +392,21 @@ def test_classes_that_cannot_be_had(preset, asked, words):
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_the_commands_of_classes(run_cli, tmp_path):
+    small = ["--set", "size=64", "--set", "iterations=300", "--workers", "1", "-q"]
+    asked = ["fractal_supervised_500", "out", "--classes", "2", "--per-class", "2", *small]
+    made = run_cli("generate", *asked)
+    assert made.returncode == 0, made.stderr
+    seen = run_cli("inspect", "out/clips")
+    assert "classes: 4 videos in 2 classes" in seen.stdout and "class_0000 (2), class_0001 (2)" in seen.stdout
+    for words in (["moving_shapes", "a", "--classes", "3"], ["moving_shapes", "a", "--per-class", "3"]):
+        refused = run_cli("generate", *words)
+        assert refused.returncode == 2 and refused.stderr.count("\n") == 1
+        assert refused.stderr.startswith("synvid-eval: moving_shapes has no classes, so --")
+    twice = run_cli("generate", *asked, "--set", "classes=3")
+    assert twice.returncode == 2 and "--classes and --set classes=… both say classes." in twice.stderr
+
+
 def test_the_published_number_of_clips():
     plan = generation.plan("fractal_supervised_250", per_class=2)
     assert len(plan.refs) == 500 and plan.generator.classes == 250
