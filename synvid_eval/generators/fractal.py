@@ -28,7 +28,7 @@ pixels differ more.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 
 from synvid_eval import randomness
 from synvid_eval.errors import UsageError
-from synvid_eval.generators import attractor, ifs
+from synvid_eval.generators import attractor, curves, ifs
 from synvid_eval.generators.attractor import Counts, Floats
 from synvid_eval.generators.base import Frame, Generator, interval
 from synvid_eval.generators.curves import Draws
@@ -188,7 +188,7 @@ class Fractal(Generator):
                 "dropped ones.",
                 f"Give more than {self.dropped}, or a smaller dropped.",
             )
-        pixels = self._whole("length")[1] * self.size**2
+        pixels = self.whole("length")[1] * self.size**2
         for what, count, cure in (
             ("pixels in a clip, which is drawn at once", pixels, "size or length"),
             ("steps in a frame", self.iterations * self.walkers, "iterations or walkers"),
@@ -206,7 +206,7 @@ class Fractal(Generator):
     def clip_length(self, seed: int, preset: str, index: int) -> int:
         """See `Generator.clip_length`; that of the class, where there are classes."""
         if self.classes and index >= 0:
-            return self._class_length(seed, preset, self._class_of(seed, preset, index))
+            return self.class_length(seed, preset, self.class_of(seed, preset, index))
         return super().clip_length(seed, preset, index)
 
     def draw(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
@@ -216,7 +216,7 @@ class Fractal(Generator):
 
     def label(self, seed: int, preset: str, index: int) -> str | None:
         """The class of clip `index`, such as class_0007; None without classes. See `Generator.label`."""
-        return _name(self._class_of(seed, preset, index)) if self.classes else None
+        return _name(self.class_of(seed, preset, index)) if self.classes else None
 
     def catalog(self, seed: int, preset: str) -> dict[str, Any]:
         """The parameters of every class: label → as of `ifs.Parameters.told`; see `Generator.catalog`."""
@@ -263,17 +263,18 @@ class Fractal(Generator):
                 shown = cv2.LUT(shown, ramp)
             yield shown
 
-    def _whole(self, knob: str) -> tuple[int, int]:
+    def whole(self, knob: str) -> tuple[int, int]:
+        """The ends of a range of whole numbers."""
         low, high = interval(self, knob)
         return int(low), int(high)
 
-    def _class_of(self, seed: int, preset: str, index: int) -> int:
+    def class_of(self, seed: int, preset: str, index: int) -> int:
+        """The number of the class of clip `index`."""
         return int(_order(self, seed, preset)[index % self.classes])
 
-    def _class_length(self, seed: int, preset: str, number: int) -> int:
-        low, high = self._whole("length")
-        draw = self.draws(seed, preset, "class", number)("length", 1)[0]
-        return low + int(draw * (high - low + 1))
+    def class_length(self, seed: int, preset: str, number: int) -> int:
+        """Frames of the clips of a class."""
+        return curves.whole(self.draws(seed, preset, "class", number)("length", 1)[0], *self.whole("length"))
 
 
 def grays(counts: Sequence[Counts]) -> NDArray[np.uint8]:
@@ -281,7 +282,8 @@ def grays(counts: Sequence[Counts]) -> NDArray[np.uint8]:
     them all, times 255, truncated; black where nothing is counted.
     """
     logs = np.stack([np.log(one.astype(np.float32) + np.float32(1)) for one in counts])
-    logs *= np.float32(255) / max(logs.max(), np.float32(1))
+    logs /= max(logs.max(), np.float32(1))
+    logs *= np.float32(255)
     return logs.astype(np.uint8)
 
 
@@ -289,49 +291,46 @@ def grays(counts: Sequence[Counts]) -> NDArray[np.uint8]:
 def scene(generator: Fractal, seed: int, preset: str, index: int) -> Scene:
     """What clip `index` plays: the first attempt that lives, or the last."""
     length = generator.clip_length(seed, preset, index)
-    found: Scene | None = None
-    for attempt in range(ATTEMPTS):
+
+    def attempted(attempt: int) -> Scene:
         draws = generator.draws(seed, preset, index, attempt)
-        if generator.classes:
-            number = generator._class_of(seed, preset, index)
-            parameters = class_parameters(generator, seed, preset, number)
-            maps = ifs.mutated(ifs.maps(parameters, generator.animation == "decomposed"), draws)
-        else:
-            parameters = _drawn(generator, length, draws)
-            maps = ifs.maps(parameters, generator.animation == "decomposed")
-        found = _framed(maps, parameters.variation, attempt)
-        if lives(found):
-            break
-    assert found is not None
-    return found
+        if not generator.classes:
+            return _framed(generator, _drawn(generator, length, draws), attempt)
+        number = generator.class_of(seed, preset, index)
+        return _framed(generator, class_parameters(generator, seed, preset, number), attempt, draws)
+
+    return _living(attempted)
 
 
 @functools.lru_cache(maxsize=64)
 def still(generator: Fractal, seed: int, preset: str, index: int, frame: int) -> Scene:
     """What frame `frame` of clip `index` plays where each is of its own: the maps are float32 [1, N, 6]."""
-    kind = ifs.kind(generator._whole("maps"), generator.variation, generator.draws(seed, preset, index))
-    found: Scene | None = None
-    for attempt in range(ATTEMPTS):
+    kind = ifs.kind(generator.whole("maps"), generator.variation, generator.draws(seed, preset, index))
+
+    def attempted(attempt: int) -> Scene:
         draws = generator.draws(seed, preset, index, "frame", frame, attempt)
-        parameters = ifs.drawn(1, *kind, False, draws)
-        found = _framed(ifs.maps(parameters), parameters.variation, attempt)
-        if lives(found):
-            break
-    assert found is not None
-    return found
+        return _framed(generator, ifs.drawn(1, *kind, False, draws), attempt)
+
+    return _living(attempted)
 
 
 @functools.lru_cache(maxsize=1024)
 def class_parameters(generator: Fractal, seed: int, preset: str, number: int) -> Parameters:
     """The parameters of class `number`, 0 ≤ number < classes: the first attempt that lives, or the last."""
-    length = generator._class_length(seed, preset, number)
-    found: Parameters | None = None
-    for attempt in range(ATTEMPTS):
-        found = _drawn(generator, length, generator.draws(seed, preset, "class", number, attempt))
-        maps = ifs.maps(found, generator.animation == "decomposed")
-        if lives(_framed(maps, found.variation, attempt)):
-            break
-    assert found is not None
+    length = generator.class_length(seed, preset, number)
+
+    def parameters(attempt: int) -> Parameters:
+        return _drawn(generator, length, generator.draws(seed, preset, "class", number, attempt))
+
+    found = _living(lambda attempt: _framed(generator, parameters(attempt), attempt))
+    return parameters(found.attempt)
+
+
+def _living(attempted: Callable[[int], Scene]) -> Scene:
+    """The first scene that lives, by the number of the attempt; the last of `ATTEMPTS` where none does."""
+    found = attempted(0)
+    while not lives(found) and found.attempt < ATTEMPTS - 1:
+        found = attempted(found.attempt + 1)
     return found
 
 
@@ -348,15 +347,21 @@ def lives(found: Scene) -> bool:
 
 
 def _drawn(generator: Fractal, length: int, draws: Draws) -> Parameters:
-    kind = ifs.kind(generator._whole("maps"), generator.variation, draws)
+    kind = ifs.kind(generator.whole("maps"), generator.variation, draws)
     return ifs.drawn(length, *kind, generator.curves == "published", draws)
 
 
-def _framed(maps: Floats, variation: int, attempt: int) -> Scene:
-    """The scene of maps, with the part of the plane that shows its first and last frame."""
+def _framed(generator: Fractal, parameters: Parameters, attempt: int, instance: Draws | None = None) -> Scene:
+    """The scene of parameters, mutated by the draws of an instance where there are some, with the part of
+    the plane that shows its first and last frame.
+    """
+    maps = ifs.maps(parameters, generator.animation != "naive")
+    if instance is not None:
+        maps = ifs.mutated(maps, instance)
     drawn, begin = _trial()
     ends = [maps[0], maps[-1]] if len(maps) > 1 else [maps[0]]
-    return Scene(maps, variation, attractor.border(ends, variation, drawn, begin, DROPPED), attempt)
+    border = attractor.border(ends, parameters.variation, drawn, begin, DROPPED)
+    return Scene(maps, parameters.variation, border, attempt)
 
 
 def _name(number: int) -> str:
