@@ -20,9 +20,9 @@ Classes. A class is a set of parameters (`ifs.Parameters`), a clip of it an inst
 is of the class at place i modulo their number, in an order that is shuffled once by address: the released
 code goes round, too. Another seed, or another preset, has other classes.
 
-The counts are the same on any machine, the maps' sines and the logarithm of the counts are floats: a gray
-level may differ by one elsewhere. Where rounding moves a point of a variation that is sensitive to it, single
-pixels differ more.
+Given its maps, a clip's counts are the same on any machine; the maps' sines and the logarithm of the counts
+are floats, so a gray level may differ by one elsewhere. Where rounding a map moves points of a variation that
+is sensitive to it, single pixels differ more.
 """
 
 from __future__ import annotations

@@ -219,6 +219,17 @@ def test_an_empty_attractor_is_drawn_again(fresh, monkeypatch):
     assert none.redrawn(0, NAME, 0) == 3 * (fractal.ATTEMPTS - 1)
 
 
+def test_a_clip_that_shows_nothing_is_not_shown():
+    """An instance that was found to throw its points away: its first attempt is black."""
+    generator, index = Fractal(classes=500, variation="14"), 214
+    assert generator.redrawn(0, NAME, index) == 1
+    parameters = fractal.class_parameters(generator, 0, NAME, generator.class_of(0, NAME, index))
+    draws = generator.draws(0, NAME, index, 0)
+    first = fractal._framed(generator, parameters, 0, draws)
+    assert all(generator.counts(maps, first, 0, NAME, index).max() == 0 for maps in first.maps[::9])
+    assert clip(generator, index).max() == 255
+
+
 def scene_of(maps):
     maps = np.asarray(maps, np.float32)
     drawn, begin = fractal._trial()
