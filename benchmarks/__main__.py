@@ -86,6 +86,18 @@ BENCHMARKS: dict[str, tuple[list[str], list[Ratio]]] = {
             Ratio("textured shapes, lean painter / ours", 10, _row("textured", "lean_ratio")),
         ],
     ),
+    "fractal": (
+        ["--clips", "3"],
+        [
+            Ratio("linear fractal, plain / ours", 6, lambda f: f["0"]["ratio"]),
+            Ratio("the same of 240,000 points, plain / ours", 20, lambda f: f["0"]["fewer_ratio"]),
+            Ratio(
+                "fractals with sines and tangents, plain / ours",
+                4,
+                lambda f: min(f[variation]["ratio"] for variation in ("17", "20", "29")),
+            ),
+        ],
+    ),
     "features": (
         ["--clips", "3", "--rounds", "3"],
         [Ratio("weight-free features / rgb2lab", 1.3, lambda f: f["ratio"], most=True)],

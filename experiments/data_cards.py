@@ -47,6 +47,8 @@ PAPERS = {
     "Natural Videos, arXiv 2410.24213",
     "2106.05963": "Manel Baradad, Jonas Wulff, Tongzhou Wang, Phillip Isola, Antonio Torralba 2021, Learning "
     "to See by Looking at Noise, arXiv 2106.05963",
+    "2411.17584": "Davyd Svyezhentsev, George Retsinas, Petros Maragos 2024, Pre-training for Action "
+    "Recognition with Automatically Generated Fractal Datasets, arXiv 2411.17584",
 }
 
 FIELDS = {
@@ -66,6 +68,8 @@ FIELDS = {
     "psnr": ("sc:Float", "PSNR of the file against the drawn frames [dB]; null where nothing was lost."),
     "bytes": ("sc:Integer", "Size of the clip's file; of all pictures together where it is a folder."),
     "truth_bytes": ("sc:Integer", "Size of the truth's file; null where it has none of its own."),
+    "label": ("sc:Text", "Class of the clip; null where the preset has no classes."),
+    "redrawn": ("sc:Integer", "How often the clip was drawn again, since it came out empty or still."),
 }
 """Fields of a line of manifest.jsonl: type and meaning."""
 
@@ -121,14 +125,14 @@ def card(preset: Preset) -> str:
     return "\n".join(
         [
             *(front, f"# {preset.name}", ""),
-            *("## What it is", "", _filled(f"{preset.note} Family: {preset.family}. No labels."), ""),
+            *("## What it is", "", _filled(f"{preset.note} Family: {preset.family}. {_labels(preset)}"), ""),
             *([_filled(_parent(preset)), ""] if preset.extends else []),
             *_knobs(preset),
             "",
             *(["### Published accuracy", "", *_table(known), ""] if known else []),
             *("## Terms", "", _filled(_terms(preset)), ""),
             *("## Layout", "", f"`synvid-eval generate {preset.name} OUT` writes:", ""),
-            *(f"    {line}" for line in _LAYOUT),
+            *(f"    {line}" for line in (_LABELLED if _classes(preset) else _LAYOUT)),
             "",
             _filled(
                 f"`{preset.name}.croissant.json` beside this card says the same for machines, with the "
@@ -149,6 +153,13 @@ _LAYOUT = (
     "OUT/preset.toml         the preset with every knob, to draw the set again",
     "OUT/generation.json     what was asked for, and with which versions it was made",
     "OUT/README.md           a data card of that very set",
+)
+
+
+_LABELLED = (
+    "OUT/clips/class_0007/0000042.mp4   clip 42, of class 7",
+    "OUT/classes.json                   the parameters of each class",
+    *(line.replace(" ", " " * 11, 1) for line in _LAYOUT[1:]),
 )
 
 
@@ -201,7 +212,7 @@ def croissant(preset: Preset) -> dict[str, Any]:
     change = f" It differs from {preset.extends}: {preset.difference}." if preset.extends else ""
     described = (
         f"{preset.note}{change} Paths are those that `synvid-eval generate {preset.name} OUT` writes, "
-        "relative to OUT; how many clips there are is what was asked for. No labels."
+        f"relative to OUT; how many clips there are is what was asked for. {_labels(preset)}"
     )
     return {
         "@context": CONTEXT,
@@ -224,7 +235,16 @@ def croissant(preset: Preset) -> dict[str, Any]:
 
 def _paper(preset: Preset) -> str:
     """The arXiv number of the paper that a preset is of; "" where it is of none."""
-    return "2410.24213" if "Yu et al." in preset.note else "2106.05963" if "Baradad" in preset.note else ""
+    of = {"Yu et al.": "2410.24213", "Baradad": "2106.05963", "Svyezhentsev": "2411.17584"}
+    return next((paper for author, paper in of.items() if author in preset.note), "")
+
+
+def _classes(preset: Preset) -> int:
+    return int(getattr(preset.configured(), "classes", 0))
+
+
+def _labels(preset: Preset) -> str:
+    return f"Labels: {_classes(preset)} classes." if _classes(preset) else "No labels."
 
 
 def _accuracies(preset: Preset) -> list[published.Published]:

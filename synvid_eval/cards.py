@@ -152,12 +152,19 @@ def card(told: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], kind: str, 
         made, again = "adapted", "What adapts the set again:"
         terms = "Clips keep the terms of their owners, adapted or not."
     many = f"{count_of(count, 'clip')}, {count_of(frames, 'frame')}"
+    classes = len({row["label"] for row in rows} - {None})
+    labels = (
+        f"Labels: {count_of(classes, 'class', 'classes')} (`label` of each clip in the manifest; "
+        "`classes.json` has their parameters)."
+        if classes
+        else "No labels."
+    )
     front = front_matter(f"{name} ({count_of(count, 'clip')})", count, TAGS)
     return f"""{front}
 # {name}
 
 {note}{many} of {", ".join(wide[:3])} px, {made} by synvid-eval {__version__}, seed
-{told["seed"]}. No labels.
+{told["seed"]}. {labels}
 
 {others}## Files
 

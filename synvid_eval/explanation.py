@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import itertools
 import math
 import re
 import time
@@ -360,8 +361,12 @@ def _drawing(name: str) -> str:
     length = generator.clip_length(0, name, 0)
     wanted = Sampler().plan(length, f"{name}/0", 0).frames
 
+    clips = itertools.count()  # another clip each time, since a generator may keep the last
+
     def draw() -> None:
-        for _frame in generator.draw(0, name, 0, wanted):
+        index = next(clips)
+        most = generator.clip_length(0, name, index) - 1
+        for _frame in generator.draw(0, name, index, [min(frame, most) for frame in wanted]):
             pass
 
     took, (height, width) = least_time(draw, 5, TIMED), generator.frame_size

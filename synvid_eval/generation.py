@@ -3,9 +3,10 @@ many processes as one likes.
 
 A folder OUT that `generate` makes (`adapt` makes the same, without truth and preset.toml):
 
-    clips/0000042.mp4       one file a clip (.mkv, .npz; for png a folder of pictures), no labels; above
-                            10,000 clips in folders of 10,000
+    clips/0000042.mp4       one file a clip (.mkv, .npz; for png a folder of pictures); above 10,000 clips
+                            in folders of 10,000; of a preset with classes in a folder for each
     truth/0000042.npz       what is exactly known of it, where asked for (in the clip's own file for npz)
+    classes.json            of a preset with classes: what each stands for
     shards/000000.tar       instead of both for webdataset: clips in order, 64 a file
     manifest.jsonl          one JSON object a clip, sorted by index
     preset.toml             the preset with every knob, to draw it again: preset:OUT/preset.toml
@@ -37,11 +38,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from synvid_eval import archive, cards, shards
-from synvid_eval.adapted import Parts
+from synvid_eval.adapted import KIND, Parts
 from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, SynvidEvalError, UsageError, nearest
 from synvid_eval.execute import Failure, Processes
-from synvid_eval.generators import mixture, photos, presets
+from synvid_eval.generators import mixture, photos, presets, registry
 from synvid_eval.generators.base import Generator
 from synvid_eval.generators.presets import Preset
 from synvid_eval.measurement import Options, Progress, Quiet, content_hashes, decoder_versions, hashing
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from synvid_eval.generators.adapting import Chain
 
 SCHEMA = "synvid-eval/generation/2"
+CLASSES = "synvid-eval/classes/1"
 
 TAR = "webdataset"
 KINDS = (*FORMATS, TAR)
@@ -79,6 +81,7 @@ IN_FOLDER = 10_000  # clips of a folder
 DIGITS = 7
 
 _AGAIN = "Run again: it goes on."
+_CLASSED = "Take a preset that has some, such as fractal_supervised_500."
 
 _TOLD: dict[str, tuple[type, ...]] = {
     "preset": (str,),
@@ -114,8 +117,13 @@ _ROW: dict[str, tuple[type, ...]] = {
     "psnr": (float, int, type(None)),
     "bytes": (int,),
     "truth_bytes": (int, type(None)),
+    "label": (str, type(None)),
+    "redrawn": (int,),
 }
 """The keys of a row of the manifest, and what each may be."""
+
+_LATER = {"label": None, "redrawn": 0}
+"""Keys that rows of version 0.1.0 do not have, and what they stand for there."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +200,10 @@ class Plan(ABC):
         """preset.toml, given `told` and `given`; "" for no such file."""
         return ""
 
+    def catalog(self) -> dict[str, Any]:
+        """What each class of clips that are drawn stands for; empty where there are none."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Drawing(Plan):
@@ -224,6 +236,10 @@ class Drawing(Plan):
         """See `Plan.preset_text`."""
         return cards.preset_text(told, self.preset, self.generator, self.overrides)
 
+    def catalog(self) -> dict[str, Any]:
+        """See `Plan.catalog`."""
+        return self.generator.catalog(self.seed, self.preset.name)
+
 
 @dataclass(frozen=True)
 class Adapting(Plan):
@@ -255,6 +271,7 @@ def plan(
     preset: str,
     *,
     clips: int | None = None,
+    per_class: int | None = None,
     seed: int = 0,
     overrides: Mapping[str, str] | None = None,
     kind: str = "mp4",
@@ -268,6 +285,7 @@ def plan(
 
     Args:
         preset: `NAME`, `FILE.toml` or `FILE.toml#NAME`. clips: how many (default: the preset's own number).
+        per_class: how many of each class instead, of a preset that has classes.
         overrides: knob → text. truth: kinds of truth; `tracks` brings `occluded`, `all` is all.
         images, videos: see `sets.open_set`. options: how real clips are looked at.
 
@@ -282,7 +300,11 @@ def plan(
     chosen = presets.find(preset)
     if clips is not None and clips < 1:
         raise UsageError(f"--clips {clips} is no number of clips.", "Give 1 or more.")
+    if "classes" in given and not hasattr(registry.get(chosen.generator), "classes"):
+        raise UsageError(f"{chosen.name} has no classes, so --classes means nothing.", _CLASSED)
     generator, chosen = chosen.configured(**given), chosen.changed(given)
+    if per_class is not None:
+        clips = _of_classes(chosen.name, generator, clips, per_class)
     if truth and not generator.truths:
         generator.check_truth(truth)
     kinds = set(generator.truths if "all" in truth else truth)
@@ -331,6 +353,24 @@ def plan(
         overrides=given,
         generator=generator,
     )
+
+
+def _of_classes(name: str, generator: Generator, clips: int | None, per_class: int) -> int:
+    """How many clips so many of each class are; UsageError where there are no classes."""
+    classes = int(getattr(generator, "classes", 0))
+    if not classes:
+        raise UsageError(
+            f"{name} has no classes, so --per-class {per_class} means nothing.",
+            f"{_CLASSED} Other fractals have some with --classes N.",
+        )
+    if clips is not None:
+        raise UsageError(
+            f"--clips {clips} and --per-class {per_class} both say how many.",
+            f"Give one: --per-class {per_class} makes {classes * per_class:,} clips of {classes:,} classes.",
+        )
+    if per_class < 1:
+        raise UsageError(f"--per-class {per_class} is no number of clips.", "Give 1 or more.")
+    return classes * per_class
 
 
 def plan_adapting(
@@ -529,6 +569,10 @@ def _claim(folder: Path, what: Plan, told: Mapping[str, Any]) -> None:
     text = what.preset_text({**told, "given": what.given()})
     if text and not (folder / "preset.toml").is_file():
         archive.write_bytes(folder / "preset.toml", text.encode("utf-8", "backslashreplace"))
+    if not (folder / "classes.json").is_file():
+        facts = {"schema": CLASSES, "preset": what.name, "seed": what.seed, "classes": what.catalog()}
+        if facts["classes"]:
+            archive.write_bytes(folder / "classes.json", (json.dumps(facts) + "\n").encode())
 
 
 def _tellings(folder: Path) -> dict[tuple[int, int], dict[str, Any]]:
@@ -701,8 +745,15 @@ class _Run:
 
     def _inner(self, index: int) -> str:
         """The folder within the folder of clips."""
+        if (label := self._label(index)) and os.path.basename(label) == label and label[0] != ".":
+            return "" if self._tar else label
         many = len(self._plan.refs) > IN_FOLDER and not self._tar
         return f"{index // IN_FOLDER:04}" if many else ""
+
+    def _label(self, index: int) -> str | None:
+        """The class of a clip that is drawn or adapted."""
+        ref = self._plan.refs[index]
+        return ref.label if ref.kind in ("preset", KIND) else None
 
     def _truth_file(self, index: int) -> Path | None:
         if not self._plan.truth or self._plan.refs[index].kind != "preset":
@@ -734,6 +785,7 @@ class _Run:
             "preset": what.name,
             "seed": what.seed,
             "source": what.sources.get(ref.id),
+            "label": self._label(index),
         }
 
     def _task(self, index: int) -> dict[str, Any]:
@@ -754,9 +806,10 @@ class _Run:
     def _clean(self) -> None:
         """Removes what killed runs of this shard left half written."""
         mine = set(self._plan.mine())
+        # folders of many clips, not those of a clip's pictures
+        inner = sorted({self._inner(index) for index in mine} - {""})
         for top in (self._records, self._clips, self._truth, self._folder / "shards"):
-            # folders of many clips, not those of a clip's pictures
-            for folder in (top, *(p for p in _below(top) if re.fullmatch(r"\d{4}", p.name))):
+            for folder in (top, *(top / name for name in inner)):
                 for path in _below(folder):
                     match = re.fullmatch(r"\.(\d+)\..*\.part", path.name)
                     if match is None:
@@ -878,7 +931,10 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
         row = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(row, dict) or set(row) != set(_ROW):
+    if not isinstance(row, dict):
+        return None
+    row = {**_LATER, **row}
+    if set(row) != set(_ROW):
         return None
     fits = all(isinstance(row[k], kinds) and not isinstance(row[k], bool) for k, kinds in _ROW.items())
     return row if fits and re.fullmatch(r"[0-9a-f]{64}", row["sha256"]) else None

@@ -245,6 +245,7 @@ _MANIFEST = _object(
         "preset": _TEXT,
         "seed": _COUNT,
         "source": {**_TEXT_OR_NULL, "description": "What clips share that are no independent draws."},
+        "label": {**_TEXT_OR_NULL, "description": "The class of a drawn clip; null where there are none."},
         "frames": {**_COUNT, "minimum": 1},
         "height": {**_COUNT, "minimum": 1},
         "width": {**_COUNT, "minimum": 1},
@@ -261,7 +262,9 @@ _MANIFEST = _object(
             "minimum": 0,
             "description": "Size of the file of its truth; null where it has none of its own.",
         },
-    }
+        "redrawn": {**_COUNT, "description": "How often it was drawn again; see the generator."},
+    },
+    optional=("label", "redrawn"),  # not in manifests of version 0.1.0
 )
 
 _BOUNDS = {

@@ -442,7 +442,12 @@ def _preset(
         drawn = [i for i in drawn if not generator.is_real(i)]  # type: ignore[attr-defined]
         wanted = count - len(drawn)
     fps = generator.fps
-    clips = tuple(ClipRef(f"{preset.name}/{i}", "preset", address, i, fps=fps) for i in drawn)
+    clips = tuple(
+        ClipRef(
+            f"{preset.name}/{i}", "preset", address, i, generator.label(own_seed, preset.name, i), fps=fps
+        )
+        for i in drawn
+    )
     told = {c.id: s for c in clips if (s := generator.source(own_seed, preset.name, c.index)) is not None}
     # clips that share no source with another are independent draws: they need no telling
     origins = {c.id: told.get(c.id, c.id) for c in clips} if len(set(told.values())) < len(told) else {}
@@ -742,6 +747,10 @@ class PresetClip:
         """See `Reader.frames`."""
         drawn = self._generator.draw(self._seed, self._preset, self._index, wanted)
         return zip(wanted, drawn, strict=True)
+
+    def redrawn(self) -> int:
+        """How often the clip was drawn again; see `Generator.redrawn`."""
+        return self._generator.redrawn(self._seed, self._preset, self._index)
 
     def truth(self, wanted: Sequence[int], kinds: Sequence[str]) -> dict[str, NDArray[Any]]:
         """What is exactly known of the wanted frames; see `Generator.truth`."""

@@ -118,6 +118,10 @@ class Clip:
             yield frame
         self._drawn = True
 
+    def redrawn(self) -> int:
+        """How often the clip was drawn again; 0 for a real one."""
+        return self.reader.redrawn() if isinstance(self.reader, PresetClip) else 0
+
     def truth(self, kinds: list[str]) -> dict[str, NDArray[Any]]:
         """What is exactly known of all frames; nothing of a real clip."""
         if not isinstance(self.reader, PresetClip):
@@ -164,6 +168,7 @@ def write(task: Task, kind: str, kinds: list[str], beat: Callable[[], None] = si
             "psnr": lost,
             "bytes": size,
             "truth_bytes": truth_bytes,
+            "redrawn": clip.redrawn(),
         }
         if not truth:
             row["truth"] = None

@@ -13,6 +13,8 @@ from synvid_eval.cli import common, making, names
 @click.argument("preset", metavar="PRESET", shell_complete=names.completed(names.presets))
 @click.argument("out", type=common.PATH, metavar="OUT", shell_complete=names.folder)
 @click.option("--clips", type=int, metavar="N", help="How many clips.  [default: the preset's own number]")
+@click.option("--classes", metavar="N", help="Number of classes, of a preset that can have some.")
+@click.option("--per-class", type=int, metavar="M", help="Clips of each class, in place of --clips.")
 @making.seed
 @click.option("--size", metavar="PX", help="Height and width of the frames; what moves is scaled with it.")
 @click.option("--length", metavar="A:B", help="Frames of a clip, drawn from a range, or one number.")
@@ -40,6 +42,8 @@ def command(
     preset: str,
     out: str,
     clips: int | None,
+    classes: str | None,
+    per_class: int | None,
     seed: int,
     size: str | None,
     length: str | None,
@@ -67,18 +71,20 @@ def command(
       synvid-eval generate moving_shapes shapes/ --clips 9537
       synvid-eval generate moving_shapes flow/ --clips 100 --format npz --truth flow,masks,tracks
       synvid-eval generate acc_transforming_shapes set/ --clips 9537 --shard 0/4
+      synvid-eval generate fractal_supervised_500 fractals/ --per-class 200
     """
     from synvid_eval import generation, shards
     from synvid_eval.score import dump_json
 
     common.check_outputs(json=json)
-    overrides = making.overrides(settings, size=size, length=length, fps=fps)
+    overrides = making.overrides(settings, size=size, length=length, fps=fps, classes=classes)
     with common.Terminal(quiet, verbose) as progress:
         kept = "none" if dry_run else cache
         options = making.options(seed, workers, kept, progress, verbose, decode_timeout)
         what = generation.plan(
             preset,
             clips=clips,
+            per_class=per_class,
             seed=seed,
             overrides=overrides,
             kind=kind,

@@ -137,6 +137,18 @@ class Generator(ABC):
         """
         return None
 
+    def label(self, seed: int, preset: str, index: int) -> str | None:
+        """The class of clip `index`, where the generator makes classes (see `catalog`); None: it has none."""
+        return None
+
+    def catalog(self, seed: int, preset: str) -> dict[str, Any]:
+        """What each label stands for, ready for JSON: label → parameters; empty where there are no labels."""
+        return {}
+
+    def redrawn(self, seed: int, preset: str, index: int) -> int:
+        """How often clip `index` was drawn again, because what came first was not worth showing."""
+        return 0
+
     def truth(
         self,
         seed: int,

@@ -166,6 +166,14 @@ class Clips:
         """How many frames of a clip a run takes up."""
         return self._frames * stride - (0 if self._starts == "released" else stride - 1)
 
+    def label(self, index: int, epoch: int | None = None) -> str | None:
+        """The class of item `index`, of an epoch (default: this); None where the preset has no classes.
+
+        Labels are names, such as class_0007; `Generator.catalog` of `clips.generator` lists them all.
+        """
+        clip, _ = self.chosen(index, epoch)
+        return self.generator.label(self.seed, self.name, clip)
+
     def array(self, index: int, epoch: int | None = None) -> NDArray[np.uint8]:
         """The frames of item `index`: uint8 [frames, H, W, 3] RGB."""
         clip, frames = self.chosen(index, epoch)
