@@ -15,8 +15,8 @@ from tests.generators.test_shapes import GOLDEN, integer
 # Every 16th pixel each way of frames 0 and 60 (of a shorter clip: the last) of a clip of each preset that is
 # not drawn in integers: clip 0, or of one that has stills clip 19, the first. Seed 0, pools of 4 textures,
 # scikit-image's photographs. Made by synvid_eval 0.1.0 (statistical 1, stylegan 1, photos 1, camera 1; on
-# 2026-11-22 octopus 1, moving_leaves 1, fractal 1), numpy 2.4.6, scipy 1.17.1, numba 0.68, opencv-python-headless
-# 5.0.0.93, scikit-image 0.26.0, x86-64, 2026-11-21, with
+# 2026-11-22 octopus 1, moving_leaves 1, fractal 1), numpy 2.4.6, scipy 1.17.1, numba 0.68,
+# opencv-python-headless 5.0.0.93, scikit-image 0.26.0, x86-64, 2026-11-21, with
 #   PYTHONPATH=. python -m tests.generators.test_preset_pixels
 KEPT = Path(__file__).with_name("preset_pixels.npz")
 FLOATS = [name for name in presets.names() if not integer(name)]
