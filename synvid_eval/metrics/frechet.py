@@ -49,7 +49,8 @@ from synvid_eval.states import Moments, Side
 INTERVAL_CLIPS = 100
 INTERVAL_CLIPS_PER_DIMENSION = 3
 INTERVAL_CLIPS_PER_SQUARED_EFFECTIVE_RANK = 0.05
-"""From so many clips on intervals hold (reports/intervals); more rows of each clip do not help. What the
+"""From so many clips on intervals hold (reports/intervals: simulated up to 256 dimensions, above these are
+extrapolated); more rows of each clip do not help. What the
 correction leaves of the bias grows with the directions that the rows really fill.
 """
 

@@ -195,7 +195,7 @@ class KernelMetric(Metric):
         return ClipRows.of_state(side.rows(self.state))
 
     def interval_gate(self, side: Side) -> str:
-        """From 200 clips on; with fewer, intervals of sets that differ cover 83 to 95 %."""
+        """From 200 clips on; with fewer, intervals of sets that differ cover 80 % at worst."""
         clips = side.clips(self.state)
         return "" if clips >= INTERVAL_CLIPS else too_few(clips, "clips", self.name, INTERVAL_CLIPS)
 
