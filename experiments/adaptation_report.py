@@ -31,6 +31,7 @@ from synvid_eval.score import Comparison, Score
 OUT = Path(__file__).parents[1] / "reports" / "fractal" / "adaptation.md"
 METRICS = ("color", "tubelet", "spectrum", "motion", "effective_rank")
 PLAIN = "as drawn"
+PRESETS = "moving_shapes,fractal_linear_motion,fractal_nonlinear_motion,fractal_diversity,octopus"
 
 
 def places(presets: Sequence[str], chains: Sequence[str], query: dict[str, str]) -> dict[str, str]:
@@ -76,14 +77,14 @@ def page(found: Comparison, table: list[list[str]], command: str, query: dict[st
     lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *table)]
     return f"""# Adaptation: nearer to real video?
 
-{query["n"]} clips of each preset ({said}, seed 0) against {clips} clips of UCF101, before and after they
+{query["n"]} clips of each preset ({said}, seed 0) against {clips} clips of {found.reference.name}, before and after they
 are adapted; the same clips are drawn each time. Made by:
 
     {command}
 
 `color` and `tubelet` are distances to the reference (lower is nearer; corrected where there is an interval),
 `spectrum` and `motion` differences to its own value (0 is alike), `effective_rank` the set's value (higher is
-richer). The reference's own: {reference}. In brackets 95 % intervals.
+richer). Gray videos have no spread of hue, so their `color` is huge whatever else they are. The reference's own: {reference}. In brackets 95 % intervals.
 
 """ + "\n".join([*lines, ""])
 
@@ -92,16 +93,17 @@ def main() -> None:
     """Reads the arguments, compares, writes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--reference", required=True, metavar="DIR")
-    parser.add_argument("--presets", default="moving_shapes,dead_leaves", metavar="NAME,…")
+    parser.add_argument("--presets", default=PRESETS, metavar="NAME,…")
     parser.add_argument("--chains", nargs="+", default=["published"], metavar="CHAIN")
     parser.add_argument("--clips", type=int, default=120)
     parser.add_argument("--size", default="112")
-    parser.add_argument("--length", default="80")
+    parser.add_argument("--length", default="", help="frames (default: the presets' own)")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args()
     presets = given.presets.split(",")
-    query = {"n": str(given.clips), "size": given.size, "length": given.length}
+    query = {"n": str(given.clips), "size": given.size}
+    query |= {"length": given.length} if given.length else {}
     sets = places(presets, given.chains, query)
     found = compare(
         [f"{name}={place}" for name, place in sets.items()],
@@ -112,7 +114,7 @@ def main() -> None:
     table = rows(found, presets, given.chains)
     command = (
         f"python -m experiments.adaptation_report --reference DIR --presets {given.presets} "
-        f"--clips {given.clips} --size {given.size} --length {given.length}"
+        f"--clips {given.clips} --size {given.size}" + (f" --length {given.length}" if given.length else "")
     )
     command += f" --chains {' '.join(map(repr, given.chains))}" if given.chains != ["published"] else ""
     given.out.parent.mkdir(parents=True, exist_ok=True)
