@@ -77,14 +77,15 @@ def page(found: Comparison, table: list[list[str]], command: str, query: dict[st
     lines = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *table)]
     return f"""# Adaptation: nearer to real video?
 
-{query["n"]} clips of each preset ({said}, seed 0) against {clips} clips of {found.reference.name}, before and after they
-are adapted; the same clips are drawn each time. Made by:
+{query["n"]} clips of each preset ({said}, seed 0) against {clips} clips of {found.reference.name}, before and
+after they are adapted; the same clips are drawn each time. Made by:
 
     {command}
 
 `color` and `tubelet` are distances to the reference (lower is nearer; corrected where there is an interval),
 `spectrum` and `motion` differences to its own value (0 is alike), `effective_rank` the set's value (higher is
-richer). Gray videos have no spread of hue, so their `color` is huge whatever else they are. The reference's own: {reference}. In brackets 95 % intervals.
+richer). Gray videos have no spread of hue, so their `color` is huge whatever else they are. The reference's
+own: {reference}. In brackets 95 % intervals.
 
 """ + "\n".join([*lines, ""])
 
