@@ -337,6 +337,7 @@ def test_files_hold_what_the_scheme_gives(videos: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "preset.toml").exists() and not list((tmp_path / "out").rglob(".*"))
 
 
+@pytest.mark.slow
 def test_workers_and_shards_change_no_byte(folder: Path, tmp_path: Path) -> None:
     made(tmp_path / "one", folder, kind="npz")
     made(tmp_path / "two", folder, kind="npz", workers=2)
@@ -360,6 +361,7 @@ def test_another_chain_or_other_clips_are_another_set(tmp_path: Path) -> None:
         made(out, root, "shake", kind="npz")
 
 
+@pytest.mark.slow
 def test_killed_runs_end_in_the_same_manifest(
     videos: Path, tmp_path: Path, cli_env: dict[str, str], run_cli: Run
 ) -> None:

@@ -99,6 +99,7 @@ def test_gray_is_the_log_of_the_count_over_the_clips_largest():
     assert fractal.grays([np.zeros((2, 2), np.uint32)]).max() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variation", ["0", "17", "27"])
 def test_a_clip_is_that_of_the_plain_way(variation):
     """The same maps and border, played as the released code does, from other random numbers."""
@@ -340,6 +341,7 @@ def test_a_labelled_set_on_disk(tmp_path):
     assert sorted(c.label for c in again.clips) == sorted(row["label"] for row in told)
 
 
+@pytest.mark.slow
 def test_labelled_sets_go_on_and_come_in_shards_and_tars(tmp_path):
     whole, parts, tars = tmp_path / "whole", tmp_path / "parts", tmp_path / "tars"
     make(whole, **ASKED)
