@@ -98,6 +98,14 @@ BENCHMARKS: dict[str, tuple[list[str], list[Ratio]]] = {
             ),
         ],
     ),
+    "adaptation": (
+        ["--preset", "fractal_linear_motion", "--rounds", "8"],
+        [
+            Ratio(
+                "published adaptation / drawing, 112²", 1, lambda f: f["published"] / f["drawing"], most=True
+            )
+        ],
+    ),
     "features": (
         ["--clips", "3", "--rounds", "3"],
         [Ratio("weight-free features / rgb2lab", 1.3, lambda f: f["ratio"], most=True)],

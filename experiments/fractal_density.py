@@ -83,9 +83,9 @@ def readme(found: dict[str, NDArray[np.float64]], command: str) -> str:
     kept = {animation: float(np.median(found[animation][:, 2])) for animation in ANIMATIONS}
     closing = f"""
         Medians over clips, in brackets the middle half of them. In the middle a decomposed clip keeps
-        {kept["decomposed"]:.0%} of what is lit at its ends, a naive one {kept["naive"]:.0%}: the paper's
-        claim holds, though decomposed clips thin out, too. In the picture each clip has two rows, decomposed
-        above naive; both begin and end with the same frames.
+        {kept["decomposed"]:.0%} of what is lit at its ends, a naive one {kept["naive"]:.0%}; the paper's
+        claim is that naive ones are sparse there. In the picture each clip has two rows, decomposed above
+        naive; both begin and end with the same frames.
     """
     return "\n".join([*lines, "", _filled(closing), "", "![Three clips, both ways](density.png)", ""])
 

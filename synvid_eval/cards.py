@@ -154,8 +154,8 @@ def card(told: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], kind: str, 
     many = f"{count_of(count, 'clip')}, {count_of(frames, 'frame')}"
     classes = len({row["label"] for row in rows} - {None})
     labels = (
-        f"Labels: {count_of(classes, 'class', 'classes')} (`label` of each clip in the manifest; "
-        "`classes.json` has their parameters)."
+        f"Labels: {count_of(classes, 'class', 'classes')} (`label` of each clip in the manifest"
+        + ("; `classes.json` has their parameters)." if made == "drawn" else ").")
         if classes
         else "No labels."
     )

@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from synvid_eval import archive, cards, shards
+from synvid_eval import archive, cards, knobs, shards
 from synvid_eval.adapted import KIND, Parts
 from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, SynvidEvalError, UsageError, nearest
@@ -300,7 +300,7 @@ def plan(
     chosen = presets.find(preset)
     if clips is not None and clips < 1:
         raise UsageError(f"--clips {clips} is no number of clips.", "Give 1 or more.")
-    if "classes" in given and not hasattr(registry.get(chosen.generator), "classes"):
+    if "classes" in given and "classes" not in knobs.names(registry.get(chosen.generator)):
         raise UsageError(f"{chosen.name} has no classes, so --classes means nothing.", _CLASSED)
     generator, chosen = chosen.configured(**given), chosen.changed(given)
     if per_class is not None:
@@ -745,7 +745,7 @@ class _Run:
 
     def _inner(self, index: int) -> str:
         """The folder within the folder of clips."""
-        if (label := self._label(index)) and os.path.basename(label) == label and label[0] != ".":
+        if (label := self._label(index)) and _names_a_folder(label):
             return "" if self._tar else label
         many = len(self._plan.refs) > IN_FOLDER and not self._tar
         return f"{index // IN_FOLDER:04}" if many else ""
@@ -877,6 +877,12 @@ class _Run:
         for index in inside:
             for file in filter(None, (self._file(index), self._truth_file(index))):
                 file.unlink(missing_ok=True)
+
+
+def _names_a_folder(label: str) -> bool:
+    """Whether a class can be a folder's name as it is."""
+    plain = label.isprintable() and "/" not in label and "\\" not in label and label.strip() == label
+    return plain and label[0] not in ".-" and len(label.encode("utf-8", "surrogateescape")) <= 200
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:

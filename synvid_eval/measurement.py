@@ -710,7 +710,10 @@ class _Run:
 def _folders(videos: VideoSet) -> dict[str, int]:
     """Folder → time of its last change [ns], of the folders in which a set's files lie."""
     found = {}
-    for folder in {os.path.dirname(c.path) for c in videos.clips if c.kind in ("file", "frames", "cut")}:
+    clips = [
+        c for clip in videos.clips for c in (adapted.parts_of(clip) if clip.kind == adapted.KIND else [clip])
+    ]
+    for folder in {os.path.dirname(c.path) for c in clips if c.kind in ("file", "frames", "cut")}:
         with contextlib.suppress(OSError):
             found[folder] = os.stat(folder).st_mtime_ns
     return found

@@ -1,4 +1,4 @@
-"""`synvid-eval adapt SET OUT`: a set's clips as files, brought nearer to real video."""
+"""`synvid-eval adapt SET OUT`: a set's clips as files, changed to be nearer to real video."""
 
 from __future__ import annotations
 

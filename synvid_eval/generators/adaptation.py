@@ -1,5 +1,5 @@
-"""Adaptation: what brings drawn clips nearer to real video: a background behind what moves, a camera that
-pans, zooms and shakes, objects that are smaller than the frame.
+"""Adaptation: what is meant to bring drawn clips nearer to real video: a background behind what moves, a
+camera that pans, zooms and shakes, objects that are smaller than the frame.
 
 Source: Svyezhentsev, Retsinas, Maragos 2024, "Pre-training for Action Recognition with Automatically
 Generated Fractal Datasets" (arXiv 2411.17584), and its released code, which applies them to batches while it

@@ -6,13 +6,14 @@ A chain is a text: operations in their order, joined by commas, each a name with
 `A|B` is B for the clips that A is not applied to. An operation that is named is applied to every clip unless
 its `p` says otherwise.
 
-Draws are addressed by (seed, preset or set, clip, operation), so a chain that is longer changes none of the
-draws of what was there. Of a clip only the frames are drawn that the wanted ones are made from.
+Draws are addressed by (seed, preset or set, clip, operation and how many of its name stand before it), so
+operations of other names change none of them. Of a clip only the frames are drawn that the wanted ones are
+made from.
 
 What is known of a clip goes through the maps of its geometry, composed, from a pixel of the result to one of
 what was drawn: masks and flow are those of the nearest pixel there, tracks are carried forward. Where the
-result shows nothing of the clip (the black around it), masks are 0, flow is 0, and `hidden` is true. A
-background lies behind the clip and moves nothing that is known of it.
+result shows nothing of the clip (the black around it), masks are 0, flow is 0, and `hidden` is true. So it
+is behind the objects, too, where the chain may lay another clip's background there.
 """
 
 from __future__ import annotations
@@ -58,6 +59,9 @@ CHUNK = 32
 """Frames that are made at once: so many, and what they are made from, are held."""
 
 _KEPT_BYTES = 64 << 20
+
+MOST_TEXT = 4096
+"""Characters of a chain."""
 
 _OPERATION = re.compile(r"([A-Za-z0-9_-]+)(?:\(([^()]*)\))?")
 
@@ -151,6 +155,8 @@ def parsed(text: str) -> Chain:
         UsageError: unknown operations or knobs (names the nearest), values out of range, a text that cannot
         be read or names none.
     """
+    if len(text) > MOST_TEXT:
+        raise UsageError(f"adapt is {len(text):,} characters long.", f"At most {MOST_TEXT:,}.")
     links: list[tuple[Operation, ...]] = []
     for part in re.split(r",(?![^()]*\))", text.strip()):
         if part.strip() == PUBLISHED:
@@ -337,10 +343,12 @@ def truth(
     rows, columns = np.mgrid[:height, :width]
     pixels = np.stack([columns, rows], -1).astype(np.float64)
     looks = [_look(maps[i], pixels, size) for i in range(len(frames))]
-    masks = np.stack(
-        [mask[y, x] * inside for mask, (inside, x, y) in zip(plain["masks"], looks, strict=True)]
-    )
-    found: dict[str, NDArray[Any]] = {"masks": masks.astype(plain["masks"].dtype)}
+    masks = np.zeros((len(frames), height, width), plain["masks"].dtype)
+    for number, (inside, x, y) in enumerate(looks):
+        masks[number] = plain["masks"][number, y, x] * inside
+    found: dict[str, NDArray[Any]] = {"masks": masks}
+    if any(isinstance(operation, Background) for operation, _ in stages):
+        looks = [(inside & (own > 0), x, y) for own, (inside, x, y) in zip(masks, looks, strict=True)]
     if "tracks" in wanted:
         found |= _carried(plain["tracks"], found["masks"], maps)
     if "flow" in wanted:
@@ -400,9 +408,10 @@ def _carried(
     tracks: NDArray[np.float32], masks: NDArray[Any], maps: Sequence[Sequence[Floats]]
 ) -> dict[str, NDArray[Any]]:
     """Tracks [N, T, 2] of the drawn clip as those of the adapted one, and `occluded`."""
-    moved = np.stack([_forward(own, tracks[:, i].astype(np.float64)) for i, own in enumerate(maps)], 1)
-    wanted = np.arange(1, len(tracks) + 1)
-    occluded = np.stack([~sees(masks[i], moved[:, i], wanted) for i in range(len(maps))], 1)
+    moved, occluded = np.zeros(tracks.shape), np.zeros(tracks.shape[:2], bool)
+    for i, own in enumerate(maps):
+        moved[:, i] = _forward(own, tracks[:, i].astype(np.float64))
+        occluded[:, i] = ~sees(masks[i], moved[:, i], np.arange(1, len(tracks) + 1))
     return {"tracks": moved.astype(np.float32), "occluded": occluded}
 
 

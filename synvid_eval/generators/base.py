@@ -60,8 +60,9 @@ class Generator(ABC):
     )
     adapt: str = knobs.knob(
         "",
-        "what is done to a clip that was drawn, to bring it nearer to real video: published, or operations "
-        "joined by commas, each with its own knobs in brackets, such as shake(amplitude=2:4),zoom(p=0.5)",
+        "what is done to a clip that was drawn, meant to bring it nearer to real video: published, or "
+        "operations joined by commas, each with its own knobs in brackets, such as "
+        "shake(amplitude=2:4),zoom(p=0.5)",
         source="our choice: nothing; published is of Svyezhentsev et al. 2024 (arXiv 2411.17584)",
     )
     adapt_batch: int = knobs.knob(
@@ -119,6 +120,8 @@ class Generator(ABC):
         Raises:
             UsageError: negative clip index or frame index outside the clip (when called, not when iterated).
         """
+        if not 0 <= strength <= 1:
+            raise UsageError(f"strength={strength} is out of range.", "It is from 0 to 1.")
         if not self.adapt:
             return self.paint(seed, preset, index, frames)
         self.check_frames(self.clip_length(seed, preset, index), index, frames)

@@ -60,8 +60,9 @@ DROPPED = 200
 BORDER_STEPS = 3000
 """Steps by which the part of the plane is found (released code)."""
 
-MOST = 1 << 28
-"""Pixels of a clip, and steps of a frame's walkers, at most: what is held at once, up to a gigabyte."""
+MOST = 1 << 26
+"""Pixels of a clip, and steps of a frame's walkers, at most: all are held at once, 13 bytes a pixel and 6 a
+step (0.9 and 0.4 GB)."""
 
 _WALKERS = 128  # of the search and the trial, whatever the knob says
 _TRIAL_SIZE, _TRIAL_STEPS = 128, DROPPED + 400
@@ -176,7 +177,7 @@ class Fractal(Generator):
         0,
         "number of classes whose instances clips are; 0: each clip has parameters of its own",
         low=0,
-        high=100_000,
+        high=10_000,
         source="paper: 250, 500 or 1000 in its labelled sets",
     )
 

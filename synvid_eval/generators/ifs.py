@@ -72,7 +72,13 @@ def read(told: Mapping[str, Any]) -> Parameters:
         raise DataError(f"These are no parameters of a fractal: {error}.") from None
     fits = all(a.shape == (2, maps, 2) for a in (found.angles, found.values, found.signs, found.bias))
     finite = all(np.isfinite(a).all() for a in arrays.values())
-    if found.variation not in VARIATIONS or not fits or not finite or 0 in found.courses.shape:
+    if (
+        type(found.variation) is not int
+        or found.variation not in VARIATIONS
+        or not fits
+        or not finite
+        or 0 in found.courses.shape
+    ):
         raise DataError(
             f"These are no parameters of a fractal: variation {found.variation}, courses of shape "
             f"{list(found.courses.shape)}.",

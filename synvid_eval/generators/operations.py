@@ -446,12 +446,12 @@ class Background(Operation):
         source="released code",
     )
     pool: int = knob(
-        256,
+        32,
         "of presets: how many clips backgrounds are taken from, one picture each; 0: each has clips of its "
         "own, which are drawn for it",
         low=0,
         high=2**31 - 1,
-        source="our choice: the released code has a batch of 32",
+        source="released code: the other clips of a batch of 32",
     )
 
     def sample(

@@ -627,6 +627,33 @@ def test_what_is_adapted_has_an_identity_of_its_own():
     assert moving(adapt="published").identity(0)["adapt"] == adapting.parsed("published").spelled
 
 
+def test_nothing_is_known_of_a_background():
+    """Where no object is seen another clip may show: nothing moves there and nothing is found again; the
+    objects' own truth is what it is without.
+    """
+    plain, mixed = (moving(adapt=f"shift{more}") for more in ("", ",background(lighter=1)"))
+    known, behind = (g.truth(0, "p", 3, range(6), ("masks", "flow", "hidden")) for g in (plain, mixed))
+    seen = behind["masks"][:-1] > 0
+    assert np.array_equal(known["masks"], behind["masks"]) and 0 < seen.mean() < 1
+    assert not behind["flow"][~seen].any() and behind["hidden"][~seen].all()
+    assert known["flow"][~seen].any()
+    assert np.array_equal(known["flow"][seen], behind["flow"][seen])
+    assert np.array_equal(known["hidden"][seen], behind["hidden"][seen])
+
+
+def test_nothing_is_known_of_no_frame():
+    for text in ("", "zoom"):
+        told = moving(adapt=text).truth(0, "p", 3, [])
+        assert told["masks"].shape[0] == told["flow"].shape[0] == 0 and told["tracks"].shape[1] == 0
+
+
+def test_texts_are_not_endless():
+    with pytest.raises(UsageError, match="20,000 characters"):
+        adapting.parsed("," * 20_000)
+    with pytest.raises(UsageError, match="strength=2"):
+        moving(adapt="shake").draw(0, "p", 0, [0], 2.0)
+
+
 def test_presets_name_chains():
     text = 'extends = "moving_shapes"\nname = "mine"\nknobs.adapt = ["shake(amplitude=1)", "zoom"]'
     known = {n: presets.get(n) for n in presets.names()}

@@ -124,6 +124,7 @@ def test_parameters_are_told_and_read():
         {},
         {**told, "angles": [1]},
         {**told, "variation": 3},
+        {**told, "variation": [1]},
         {**told, "more": 1},
         {**told, "bias": [[["a", 1]]]},
         {**told, "courses": [[float("nan")] * 4]},
