@@ -99,7 +99,7 @@ BENCHMARKS: dict[str, tuple[list[str], list[Ratio]]] = {
         ],
     ),
     "adaptation": (
-        ["--preset", "fractal_linear_motion", "--rounds", "8"],
+        ["--preset", "fractal_linear_motion", "--rounds", "30"],
         [
             Ratio(
                 "published adaptation / drawing, 112²", 1, lambda f: f["published"] / f["drawing"], most=True

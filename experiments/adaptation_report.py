@@ -44,6 +44,26 @@ def places(presets: Sequence[str], chains: Sequence[str], query: dict[str, str])
     return found
 
 
+def away(score: Score) -> float:
+    """How far a set is from the reference by a score: a distance, or the size of a difference."""
+    if score.better == "match":
+        return abs(float(score.detail.get("difference", math.nan)))
+    return float(score.value if score.corrected is None else score.corrected)
+
+
+def nearer(found: Comparison, presets: Sequence[str], chains: Sequence[str]) -> str:
+    """How many presets each chain brings nearer, by each metric that says so."""
+    scores = {(score.candidate, score.metric): score for score in found.scores}
+    said = []
+    for number, chain in enumerate(chains, 1):
+        counts = []
+        for metric in METRICS[:4]:
+            pairs = [[away(scores[f"{p}.{n}", metric]) for n in (0, number)] for p in presets]
+            counts.append(f"{metric} {sum(after < before for before, after in pairs)}")
+        said.append(f"`{chain}`: {', '.join(counts)}")
+    return f"Presets of {len(presets)} that are nearer to the reference then, by {'; by '.join(said)}."
+
+
 def told(score: Score) -> str:
     """A score as its cell says it: the difference to the reference, a distance, or a value; its interval."""
     value, interval = score.value, score.interval
@@ -68,7 +88,14 @@ def rows(found: Comparison, presets: Sequence[str], chains: Sequence[str]) -> li
     ]
 
 
-def page(found: Comparison, table: list[list[str]], command: str, query: dict[str, str], clips: int) -> str:
+def page(
+    found: Comparison,
+    table: list[list[str]],
+    command: str,
+    query: dict[str, str],
+    clips: int,
+    found_nearer: str,
+) -> str:
     """The report, in Markdown."""
     own = {s.metric: s.detail["reference"] for s in found.scores if "reference" in s.detail}
     reference = ", ".join(f"{m} {v:.2f}" for m, v in own.items() if isinstance(v, float) and m in METRICS)
@@ -86,6 +113,8 @@ after they are adapted; the same clips are drawn each time. Made by:
 `spectrum` and `motion` differences to its own value (0 is alike), `effective_rank` the set's value (higher is
 richer). Gray videos have no spread of hue, so their `color` is huge whatever else they are. The reference's
 own: {reference}. In brackets 95 % intervals.
+
+{found_nearer}
 
 """ + "\n".join([*lines, ""])
 
@@ -119,7 +148,7 @@ def main() -> None:
     )
     command += f" --chains {' '.join(map(repr, given.chains))}" if given.chains != ["published"] else ""
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    text = page(found, table, command, query, found.reference.clips)
+    text = page(found, table, command, query, found.reference.clips, nearer(found, presets, given.chains))
     write_bytes(given.out, text.encode())
     sheet = io.StringIO()
     csv.writer(sheet, lineterminator="\n").writerows([["preset", "adapted by", *METRICS], *table])
