@@ -279,6 +279,7 @@ def test_a_larger_set_gives_each_index_the_same_real_clip() -> None:
     assert small == {i: large[i] for i in small}
 
 
+@pytest.mark.slow
 def test_real_clips_are_looked_at_beforehand(tmp_path: Path) -> None:
     from tests.clips import write_set
 
@@ -299,6 +300,7 @@ def test_real_clips_are_looked_at_beforehand(tmp_path: Path) -> None:
 # -- shards -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_shards_and_merge_equal_one_run(whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "parts"
     for i in (2, 0, 1):
@@ -310,6 +312,7 @@ def test_shards_and_merge_equal_one_run(whole: Path, tmp_path: Path) -> None:
     assert generation.merge(out).rows == generation.merge(out).rows
 
 
+@pytest.mark.slow
 def test_shards_of_tar_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generation, "IN_TAR", 1)
     make(tmp_path / "whole", kind="webdataset", clips=2)
@@ -320,6 +323,7 @@ def test_shards_of_tar_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert same_trees(tmp_path / "whole", tmp_path / "parts", own)
 
 
+@pytest.mark.slow
 def test_merge_names_what_is_missing_or_differs(tmp_path: Path) -> None:
     out = tmp_path / "parts"
     make(out, shard=(0, 3), clips=3)

@@ -77,6 +77,7 @@ class _Reversed:
         return None
 
 
+@pytest.mark.slow
 def test_blocks_are_the_sum_of_their_clips_alone(tmp_path: Path, clips: Path) -> None:
     """Folding twelve clips gives what each measured in a set of its own gives, added by hand."""
     whole = measure(clips, features=["motion"], options=options())

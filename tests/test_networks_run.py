@@ -65,6 +65,7 @@ def test_all_five_have_values_and_say_that_they_are_random(first: Any) -> None:
     assert fvd.n == {"candidate": 3, "reference": 3} and fvd.detail["too_short"] == 1
 
 
+@pytest.mark.slow
 def test_two_workers_another_batch_and_a_warm_cache_give_the_same_bytes(
     first: Any, sets: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -75,6 +76,7 @@ def test_two_workers_another_batch_and_a_warm_cache_give_the_same_bytes(
     assert [json.dumps(s) for s in warm.to_dict()["scores"]] == want
 
 
+@pytest.mark.slow
 def test_a_saved_measurement_takes_part(
     first: Any, sets: tuple[Path, Path], tmp_path: Path, run_cli: Run
 ) -> None:
@@ -227,6 +229,7 @@ def test_a_set_measured_without_networks_lacks_them_only_where_they_are_asked_fo
         compare(tmp_path / "a.measured", sets[1], metrics=["kid"], networks=RANDOM)
 
 
+@pytest.mark.slow
 def test_the_paper_protocol_looks_at_ten_frames_for_fid(sets: tuple[Path, Path]) -> None:
     found = scores(*sets, None, metrics=["fid", "kid"], frames=None, protocol="paper")
     fid, kid = found.scores

@@ -109,6 +109,7 @@ def test_weights_are_there_missing_or_wrong(tmp_path: Path, monkeypatch: pytest.
     assert "another file" in wrong.found and "weights fetch i3d-videogpt" in wrong.cure
 
 
+@pytest.mark.slow
 def test_wrong_weights_are_exit_4_and_no_line_is_ok(run_cli: Run, tmp_path: Path) -> None:
     from synvid_eval.networks.weights import FILES
 

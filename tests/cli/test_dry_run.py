@@ -67,6 +67,7 @@ def test_what_the_cache_holds_is_not_measured_again(run_cli: Run, tmp_path: Path
     assert [s["cached_clips"] for s in other["sets"]] == [0, 0]
 
 
+@pytest.mark.slow
 def test_measure_demo_and_report_too(run_cli: Run, tmp_path: Path) -> None:
     done = run_cli("measure", A, "--out", tmp_path / "a.measured", "--dry-run", *COLOR)
     assert done.returncode == 0, done.stderr
@@ -116,6 +117,7 @@ def test_a_measured_file_needs_nothing(run_cli: Run, tmp_path: Path) -> None:
     assert plan["sets"][1]["layout"] == "measured"
 
 
+@pytest.mark.slow
 def test_protocol_paper_draws_1000_clips_and_is_recorded(run_cli: Run) -> None:
     big = "preset:static_circles?n=1005&size=32"
     plan = planned(run_cli, f"a={big}", f"b={big}&seed=1", "--protocol", "paper")

@@ -52,6 +52,7 @@ def scores(run_cli: Run, folder: Path, *more: str, env: Mapping[str, str] | None
     return json.dumps(json.loads((folder / "found.json").read_text("utf-8"))["scores"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "env",
     [
@@ -153,6 +154,7 @@ def test_what_version_1_kept_does_no_harm(run_cli: Run, tmp_path: Path) -> None:
     assert json.loads(with_old.stdout)["scores"] == json.loads(without.stdout)["scores"]
 
 
+@pytest.mark.slow
 def test_nothing_is_changed_below_a_set(run_cli: Run, sets: Path, here: Path) -> None:
     """The sources may be read-only: no file is opened for writing there, none made, moved or removed."""
     counter = here / "changes.txt"

@@ -408,6 +408,7 @@ def test_classes_that_cannot_be_had(preset, asked, words):
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_commands_of_classes(run_cli, tmp_path):
     small = ["--set", "size=64", "--set", "iterations=300", "--workers", "1", "-q"]
     asked = ["fractal_supervised_500", "out", "--classes", "2", "--per-class", "2", *small]

@@ -121,6 +121,7 @@ def test_the_command(run_cli: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "q.html").exists()
 
 
+@pytest.mark.slow
 def test_clips_stand_in_order_and_broken_pictures_are_told(run_cli: Run, tmp_path: Path) -> None:
     videos = "preset:photo_camera?n=3&height=32&width=32&length=20"
     options = Options(workers=1, cache=Cache(None))
