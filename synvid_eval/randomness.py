@@ -35,6 +35,11 @@ def stream(key: int, count: int, start: int = 0) -> NDArray[np.uint64]:
     return out
 
 
+def permutation(key: int, count: int) -> NDArray[np.int64]:
+    """The numbers 0 … count − 1 in the order of the first `count` numbers of the stream of `key`."""
+    return np.argsort(stream(key, count), kind="stable")
+
+
 def below(values: NDArray[np.uint64], bound: int) -> NDArray[np.int64]:
     """Maps uint64 draws to integers in [0, bound) by multiply-shift of their upper 32 bits; 1 ≤ bound <
     2**31.

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from synvid_eval.randomness import address, below, stream, unit
+from synvid_eval.randomness import address, below, permutation, stream, unit
 
 # The published check values of SplitMix64 (Vigna's splitmix64.c, as on Rosetta Code).
 SEED_1234567 = [
@@ -58,3 +58,10 @@ def test_below_is_uniform_and_in_range(bound):
     assert below(np.array([2**64 - 1], np.uint64), bound)[0] == bound - 1
     if 1 < bound < 1000:
         assert stats.chisquare(np.bincount(x, minlength=bound)).pvalue > 0.001
+
+
+def test_a_permutation_is_the_order_of_the_stream() -> None:
+    order = permutation(7, 1000)
+    assert sorted(order) == list(range(1000))
+    assert (np.diff(stream(7, 1000)[order].astype(object)) > 0).all()
+    assert not np.array_equal(order, permutation(8, 1000))

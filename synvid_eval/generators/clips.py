@@ -313,7 +313,7 @@ class _Stream:
         if self._shuffle:
             clips = self._clips
             key = randomness.address("synvid_eval.generators.clips.order", clips.seed, clips.name, epoch)
-            places = np.argsort(randomness.stream(key, count), kind="stable")
+            places = randomness.permutation(key, count)
         found: NDArray[np.int64] = places[: self._each() * self._world][self._rank :: self._world]
         return found
 

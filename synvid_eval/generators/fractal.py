@@ -398,7 +398,7 @@ def _clip(generator: Fractal, seed: int, preset: str, index: int) -> NDArray[np.
 def _order(generator: Fractal, seed: int, preset: str) -> NDArray[np.int64]:
     """The classes in the order in which clips go round them, int64 [classes]."""
     key = randomness.address(f"synvid_eval.generators.{generator.name}", seed, preset, "classes")
-    return np.argsort(randomness.stream(key, generator.classes), kind="stable")
+    return randomness.permutation(key, generator.classes)
 
 
 def _ramp(draws: Draws) -> NDArray[np.uint8]:

@@ -144,9 +144,7 @@ class Perlin(Generator):
             UsageError: a negative index.
         """
         self.check_frames(1, index, ())
-        cells = self._cells()
-        key = randomness.address(f"synvid_eval.generators.{self.name}", seed, preset, "labels")
-        order = np.argsort(randomness.stream(key, self.classes), kind="stable")
+        cells, order = self._cells(), _order(seed, preset, self.classes)
         down, across = divmod(int(order[index % len(order)]), len(cells))
         return cells[down], cells[across]
 
@@ -176,6 +174,13 @@ class Perlin(Generator):
             _frame(plane(cell), plane(cell + 1), way, fade, rows, columns, lattice)
             for cell, way, fade in moments
         )
+
+
+@functools.lru_cache(maxsize=4)
+def _order(seed: int, preset: str, labels: int) -> Ints:
+    """The labels' numbers in the order in which clips go round them, int64 [labels]."""
+    key = randomness.address(f"synvid_eval.generators.{Perlin.name}", seed, preset, "labels")
+    return randomness.permutation(key, labels)
 
 
 def axis(count: int, cells: int) -> Axis:
