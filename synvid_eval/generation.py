@@ -204,6 +204,10 @@ class Plan(ABC):
         """What each class of clips that are drawn stands for; empty where there are none."""
         return {}
 
+    def check_place(self, folder: Path) -> None:
+        """UsageError where clips that are written to a folder would be read again."""
+        return
+
 
 @dataclass(frozen=True)
 class Drawing(Plan):
@@ -265,6 +269,14 @@ class Adapting(Plan):
     def given(self) -> dict[str, str]:
         """See `Plan.given`."""
         return dict(self.of)
+
+    def check_place(self, folder: Path) -> None:
+        """See `Plan.check_place`."""
+        place, inner = os.path.realpath(self.of["of"]), os.path.realpath(folder)
+        if os.path.isdir(place) and os.path.commonpath([place, inner]) == place:
+            raise UsageError(
+                f"{folder} lies in {self.of['of']}, the set that is adapted.", "Give another OUT."
+            )
 
 
 def plan(
@@ -522,6 +534,7 @@ def make(what: Plan, out: str | os.PathLike[str], options: Options) -> Made:
 
 def check(folder: Path, what: Plan, told: Mapping[str, Any]) -> None:
     """UsageError unless a folder is this set's, empty or not there yet; told: of the plan."""
+    what.check_place(folder)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is no folder.", "Give a folder, which is made where it is missing.")
     if not folder.exists():

@@ -138,7 +138,7 @@ def is_uri(location: str) -> bool:
 
 def is_measured(location: str) -> bool:
     """Whether a location is a `.measured` file by its name."""
-    return location.endswith(".measured") and not os.path.isdir(location)
+    return location.endswith(".measured") and not os.path.isdir(location) and not _scheme(location)
 
 
 def open_set(

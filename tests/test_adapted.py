@@ -470,3 +470,17 @@ def test_a_worker_measures_adapted_clips_alone(folder: Path) -> None:
     (ref, *_) = adapted_set(folder, "published").clips
     task = json.loads(json.dumps(worker.clip_task(ref, ["lab"])))
     assert np.array_equal(of(type(ref)(**task["clip"])), of(ref))
+
+
+def test_what_is_adapted_is_not_written_into_its_set(folder: Path) -> None:
+    for out in (folder / "sub", folder):
+        with pytest.raises(UsageError, match="the set that is adapted"):
+            generation.make(generation.plan_adapting(str(folder), "mirror"), out, Options(cache=Cache(None)))
+    assert not (folder / "sub").exists()
+
+
+def test_a_measured_set_has_no_clips_to_adapt(tmp_path: Path) -> None:
+    (tmp_path / "a.measured").write_bytes(b"")
+    with pytest.raises(DataError, match="is measured already"):
+        sets.open_set(f"adapt:shake?of={tmp_path}/a.measured")
+    assert not sets.is_measured(f"adapt:shake?of={tmp_path}/a.measured")

@@ -171,8 +171,15 @@ class Clips:
 
         Labels are names, such as class_0007; `Generator.catalog` of `clips.generator` lists them all.
         """
-        clip, _ = self.chosen(index, epoch)
+        clip, _ = self.chosen(self._place(index), epoch)
         return self.generator.label(self.seed, self.name, clip)
+
+    def _place(self, index: int) -> int:
+        """The item of an index as of a sequence; IndexError where there is none."""
+        place = index + self._count if index < 0 else index
+        if not 0 <= place < self._count:
+            raise IndexError(f"clip {index} of {self._count}")
+        return int(place)
 
     def array(self, index: int, epoch: int | None = None) -> NDArray[np.uint8]:
         """The frames of item `index`: uint8 [frames, H, W, 3] RGB."""
@@ -193,10 +200,7 @@ class Clips:
         """As `clips[index]`, of an epoch."""
         import torch
 
-        place = index + self._count if index < 0 else index
-        if not 0 <= place < self._count:
-            raise IndexError(f"clip {index} of {self._count}")
-        array = self.array(int(place), epoch)
+        array = self.array(self._place(index), epoch)
         axes = {"TCHW": (0, 3, 1, 2), "CTHW": (3, 0, 1, 2), "THWC": (0, 1, 2, 3)}[self._order]
         tensor: torch.Tensor
         if self._floats:

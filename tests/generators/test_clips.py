@@ -263,3 +263,11 @@ def test_a_stream_can_be_sent_to_a_process_that_was_not_forked() -> None:
     sent = torch.cat(list(loader))
     stream.set_epoch(0)
     assert torch.equal(sent, torch.stack(list(stream)))
+
+
+def test_labels_are_of_items_as_items_are_indexed():
+    clips = Clips("fractal_supervised_500", 20, frames=4, stride=1, size=32, iterations=300)
+    assert clips.label(-1) == clips.label(19) != clips.label(18)
+    for index in (20, -21):
+        with pytest.raises(IndexError, match=f"clip {index} of 20"):
+            clips.label(index)
