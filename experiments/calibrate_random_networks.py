@@ -2,7 +2,9 @@
 
     python experiments/calibrate_random_networks.py [--out DIR]
 
-random_inputs.safetensors: small frames of our own generators, on which every random network is calibrated.
+random_inputs.safetensors: small frames of our own generators, on which every random network is calibrated;
+those of `photo_camera` show two of scikit-image's photographs, both in the public domain (astronaut, by NASA;
+rocket, by SpaceX).
 random_inception.safetensors, random_i3d.safetensors: the statistics that this gives for seed 0.
 `tests/networks/test_random.py` makes all of them again and compares. See `synvid_eval.networks.random`.
 """

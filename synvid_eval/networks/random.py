@@ -11,10 +11,10 @@ integer arithmetic, so the same on every machine and with every version of NumPy
 
 Weights alone make no network: without the means of batch norm what inputs have in common grows from layer to
 layer, until features differ by 1e-8 only. So batch norms are *calibrated*: a few frames of our own generators
-(`inputs`; they ship with the package) go through the network once, and each batch norm takes mean and
-variance of what reaches it. For seed 0 these ship, too; for another seed it is done when the network is
-loaded, on one thread, in under a second. `python experiments/calibrate_random_networks.py` makes the shipped
-files again.
+(`inputs`; they ship with the package, and photographs in them are in the public domain) go through the
+network once, and each batch norm takes mean and variance of what reaches it. For seed 0 these ship, too; for
+another seed it is done when the network is loaded, on one thread, in under a second. `python
+experiments/calibrate_random_networks.py` makes the shipped files again.
 
 White noise, which no frame of a video comes near, gives features some 20 times larger; that is no fault.
 """
