@@ -72,6 +72,10 @@ BENCHMARKS: dict[str, tuple[list[str], list[Ratio]]] = {
             )
         ],
     ),
+    "attention": (
+        ["--rounds", "3", "--sizes", "base"],
+        [Ratio("VideoMAE-B, attention written out / ours", 1.3, lambda f: f["sizes"]["base"]["eager"])],
+    ),
     "textures": (
         ["--rounds", "3"],
         [
@@ -103,6 +107,17 @@ BENCHMARKS: dict[str, tuple[list[str], list[Ratio]]] = {
         [
             Ratio(
                 "published adaptation / drawing, 112²", 1, lambda f: f["published"] / f["drawing"], most=True
+            )
+        ],
+    ),
+    "training": (
+        ["--rounds", "4"],
+        [
+            Ratio(
+                "making a step's clips / step of `tiny`, worst of five presets",
+                0.1,
+                lambda f: max(row["share"] for row in f["rows"]),
+                most=True,
             )
         ],
     ),

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import bisect
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from synvid_eval import derived
+from synvid_eval.derived import Open
 from synvid_eval.errors import DataError
 from synvid_eval.randomness import address
 from synvid_eval.video.decode import ClipRef, FewerFrames, Frame, Reader, Unreadable
@@ -31,8 +32,6 @@ if TYPE_CHECKING:  # what draws is imported where it is used: listing sets loads
 
 KIND = "adapted"
 """The `kind` of such a `ClipRef`; its `path` is JSON, see `Parts`."""
-
-Open = Callable[[ClipRef], Reader]
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,8 @@ class Parts:
         """Those of a clip of kind `KIND`."""
         from synvid_eval.generators import adapting
 
-        told = json.loads(ref.path)
-        of, *others = (ClipRef(**part) for part in told["clips"])
+        told = derived.told_of(ref)
+        of, *others = derived.parts_of(ref)
         return cls(adapting.parsed(told["chain"]), tuple(told["address"]), of, tuple(others))
 
     @property
@@ -90,8 +89,7 @@ def adapted(plain: VideoSet, chain: Chain, seed: int) -> VideoSet:
             for which in (0, 1)
         ]
         others = [_next(plain.clips, ring, place, clip) for place in places]
-        told = {"chain": chain.spelled, "address": where, "clips": [asdict(c) for c in (clip, *others)]}
-        return replace(clip, kind=KIND, path=json.dumps(told), index=0, length=0)
+        return derived.derived(KIND, clip, others, chain=chain.spelled, address=where)
 
     return replace(
         plain,
@@ -156,16 +154,8 @@ class AdaptedClip:
         """Opens and counts; `open` opens the clips that it is made of. Unreadable as they are."""
         self._parts, self._open = Parts.read(ref), open
         reader = open(self._parts.of)
-        self.fps, self.total = reader.fps, reader.total
-        size: tuple[int, int] | None = None
-        try:
-            for _, frame in reader.frames([0]):
-                size = frame.shape[0], frame.shape[1]
-        except FewerFrames as short:
-            self.total = short.decoded
-        if size is None or not self.total:
-            raise Unreadable("no frame decodes")
-        self._size = size
+        self.fps = reader.fps
+        self.total, self._size = derived.counted(reader)
         self.notes = list(getattr(reader, "notes", []))
 
     def frames(self, wanted: Sequence[int]) -> Iterator[tuple[int, Frame]]:
@@ -183,29 +173,16 @@ class AdaptedClip:
         return zip(wanted, adapting.made(stages, wanted, self._read), strict=True)
 
     def _read(self, wanted: list[int]) -> Iterator[Frame]:
-        """Frames of the clip as it was, in the order asked: as they come where that is theirs, else all of
-        them are held.
-        """
-        reader = self._open(self._parts.of)
-        reader.total = self.total
-        stream = map(self._checked, reader.frames(sorted(set(wanted))))
-        if any(later < before for before, later in pairwise(wanted)):
-            held: dict[int, Frame] = dict(stream)
-            yield from (held[index] for index in wanted)
-            return
-        at, frame = -1, None
-        for index in wanted:
-            while at < index:
-                at, frame = next(stream)
-            assert frame is not None
-            yield frame
+        """Frames of the clip as it was, in the order asked."""
 
-    def _checked(self, found: tuple[int, Frame]) -> tuple[int, Frame]:
-        if found[1].shape[:2] != self._size:
+        def again() -> Reader:
+            reader = self._open(self._parts.of)
+            reader.total = self.total
+            return reader
+
+        return map(self._checked, derived.gathered(again, wanted, self._size))
+
+    def _checked(self, frame: Frame) -> Frame:
+        if frame.shape[:2] != self._size:
             raise Unreadable("its frames change their size, so it cannot be adapted")
-        return found
-
-
-def parts_of(ref: ClipRef) -> tuple[ClipRef, ...]:
-    """The clips that a clip is read from: itself, unless it is adapted."""
-    return Parts.read(ref).clips if ref.kind == KIND else (ref,)
+        return frame

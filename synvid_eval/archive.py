@@ -133,6 +133,13 @@ def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
     return unpack(regular(path))
 
 
+def as_others(path: str) -> None:
+    """Gives a file that `tempfile` made the rights that other new files have."""
+    mask = os.umask(0)
+    os.umask(mask)
+    os.chmod(path, 0o666 & ~mask)
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes a file aside (a temporary name in the same folder) and renames it: never half a file under
     `path`. An OSError names `path`.
@@ -144,9 +151,7 @@ def write_bytes(path: Path, data: bytes) -> None:
                 file.write(data)
         except OSError as error:
             raise OSError(error.errno, error.strerror, os.fspath(path)) from None
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
+        as_others(name)
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -66,15 +66,18 @@ def preset_text(
 
 
 def _again(told: Mapping[str, Any]) -> str:
-    """The command that makes a set again: from the preset.toml in its folder, or from what it adapts."""
+    """The command that makes a set again: from the preset.toml in its folder, or from what is adapted or
+    corrupted.
+    """
     given = told["given"]
     words = ["synvid-eval", "generate", "preset.toml", "AGAIN", "--clips", str(told["clips"])]
     if "of" in given:
-        words[1:3] = ["adapt", str(given["of"])]
-        words += ["--chain", str(given["chain"])]
-        for option in ("layout", "fps", "split", "root"):
+        words[1:3] = ["adapt" if "chain" in given else "corrupt", str(given["of"])]
+        for option in ("chain", "corruption", "severity", "layout", "fps", "split", "root"):
             words += [f"--{option}", str(given[option])] if option in given else []
         words += ["--follow-outside"] if "follow_outside" in given else []
+        for setting in str(given["set"]).split(",") if "set" in given else ():
+            words += ["--set", setting]
     words += ["--seed", str(told["seed"]), "--format", told["format"]]
     words += ["--truth", ",".join(told["truth"])] if told["truth"] else []
     for option in ("images", "videos"):
@@ -149,8 +152,9 @@ def card(told: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], kind: str, 
     )
     terms += "owners."
     if "of" in told["given"]:
-        made, again = "adapted", "What adapts the set again:"
-        terms = "Clips keep the terms of their owners, adapted or not."
+        made, verb = ("adapted", "adapts") if "chain" in told["given"] else ("corrupted", "corrupts")
+        again = f"What {verb} the set again:"
+        terms = f"Clips keep the terms of their owners, {made} or not."
     many = f"{count_of(count, 'clip')}, {count_of(frames, 'frame')}"
     classes = len({row["label"] for row in rows} - {None})
     labels = (

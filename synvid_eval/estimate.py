@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from synvid_eval.derived import is_drawn
 from synvid_eval.execute import HERE, Failure, Processes
 from synvid_eval.features.base import Feature
 from synvid_eval.measurement import Options
@@ -111,7 +112,7 @@ def try_clips(
 
 
 def _chosen(clips: Sequence[ClipRef], tried: int) -> list[ClipRef]:
-    most = tried * (PRESET_FACTOR if any(c.kind == "preset" for c in clips) else 1)
+    most = tried * (PRESET_FACTOR if any(map(is_drawn, clips)) else 1)
     first = sorted(clips, key=lambda c: address("estimate", c.id))[:most]
     return [c for c in first if c.kind != "memory"]
 

@@ -1,5 +1,5 @@
-"""Explanations: what a metric, feature, layout, protocol, preset or the sampler is, read from the code that
-does it.
+"""Explanations: what a metric, feature, layout, protocol, preset, corruption or the sampler is, read from the
+code that does it.
 
 Essays are the modules' own texts; constants come from the declarations that validate them and enter the
 signature of a number. So an explanation cannot say other than what is computed. What it costs is timed here
@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from synvid_eval import corruptions, knobs, protocols, published
 from synvid_eval import features as feature_room
-from synvid_eval import knobs, protocols, published
 from synvid_eval import metrics as metric_room
+from synvid_eval.corruptions.base import OfFrames
 from synvid_eval.errors import UsageError, WeightsError, nearest
 from synvid_eval.features import i3d, inception
 from synvid_eval.features.base import Feature
@@ -41,7 +42,7 @@ from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.sampling import Sampler
 from synvid_eval.worker import Worker, clip_task
 
-KINDS = ("metric", "feature", "sampler", "layout", "protocol", "preset")
+KINDS = ("metric", "feature", "sampler", "layout", "protocol", "preset", "corruption")
 
 # What a SET may be beside the layouts that --layout names; `compare` says so of such a set.
 PLACES = {
@@ -49,6 +50,8 @@ PLACES = {
     "cut": "cut:MOVIE?seconds=4: one long video as consecutive clips of that length",
     "preset": "preset:NAME?n=100: clips that a preset draws while they are measured (see: list presets)",
     "adapt": "adapt:CHAIN?of=SET: a set's clips, adapted while they are measured (see: adapt --help)",
+    "corrupt": "corrupt:NAME?severity=3&of=SET: a set's clips, damaged while they are measured "
+    "(see: list corruptions)",
 }
 # A cost is the least of the times that fit into this [s], five at least: machines have other things to do.
 TIMED = 0.3
@@ -65,6 +68,7 @@ _ASKED = {
     "cut": "give cut:MOVIE?seconds=4 as the SET (seconds > 0, in quotes)",
     "preset": "give preset:NAME?n=100&seed=0&KNOB=VALUE as the SET, in quotes",
     "adapt": "give adapt:CHAIN?of=SET as the SET, in quotes; adapt SET OUT writes the clips",
+    "corrupt": "give corrupt:NAME?severity=3&of=SET as the SET, in quotes; corrupt SET OUT writes them",
 }
 
 
@@ -165,6 +169,14 @@ ids and seed choose. Of a preset, adapt:CHAIN?of=preset:NAME is preset:NAME?adap
 
 Pitfalls. Adapted clips of one set share backgrounds: less independent than they were. A clip whose background
 cannot be read is skipped with it.""",
+    "corrupt": """The SET is corrupt:NAME?severity=3&of=SET: the clips of another set, with its ids, labels
+and rates, each damaged by one of `list corruptions` (`explain NAME` tells its severities). What is drawn is
+drawn by (seed, clip id, corruption, frame); the seed is --seed, or stands before of, as every knob may:
+corrupt:glass_blur?severity=2&swaps=true&seed=1&of=ucf101/. `of` takes the rest, whatever SET that is: of
+corrupt:rotate?severity=1&of=corrupt:shot_noise?severity=1&of=ucf101/ the noise comes first.
+
+Pitfalls. Corruptions of time may leave clips too short for what looks at runs of frames. A shell takes ? and
+& for its own: put quotes around the location.""",
 }
 
 
@@ -178,6 +190,7 @@ def names() -> dict[str, list[str]]:
         ("layout", [*layouts.LAYOUTS, *PLACES]),
         ("protocol", list(protocols.PROTOCOLS)),
         ("preset", presets.names()),
+        ("corruption", corruptions.registry.names()),
     ):
         for name in group:
             found.setdefault(name, []).append(kind)
@@ -193,7 +206,11 @@ def explain(name: str, timed: bool = True) -> list[Explanation]:
     if name not in kinds:
         raise UsageError(
             f"Nothing is called {name!r}.",
-            nearest(name, kinds, "synvid-eval list metrics (or features, layouts, protocols, presets)"),
+            nearest(
+                name,
+                kinds,
+                "synvid-eval list metrics (or features, layouts, protocols, presets, corruptions)",
+            ),
         )
     makers: dict[str, Callable[[], Explanation]] = {
         "metric": lambda: _metric(name, timed),
@@ -202,6 +219,7 @@ def explain(name: str, timed: bool = True) -> list[Explanation]:
         "layout": lambda: _layout(name),
         "protocol": lambda: _protocol(name),
         "preset": lambda: _preset(name, timed),
+        "corruption": lambda: _corruption(name, timed),
     }
     return [makers[kind]() for kind in kinds[name]]
 
@@ -339,6 +357,37 @@ def _preset(name: str, timed: bool) -> Explanation:
         constants += _constants(type(texture), texture.name, knobs.values(texture))
     cost = _drawing(name) if timed else ""
     return Explanation(name, "preset", found.note, facts, essay, constants, cost)
+
+
+def _corruption(name: str, timed: bool) -> Explanation:
+    kind = corruptions.registry.get(name)
+    about, essay = _essay(kind)
+    what = {
+        "noise": "changes each frame",
+        "blur": "changes each frame",
+        "digital": "changes each frame",
+        "camera": "moves each frame",
+        "time": "takes other frames, or in another order; each frame stays as it is",
+    }
+    facts = {
+        "ask for it": f'"corrupt:{name}?severity=3&of=SET" as the SET; corrupt SET OUT writes the clips',
+        "kind": f"{kind.kind}: {what.get(kind.kind, 'changes clips')}",
+        "revision": str(kind.revision),
+    }
+    cost = _damage(name) if timed and issubclass(kind, OfFrames) else ""
+    return Explanation(name, "corruption", about, facts, essay, _constants(kind, name), cost)
+
+
+@functools.cache
+def _damage(name: str) -> str:
+    """What corrupting one frame takes, timed now: the least of several times, in this process."""
+    corruption = corruptions.registry.get(name)()
+    frame, draws = _made_clip()[0, 0], corruptions.Draws(0, "made", name)
+    took = least_time(lambda: corruption.change(frame, draws, 0), 5, TIMED)
+    return (
+        f"{1000 * took:.1f} ms a frame of 320 × 240 at severity {corruption.severity}, on one core of this "
+        "machine (the least of several, timed now)"
+    )
 
 
 @functools.cache

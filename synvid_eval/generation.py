@@ -1,7 +1,7 @@
-"""Sets made on disk: a preset's clips, or a set's clips adapted, as files with a manifest, in shards, by as
-many processes as one likes.
+"""Sets made on disk: a preset's clips, or a set's clips adapted or corrupted, as files with a manifest, in
+shards, by as many processes as one likes.
 
-A folder OUT that `generate` makes (`adapt` makes the same, without truth and preset.toml):
+A folder OUT that `generate` makes (`adapt` and `corrupt` make the same, without truth and preset.toml):
 
     clips/0000042.mp4       one file a clip (.mkv, .npz; for png a folder of pictures); above 10,000 clips
                             in folders of 10,000; of a preset with classes in a folder for each
@@ -37,8 +37,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from synvid_eval import archive, cards, knobs, shards
-from synvid_eval.adapted import KIND, Parts
+from synvid_eval import archive, cards, derived, knobs, locks, shards
 from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, SynvidEvalError, UsageError, nearest
 from synvid_eval.execute import Failure, Processes
@@ -50,6 +49,8 @@ from synvid_eval.prober import probe_task
 from synvid_eval.sets import (
     REAL,
     adapt,
+    corrupt,
+    corruption_of,
     in_order,
     name_sets,
     needs,
@@ -64,6 +65,7 @@ from synvid_eval.video.videoset import VideoSet
 from synvid_eval.writer import clip_task, refused, settle, size_of
 
 if TYPE_CHECKING:
+    from synvid_eval.corruptions import Corruption
     from synvid_eval.generators.adapting import Chain
 
 SCHEMA = "synvid-eval/generation/2"
@@ -81,6 +83,7 @@ IN_FOLDER = 10_000  # clips of a folder
 DIGITS = 7
 
 _AGAIN = "Run again: it goes on."
+_MEND = "Take them out of the set, or mend them."
 _CLASSED = "Take a preset that has some, such as fractal_supervised_500."
 
 _TOLD: dict[str, tuple[type, ...]] = {
@@ -246,25 +249,20 @@ class Drawing(Plan):
 
 
 @dataclass(frozen=True)
-class Adapting(Plan):
-    """The clips of a set, adapted. of: option → text, what names the set."""
+class Deriving(Plan):
+    """The clips of a set, made into others. of: option → text, what names the set and what is done."""
 
-    chain: Chain
     of: Mapping[str, str]
-
-    @property
-    def note(self) -> str:
-        """See `Plan.note`."""
-        return f"The clips of {self.of['of']}, adapted: {self.chain.names}."
 
     @property
     def taken_from(self) -> str:
         """See `Plan.taken_from`."""
         return self.of["of"]
 
-    def identity(self) -> dict[str, Any]:
-        """See `Plan.identity`."""
-        return self.chain.identity()
+    @property
+    @abstractmethod
+    def done(self) -> str:
+        """What is done to the clips, in a word."""
 
     def given(self) -> dict[str, str]:
         """See `Plan.given`."""
@@ -275,8 +273,51 @@ class Adapting(Plan):
         place, inner = os.path.realpath(self.of["of"]), os.path.realpath(folder)
         if os.path.isdir(place) and os.path.commonpath([place, inner]) == place:
             raise UsageError(
-                f"{folder} lies in {self.of['of']}, the set that is adapted.", "Give another OUT."
+                f"{folder} lies in {self.of['of']}, the set that is {self.done}.", "Give another OUT."
             )
+
+
+@dataclass(frozen=True)
+class Adapting(Deriving):
+    """The clips of a set, adapted."""
+
+    chain: Chain
+
+    @property
+    def note(self) -> str:
+        """See `Plan.note`."""
+        return f"The clips of {self.of['of']}, adapted: {self.chain.names}."
+
+    @property
+    def done(self) -> str:
+        """See `Deriving.done`."""
+        return "adapted"
+
+    def identity(self) -> dict[str, Any]:
+        """See `Plan.identity`."""
+        return self.chain.identity()
+
+
+@dataclass(frozen=True)
+class Corrupting(Deriving):
+    """The clips of a set, corrupted."""
+
+    corruption: Corruption
+
+    @property
+    def note(self) -> str:
+        """See `Plan.note`."""
+        what = self.corruption
+        return f"The clips of {self.of['of']}, corrupted: {what.name}, severity {what.severity}."
+
+    @property
+    def done(self) -> str:
+        """See `Deriving.done`."""
+        return "corrupted"
+
+    def identity(self) -> dict[str, Any]:
+        """See `Plan.identity`."""
+        return self.corruption.identity()
 
 
 def plan(
@@ -307,11 +348,8 @@ def plan(
     """
     options = options or Options(workers=1, cache=Cache(None))
     given = dict(overrides or {})
-    if kind not in KINDS:
-        raise UsageError(f"No format is called {kind!r}.", nearest(kind, KINDS))
+    _check_asked(kind, clips)
     chosen = presets.find(preset)
-    if clips is not None and clips < 1:
-        raise UsageError(f"--clips {clips} is no number of clips.", "Give 1 or more.")
     if "classes" in given and "classes" not in knobs.names(registry.get(chosen.generator)):
         raise UsageError(f"{chosen.name} has no classes, so --classes means nothing.", _CLASSED)
     generator, chosen = chosen.configured(**given), chosen.changed(given)
@@ -410,35 +448,89 @@ def plan_adapting(
     from synvid_eval.generators import adapting
 
     options = options or Options(workers=1, cache=Cache(None))
-    if kind not in KINDS:
-        raise UsageError(f"No format is called {kind!r}.", nearest(kind, KINDS))
+    _check_asked(kind, clips)
     parsed = adapting.parsed(chain)
-    if clips is not None and clips < 1:
-        raise UsageError(f"--clips {clips} is no number of clips.", "Give 1 or more.")
     ((name, place),) = name_sets([location])
     opened = adapt(place, parsed, seed, decode_timeout=options.decode_timeout, **asked)
-    opened = replace(opened, name=name)
-    taken = opened if clips is None else opened.draw(clips)
-    plain = replace(taken, clips=tuple(Parts.read(c).of for c in taken.clips))
-    lengths = _looked_at(plain, kind, options, "clip", "Take them out of the set, or mend them.")
+    taken = _taken(opened, name, clips)
+    plain = replace(taken, clips=tuple(derived.parts_of(c)[0] for c in taken.clips))
+    lengths = _looked_at(plain, kind, options, "clip", _MEND)
     hashes = content_hashes(taken, options.cache, options.worker_count(), options.progress)
     real = {c.id: (hashes[c.id], lengths[c.id][1]) for c in taken.clips}
     if gone := [i for i, found in hashes.items() if not found]:
         raise DataError(f"A background of {gone[0]} cannot be read.", "Take it out of the set, or mend it.")
-    given = {k: str(v) for k, v in asked.items() if v not in (None, False, "auto")}
-    return Adapting(
-        name=name,
-        seed=seed,
-        refs=taken.clips,
-        kind=kind,
-        truth=(),
-        shard=shard,
-        sources=taken.sources or {},
-        notes=taken.notes,
-        real=real,
-        chain=parsed,
-        of={"of": place, "chain": adapting.normal(chain), **given},
-    )
+    of = {"of": place, "chain": adapting.normal(chain), **_given(asked)}
+    return Adapting(**_of_set(taken, seed, kind, shard), real=real, of=of, chain=parsed)
+
+
+def plan_corrupting(
+    location: str,
+    corruption: str,
+    severity: int,
+    *,
+    settings: Mapping[str, str] | None = None,
+    clips: int | None = None,
+    seed: int = 0,
+    kind: str = "mp4",
+    shard: tuple[int, int] = (0, 1),
+    options: Options | None = None,
+    **asked: Any,
+) -> Corrupting:
+    """What `make` is to make of a set; nothing is written. Its clips are opened and hashed.
+
+    Args:
+        location: `[name=]location` of the set. corruption: its name. severity: 1 to 5. settings: its other
+        knobs as text. clips: at most that many, drawn by hash of their ids. asked: `layout`, `fps`, `split`,
+        `root` and `follow_outside` of `sets.open_set`.
+
+    Raises:
+        UsageError: a corruption, severity, knob or format that does not exist; sizes that the format cannot
+        hold. DataError: no such set, clips that cannot be read.
+    """
+    options = options or Options(workers=1, cache=Cache(None))
+    _check_asked(kind, clips)
+    found = corruption_of(corruption, {**(settings or {}), "severity": str(severity)})
+    ((name, place),) = name_sets([location])
+    opened = corrupt(place, found, seed, decode_timeout=options.decode_timeout, **asked)
+    taken = _taken(opened, name, clips)
+    real = _looked_at(taken, kind, options, "clip", _MEND)
+    of = {"of": place, "corruption": corruption, "severity": str(severity), **_given(asked)}
+    if settings:
+        of["set"] = ",".join(f"{k}={v}" for k, v in settings.items())
+    return Corrupting(**_of_set(taken, seed, kind, shard), real=real, of=of, corruption=found)
+
+
+def _check_asked(kind: str, clips: int | None) -> None:
+    """UsageError for a format or a number of clips that cannot be."""
+    if kind not in KINDS:
+        raise UsageError(f"No format is called {kind!r}.", nearest(kind, KINDS))
+    if clips is not None and clips < 1:
+        raise UsageError(f"--clips {clips} is no number of clips.", "Give 1 or more.")
+
+
+def _taken(opened: VideoSet, name: str, clips: int | None) -> VideoSet:
+    """A set under its name, with at most that many clips."""
+    named = replace(opened, name=name)
+    return named if clips is None else named.draw(clips)
+
+
+def _given(asked: Mapping[str, Any]) -> dict[str, str]:
+    """Those of the options of `open_set` that say something, as text."""
+    return {k: str(v) for k, v in asked.items() if v not in (None, False, "auto")}
+
+
+def _of_set(taken: VideoSet, seed: int, kind: str, shard: tuple[int, int]) -> dict[str, Any]:
+    """The fields of a `Plan` whose clips are those of a set."""
+    return {
+        "name": taken.name,
+        "seed": seed,
+        "refs": taken.clips,
+        "kind": kind,
+        "truth": (),
+        "shard": shard,
+        "sources": taken.sources or {},
+        "notes": taken.notes,
+    }
 
 
 def _looked_at(
@@ -526,7 +618,8 @@ def make(what: Plan, out: str | os.PathLike[str], options: Options) -> Made:
         folder.mkdir(parents=True, exist_ok=True)
         with _topmost(folder):
             _claim(folder, what, told)
-        with _locked(folder / f".lock{what.suffix}"):
+        lock = folder / f".lock{what.suffix}"
+        with locks.held(lock, f"this part of {folder}", ", or give each its own --shard"):
             return _Run(what, folder, options).result()
     except OSError as error:
         raise refused(Path(error.filename or folder), error) from None
@@ -637,52 +730,11 @@ def _differences(earlier: Mapping[str, Any], told: Mapping[str, Any]) -> dict[st
 
 
 @contextlib.contextmanager
-def _locked(path: Path, wait: bool = False) -> Iterator[bool]:
-    """Holds a lock file, and says whether there are locks here. Where another process holds it: waits for
-    that, or raises UsageError.
-    """
-    try:
-        import fcntl
-    except ImportError:  # no such locks here
-        yield False
-        return
-    while True:
-        with open(path, "ab") as file:
-            held = True
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                raise UsageError(
-                    f"Another process is writing this part of {path.parent}.",
-                    "Wait for it, or give each its own --shard.",
-                ) from None
-            except OSError:  # a file system without locks
-                held = False
-            if held and not _same(file.fileno(), path):  # its owner has removed it meanwhile
-                if wait:
-                    continue
-                raise UsageError(f"Another process has just written {path.parent}.", "Run again.")
-            try:
-                yield held
-            finally:
-                with contextlib.suppress(OSError):
-                    path.unlink()
-            return
-
-
-def _same(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-@contextlib.contextmanager
 def _topmost(folder: Path) -> Iterator[None]:
     """Holds what shards share: the files at the top of a set's folder. What a killed process left half
     written there is removed.
     """
-    with _locked(folder / ".claim", wait=True) as alone:
+    with locks.held(folder / ".claim", wait=True) as alone:
         for path in _below(folder) if alone else ():
             if re.fullmatch(r"\.[a-z0-9_]{8}\.part", path.name):  # of `archive.write_bytes`
                 path.unlink(missing_ok=True)
@@ -764,9 +816,9 @@ class _Run:
         return f"{index // IN_FOLDER:04}" if many else ""
 
     def _label(self, index: int) -> str | None:
-        """The class of a clip that is drawn or adapted."""
+        """The class of a clip that is drawn, adapted or corrupted."""
         ref = self._plan.refs[index]
-        return ref.label if ref.kind in ("preset", KIND) else None
+        return ref.label if ref.kind in ("preset", *derived.KINDS) else None
 
     def _truth_file(self, index: int) -> Path | None:
         if not self._plan.truth or self._plan.refs[index].kind != "preset":

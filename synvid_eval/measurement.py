@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from synvid_eval import __version__, adapted, archive, knobs
+from synvid_eval import __version__, adapted, archive, corrupted, derived, knobs
 from synvid_eval import features as room
 from synvid_eval.cache import Cache, default_root
 from synvid_eval.errors import DataError, UsageError
@@ -317,9 +317,13 @@ def decoder_versions() -> dict[str, str]:
 
 
 def _files(clip: ClipRef) -> list[str]:
-    """The files that a clip is read from, absolute; none where its folder cannot be listed."""
-    if clip.kind == adapted.KIND:
-        return [file for part in adapted.parts_of(clip) for file in _files(part)]
+    """The files that a clip is read from, absolute; none where its folder cannot be listed, or a preset draws
+    it.
+    """
+    if clip.kind in derived.KINDS:
+        return [file for part in derived.parts_of(clip) for file in _files(part)]
+    if clip.kind in ("preset", "memory"):
+        return []
     try:
         files = frame_files(Path(clip.path)) if clip.kind == "frames" else [Path(clip.path)]
     except OSError:
@@ -350,26 +354,26 @@ def content_hashes(
 
     `progress` sees the files that the cache does not know yet as a part of its own.
     """
-    if videos.array is not None:
-        whole = videos.array
-        return {
-            c.id: hashlib.blake2b(np.ascontiguousarray(whole[c.index]).tobytes(), digest_size=16).hexdigest()
-            for c in videos.clips
-        }
-    paths = dict.fromkeys(p for c in videos.clips if c.kind != "preset" for p in _files(c))
+    paths = dict.fromkeys(p for c in videos.clips for p in _files(c))
     place = os.path.abspath(videos.location)
     tell = hashing(videos.name, progress)
     hashes = cache.content_hashes(paths, place, workers, tell) if paths else {}
-    return {clip.id: _content(clip, hashes) for clip in videos.clips}
+    return {clip.id: _content(clip, hashes, videos.array) for clip in videos.clips}
 
 
-def _content(clip: ClipRef, hashes: Mapping[str, str]) -> str:
-    """The hash of what decides a clip's pixels, from those of files; "" where one cannot be read."""
+def _content(clip: ClipRef, hashes: Mapping[str, str], array: NDArray[np.uint8] | None) -> str:
+    """The hash of what decides a clip's pixels, from those of files, or of a set in memory; "" where one
+    cannot be read.
+    """
     if clip.kind == "preset":
         text = preset_recipe(clip)
-    elif clip.kind == adapted.KIND:
-        parts = adapted.Parts.read(clip)
-        contents = [_content(part, hashes) for part in parts.clips]
+    elif clip.kind == "memory" and array is not None:
+        pixels = np.ascontiguousarray(array[clip.index]).tobytes()
+        return hashlib.blake2b(pixels, digest_size=16).hexdigest()
+    elif clip.kind in derived.KINDS:
+        kind = adapted.Parts if clip.kind == adapted.KIND else corrupted.Parts
+        parts = kind.read(clip)
+        contents = [_content(part, hashes, array) for part in parts.clips]
         if not all(contents):
             return ""
         text = parts.text(contents)
@@ -442,6 +446,28 @@ def parse_share(text: str) -> Callable[[int], float]:
     )
 
 
+def check_skipped(videos: VideoSet, skipped: Sequence[Mapping[str, str]], allowed: str) -> None:
+    """DataError where more of a set's videos are skipped than `allowed` (see `parse_share`), or all of them.
+
+    skipped: `id` and `reason` of each so far.
+    """
+    count, found = len(skipped), videos.found
+    if count <= parse_share(allowed)(found) and count < found:
+        return
+    groups: dict[str, list[str]] = {}
+    for s in skipped[:10]:
+        groups.setdefault(s["reason"], []).append(s["id"])
+    listed = "; ".join(f"{', '.join(ids)}: {reason}" for reason, ids in groups.items())
+    more = f"; and {count - 10} more" if count > 10 else ""
+    if count >= found:
+        raise DataError(f"{videos.name}: none of {found} videos can be measured: {listed}{more}.")
+    raise DataError(
+        f"{videos.name}: {count} of {found} videos skipped, more than --max-skipped {allowed} allows: "
+        f"{listed}{more}.",
+        "Mend or remove them, or allow more: --max-skipped 100%.",
+    )
+
+
 @dataclass(frozen=True)
 class Options:
     """How a measurement is run; nothing here changes a number except `seed`, `sampler` and skipped."""
@@ -507,7 +533,6 @@ class _Run:
     def __init__(self, measurer: Measurer, videos: VideoSet, executor: Processes | Serial) -> None:
         self._measurer, self._features, self._options = measurer, measurer.features, measurer.options
         self._videos, self._executor = videos, executor
-        self._limit = parse_share(self._options.max_skipped)(videos.found)
         self._shards = plan_shards(videos)
         self._skipped = [{"id": i, "reason": r} for i, r in videos.skipped]
         self._loaded: dict[int, dict[str, _Entry]] = {}
@@ -522,7 +547,7 @@ class _Run:
         progress, videos = self._options.progress, self._videos
         for note in videos.notes:
             progress.say(note)
-        self._check_skipped()
+        check_skipped(self._videos, self._skipped, self._options.max_skipped)
         workers = self._options.worker_count()
         self._hashes = content_hashes(videos, self._options.cache, workers, progress)
         progress.begin(videos.name, len(videos.clips))
@@ -587,7 +612,7 @@ class _Run:
         for name, entry in entries.items():
             self._blocks[name][shard.block] = self._blocks[name][shard.block] + entry.fold
             self._columns[name].append(_columns([c["summary"] for c in entry.clips]))
-        self._check_skipped()
+        check_skipped(self._videos, self._skipped, self._options.max_skipped)
         if index + 1 == len(self._shards) or self._shards[index + 1].block != shard.block:
             self._blocks = {n: rested(b, shard.block, self._park) for n, b in self._blocks.items()}
 
@@ -609,9 +634,7 @@ class _Run:
         for clip, answer in zip(shard.clips, answers, strict=True):
             reason = answer.reason if isinstance(answer, Failure) else answer[1].get("skipped")
             lasting = lasting and not isinstance(answer, Failure) and answer[1].get("lasting", True)
-            if clip.kind in ("file", "frames", "array", "cut", adapted.KIND) and any(
-                map(self._options.cache.changed, _files(clip))
-            ):
+            if any(map(self._options.cache.changed, _files(clip))):
                 lasting = False
                 self._changed.append(clip.id)
                 self._options.progress.say(f"{clip.id} changed while it was measured")
@@ -651,23 +674,6 @@ class _Run:
             found.append("files came or went while the set was measured: it is the set as it was listed")
             self._options.progress.say(f"{self._videos.name}: {found[-1]}")
         return found
-
-    def _check_skipped(self) -> None:
-        count, found = len(self._skipped), self._videos.found
-        if count <= self._limit and count < found:
-            return
-        groups: dict[str, list[str]] = {}
-        for s in self._skipped[:10]:
-            groups.setdefault(s["reason"], []).append(s["id"])
-        listed = "; ".join(f"{', '.join(ids)}: {reason}" for reason, ids in groups.items())
-        more = f"; and {count - 10} more" if count > 10 else ""
-        if count >= found:
-            raise DataError(f"{self._videos.name}: none of {found} videos can be measured: {listed}{more}.")
-        raise DataError(
-            f"{self._videos.name}: {count} of {found} videos skipped, more than --max-skipped "
-            f"{self._options.max_skipped} allows: {listed}{more}.",
-            "Mend or remove them, or allow more: --max-skipped 100%.",
-        )
 
     def _measurement(self) -> Measurement:
         videos, options = self._videos, self._options
@@ -710,9 +716,7 @@ class _Run:
 def _folders(videos: VideoSet) -> dict[str, int]:
     """Folder → time of its last change [ns], of the folders in which a set's files lie."""
     found = {}
-    clips = [
-        c for clip in videos.clips for c in (adapted.parts_of(clip) if clip.kind == adapted.KIND else [clip])
-    ]
+    clips = [source for clip in videos.clips for source in derived.sources_of(clip)]
     for folder in {os.path.dirname(c.path) for c in clips if c.kind in ("file", "frames", "cut")}:
         with contextlib.suppress(OSError):
             found[folder] = os.stat(folder).st_mtime_ns

@@ -67,11 +67,11 @@ def preview(
     height, width = frames[0].shape[:2]
     size = small_size(height, width, 1.0 if moving else STILL)
     pictures = [Image.fromarray(f).resize(size, Image.Resampling.BOX) for f in frames]
-    arrays: Arrays = {"poster": _bytes(_webp(pictures[len(pictures) // 2]))}
+    arrays: Arrays = {"poster": _bytes(webp(pictures[len(pictures) // 2]))}
     stride = indices[1] - indices[0] if len(indices) > 1 else 1
     fps = (reader.fps or RATE * stride) / stride
     if moving:
-        arrays["video"] = _bytes(_webm([np.asarray(p) for p in pictures], fps))
+        arrays["video"] = _bytes(webm([np.asarray(p) for p in pictures], fps))
     return arrays, {"width": size[0], "height": size[1], "frames": len(pictures), "fps": round(fps, 3)}
 
 
@@ -79,14 +79,15 @@ def _bytes(data: bytes) -> NDArray[np.uint8]:
     return np.frombuffer(data, np.uint8)
 
 
-def _webp(picture: Image.Image) -> bytes:
+def webp(picture: Image.Image) -> bytes:
+    """A picture as WebP."""
     out = io.BytesIO()
     picture.save(out, "WEBP", quality=WEBP, method=4)
     return out.getvalue()
 
 
-def _webm(frames: list[NDArray[np.uint8]], fps: float) -> bytes:
-    """VP9 of frames uint8 [H, W, 3], H and W even."""
+def webm(frames: list[NDArray[np.uint8]], fps: float) -> bytes:
+    """VP9 of frames uint8 [H, W, 3], H and W even, at `fps` frames a second."""
     from fractions import Fraction
 
     import av

@@ -1,6 +1,6 @@
-"""The prober: what one clip is, by its headers, packet count and first frame, or its preview. Runs as a
-process of its own (`python -m synvid_eval.prober`), so that a file that hangs or crashes a decoder harms
-nothing else.
+"""The prober: what one clip is, by its headers, packet count and first frame, or its preview, or its
+tubelets. Runs as a process of its own (`python -m synvid_eval.prober`), so that a file that hangs or crashes
+a decoder harms nothing else.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from synvid_eval.execute import Heart, Task, limit_memory, read_message, silent, write_message
+from synvid_eval.derived import is_drawn
+from synvid_eval.errors import SynvidEvalError
+from synvid_eval.execute import Heart, Reply, Task, limit_memory, read_message, silent, write_message
+from synvid_eval.pairs import pairs
 from synvid_eval.preview import preview
 from synvid_eval.sets import open_clip
 from synvid_eval.video.decode import ClipRef, FewerFrames, Unreadable, all_frames
@@ -28,6 +31,11 @@ def probe_task(ref: ClipRef) -> Task:
 def preview_task(ref: ClipRef, moving: bool) -> Task:
     """The task of making one clip's preview (see `synvid_eval.preview`)."""
     return {"clip": asdict(ref), "moving": moving}
+
+
+def pairs_task(ref: ClipRef, **asked: int) -> Task:
+    """The task of reading one clip's tubelets (see `synvid_eval.pairs`)."""
+    return {"clip": asdict(ref), "pairs": asked}
 
 
 def probe(ref: ClipRef, beat: Callable[[], None]) -> dict[str, Any]:
@@ -78,6 +86,17 @@ def _headers(ref: ClipRef) -> dict[str, Any]:
         return {}
 
 
+def _done(task: Task, ref: ClipRef, beat: Callable[[], None]) -> Reply:
+    if "pairs" in task:
+        try:
+            return pairs(ref, **task["pairs"], beat=beat)
+        except SynvidEvalError:
+            raise
+        except Exception as error:  # a damaged file makes libraries raise nearly anything
+            return {}, {"skipped": str(Unreadable.because(error))}
+    return preview(ref, task["moving"], beat) if "moving" in task else ({}, probe(ref, beat))
+
+
 def main() -> None:
     """Reads tasks from standard input until it ends, answers on standard output."""
     import signal
@@ -103,16 +122,17 @@ def main() -> None:
         while (message := read_message(pipe_in)) is not None:
             task = json.loads(message[1])
             ref = ClipRef(**task["clip"])
-            drawn = ref.kind == "preset"  # then it may take long, and is no file that hangs
+            drawn = is_drawn(ref)  # then it may take long, and is no file that hangs
             beat = silent if drawn else heart
             if not drawn:
                 heart.begin()
             try:
-                asked = task.get("moving")
-                arrays, facts = ({}, probe(ref, beat)) if asked is None else preview(ref, asked, beat)
+                arrays, facts = _done(task, ref, beat)
             except Exception as error:
-                bug = {"message": f"{type(error).__name__}: {error} (clip {ref.id})"}
+                bug: dict[str, Any] = {"message": f"{type(error).__name__}: {error} (clip {ref.id})"}
                 bug["traceback"] = traceback.format_exc()
+                if isinstance(error, SynvidEvalError):
+                    bug |= {"code": error.code, "message": error.message, "hint": error.hint}
                 write_message(pipe_out, b"E", json.dumps(bug).encode())
                 return
             write_message(pipe_out, b"R", archive.pack(arrays, facts))

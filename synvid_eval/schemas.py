@@ -12,6 +12,9 @@ from synvid_eval.errors import UsageError, nearest
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
+ATTENTION = "synvid-eval/attention/1"
+"""What a document of `attention` says it is."""
+
 _TEXT = {"type": "string"}
 _NUMBER_OR_NULL = {"type": ["number", "null"]}
 _COUNT = {"type": "integer", "minimum": 0}
@@ -368,7 +371,189 @@ _CORRELATION = _object(
     }
 )
 
+_SEPARATION = _object(
+    {
+        "value": {**_NUMBER_OR_NULL, "description": "ROC AUC over tokens; null: then `reason` says why."},
+        "component": {"enum": [1, 2, 3, None]},
+        "sign": {"enum": [1, -1, None], "description": "1: tokens that move have larger values."},
+        "components": {"type": "array", "items": _NUMBER_OR_NULL, "description": "Each, of its better sign."},
+        "interval": {**_BOUNDS, "description": "Of that component alone, by blocks of clips."},
+        "level": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        "moving": {"type": "number", "description": "Share of the tokens that move."},
+        "mixed": {"type": "number", "description": "Share of the tokens of which a part moves."},
+        "reason": _TEXT_OR_NULL,
+        "interval_reason": _TEXT_OR_NULL,
+    }
+)
+_ATTENTION = _object(
+    {
+        "schema": {"const": ATTENTION},
+        "set": _object(
+            {
+                "name": _TEXT,
+                "location": _TEXT,
+                "label": _TEXT_OR_NULL,
+                "clips": {**_COUNT, "description": "Clips that were looked at."},
+                "skipped": _SKIPPED,
+            }
+        ),
+        "what": {"enum": ["keys", "queries", "values", "tokens"]},
+        "layer": {"type": "integer", "description": "As asked: from 0, or from the end, -1 the last."},
+        "frames": {**_COUNT, "minimum": 2},
+        "tubelet": {**_COUNT, "minimum": 1, "description": "Frames of an input."},
+        "quantiles": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+        "checkpoints": {
+            "type": "array",
+            "minItems": 1,
+            "items": _object(
+                {
+                    "name": _TEXT,
+                    "signature": {**_TEXT, "description": "sha256:HEX of the file, or random:SEED[:SIZE]."},
+                    "architecture": {"type": "object", "additionalProperties": _COUNT},
+                    "layer": {**_COUNT, "description": "Which one that is, from 0."},
+                    "tokens": _COUNT,
+                    "explained": {
+                        "type": "array",
+                        "items": _NUMBER_OR_NULL,
+                        "description": "Share of the variance along the first components.",
+                    },
+                    "scale": {
+                        "type": "array",
+                        "items": {"type": "array", "items": {"type": "number"}},
+                        "description": "What is 0 and what is 255 of each of the three colors.",
+                    },
+                    "separation": {"anyOf": [{"type": "null"}, _SEPARATION]},
+                }
+            ),
+        },
+        "clips": {
+            "type": "array",
+            "items": _object(
+                {
+                    "id": _TEXT,
+                    "label": _TEXT_OR_NULL,
+                    "frames": {"type": "array", "items": _COUNT},
+                    "fps": _NUMBER_OR_NULL,
+                }
+            ),
+        },
+        "notes": _TEXTS,
+        "run": {"type": "object"},
+        "media": {"type": "object"},
+    },
+    optional=("media",),
+)
+
+_SHARE = {"type": "number", "minimum": 0, "maximum": 100}
+_TOP = _object(
+    {
+        "value": _SHARE,
+        "by_clip": {"type": "array", "items": _SHARE, "minItems": 2, "maxItems": 2},
+        "by_group": {**_BOUNDS, "description": "By source group; null with a reason."},
+        "reason": _TEXT_OR_NULL,
+    }
+)
+_PREDICTIONS = _object(
+    {
+        "schema": {"const": "synvid-eval/predictions/1"},
+        "classes": {**_TEXTS, "description": "In the order of `scores`."},
+        "split": {**_TEXT, "description": "As --split was given."},
+        "accuracy": _object(
+            {
+                "level": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+                "clips": _COUNT,
+                "groups": _COUNT,
+                "top1": {**_TOP, "description": "Percent."},
+                "top5": _TOP,
+            },
+            optional=("top5",),
+        ),
+        "predictions": {
+            "type": "array",
+            "items": _object(
+                {
+                    "id": _TEXT,
+                    "label": _TEXT,
+                    "group": {**_TEXT, "description": "What clips share that are no independent draws."},
+                    "fold": {**_COUNT, "description": "The fold that it was tested in, from 0 on."},
+                    "scores": {
+                        "type": "array",
+                        "items": {"type": "number", "minimum": 0, "maximum": 1},
+                        "description": "Mean softmax over the views of the clip.",
+                    },
+                }
+            ),
+        },
+        "about": {"type": "object"},
+    }
+)
+
+_RATIOS = {
+    "absolute": {"type": "number", "description": "1 − (clean − damaged) / 100."},
+    "relative": {**_NUMBER_OR_NULL, "description": "1 − (clean − damaged) / clean; null where clean is 0."},
+}
+_ROBUSTNESS = _object(
+    {
+        "schema": {"const": "synvid-eval/robustness/1"},
+        "run": {**_TEXT, "description": "The run's folder."},
+        "set": _object({"name": _TEXT, "location": _TEXT}),
+        "split": _TEXT,
+        "clips": _COUNT,
+        "groups": {**_COUNT, "description": "Source groups of these clips."},
+        "seed": _COUNT,
+        "level": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        "clean": {**_TOP, "description": "Top 1 of the clips as they are [percent]."},
+        "cells": {
+            "type": "array",
+            "items": _object(
+                {
+                    "corruption": _TEXT,
+                    "kind": _TEXT,
+                    "severity": {"type": "integer", "minimum": 1, "maximum": 5},
+                    "accuracy": _TOP,
+                    **_RATIOS,
+                }
+            ),
+        },
+        "corruptions": {
+            "type": "array",
+            "description": "Means over severities.",
+            "items": _object(
+                {
+                    "corruption": _TEXT,
+                    "kind": _TEXT,
+                    "accuracy": _SHARE,
+                    **_RATIOS,
+                    "difference": {
+                        **_NUMBER_OR_NULL,
+                        "description": "Less the baseline's accuracy [points].",
+                    },
+                    "interval": {**_BOUNDS, "description": "Of the difference, by source group."},
+                }
+            ),
+        },
+        "mean": _object({"accuracy": _SHARE, **_RATIOS}),
+        "baseline": {
+            "anyOf": [
+                {"type": "null"},
+                _object(
+                    {
+                        "name": _TEXT,
+                        "clean": _TOP,
+                        "on": {**_COUNT, "description": "Corruptions on which the run is better."},
+                        "of": _COUNT,
+                        "surely": {**_COUNT, "description": "Those of them beyond their interval."},
+                        "interval": {**_BOUNDS, "description": "Of `on`, by draws of source groups."},
+                        "reason": _TEXT_OR_NULL,
+                    }
+                ),
+            ]
+        },
+    }
+)
+
 _TITLES: dict[str, tuple[str, dict[str, Any]]] = {
+    "attention": ("What attention --json writes and report reads.", _ATTENTION),
     "comparison": ("What compare --json writes and report reads.", _COMPARISON),
     "correlation": ("What correlate --json writes and report reads.", _CORRELATION),
     "dry-run": ("What compare --dry-run --json - writes.", _DRY_RUN),
@@ -380,6 +565,11 @@ _TITLES: dict[str, tuple[str, dict[str, Any]]] = {
         "The JSON part of a .measured file (a safetensors file; the numbers are its arrays).",
         _MEASURED,
     ),
+    "predictions": (
+        "What train finetune and train probe write of clips they were not trained on.",
+        _PREDICTIONS,
+    ),
+    "robustness": ("What robustness --json writes.", _ROBUSTNESS),
 }
 
 SCHEMAS: dict[str, dict[str, Any]] = {

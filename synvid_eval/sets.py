@@ -1,9 +1,9 @@
 """Sets: `[name=]location` → VideoSet. The schemes that a location may have are registered here, and nowhere
 else.
 
-A location is a folder, a list of videos, a `.npy`/`.npz` file, a `preset:NAME?…`, `cut:MOVIE?seconds=…` or
-`adapt:CHAIN?of=…` URI, or (see `synvid_eval.measurement`) a `.measured` file. Readers for each kind of clip
-are found here too, so that a worker process can open any of them.
+A location is a folder, a list of videos, a `.npy`/`.npz` file, a `preset:NAME?…`, `cut:MOVIE?seconds=…`,
+`adapt:CHAIN?of=…` or `corrupt:NAME?of=…` URI, or (see `synvid_eval.measurement`) a `.measured` file. Readers
+for each kind of clip are found here too, so that a worker process can open any of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl, urlencode
 import numpy as np
 from numpy.typing import NDArray
 
-from synvid_eval import adapted
+from synvid_eval import adapted, corrupted, derived
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.execute import Failure, Processes
 from synvid_eval.video import arrays, cut, decode, layouts, lists
@@ -30,6 +30,7 @@ from synvid_eval.video.decode import ClipRef, Frame, Reader
 from synvid_eval.video.videoset import VideoSet, rank
 
 if TYPE_CHECKING:
+    from synvid_eval.corruptions import Corruption
     from synvid_eval.generators import adapting
     from synvid_eval.generators.base import Generator
     from synvid_eval.generators.presets import Preset
@@ -72,12 +73,15 @@ def split_name(text: str) -> tuple[str | None, str]:
 
 def default_name(location: str) -> str:
     """The last path component without its suffix (a folder's whole name), or the preset's name; with the
-    operations behind it where clips are adapted.
+    operations behind it where clips are adapted, the corruption and its severity where they are corrupted.
     """
     scheme = _scheme(location)
     if scheme == "adapt":
         chain, place, _ = _adapt_parts(location)
         return "+".join([default_name(place), *chain.names.split(",")])
+    if scheme == "corrupt":
+        corruption, place, _ = _corrupt_parts(location)
+        return f"{default_name(place)}+{corruption.name}-{corruption.severity}"
     if scheme and scheme != "cut":
         text = location.removeprefix(scheme + ":").partition("?")[0]
         file, _, own = text.rpartition("#") if ".toml#" in text else (text, "", "")
@@ -162,13 +166,13 @@ def open_set(
 
     Args:
         location: a folder, a list of videos (.txt, .csv, .json), a `.npy` or `.npz` file,
-            `preset:NAME?n=…&seed=…&size=…&length=…`, `cut:MOVIE?seconds=…`, `adapt:CHAIN?of=LOCATION`, or an
-            array of clips uint8 [N, T, H, W, 3].
+            `preset:NAME?n=…&seed=…&size=…&length=…`, `cut:MOVIE?seconds=…`, `adapt:CHAIN?of=LOCATION`,
+            `corrupt:NAME?severity=…&of=LOCATION`, or an array of clips uint8 [N, T, H, W, 3].
         name: what the set is called (default: see `default_name`).
         layout: "auto" or a name of `layouts.LAYOUTS`.
         fps: frame rate [1/s] of frame folders and arrays (default 25).
         clips: at most that many clips, drawn by hash of their ids.
-        seed: seed of a preset, or of what adapts clips, that names none.
+        seed: seed of a preset, or of what adapts or corrupts clips, that names none.
         split: which of a folder's lists names the clips, or which split of a Kinetics table.
         root: the folder that a list's paths are relative to (default: where they are found).
         follow_outside: whether a list may name files outside its root.
@@ -254,6 +258,8 @@ def options_of(
     if scheme == "preset":
         return frozenset(needs(_configured(text)))
     if scheme == "adapt" and _scheme(place := _adapt_parts(text)[1]) == "preset":
+        return options_of(place)
+    if scheme == "corrupt" and _scheme(place := _corrupt_parts(text)[1]):
         return options_of(place)
     return frozenset() if scheme else lists.options_of(Path(text), layout, split)
 
@@ -420,9 +426,9 @@ def _preset(
     given: Mapping[str, str],
     tell: Tell,
 ) -> VideoSet:
-    preset, options = _parsed(location)
-    count = _whole(options.pop("n", str(preset.clips)), "n", location, 1)
-    own_seed = _whole(options.pop("seed", str(seed)), "seed", location, 0)
+    preset, options = preset_parts(location)
+    count = whole_number(options.pop("n", str(preset.clips)), "n", location, 1)
+    own_seed = whole_number(options.pop("seed", str(seed)), "seed", location, 0)
     if count > MOST_CLIPS:
         raise UsageError(f"n={count} in {location} is too many.", f"Give at most {MOST_CLIPS:,}.")
     options = {**given, **options}
@@ -489,8 +495,11 @@ def in_order(opened: VideoSet) -> list[ClipRef]:
     return [*filter(None, places), *rest]
 
 
-def _parsed(location: str) -> tuple[Preset, dict[str, str]]:
-    """The preset that a `preset:` location names, and what its query says, each key one that it may say."""
+def preset_parts(location: str) -> tuple[Preset, dict[str, str]]:
+    """The preset that a `preset:` location names, and what its query says, each key one that it may say.
+
+    Raises UsageError for unknown presets, keys that it may not say or says twice.
+    """
     from synvid_eval import knobs
     from synvid_eval.generators import presets, registry
 
@@ -510,7 +519,7 @@ def _parsed(location: str) -> tuple[Preset, dict[str, str]]:
 
 def _configured(location: str) -> Generator:
     """The generator of a `preset:` location; UsageError as of `presets`."""
-    preset, options = _parsed(location)
+    preset, options = preset_parts(location)
     return preset.configured(**{k: v for k, v in options.items() if k not in ("n", "seed")})
 
 
@@ -523,6 +532,8 @@ def check_usage(location: str) -> None:
     elif _scheme(location) == "adapt":
         chain, place, _ = _adapt_parts(location)
         check_usage(_with_adapt(place, chain) if _scheme(place) == "preset" else place)
+    elif _scheme(location) == "corrupt":
+        check_usage(_corrupt_parts(location)[1])
 
 
 def textures_of(generator: Generator) -> list[Texture]:
@@ -583,7 +594,8 @@ def broken_note(recipe: Texture, seed: int, pool: str) -> str:
     return f"{len(broken)} of {looked} pictures of {files.root}{UNREADABLE}{which}"
 
 
-def _whole(text: str, key: str, location: str, low: int) -> int:
+def whole_number(text: str, key: str, location: str, low: int) -> int:
+    """What a location says as a whole number from `low` on; UsageError for anything else."""
     if not text.isascii() or not text.isdigit() or int(text) < low:
         raise UsageError(f"{key}={text} in {location} is no whole number from {low} on.")
     return int(text)
@@ -637,25 +649,30 @@ def _cut(location: str, seed: int, timeout: float, given: Mapping[str, str], tel
 
 
 def _adapt_parts(location: str) -> tuple[adapting.Chain, str, dict[str, str]]:
-    """(chain, location of the set, options) of `adapt:CHAIN?of=LOCATION`.
-
-    `of` takes the rest; only where that has no query of its own may options follow.
-    """
+    """(chain, location of the set, options) of `adapt:CHAIN?of=LOCATION`."""
     from synvid_eval.generators import adapting
 
-    text, _, query = location.removeprefix("adapt:").partition("?")
-    match = re.fullmatch(r"(?:(.*?)&)?of=(.+)", query, re.S)
-    if match is None:
-        raise UsageError(f"{location} cannot be read.", "It is adapt:shake,zoom?of=SET, in quotes.")
-    before, place = match[1] or "", match[2]
-    if "?" not in place and not os.path.lexists(place):
-        place, _, after = place.partition("&")
-        before = f"{before}&{after}"
-    options = dict(parse_qsl(before, keep_blank_values=True))
+    text, place, options = _derived_parts(location, "adapt:shake,zoom?of=SET")
     if unknown := [key for key in options if key != "seed"]:
         raise UsageError(f"{location} gives {unknown[0]!r}, which means nothing.", "It takes seed and of.")
     _once(place)
     return adapting.parsed(text), place, options
+
+
+def _derived_parts(location: str, example: str) -> tuple[str, str, dict[str, str]]:
+    """(what is done, location of the set, options) of `SCHEME:WHAT?OPTIONS&of=LOCATION`.
+
+    `of` takes the rest; only where that has no query of its own may options follow.
+    """
+    text, _, query = location.partition(":")[2].partition("?")
+    match = re.fullmatch(r"((?:(?!of=)[^&]*&)*)of=(.+)", query, re.S)
+    if match is None:
+        raise UsageError(f"{location} cannot be read.", f"It is {example}, in quotes.")
+    before, place = match[1], match[2]
+    if "?" not in place and not os.path.lexists(place):
+        place, _, after = place.partition("&")
+        before = f"{before}&{after}"
+    return text, place, dict(parse_qsl(before, keep_blank_values=True))
 
 
 def _once(place: str) -> None:
@@ -671,7 +688,7 @@ def _with_adapt(place: str, chain: adapting.Chain) -> str:
 
 def _adapt(location: str, seed: int, timeout: float, given: Mapping[str, str], tell: Tell) -> VideoSet:
     chain, place, options = _adapt_parts(location)
-    own_seed = _whole(options.get("seed", str(seed)), "seed", location, 0)
+    own_seed = whole_number(options.get("seed", str(seed)), "seed", location, 0)
     if _scheme(place) == "preset":  # one seed draws its clips and what is done to them
         if options:
             raise UsageError(f"seed={own_seed} in {location} means nothing.", "Say it in the preset's query.")
@@ -687,8 +704,7 @@ def adapt(location: str, chain: adapting.Chain, seed: int, **asked: Any) -> Vide
         UsageError: a preset, which has a knob for it; a set that is adapted already. DataError: a `.measured`
         file; see `open_set`.
     """
-    if is_measured(location):
-        raise DataError(f"{location} is measured already and holds no video.", "Give the set it was made of.")
+    _not_measured(location)
     _once(location)
     if _scheme(location) == "preset":
         raise UsageError(
@@ -698,10 +714,58 @@ def adapt(location: str, chain: adapting.Chain, seed: int, **asked: Any) -> Vide
     return adapted.adapted(open_set(location, seed=seed, **asked), chain, seed)
 
 
+def _not_measured(location: str) -> None:
+    """DataError for a file of measurements, of which no video can be made."""
+    if is_measured(location):
+        raise DataError(f"{location} is measured already and holds no video.", "Give the set it was made of.")
+
+
+def _corrupt_parts(location: str) -> tuple[Corruption, str, dict[str, str]]:
+    """(corruption, location of the set, `seed` where it is given) of `corrupt:NAME?severity=…&of=LOCATION`;
+    every knob of the corruption may stand beside its severity.
+    """
+    text, place, options = _derived_parts(location, "corrupt:gaussian_noise?severity=3&of=SET")
+    own = {k: options.pop(k) for k in list(options) if k != "seed"}
+    return corruption_of(text, own), place, options
+
+
+def corruption_of(name: str, settings: Mapping[str, str]) -> Corruption:
+    """A corruption with knobs set from text; UsageError for what does not exist or is out of range."""
+    from synvid_eval import knobs
+    from synvid_eval.corruptions import registry
+
+    return knobs.replace(registry.get(name)(), settings)
+
+
+def _corrupt(location: str, seed: int, timeout: float, given: Mapping[str, str], tell: Tell) -> VideoSet:
+    corruption, place, options = _corrupt_parts(location)
+    own_seed = whole_number(options.get("seed", str(seed)), "seed", location, 0)
+    asked: dict[str, Any] = {"decode_timeout": timeout, "tell": tell, **given}
+    return replace(corrupt(place, corruption, own_seed, of_seed=seed, **asked), location=location)
+
+
+def corrupt(
+    location: str, corruption: Corruption, seed: int, of_seed: int | None = None, **asked: Any
+) -> VideoSet:
+    """The set of a location with its clips corrupted (see `synvid_eval.corrupted`).
+
+    Args:
+        of_seed: that of the set, where it is drawn (default: the same). asked: further keywords of
+            `open_set`.
+
+    Raises:
+        UsageError: it is corrupted so already. DataError: a `.measured` file; see `open_set`.
+    """
+    _not_measured(location)
+    plain = open_set(location, seed=seed if of_seed is None else of_seed, **asked)
+    return corrupted.corrupted(plain, corruption, seed)
+
+
 SCHEMES: dict[str, Callable[[str, int, float, Mapping[str, str], Tell], VideoSet]] = {
     "preset": _preset,
     "cut": _cut,
     "adapt": _adapt,
+    "corrupt": _corrupt,
 }
 
 
@@ -792,8 +856,9 @@ def open_clip(
     """
     if ref.kind == "memory":
         return decode.ArrayClip(ref, array)
-    if ref.kind == adapted.KIND:
-        return adapted.AdaptedClip(ref, lambda part: open_clip(part, array, beat))
+    if ref.kind in derived.KINDS:
+        made = adapted.AdaptedClip if ref.kind == adapted.KIND else corrupted.CorruptedClip
+        return made(ref, lambda part: open_clip(part, array, beat))
     if ref.kind in ("file", "cut") and beat is not None:
         return (decode.VideoFile if ref.kind == "file" else cut.CutClip)(ref, beat)
     return _READERS[ref.kind](ref)

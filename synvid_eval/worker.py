@@ -21,6 +21,7 @@ from typing import IO, Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from synvid_eval.derived import is_drawn
 from synvid_eval.errors import SynvidEvalError, UsageError
 from synvid_eval.execute import Reply, Task, limit_memory, read_message, write_message
 from synvid_eval.features.base import ClipResult, Feature, Look, View
@@ -122,7 +123,7 @@ class Worker:
     def _look(
         self, ref: ClipRef, features: Sequence[Feature], beat: Beat
     ) -> tuple[dict[str, Any], dict[str, ClipResult]]:
-        if ref.kind == "preset":  # drawn, which may take long: no file that hangs
+        if is_drawn(ref):  # which may take long: no file that hangs
             beat = functools.partial(_drawing, beat)
         beat(b"D")
         reader = open_clip(ref, self._array, lambda: beat(b"D"))

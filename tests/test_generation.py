@@ -593,15 +593,6 @@ def test_what_kills_left_goes_and_clips_of_pictures_are_not_listed(
     assert out / "clips" in listed and out / "clips" / "0000001" not in listed
 
 
-def test_a_second_process_in_the_same_folder_is_refused(tmp_path: Path) -> None:
-    with (
-        generation._locked(tmp_path / ".lock"),
-        pytest.raises(UsageError, match="Another process"),
-        generation._locked(tmp_path / ".lock"),
-    ):
-        pass
-
-
 def test_a_full_disk_is_said_and_no_half_clip_is_left(tmp_path: Path) -> None:
     code = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000));"

@@ -19,18 +19,20 @@ ROOT = Path(synvid_eval.__file__).parent
 ROWS = [
     {"__main__"},
     {"cli"},
-    {"integrations"},
+    {"integrations", "training", "attention"},
     {"comparison", "report", "inspection", "rehearsal", "explanation", "selfcheck"},
-    {"estimate", "media", "generation", "banks", "previews"},
+    {"estimate", "media", "generation", "banks", "previews", "paintings"},
     {"measurement"},
     {"worker", "prober", "writer"},
-    {"preview", "contact_sheet", "cards"},
+    {"preview", "contact_sheet", "cards", "pairs"},
     {"sets"},
-    {"scoring", "correlation", "adapted"},
-    {"metrics", "features", "generators", "execute", "verdict"},
+    {"scoring", "correlation", "adapted", "corrupted"},
+    {"metrics", "features", "generators", "corruptions", "execute", "verdict"},
     {
         "video",
+        "derived",
         "states",
+        "components",
         "score",
         "intervals",
         "accuracies",
@@ -51,6 +53,7 @@ ROWS = [
         "schemas",
         "extras",
         "shards",
+        "locks",
         "errors",
     },
 ]
@@ -144,6 +147,8 @@ def test_measuring_loads_no_torch_and_no_pandas() -> None:
 
 LIGHT = {"numpy", "click", "rich"}
 NUMBERS = LIGHT | {"scipy", "numba", "av", "cv2", "PIL"}
+# what transformers loads or looks for
+NETWORKS = {"torch", "transformers", "torchvision", "pandas", "jinja2"}
 SMALL = "preset:static_circles?n=2&size=32&objects=20"
 BUDGETS = {
     "list metrics": LIGHT | {"scipy", "PIL"},
@@ -156,6 +161,7 @@ BUDGETS = {
     f"measure {SMALL} --out m.measured": NUMBERS,
     f"inspect {SMALL}": NUMBERS,
     "generate static_circles out --clips 2 --size 32": NUMBERS,
+    f"attention {SMALL} --checkpoint random:0:tiny --frames 2": NUMBERS | NETWORKS,
     "show moving_circles": LIGHT | {"scipy", "numba", "cv2"},
 }
 """Command → what of `WEIGHTY` it and its workers may load."""

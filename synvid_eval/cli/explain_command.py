@@ -1,4 +1,4 @@
-"""`synvid-eval explain NAME`: a metric, feature, layout, protocol, preset or the sampler in full."""
+"""`synvid-eval explain NAME`: a metric, feature, layout, protocol, preset, corruption or sampler in full."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 @click.option("--no-cost", is_flag=True, help="Leave out what it costs (which is timed, a second or two).")
 @common.outputs("json")
 def command(name: str, no_cost: bool, json: str | None) -> None:
-    """Explain a metric, feature, layout, protocol, preset or the sampler: what it is, its formula, every
-    constant with its range, source, pitfalls, and what it costs here. NAME is one that list shows, or
-    sampler.
+    """Explain a metric, feature, layout, protocol, preset, corruption or the sampler: what it is, its
+    formula, every constant with its range, source, pitfalls, and what it costs here. NAME is one that list
+    shows, or sampler.
 
     \b
     Examples:
@@ -51,7 +51,8 @@ def _text(one: Explanation, width: int) -> str:
     if one.essay:
         parts.append(_wrapped(one.essay, width))
     if one.constants:
-        changed = "preset:NAME?KNOB=VALUE" if one.kind == "preset" else "--set NAME.KNOB=VALUE"
+        ways = {"preset": "preset:NAME?KNOB=VALUE", "corruption": "corrupt:NAME?KNOB=VALUE&of=SET"}
+        changed = ways.get(one.kind, "--set NAME.KNOB=VALUE")
         how = "" if one.kind == "protocol" else f" ({changed} changes one)"
         parts.append(f"Constants{how}\n\n{_table(one.constants, width)}")
     return "\n\n".join(p for p in parts if p)

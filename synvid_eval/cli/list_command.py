@@ -1,4 +1,4 @@
-"""`synvid-eval list metrics|features|layouts|protocols|presets`."""
+"""`synvid-eval list metrics|features|layouts|protocols|presets|corruptions`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import click
 
 from synvid_eval.cli import common
 
-WHAT = ("metrics", "features", "layouts", "protocols", "presets")
+WHAT = ("metrics", "features", "layouts", "protocols", "presets", "corruptions")
 
 
 @click.command(name="list")
 @click.argument("what", type=common.OneOf(WHAT))
 @common.outputs("json")
 def command(what: str, json: str | None) -> None:
-    """List what is installed: metrics, features, layouts, protocols or presets.
+    """List what is installed: metrics, features, layouts, protocols, presets or corruptions.
 
     \b
     Examples:
@@ -25,18 +25,21 @@ def command(what: str, json: str | None) -> None:
     from synvid_eval.score import dump_json
 
     common.check_outputs(json=json)
-    rows = {
+    rows: list[dict[str, Any]] = {
         "metrics": _metrics,
         "features": _features,
         "layouts": _layouts,
         "presets": _presets,
         "protocols": _protocols,
+        "corruptions": _corruptions,
     }[what]()
     if json:
         common.write_text(dump_json({what: rows}), json)
     if json != "-":
-        for line in _table(_shown_presets(rows) if what == "presets" else rows):
+        for line in _table(_SHOWN[what](rows) if what in _SHOWN else rows):
             click.echo(line)
+        if what == "corruptions":
+            click.echo("Values at severity 1, 2, 3, 4 and 5; see: explain NAME.")
         if what == "presets":
             click.echo(
                 "ucf101: published accuracy [%] after fine-tuning on UCF101. needs: what is to be given, "
@@ -111,6 +114,37 @@ def _shown_presets(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
         }
         for row in rows
     ]
+
+
+def _corruptions() -> list[dict[str, Any]]:
+    import importlib
+
+    from synvid_eval.corruptions import registry
+
+    kinds = [registry.get(name) for name in registry.names()]
+    essays = [(importlib.import_module(k.__module__).__doc__ or "").strip().split("\n")[0] for k in kinds]
+    return [
+        {"name": k.name, "kind": k.kind, "severities": {q: list(v) for q, v in k.table.items()}, "about": e}
+        for k, e in zip(kinds, essays, strict=True)
+    ]
+
+
+def _shown_corruptions(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """The columns of the table: what is drawn from the severities in one cell."""
+    return [
+        {
+            **row,
+            "severities": "; ".join(
+                f"{quantity} {' '.join(f'{v:g}' for v in values)}"
+                for quantity, values in row["severities"].items()
+            ),
+        }
+        for row in rows
+    ]
+
+
+_SHOWN = {"presets": _shown_presets, "corruptions": _shown_corruptions}
+"""What the table shows of rows that JSON tells in full."""
 
 
 def _table(rows: list[dict[str, str]]) -> list[str]:

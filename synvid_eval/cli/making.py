@@ -1,10 +1,11 @@
-"""What the commands that make clips share: `generate`, `adapt`, `merge`, `textures`, `preview`; and what
-`--dry-run` of the first two says.
+"""What the commands that make clips share (`generate`, `adapt`, `corrupt`, `merge`, `textures`, `preview`),
+and what `--dry-run` says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -51,6 +52,45 @@ format = click.option(
 shard = click.option("--shard", metavar="i/n", help="Only the i-th of n parts, from 0.")
 
 
+def of_set(command: F) -> F:
+    """The options that commands share which make the clips of a set into others."""
+    options = [
+        click.option(
+            "--clips", type=int, metavar="N", help="At most that many clips, drawn by hash of their ids."
+        ),
+        seed,
+        format,
+        shard,
+        click.option(
+            "--layout",
+            default="auto",
+            metavar="NAME",
+            shell_complete=names.completed(names.layouts),
+            help="What the folder looks like.  [default: recognized]",
+        ),
+        click.option(
+            "--fps", type=float, metavar="RATE", help="Rate of frame folders and arrays.  [default: 25]"
+        ),
+        common.listing,
+        workers,
+        click.option(
+            "--cache",
+            metavar="DIR|none",
+            shell_complete=names.folder,
+            help="Where it is kept what files held, by a hash.  [default: the user's cache folder]",
+        ),
+        common.decode_timeout,
+        click.option(
+            "--dry-run",
+            is_flag=True,
+            help="Say what would be made, its time and disk (two clips are tried); keep and write nothing.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def settings(example: str) -> Callable[[F], F]:
     """The option `--set KNOB=VALUE`."""
     return click.option(
@@ -95,9 +135,46 @@ def overrides(settings: Sequence[str], **direct: str | None) -> dict[str, str]:
     return found
 
 
+@dataclass(frozen=True)
+class Run:
+    """A command that makes the clips of a set into others, with its options as they were given."""
+
+    place: str
+    out: str
+    seed: int
+    workers: str
+    cache: str | None
+    decode_timeout: float
+    shard: str | None
+    dry_run: bool
+    json: str | None
+    quiet: bool
+    verbose: bool
+
+    def make(self, plan: Callable[[Options, tuple[int, int]], Plan]) -> None:
+        """Makes, or rehearses, what `plan` gives for options and shard, and says what was made."""
+        from synvid_eval import generation, shards
+        from synvid_eval.score import dump_json
+
+        common.check_outputs([self.place], json=self.json)
+        with common.Terminal(self.quiet, self.verbose) as progress:
+            kept = "none" if self.dry_run else self.cache
+            found = options(self.seed, self.workers, kept, progress, self.verbose, self.decode_timeout)
+            what = plan(found, shards.parse(self.shard))
+            if self.dry_run:
+                rehearsed(what, self.out, found, self.cache, self.json)
+                return
+            facts = generation.make(what, self.out, found).facts()
+        if self.json:
+            common.write_text(dump_json(facts), self.json)
+        if self.json != "-":
+            click.echo(made(facts))
+
+
 def rehearsed(what: Plan, out: str, options: Options, cache: str | None, json: str | None) -> None:
-    """`generate --dry-run`, `adapt --dry-run`: says what would be made (as JSON with `--json -`); `cache`:
-    the option.
+    """`--dry-run` of `generate`, `adapt` and `corrupt`: says what would be made (as JSON with `--json -`).
+
+    cache: the option.
     """
     from pathlib import Path
 

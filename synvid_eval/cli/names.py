@@ -49,14 +49,15 @@ def folder(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 
 
 def location(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
-    """A SET: `preset:NAME` or `adapt:CHAIN` where that is begun, else a path, which the shell itself
-    completes.
+    """A SET: `preset:NAME`, `adapt:CHAIN` or `corrupt:NAME` where that is begun, else a path, which the shell
+    itself completes.
     """
     from click.shell_completion import CompletionItem
 
     name, sign, rest = incomplete.rpartition("=")
-    if rest.startswith("preset:"):
-        return [f"{name}{sign}preset:{n}" for n in presets() if n.startswith(rest.removeprefix("preset:"))]
+    for scheme, known in (("preset:", presets), ("corrupt:", corruptions)):
+        if rest.startswith(scheme):
+            return [f"{name}{sign}{scheme}{n}" for n in known() if n.startswith(rest.removeprefix(scheme))]
     if rest.startswith("adapt:") and "?" not in rest:
         last = rest.removeprefix("adapt:").rpartition(",")[2]
         begun = incomplete.removesuffix(last)
@@ -112,6 +113,21 @@ def formats() -> list[str]:
     return [*_keys("FORMATS", "video", "encode.py"), "webdataset"]
 
 
+def recipes() -> list[str]:
+    """What `train pretrain --recipe` takes."""
+    return _keys("PRETRAINING", "training", "recipe.py")
+
+
+def finetunings() -> list[str]:
+    """What `train finetune --recipe` takes."""
+    return _keys("FINETUNING", "training", "finetune.py")
+
+
+def probings() -> list[str]:
+    """What `train probe --recipe` takes."""
+    return _keys("PROBING", "training", "probe.py")
+
+
 def textures() -> list[str]:
     """Names of textures, sorted."""
     found = {p.name for p in importlib.metadata.entry_points(group="synvid_eval.textures")}
@@ -132,9 +148,14 @@ def operations() -> list[str]:
     return sorted({"published", *(_constant(node, "name") for node in kinds)} - {""})
 
 
+def corruptions() -> list[str]:
+    """Names of corruptions, sorted."""
+    return _names("corruptions")
+
+
 def explained() -> list[str]:
     """What `explain` takes."""
-    other = [*layouts()[1:], "measured", *schemes(), *protocols(), *presets(), "sampler"]
+    other = [*layouts()[1:], "measured", *schemes(), *protocols(), *presets(), *corruptions(), "sampler"]
     return sorted({*metrics(), *features(), *other})
 
 

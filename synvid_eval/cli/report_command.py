@@ -13,7 +13,8 @@ from synvid_eval.cli import common
 @click.option("--dry-run", is_flag=True, help="Read and check the file, say what would be written.")
 @common.talking
 def command(file: str, html: str | None, dry_run: bool, quiet: bool, verbose: bool) -> None:
-    """Make the HTML page again from the JSON that compare or correlate wrote: the same bytes as theirs.
+    """Make the HTML page again from the JSON that compare, correlate or attention wrote: the same bytes as
+    theirs.
 
     \b
     Example:
@@ -21,6 +22,7 @@ def command(file: str, html: str | None, dry_run: bool, quiet: bool, verbose: bo
     """
     from synvid_eval import correlation
     from synvid_eval.errors import UsageError
+    from synvid_eval.report import attention
     from synvid_eval.score import read_comparison
 
     if html is None:
@@ -34,6 +36,10 @@ def command(file: str, html: str | None, dry_run: bool, quiet: bool, verbose: bo
         document = correlation.read(text, file)
         holds = f"a correlation of {len(document['metrics'])} metrics over {len(document['sets'])} sets"
         made = correlation_page(document)
+    elif attention.is_one(text):
+        found = attention.read(text, file)
+        holds = f"what {len(found['checkpoints'])} checkpoints attend to in {len(found['clips'])} clips"
+        made = attention.page(found)
     else:
         from synvid_eval.report.page import page
 

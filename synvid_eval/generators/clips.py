@@ -33,12 +33,10 @@ from synvid_eval import knobs, randomness
 from synvid_eval.errors import UsageError
 from synvid_eval.generators import presets
 from synvid_eval.generators.base import interval
+from synvid_eval.networks.videomae import MEAN, STD
 
 if TYPE_CHECKING:
     import torch
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet, RGB in [0, 1]: what the released code normalizes by."""
 
 ORDERS = ("TCHW", "CTHW", "THWC")
 STARTS = ("released", "all")
@@ -108,7 +106,7 @@ class Clips:
         self._starts = starts
         self._fresh, self._transform = fresh, transform
         self._curriculum = curriculum
-        self._said = False
+        self.shortened = ""
         # shared, so that workers that outlive an epoch hear of the next one
         self._epoch = _shared(1)
         if "length" in knobs.names(self.generator):
@@ -153,13 +151,12 @@ class Clips:
             raise UsageError(
                 f"{self.name} has a clip of {total} frames, fewer than {self._frames}.", "Take fewer frames."
             )
-        if most < self._stride and not self._said:
-            self._said = True
-            warnings.warn(
-                f"{self.name}: clips of {total} frames are too short for {self._frames} frames at stride "
-                f"{self._stride}: such clips are taken at the largest stride that fits, down to {most}",
-                stacklevel=3,
+        if most < self._stride and not self.shortened:
+            self.shortened = (
+                f"clips of {total} frames are too short for {self._frames} frames at stride {self._stride}: "
+                f"such clips are taken at the largest stride that fits, down to {most}"
             )
+            warnings.warn(f"{self.name}: {self.shortened}", stacklevel=3)
         return most
 
     def _taken(self, stride: int) -> int:

@@ -10,6 +10,8 @@ ids (sha1 of "blob SIZE\\0" and the bytes) as the trees of public repositories l
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import functools
 import hashlib
 import io
@@ -454,16 +456,7 @@ def state_dict(data: bytes, label: str) -> dict[str, Tensor]:
                 warnings.simplefilter("ignore")  # torch asks to report a pickle of another protocol to it
                 found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling alien bytes raises whatever it meets
-        if re.search("unsupported (global|class)|unrecognized function", str(error), re.IGNORECASE):
-            reason = "it holds more than tensors, and what would run code is not run"
-        elif _is_plain_pickle(data):
-            reason = "it is a plain pickle, as pickle.dump writes it: that may run code, and is not run"
-        else:
-            reason = "its bytes are of no such file, or were cut short"
-        raise WeightsError(
-            f"{label} ({len(data):,} bytes) cannot be read as a state dict: {reason}.",
-            "It must be safetensors, or what torch.save writes of a state dict.",
-        ) from None
+        raise _no_tensors(label, len(data), error, _is_plain_pickle(data)) from None
     if not isinstance(found, Mapping) or not all(
         isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in found.items()
     ):
@@ -472,6 +465,74 @@ def state_dict(data: bytes, label: str) -> dict[str, Tensor]:
             "Save the network's own state_dict(), not a checkpoint around it.",
         )
     return dict(found)
+
+
+def held(path: Path, passed_over: str = "\0") -> dict[str, object]:
+    """What a file holds by name, on the CPU, mapped where the file can be: a safetensors file's tensors, or
+    what torch.save wrote of a mapping, read without running any code. Beside tensors such a mapping may hold
+    others, numbers, texts and options as argparse keeps them: a checkpoint around a state dict.
+
+    passed_over: tensors whose names begin so stay unread (of safetensors). WeightsError where the file cannot
+    be read or holds anything else.
+    """
+    import torch
+
+    if is_program(path):
+        raise WeightsError(f"{path} is a TorchScript program, no state dict: it is not run.", _HELD)
+    try:
+        with path.open("rb") as file:
+            head, size = file.read(9), os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    try:
+        found: object
+        if head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= size - 8:
+            from safetensors import safe_open
+
+            with safe_open(path, "pt") as tensors:
+                names = [name for name in tensors.keys() if not name.startswith(passed_over)]  # noqa: SIM118
+                found = {name: tensors.get_tensor(name) for name in names}
+        else:
+            mapped = zipfile.is_zipfile(path)
+            with warnings.catch_warnings(), _options_allowed():
+                warnings.simplefilter("ignore")  # torch asks to report a pickle of another protocol to it
+                found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except Exception as error:  # unpickling alien bytes raises whatever it meets
+        plain = size < _MOST_READ and _is_plain_pickle(path.read_bytes())
+        raise _no_tensors(str(path), size, error, plain) from None
+    if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
+        raise WeightsError(f"{path} is no state dict: it does not hold tensors by name.", _HELD)
+    return dict(found)
+
+
+_HELD = (
+    "It must be safetensors, or what torch.save writes of a state dict, as it is or under model or module."
+)
+_MOST_READ = 1 << 28  # of a file that torch cannot read, to say why
+
+
+def _options_allowed() -> contextlib.AbstractContextManager[object]:
+    """argparse's own record of options, which runs nothing, may stand beside tensors (torch before 2.5 has no
+    such permission and refuses it).
+    """
+    import torch
+
+    allow = getattr(torch.serialization, "safe_globals", None)
+    return contextlib.nullcontext() if allow is None else allow([argparse.Namespace])
+
+
+def _no_tensors(label: str, size: int, error: Exception, plain: bool) -> WeightsError:
+    """What to say of a file that cannot be read. plain: whether it is a pickle that torch did not write."""
+    if re.search("unsupported (global|class)|unrecognized function", str(error), re.IGNORECASE):
+        reason = "it holds more than tensors, and what would run code is not run"
+    elif plain:
+        reason = "it is a plain pickle, as pickle.dump writes it: that may run code, and is not run"
+    else:
+        reason = "its bytes are of no such file, or were cut short"
+    return WeightsError(
+        f"{label} ({size:,} bytes) cannot be read as a state dict: {reason}.",
+        "It must be safetensors, or what torch.save writes of a state dict.",
+    )
 
 
 def _is_safetensors(data: bytes) -> bool:

@@ -20,6 +20,10 @@ SUBCOMMANDS = [
     "cache info",
     "cache prune",
     "textures make",
+    "train pretrain",
+    "train finetune",
+    "train probe",
+    "train curves",
     *(f"weights {w}" for w in ("list", "fetch", "verify", "path")),
 ]
 NAMES = ["", *COMMANDS, *SUBCOMMANDS]

@@ -1,0 +1,379 @@
+"""A progression of our own, small: does pre-training on a set help, and does the paper's order show at a
+scale that a laptop bears?
+
+    python -m experiments.mini_progression --reference DIR [DIR …] --images DIR --work DIR [--minutes 60]
+                                           [--out reports/mini_progression] [--seeds 2] [--steps 3000]
+                                           [--only SOURCE,…] [--protocols probe,finetune] [--threads 2]
+
+Every DIR of --reference holds labelled real clips; the first is also what `real` is pre-trained on, without
+labels. A cell is a command or two of the package: pre-training of one source and seed, then a probe or a
+fine-tuning of it on a set, by five folds that divide no source group. Pre-trained networks lie in --work;
+of each accuracy one line goes to `OUT/cells.jsonl` as it is done, with how many clips of each of 20 blocks
+of source groups were right, nothing of single clips. So a run that was stopped goes on; after `--minutes`
+it stops by itself. At the end of each run the tables are made of what is there; what they say is written by
+hand in `README.md`.
+
+Differences from scratch are paired: the same clips in the same folds. Their intervals come from leaving out
+blocks of source groups (seeds are averaged first), so they hold for other clips, not for other seeds: how
+much seeds differ stands beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synvid_eval import published
+from synvid_eval.archive import write_bytes
+from synvid_eval.intervals import interval, jackknife
+from synvid_eval.randomness import address
+
+OUT = Path(__file__).parents[1] / "reports" / "mini_progression"
+PROGRESSION = (
+    "static_circles",
+    "moving_circles",
+    "moving_shapes",
+    "moving_transforming_shapes",
+    "acc_transforming_shapes",
+    "acc_transforming_textures",
+    "acc_transforming_stylegan",
+    "acc_transforming_images",
+)
+SOURCES = ("scratch", "real", *PROGRESSION)
+PROTOCOLS = ("probe", "finetune")
+BLOCKS = 20
+LEVEL = 0.95
+
+# The smallest network and pictures at which pre-training on real clips was seen to help (see README.md).
+NETWORK = (
+    "network.image=32",
+    "network.patch=4",
+    "network.width=96",
+    "network.heads=3",
+    "network.depth=4",
+    "network.decoder_width=48",
+    "network.decoder_heads=3",
+    "network.decoder_depth=2",
+)
+PRETRAIN = (*NETWORK, "lr=0.024", "last_lr=0.00016", "short=36", "drawn=64", "save=250", "batch=16")
+LABELLED = ("short=36",)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An accuracy to be had: of a network that was pre-trained on `source`, on a set."""
+
+    protocol: str
+    set: str
+    source: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Its folder."""
+        return f"{self.protocol}-{self.set}-{self.source}-{self.seed}"
+
+
+class Runner:
+    """Runs cells as commands of the package, and keeps what came out."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.given = given
+        self.sets = {Path(d).name: d for d in given.reference}
+        self.lines = given.out / "cells.jsonl"
+        self.until = time.monotonic() + 60 * given.minutes
+
+    def cells(self) -> Iterator[Cell]:
+        """All that are asked for, seed after seed, so that a stopped run has whole columns."""
+        for seed in range(self.given.seeds):
+            for protocol in self.given.protocols:
+                for name in self.sets:
+                    for source in self.given.only:
+                        yield Cell(protocol, name, source, seed)
+
+    def done(self) -> list[dict[str, Any]]:
+        """What is there: a dict a cell."""
+        if not self.lines.exists():
+            return []
+        return [json.loads(line) for line in self.lines.read_text().splitlines()]
+
+    def run(self) -> None:
+        """Runs what is not there yet, until the time is up."""
+        for cell in self.cells():
+            if any(self._same(cell, d) for d in self.done()):
+                continue
+            if time.monotonic() > self.until:
+                print("the time is up: the same command goes on from here", flush=True)
+                return
+            row = self._cell(cell)
+            self.given.out.mkdir(parents=True, exist_ok=True)
+            rows = [json.dumps(d) for d in [*self.done(), row]]
+            write_bytes(self.lines, ("\n".join(rows) + "\n").encode())
+            print(f"{cell.name}: {row['accuracy']:.1f} % in {row['seconds']:.0f} s", flush=True)
+
+    def _same(self, cell: Cell, row: dict[str, Any]) -> bool:
+        """Whether a row is of a cell; ends where it is, but of another number of steps."""
+        if (cell.protocol, cell.set, cell.source, cell.seed) != tuple(
+            row[key] for key in ("protocol", "set", "source", "seed")
+        ):
+            return False
+        if row["steps"] != self.given.steps:
+            raise SystemExit(
+                f"{self.lines} is of {row['steps']} steps: give --steps {row['steps']}, or another --out"
+            )
+        return True
+
+    def _cell(self, cell: Cell) -> dict[str, Any]:
+        network, pretrained = self._pretrained(cell)
+        out = self.given.work / cell.name
+        recipe = [] if cell.protocol == "probe" else ["--recipe", "tiny"]
+        settings = [*LABELLED, *(("size=tiny", *NETWORK) if cell.source == "scratch" else ())]
+        began = time.monotonic()
+        self._command(
+            ["train", cell.protocol, network, self.sets[cell.set], "--seed", str(cell.seed), *recipe],
+            settings,
+            out,
+        )
+        found = json.loads((out / "predictions.json").read_text())
+        right, count = blocks(found)
+        return {
+            "protocol": cell.protocol,
+            "set": cell.set,
+            "source": cell.source,
+            "seed": cell.seed,
+            "accuracy": found["accuracy"]["top1"]["value"],
+            "groups": found["accuracy"]["groups"],
+            "right": right.tolist(),
+            "clips": count.tolist(),
+            "classes": len(found["classes"]),
+            "steps": self.given.steps,
+            "model": next(csv.DictReader((out / "accuracy.csv").read_text().splitlines()))["model"],
+            "pretraining": pretrained,
+            "seconds": round(time.monotonic() - began, 1),
+            "threads": self.given.threads,
+        }
+
+    def _pretrained(self, cell: Cell) -> tuple[str, dict[str, Any] | None]:
+        """(the network to begin with, what came out of its pre-training)."""
+        if cell.source == "scratch":
+            return "scratch", None
+        out = self.given.work / f"pretrain-{cell.source}-{cell.seed}"
+        began = time.monotonic()
+        self._command(
+            ["train", "pretrain", self._location(cell.source), "--recipe", "tiny", "--seed", str(cell.seed),
+             "--steps", str(self.given.steps)],
+            PRETRAIN,
+            out,
+        )  # fmt: skip
+        losses = [float(line.split(",")[1]) for line in (out / "log.csv").read_text().splitlines()[1:]]
+        told = {
+            "first_loss": round(float(np.mean(losses[:10])), 4),
+            "last_loss": round(float(np.mean(losses[-100:])), 4),
+        }
+        return os.fspath(out), told | {"seconds": round(time.monotonic() - began, 1)}
+
+    def _location(self, source: str) -> str:
+        if source == "real":
+            return str(self.given.reference[0])
+        images = f"?images={quote(str(self.given.images))}" if source == "acc_transforming_images" else ""
+        return f"preset:{source}{images}"
+
+    def _command(self, words: Sequence[str], settings: Sequence[str], out: Path) -> None:
+        asked = [x for s in settings for x in ("--set", s)]
+        subprocess.run(
+            [sys.executable, "-m", "synvid_eval", *words, *asked, "--device", "cpu", "--out", os.fspath(out)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "OMP_NUM_THREADS": str(self.given.threads)},
+        )
+
+
+def blocks(found: dict[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(clips that were right, clips) of each block of predictions: a block a source group, or where there are
+    more than BLOCKS, groups dealt out in the order of a hash.
+    """
+    names = {one["group"] for one in found["predictions"]}
+    order = sorted(names, key=lambda name: address("synvid_eval.experiments.mini_progression", name))
+    place = {name: i % BLOCKS for i, name in enumerate(order)}
+    right, count = (np.zeros(min(BLOCKS, len(order)), np.int64) for _ in range(2))
+    for one in found["predictions"]:
+        count[place[one["group"]]] += 1
+        right[place[one["group"]]] += found["classes"][int(np.argmax(one["scores"]))] == one["label"]
+    return right, count
+
+
+# -- what came out ---------------------------------------------------------------------------------
+
+
+Rows = dict[tuple[str, str], dict[str, list[dict[str, Any]]]]
+"""(protocol, set) → source → its cells, one a seed."""
+
+
+def by_column(done: Sequence[dict[str, Any]]) -> Rows:
+    """Cells by what they can be compared within."""
+    found: Rows = defaultdict(lambda: defaultdict(list))
+    for one in done:
+        found[one["protocol"], one["set"]][one["source"]].append(one)
+    return found
+
+
+def share(cells: Sequence[dict[str, Any]]) -> NDArray[np.float64]:
+    """Clips that were right in each block, mean over seeds."""
+    return np.mean([cell["right"] for cell in cells], axis=0)
+
+
+def bounds(right: NDArray[np.float64], clips: NDArray[np.int64]) -> tuple[float, float, float, float]:
+    """(percent, its interval, its standard error) of the sum of `right` over that of `clips`, blocks left out
+    in turn. right: may be a difference of two.
+    """
+    value = 100 * right.sum() / clips.sum()
+    left = 100 * (right.sum() - right) / np.maximum(clips.sum() - clips, 1)
+    around = jackknife(value, left, clips)
+    low, high = interval(value, [around], LEVEL)
+    return float(value), low, high, math.sqrt(around.variance)
+
+
+def table(column: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """A row a source: accuracy, difference from scratch with the same seeds, how much seeds differ."""
+    scratch = {cell["seed"]: cell for cell in column.get("scratch", [])}
+    rows = []
+    for source in SOURCES:
+        cells = column.get(source)
+        if not cells:
+            continue
+        clips = np.array(cells[0]["clips"])
+        value, low, high, _ = bounds(share(cells), clips)
+        row: dict[str, Any] = {
+            "source": source,
+            "seeds": len(cells),
+            "accuracy": value,
+            "low": low,
+            "high": high,
+        }
+        row["deviation"] = float(np.std([c["accuracy"] for c in cells], ddof=1)) if len(cells) > 1 else None
+        both = [cell for cell in cells if cell["seed"] in scratch]
+        if both and source != "scratch":
+            other = share([scratch[cell["seed"]] for cell in both])
+            names = ("difference", "difference_low", "difference_high", "error")
+            row |= dict(zip(names, bounds(share(both) - other, clips), strict=True))
+        rows.append(row)
+    return rows
+
+
+def needed(row: dict[str, Any], clips: int) -> int | None:
+    """Clips at which a difference of this size would exclude 0 with 80 % chance, if blocks scatter as here:
+    its standard error must be its size / (1.96 + 0.84). None where the difference is 0.
+    """
+    if not row["difference"]:
+        return None
+    return math.ceil(clips * (row["error"] * 2.8 / row["difference"]) ** 2)
+
+
+def span(row: dict[str, Any], what: str) -> str:
+    """An interval in words."""
+    return f"{row[what + 'low']:.1f} to {row[what + 'high']:.1f}"
+
+
+def markdown(columns: Rows) -> str:
+    """All tables."""
+    parts = []
+    for (protocol, name), column in sorted(columns.items()):
+        first = next(iter(column.values()))[0]
+        clips, groups = sum(first["clips"]), first["groups"]
+        parts += [
+            f"## {protocol}, {name}",
+            "",
+            f"{clips} clips, {groups} source groups, chance {100 / first['classes']:.0f} %.",
+            "",
+            "| pre-trained on | seeds | top 1 [%] | 95 % interval | seeds differ by | minus scratch "
+            "| 95 % interval | clips needed |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+        for row in table(column):
+            spread = "" if row["deviation"] is None else f"{row['deviation']:.1f}"
+            cells = [row["source"], row["seeds"], f"{row['accuracy']:.1f}", span(row, ""), spread]
+            if "difference" in row:
+                wanted = needed(row, clips)
+                cells += [f"{row['difference']:+.1f}", span(row, "difference_")]
+                cells += ["" if wanted is None else f"{wanted:,}"]
+            line = f"| {' | '.join(map(str, cells))} |"
+            parts.append(line)
+        parts.append("")
+    return "\n".join(parts)
+
+
+def accuracies(columns: Rows) -> str:
+    """The table that `correlate --accuracies` reads: a row a cell; families as in the published table."""
+    families = {row.dataset: row.family for row in published.table()}
+    lines = ["dataset,benchmark,protocol,model,accuracy,family,seed,source"]
+    for (protocol, name), column in sorted(columns.items()):
+        for source, cells in column.items():
+            lines += [
+                f"{source},{name},{protocol},{cell['model']},{cell['accuracy']},"
+                f"{families.get(source, source)},{cell['seed']},experiments.mini_progression"
+                for cell in cells
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def correlated(given: argparse.Namespace, columns: Rows) -> None:
+    """Which measurement goes with these accuracies: `OUT/comparison.json`, `OUT/correlation-…json`."""
+    from synvid_eval.accuracies import load
+    from synvid_eval.comparison import compare
+    from synvid_eval.correlation import correlate
+    from synvid_eval.score import dump_json, read_comparison
+
+    file = given.out / "comparison.json"
+    if not file.exists():
+        measured = compare(
+            [f"preset:{name}" for name in PROGRESSION], given.reference[0], images=given.images
+        )
+        write_bytes(file, dump_json(measured.to_dict()).encode())
+    comparison = read_comparison(file.read_text())[0]
+    for protocol, name in sorted(columns):
+        known = load(str(given.out / "accuracies.csv"), benchmark=name, protocol=protocol)
+        found = correlate(comparison, known)
+        write_bytes(given.out / f"correlation-{protocol}-{name}.json", dump_json(found).encode())
+
+
+def main() -> None:
+    """Reads the arguments, runs cells, writes tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--reference", nargs="+", required=True, metavar="DIR")
+    parser.add_argument("--images", required=True, metavar="DIR")
+    parser.add_argument("--work", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", type=lambda text: text.split(","), default=list(SOURCES))
+    parser.add_argument("--protocols", type=lambda text: text.split(","), default=list(PROTOCOLS))
+    given = parser.parse_args()
+    runner = Runner(given)
+    runner.run()
+    columns = by_column(runner.done())
+    if columns:
+        write_bytes(given.out / "tables.md", markdown(columns).encode())
+        write_bytes(given.out / "accuracies.csv", accuracies(columns).encode())
+    if all(set(PROGRESSION) <= set(column) for column in columns.values()):
+        correlated(given, columns)
+
+
+if __name__ == "__main__":
+    main()

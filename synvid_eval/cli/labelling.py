@@ -1,0 +1,236 @@
+"""What `train finetune` and `train probe` share: options, and what they say of what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from synvid_eval.cli import common, making, names
+from synvid_eval.errors import one_line
+
+if TYPE_CHECKING:
+    from synvid_eval.training.labelled import Planned
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def arguments(function: F) -> F:
+    """RUN and SET."""
+    decorated = click.argument("videos", type=common.PATH, metavar="SET", shell_complete=names.location)(
+        function
+    )
+    return click.argument("run", type=common.PATH, metavar="RUN", shell_complete=names.folder)(decorated)
+
+
+def options(function: F) -> F:
+    """The options that both have, but for --recipe."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--split",
+        default="kfold:5",
+        show_default=True,
+        metavar="FILE|NAME|kfold:K",
+        help="What is trained on and what is tested: K folds that divide no source (UCF101's gNN, Weizmann's "
+        "person); a list such as trainlist01, whose counterpart is found; JSON with train and test.",
+    ),
+    click.option(
+        "--out",
+        type=common.PATH,
+        required=True,
+        metavar="RUN2",
+        shell_complete=names.folder,
+        help="The folder.",
+    ),
+    making.settings("lr=1e-3"),
+    making.seed,
+    click.option(
+        "--name",
+        metavar="NAME",
+        help="What the row of accuracies calls RUN.  [default: what it was pre-trained on]",
+    ),
+    click.option("--family", metavar="NAME", help="Its family there: variants of one another share one."),
+    click.option(
+        "--benchmark", metavar="NAME", help="What the row calls the SET.  [default: the SET's name]"
+    ),
+    click.option(
+        "--layout",
+        default="auto",
+        show_default=True,
+        metavar="NAME",
+        shell_complete=names.completed(names.layouts),
+        help="How clips lie on disk, where that cannot be recognized (see: list layouts).",
+    ),
+    click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="auto|cpu|cuda[:N]|mps",
+        help="Where the network runs.",
+    ),
+    click.option(
+        "--workers",
+        default="auto",
+        show_default=True,
+        metavar="auto|N",
+        help="Processes that decode clips; 0: none but this one.",
+    ),
+    common.decode_timeout,
+    click.option(
+        "--max-skipped",
+        default="5%",
+        show_default=True,
+        metavar="N|P%",
+        help="How many unreadable videos a set may have before it is refused.",
+    ),
+    click.option(
+        "--dry-run", is_flag=True, help="Say what would be trained and its time, from a try; write nothing."
+    ),
+    click.option(
+        "--json", type=common.PATH, metavar="F|-", help="Write the predictions as JSON; - is stdout."
+    ),
+    click.option(
+        "--csv",
+        type=common.PATH,
+        metavar="F",
+        help="Put the accuracy into this table, which correlate --accuracies reads.",
+    ),
+    click.option("--html", type=common.PATH, metavar="F", help="Write a page with the curves."),
+    common.talking,
+)
+
+
+def carried_out(
+    kind: Any,
+    recipes: Any,
+    protocol: Callable[[Any], str],
+    *,
+    run: str,
+    videos: str,
+    recipe: str,
+    split: str,
+    out: str,
+    settings: tuple[str, ...],
+    seed: int,
+    name: str | None,
+    family: str | None,
+    benchmark: str | None,
+    layout: str,
+    device: str,
+    workers: str,
+    decode_timeout: float,
+    max_skipped: str,
+    dry_run: bool,
+    json: str | None,
+    csv: str | None,
+    html: str | None,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Trains and tests by `kind` (a class of `labelled.Planned`) with a recipe of `recipes`, and says it."""
+    from pathlib import Path
+
+    from synvid_eval import sets
+    from synvid_eval.score import dump_json
+    from synvid_eval.training import accuracy, labelled, splits
+    from synvid_eval.training import recipe as all_recipes
+
+    reads = [videos] if run == labelled.SCRATCH else [videos, run]
+    common.check_outputs(reads, json=json, html=html, csv=csv)
+    if csv:
+        accuracy.rows(Path(csv))  # what is no such table is told before the work
+    of, network = all_recipes.chosen(recipes, recipe, settings)
+    labelled.check_settings(settings, kind.idle(of))
+    own = [s for s in settings if s.startswith(("network.", "size="))]
+    ((called, place),) = sets.name_sets([videos])
+    labelled.check_out(out, [place, *reads[1:]])
+    if split.startswith(splits.KFOLD):
+        splits.folds_asked(split)
+    begin = labelled.start(run, network, own)
+    named = labelled.Named(
+        dataset=name or begin.name,
+        benchmark=benchmark or called,
+        protocol=protocol(of),
+        model=labelled.model_name(begin.architecture),
+        family=family if family is not None else begin.family,
+        seed=str(seed),
+        source=run,
+    )
+    with common.Terminal(quiet, verbose) as progress:
+        asked = common.build_options(
+            seed=seed,
+            workers="auto" if workers == "0" else workers,
+            cache="none",
+            max_skipped=max_skipped,
+            decode_timeout=decode_timeout,
+            progress=progress,
+            verbose=verbose,
+        )
+        frames = begin.architecture.frames
+        on = labelled.opened(place, split, asked, frames, of.stride, of.short, name=called, layout=layout)
+        loaders = None if workers == "auto" else int(workers)
+        planned: Planned = kind(begin, run, place, on, of, named, asked, device=device, loaders=loaders)
+        facts = planned.rehearsed() if dry_run else planned.made(out)
+    if not facts:
+        return  # the first of torchrun's processes tells
+    if csv and not dry_run:
+        accuracy.add_row(Path(csv), facts["row"])
+    if html and not dry_run:
+        write_curves([facts["run"]], html)
+    if json:
+        common.write_text(dump_json({k: v for k, v in facts.items() if k not in ("run", "row")}), json)
+    if json != "-":
+        click.echo(_rehearsed(facts, out) if dry_run else _told(facts))
+
+
+def write_curves(runs: list[str], target: str) -> None:
+    """The page of the curves of runs, each of them a run or a folder of folds."""
+    from synvid_eval.report import training
+    from synvid_eval.training import curves
+
+    common.write_text(training.page(curves.document(runs)), target)
+
+
+def _told(facts: dict[str, Any]) -> str:
+    """What came out, a line each for people, and the table of accuracies with its row."""
+    from synvid_eval.training import accuracy
+
+    found, row = facts["accuracy"], facts["row"]
+    lines = []
+    for top, words in (("top1", "top 1"), ("top5", "top 5")):
+        if top in found:
+            one = found[top]
+            by_group = one["by_group"]
+            by = f"{_bounds(by_group)} by {found['groups']} source groups" if by_group else one["reason"]
+            lines.append(
+                f"{words}: {one['value']:.1f} % of {found['clips']:,} clips "
+                f"({_bounds(one['by_clip'])} by clip, {by}; {found['level']:.0%})"
+            )
+    lines.append(f"{facts['run']}/accuracy.csv, for correlate --accuracies:")
+    lines += accuracy.table([row]).splitlines()
+    return "\n".join(map(one_line, lines))
+
+
+def _rehearsed(facts: dict[str, Any], out: str) -> str:
+    """What would be trained, a line each."""
+    network, recipe = facts["network"], facts["recipe"]
+    lines = [
+        f"set:      {facts['set']}: {facts['split']}",
+        f"network:  width {network['width']}, {network['depth']} layers, {network['frames']} frames of "
+        f"{network['image']} px",
+        f"training: {facts['steps']:,} steps of {recipe['batch']} clips over {len(facts['folds'])} folds",
+        f"time:     about {common.time_text(facts['seconds'])}: {facts['seconds_a_step']:.3g} s a step, "
+        f"{facts['seconds_a_clip']:.3g} s a clip of {recipe['segments'] * recipe['crops']} views (tried)",
+        f"writes:   {out}",
+    ]
+    return "\n".join(map(one_line, lines))
+
+
+def _bounds(pair: list[float]) -> str:
+    return f"{pair[0]:.1f} to {pair[1]:.1f}"

@@ -1,0 +1,195 @@
+"""VideoMAE (Tong et al. 2022): the network of `transformers` (extra `train`), built from a few numbers, with
+weights that are drawn by address.
+
+Where `transformers` and the released code differ, the released code is followed: layer norms have ε = 1e-6
+(only the decoder's last and the classifier's are `transformers`' own, 1e-5), and the encoder ends in a layer
+norm while it is pre-trained. A classifier takes the mean over tokens of an encoder without that last norm,
+then a norm of its own, as in the released fine-tuning.
+
+Weights are drawn as the released code draws them: uniform by Glorot and Bengio (2010) for linear layers while
+pre-training, normal with deviation 0.02 cut off at twice that for a classifier from scratch and for mask
+tokens, biases 0; patch embeddings as torch's convolutions. Each tensor is a function of (seed, its name).
+`transformers` draws first and is overruled: torch's own generator is as it was before.
+
+Inputs are float32 [B, T, 3, H, W], RGB normalized by MEAN and STD.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from synvid_eval import knobs
+from synvid_eval.errors import UsageError, nearest
+from synvid_eval.knobs import knob
+from synvid_eval.randomness import address
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+    from transformers import (
+        VideoMAEConfig,
+        VideoMAEForPreTraining,
+        VideoMAEForVideoClassification,
+        VideoMAEModel,
+    )
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet, RGB in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A VideoMAE's numbers. Raises UsageError where they do not fit each other."""
+
+    name: ClassVar[str] = "network"
+
+    width: int = knob(768, "Values of a token in the encoder.", low=8, high=8192)
+    depth: int = knob(12, "Layers of the encoder.", low=1, high=128)
+    heads: int = knob(12, "Attention heads of the encoder.", low=1, high=128)
+    image: int = knob(224, "Height and width of its input.", low=8, high=1024, unit="px")
+    frames: int = knob(16, "Frames of its input.", low=1, high=256)
+    tubelet: int = knob(2, "Frames of a patch.", low=1, high=16)
+    patch: int = knob(16, "Height and width of a patch.", low=2, high=64, unit="px")
+    mlp_ratio: int = knob(4, "Hidden values of a layer's perceptron, in widths.", low=1, high=16)
+    decoder_width: int = knob(384, "Values of a token in the decoder.", low=8, high=8192)
+    decoder_depth: int = knob(4, "Layers of the decoder.", low=1, high=128)
+    decoder_heads: int = knob(6, "Attention heads of the decoder.", low=1, high=128)
+
+    def __post_init__(self) -> None:
+        knobs.check(self)
+        for what, whole, part in (
+            ("width", "width", "heads"),
+            ("decoder", "decoder_width", "decoder_heads"),
+            ("picture", "image", "patch"),
+            ("clip", "frames", "tubelet"),
+        ):
+            if getattr(self, whole) % getattr(self, part):
+                raise UsageError(
+                    f"network.{whole}={getattr(self, whole)} is no multiple of {part}={getattr(self, part)}.",
+                    f"The {what} is dealt out in equal parts.",
+                )
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Tokens in time, height and width."""
+        side = self.image // self.patch
+        return self.frames // self.tubelet, side, side
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a clip."""
+        return math.prod(self.grid)
+
+
+SIZES: dict[str, Architecture] = {
+    "tiny": Architecture(192, 6, 3, image=64, patch=8, decoder_width=96, decoder_heads=3),
+    "small": Architecture(384, 12, 6, decoder_width=192, decoder_heads=3),
+    "base": Architecture(),
+    "large": Architecture(1024, 24, 16, decoder_width=512, decoder_heads=8),
+    "huge": Architecture(1280, 32, 16, decoder_width=640, decoder_heads=8),
+}
+"""Published sizes (the released code's; S, B, L and H in the papers), and `tiny`, which is ours."""
+
+
+def size(name: str) -> Architecture:
+    """The architecture of that name in SIZES; UsageError for another."""
+    if name not in SIZES:
+        raise UsageError(f"No network is called {name!r}.", nearest(name, SIZES))
+    return SIZES[name]
+
+
+def config(of: Architecture, *, mean_pooling: bool = False, classes: int = 2, **more: Any) -> VideoMAEConfig:
+    """What `transformers` builds the network from. MissingPackageError where it is not installed."""
+    from transformers import VideoMAEConfig
+
+    return VideoMAEConfig(
+        image_size=of.image,
+        patch_size=of.patch,
+        num_frames=of.frames,
+        tubelet_size=of.tubelet,
+        hidden_size=of.width,
+        num_hidden_layers=of.depth,
+        num_attention_heads=of.heads,
+        intermediate_size=of.width * of.mlp_ratio,
+        decoder_hidden_size=of.decoder_width,
+        decoder_num_hidden_layers=of.decoder_depth,
+        decoder_num_attention_heads=of.decoder_heads,
+        decoder_intermediate_size=of.decoder_width * of.mlp_ratio,
+        layer_norm_eps=1e-6,
+        use_mean_pooling=mean_pooling,
+        norm_pix_loss=True,
+        num_labels=classes,
+        **more,
+    )
+
+
+def pretraining(of: Architecture, seed: int = 0) -> VideoMAEForPreTraining:
+    """Encoder and decoder, drawn, for masked autoencoding."""
+    from transformers import VideoMAEForPreTraining
+
+    return _drawn(VideoMAEForPreTraining, config(of), seed, glorot=True)
+
+
+def encoder(of: Architecture, seed: int = 0) -> VideoMAEModel:
+    """The encoder as it is pre-trained, drawn: tokens float32 [B, tokens, width] behind its last norm."""
+    from transformers import VideoMAEModel
+
+    return _drawn(VideoMAEModel, config(of), seed, glorot=True)
+
+
+def classifier(of: Architecture, classes: int, seed: int = 0) -> VideoMAEForVideoClassification:
+    """Encoder, mean over tokens, norm, linear layer, drawn; the linear layer's weights 0.001 times as large,
+    as in the released fine-tuning.
+    """
+    from transformers import VideoMAEForVideoClassification
+
+    found = _drawn(
+        VideoMAEForVideoClassification, config(of, mean_pooling=True, classes=classes), seed, glorot=False
+    )
+    found.classifier.weight.data.mul_(0.001)
+    return found
+
+
+def _drawn(kind: Any, of: VideoMAEConfig, seed: int, glorot: bool) -> Any:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        module = kind(of)
+    draw(module, seed, glorot)
+    return module.eval()
+
+
+def draw(module: nn.Module, seed: int, glorot: bool) -> None:
+    """Draws every weight of a module anew, each a function of (seed, its name). glorot: of linear layers;
+    else normal, cut off.
+    """
+    import torch
+    from torch import nn
+
+    norms = tuple(name for name, part in module.named_modules() if isinstance(part, nn.LayerNorm))
+    with torch.no_grad():
+        for name, tensor in module.named_parameters():
+            generator = torch.Generator().manual_seed(
+                address("synvid_eval.networks.videomae", seed, name) >> 1
+            )
+            if name.rpartition(".")[0] in norms:
+                tensor.fill_(1 if name.endswith("weight") else 0)
+            elif name.endswith("mask_token"):
+                nn.init.trunc_normal_(tensor, std=0.02, a=-0.04, b=0.04, generator=generator)
+            elif "patch_embeddings" in name:
+                bound = 1 / math.sqrt(_inputs(module, name))
+                tensor.uniform_(-bound, bound, generator=generator)
+            elif tensor.dim() < 2:
+                tensor.zero_()
+            elif glorot:
+                nn.init.xavier_uniform_(tensor, generator=generator)
+            else:
+                nn.init.trunc_normal_(tensor, std=0.02, a=-0.04, b=0.04, generator=generator)
+
+
+def _inputs(module: nn.Module, name: str) -> int:
+    """How many values a unit of a convolution sees."""
+    weight: torch.Tensor = module.get_parameter(f"{name.rpartition('.')[0]}.weight")
+    return math.prod(weight.shape[1:])

@@ -1,0 +1,404 @@
+"""The loop of every training: steps, precision, several devices, checkpoints, the log, going on.
+
+What is trained is a task: a module that turns a batch into its loss. A step is the same function of (the
+weights before it, its number) whenever it is computed: batches, masks, crops are addressed, and torch's own
+generator, which dropout draws from, is set from (seed, step, pass, device) before every pass. So on a CPU a
+run that was killed ends in the same weights as one that was not, given the same number of threads (which the
+config keeps). On GPUs kernels that sum in no fixed order decide the last digits.
+
+Under `torchrun` each process is one device and passes its share of every batch; gradients are averaged. The
+first of them logs and saves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from synvid_eval.errors import DataError, UsageError
+from synvid_eval.measurement import Progress
+from synvid_eval.randomness import address
+from synvid_eval.training.data import Batches, Item, loader
+from synvid_eval.training.recipe import Optimization
+from synvid_eval.training.run_folder import Checkpoint, RunFolder
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+SCALER = "scaler"
+"""Among what the optimizer remembers: scale and growth of fp16's gradients."""
+
+Layer = Callable[[str], int]
+"""Name of a weight → how many layers below the top it lies."""
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Where a training runs: this process's device, its rank among `world` processes."""
+
+    device: str
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process logs and saves."""
+        return self.rank == 0
+
+
+@contextlib.contextmanager
+def devices(asked: str) -> Iterator[Devices]:
+    """The device that was asked for; under torchrun one of its processes, which are connected meanwhile."""
+    from synvid_eval.networks.loading import resolve_device
+
+    world = _number("WORLD_SIZE", 1)
+    if world == 1:
+        yield Devices(resolve_device(asked))
+        return
+    import torch.distributed as group
+
+    device = resolve_device(asked)
+    if device.startswith("cuda"):
+        device = resolve_device(f"cuda:{_number('LOCAL_RANK', 0)}")
+        import torch
+
+        torch.cuda.set_device(device)  # what is sent around goes by the current device
+        group.init_process_group("nccl", device_id=torch.device(device))
+    else:
+        group.init_process_group("gloo")
+    try:
+        yield Devices(device, group.get_rank(), world)
+    finally:
+        group.destroy_process_group()
+
+
+def speaks() -> bool:
+    """Whether this process is alone, or the first of torchrun's: the one that says and writes results."""
+    return _number("RANK", 0) == 0
+
+
+def _number(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdigit():
+        raise UsageError(f"{name}={text} is no number.", "torchrun sets it.")
+    return int(text)
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that a loop needs.
+
+    task: batch → loss; `network` is what checkpoints hold. make: (epoch, clip) → a dict of arrays. workers:
+    processes that make. layer: of a weight, where learning rates fall with depth.
+    """
+
+    recipe: Optimization
+    network: nn.Module
+    task: nn.Module
+    batches: Batches
+    make: Callable[[Item], Any]
+    workers: int = 0
+    layer: Layer = lambda name: 0
+
+    def share(self, world: int) -> int:
+        """Clips of a batch that a device passes; UsageError where they cannot be dealt out."""
+        if self.recipe.batch % world:
+            raise UsageError(
+                f"batch={self.recipe.batch} cannot be dealt out to {world} processes.", "Give a multiple."
+            )
+        return self.recipe.batch // world
+
+    def micro(self, world: int) -> int:
+        """Clips of a pass; UsageError where passes do not fit."""
+        share = self.share(world)
+        micro = min(self.recipe.micro or share, share)
+        if share % micro:
+            raise UsageError(f"micro={micro} does not divide the {share} clips of a device.")
+        return micro
+
+
+def train(
+    folder: RunFolder,
+    what: Training,
+    where: Devices,
+    progress: Progress,
+    after: Callable[[int], None] = lambda step: None,
+) -> int:
+    """Trains to the recipe's last step from the folder's newest checkpoint on; returns that step.
+
+    after: called behind every step, with the number of steps done.
+
+    Raises:
+        DataError: a loss that is no number, data that cannot be read, a checkpoint of another network.
+        UsageError: too little memory for the batch, naming one to try; a batch that cannot be dealt out.
+    """
+    schedule = what.recipe.schedule(what.batches.steps_an_epoch)
+    micro = what.micro(where.world)
+    what.network.to(where.device).train()
+    optimizer = _optimizer(what)
+    done = restore(folder, what.network, optimizer)
+    scaler = _scaler(what, where, folder)
+    module = _wrapped(what, where)
+    passes = (
+        items
+        for step in range(done, schedule.steps)
+        for items in what.batches.share(step, where.rank, where.world, micro)
+    )
+    ready = loader(what.make, passes, what.workers)
+    progress.begin(os.fspath(folder.path), schedule.steps * what.recipe.batch)
+    progress.advance(done * what.recipe.batch, cached=True)
+    with contextlib.ExitStack() as held:
+        log = held.enter_context(folder.log(done)) if where.first else None
+        stopped = held.enter_context(_stopping())
+        for step in range(done, schedule.steps):
+            began = time.perf_counter()
+            rate = schedule.rate(step)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group["scale"]
+            try:
+                loss = _step(what, module, optimizer, scaler, ready, step, where)
+            except DataError:
+                if not stopped():
+                    raise
+                # those that read for this one were asked to stop, too, and did at once
+                if where.first and step:
+                    folder.save(_state(step, what.network, optimizer, scaler), what.recipe.keep)
+                raise KeyboardInterrupt from None
+            if not math.isfinite(loss):
+                raise DataError(
+                    f"The loss of step {step + 1} is {loss} (lr {rate:.3g}).",
+                    "Lower lr (--set lr=…), or compute in fp32 (--set precision=fp32).",
+                )
+            pace = what.recipe.batch / (time.perf_counter() - began)
+            if log is not None:
+                log.add({"step": step + 1, "loss": loss, "lr": rate, "clips_per_s": pace})
+            last = step + 1 == schedule.steps or stopped()
+            if where.first and (last or (step + 1) % what.recipe.save == 0):
+                folder.save(_state(step + 1, what.network, optimizer, scaler), what.recipe.keep)
+            progress.advance(what.recipe.batch, cached=False)
+            after(step + 1)
+            if stopped() and step + 1 < schedule.steps:
+                raise KeyboardInterrupt
+    return schedule.steps
+
+
+def tried(what: Training, where: Devices, steps: int = 3) -> tuple[float, float]:
+    """(seconds a step, of which to make its batch), medians of a few steps whose first is not counted;
+    nothing is kept.
+    """
+    micro = what.micro(where.world)
+    what.network.to(where.device).train()
+    optimizer, module = _optimizer(what), _wrapped(what, where)
+    scaler = _scaler(what, where)
+    times: list[tuple[float, float]] = []
+    for step in range(steps):
+        passes = what.batches.share(step, where.rank, where.world, micro)
+        began = time.perf_counter()
+        ready = list(loader(what.make, passes, 0))
+        made = time.perf_counter()
+        _step(what, module, optimizer, scaler, iter(ready), step, where)
+        times.append((time.perf_counter() - began, made - began))
+    later = sorted(times[1:])
+    return later[len(later) // 2]
+
+
+def _step(
+    what: Training,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    ready: Iterator[dict[str, Tensor]],
+    step: int,
+    where: Devices,
+) -> float:
+    """One step of the optimizer; returns the mean loss over the whole batch."""
+    import torch
+
+    passes = what.share(where.world) // what.micro(where.world)
+    kind = where.device.partition(":")[0]
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(_precision(what.recipe, where.device))
+    total = torch.zeros((), device=where.device)
+    with enough_memory(what.micro(where.world), where.device):
+        for number in range(passes):
+            batch = {k: v.to(where.device, non_blocking=True) for k, v in next(ready).items()}
+            torch.manual_seed(
+                address("synvid_eval.training", what.batches.seed, step, number, where.rank) >> 1
+            )
+            waits = where.world > 1 and number + 1 < passes  # gradients are averaged once a step
+            with module.no_sync() if waits else contextlib.nullcontext():  # type: ignore[operator]
+                with torch.autocast(kind, dtype, enabled=dtype is not None):
+                    loss = module(batch)
+                scaler.scale(loss / passes).backward()
+            total += loss.detach() / passes
+        if what.recipe.clip:
+            scaler.unscale_(optimizer)
+            torch.nn.utils.clip_grad_norm_(what.network.parameters(), what.recipe.clip)
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad(set_to_none=True)
+    if where.world > 1:
+        torch.distributed.all_reduce(total)
+        total /= where.world
+    return float(total)
+
+
+@contextlib.contextmanager
+def enough_memory(micro: int, device: str) -> Iterator[None]:
+    """Where memory is short inside, of a GPU or of the machine: UsageError (see `too_little_memory`)."""
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        text = str(error).lower()
+        said = ("out of memory", "can't allocate memory", "not enough memory")
+        if isinstance(error, RuntimeError) and not any(words in text for words in said):
+            raise
+        raise too_little_memory(micro, device) from None
+
+
+def too_little_memory(micro: int, device: str) -> UsageError:
+    """What to tell where `micro` clips at once are too many for a device."""
+    if micro == 1:
+        return UsageError(
+            f"One clip at once is too much for the memory of {device}.",
+            "Take a smaller network (--set size=small) or picture (--set network.image=112).",
+        )
+    return UsageError(
+        f"{micro} clips at once are too many for the memory of {device}.",
+        f"Try --set micro={_divisor(micro)}: a step sees the same batch, in smaller passes.",
+    )
+
+
+def _divisor(micro: int) -> int:
+    """The largest number that divides `micro` > 1 and is at most half of it."""
+    return next(n for n in range(micro // 2, 0, -1) if micro % n == 0)
+
+
+def _precision(recipe: Optimization, device: str) -> str:
+    if recipe.precision != "auto":
+        return recipe.precision
+    import torch
+
+    return "bf16" if device.startswith("cuda") and torch.cuda.is_bf16_supported() else "fp32"
+
+
+def _wrapped(what: Training, where: Devices) -> nn.Module:
+    import torch
+
+    module: nn.Module = what.task.to(where.device)
+    if what.recipe.compile:
+        module = torch.compile(module)  # type: ignore[assignment]
+    if where.world > 1:
+        module = torch.nn.parallel.DistributedDataParallel(module)
+    return module
+
+
+def _optimizer(what: Training) -> torch.optim.Optimizer:
+    """AdamW or SGD; each group of weights with its decay and its share of the learning rate (`scale`).
+
+    As in the released code biases, norms and mask tokens have no weight decay.
+    """
+    import torch
+
+    recipe = what.recipe
+    groups: dict[tuple[float, float], dict[str, Any]] = {}
+    for name, weight in what.network.named_parameters():
+        if not weight.requires_grad:
+            continue
+        plain = weight.dim() < 2 or name.endswith("mask_token")
+        decay = 0.0 if plain else recipe.weight_decay
+        scale = recipe.layer_decay ** what.layer(name)
+        group = groups.setdefault((decay, scale), {"params": [], "weight_decay": decay, "scale": scale})
+        group["params"].append(weight)
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups.values(), lr=recipe.lr, momentum=recipe.beta1)
+    betas = (recipe.beta1, recipe.beta2)
+    return torch.optim.AdamW(groups.values(), lr=recipe.lr, betas=betas, eps=recipe.epsilon)
+
+
+def _scaler(what: Training, where: Devices, folder: RunFolder | None = None) -> torch.amp.GradScaler:
+    """What keeps gradients of fp16 from vanishing, as the folder's newest checkpoint has it.
+
+    UsageError: fp16 on a device that has no such scaler.
+    """
+    import torch
+
+    half = _precision(what.recipe, where.device) == "fp16"
+    if half and not where.device.startswith("cuda"):
+        raise UsageError(f"precision=fp16 is not for {where.device}.", "Give bf16, or fp32.")
+    scaler = torch.amp.GradScaler(enabled=half)
+    kept = folder.newest() if half and folder is not None else None
+    if kept is not None and SCALER in kept.optimizer:
+        scale, tracker = kept.optimizer[SCALER].tolist()
+        scaler.load_state_dict({**scaler.state_dict(), "scale": scale, "_growth_tracker": int(tracker)})
+    return scaler
+
+
+def _state(
+    step: int, network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler
+) -> Checkpoint:
+    import torch
+
+    kept = {
+        f"{key}/{name}": value if isinstance(value, torch.Tensor) else torch.tensor(value)
+        for name, weight in network.named_parameters()
+        for key, value in optimizer.state.get(weight, {}).items()
+    }
+    if scaler.is_enabled():
+        now = scaler.state_dict()
+        kept[SCALER] = torch.tensor([now["scale"], now["_growth_tracker"]], dtype=torch.float64)
+    return Checkpoint(step, dict(network.state_dict()), kept, {})
+
+
+def restore(folder: RunFolder, network: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> int:
+    """Puts a folder's newest checkpoint into a network and its optimizer; returns how many steps it has
+    behind it, 0 where there is none. DataError: it is of another network.
+    """
+    checkpoint = folder.newest()
+    if checkpoint is None:
+        return 0
+    try:
+        network.load_state_dict(checkpoint.network)
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise DataError(f"{folder.path}: its checkpoint is of another network: {first}") from None
+    if optimizer is not None:
+        weights = dict(network.named_parameters())
+        for name, value in checkpoint.optimizer.items():
+            key, _, weight = name.partition("/")
+            if name == SCALER:
+                continue
+            own = weights[weight]
+            # AdamW counts its steps in a tensor on the CPU
+            optimizer.state[own][key] = value if value.dim() == 0 else value.to(own.device)
+    return checkpoint.step
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator[Callable[[], bool]]:
+    """Whether the process was asked to stop (Ctrl-C, SIGTERM): the step in work is ended and saved first. A
+    second time it stops at once.
+    """
+    asked: list[int] = []
+
+    def hear(number: int, frame: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {}
+    with contextlib.suppress(ValueError):  # not in the main thread
+        before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

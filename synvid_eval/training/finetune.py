@@ -1,0 +1,380 @@
+"""Fine-tuning: a pre-trained encoder and a new classifier, all weights learning, on a labelled set.
+
+As Table 6 of Yu et al. 2024 and the scripts of VideoMAE (UCF101) and of SVR (HMDB51) say, and their code
+does: mean over the last tokens, a norm, dropout, a linear layer that begins 0.001 times as large; learning
+rates that fall with depth (`layer_decay`); drop path that grows with depth; each clip of a batch augmented
+`repeats` times over, then mixed with its counterpart at the other end of the batch. What is tested is the
+network behind the last step, as in the released code (which keeps the best epoch, too, and reports it
+nowhere).
+
+`paper-ucf101` and `paper-hmdb51` take RandAug (9, 0.5), as Table 6 says; `released-hmdb51` what the released
+code runs: `rand-m7-n4-mstd0.5-inc1` and its cutmix (see `augment`). `small` and `tiny` are ours.
+
+A run is RUN/ as every training leaves it, with `tests.csv` (top 1 of the test clips, a view each, every few
+epochs), `predictions.json` and `accuracy.csv`. k folds are runs of their own, RUN/fold-0 and so on, whose
+predictions RUN/predictions.json joins; folds that are done are not done again.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synvid_eval.archive import write_bytes
+from synvid_eval.errors import DataError
+from synvid_eval.knobs import knob
+from synvid_eval.networks import videomae
+from synvid_eval.randomness import address
+from synvid_eval.training import augment, engine, labelled, views
+from synvid_eval.training.accuracy import Predictions
+from synvid_eval.training.augment import LEAST
+from synvid_eval.training.data import Files, Item
+from synvid_eval.training.labelled import Start, Viewed
+from synvid_eval.training.pretrain import normalized
+from synvid_eval.training.recipe import Optimization
+from synvid_eval.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+KIND = "finetune"
+TESTS = "tests.csv"
+_COLUMNS = ("step", "epoch", "top1", "loss")
+
+
+@dataclass(frozen=True)
+class Finetuning(Optimization):
+    """Learning a classifier with all weights."""
+
+    batch: int = knob(
+        128, "Clips a step, on all devices together.", low=1, high=65536, source="VideoMAE's script"
+    )
+    epochs: int = knob(100, "Times that all clips are seen.", low=1, high=1_000_000, source="Table 6")
+    warmup: int = knob(5, "Epochs in which the learning rate grows.", low=0, high=1_000_000, source="Table 6")
+    lr: float = knob(5e-4, "Learning rate for 256 clips a step, after the warm-up.", low=0, high=100)
+    beta2: float = knob(0.999, "Of AdamW.", low=0, high=1, source="Table 6")
+    layer_decay: float = knob(
+        0.7, "Learning rate of a layer, in that of the one above it.", low=0, high=1, source="Table 6"
+    )
+    stride: int = knob(
+        4, "Frames from one of a clip to the next, as far as it is long enough.", low=1, high=256
+    )
+    short: int = knob(
+        0, "Short side [px] that frames are brought to before all else; 0: none.", low=0, high=4096
+    )
+    repeats: int = knob(
+        2, "Times that a clip of a batch is augmented.", low=1, high=64, source="released code"
+    )
+    augment: str = knob(
+        "rand-m9-n2-mstd0.5-inc1", "RandAugment, as timm spells it, or none.", source="Table 6"
+    )
+    area: float = knob(
+        LEAST,
+        "Smallest share of a frame that a crop takes.",
+        low=0.01,
+        high=1,
+        source="released code",
+    )
+    flip: bool = knob(True, "Mirror every other clip.", source="Table 6")
+    erase: float = knob(0.25, "Share of clips with a box of noise.", low=0, high=1, source="released code")
+    mixup: float = knob(0.8, "α of mixup; 0: none.", low=0, high=100, source="Table 6")
+    cutmix: float = knob(1.0, "α of cutmix; 0: none.", low=0, high=100, source="Table 6")
+    switch: float = knob(0.5, "Share of batches with cutmix, where there are both.", low=0, high=1)
+    spans: str = knob("frames", "What a box of cutmix spans.", choices=("frames", "released"))
+    smoothing: float = knob(0.1, "Of labels.", low=0, high=1, source="Table 6")
+    drop_path: float = knob(
+        0.2, "Share of clips that skip the last layer.", low=0, high=0.99, source="Table 6"
+    )
+    dropout: float = knob(0.5, "Share of values dropped in front of the classifier.", low=0, high=0.99)
+    segments: int = knob(5, "Runs of frames of a tested clip.", low=1, high=100, source="Table 6")
+    crops: int = knob(3, "Squares of a tested clip's frames.", low=1, high=100, source="Table 6")
+    test_every: int = knob(10, "Epochs between looks at the test clips; 0: none.", low=0, recipe=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        augment.policy(self.augment)
+
+
+UCF101 = Finetuning()
+HMDB51 = dataclasses.replace(UCF101, batch=256, lr=1e-3, stride=2, segments=10)
+
+FINETUNING: dict[str, Finetuning] = {
+    "paper-ucf101": UCF101,
+    "paper-hmdb51": HMDB51,
+    "released-hmdb51": dataclasses.replace(HMDB51, augment="rand-m7-n4-mstd0.5-inc1", spans="released"),
+    "small": dataclasses.replace(UCF101, size="small", epochs=50, batch=64),
+    "tiny": dataclasses.replace(
+        UCF101,
+        size="tiny",
+        batch=16,
+        epochs=20,
+        warmup=2,
+        lr=1.6e-2,
+        last_lr=1.6e-4,
+        first_lr=1.6e-4,
+        layer_decay=0.85,
+        short=80,
+        repeats=1,
+        augment="none",
+        area=0.5,
+        erase=0.0,
+        mixup=0.0,
+        cutmix=0.0,
+        drop_path=0.0,
+        dropout=0.0,
+        segments=2,
+        crops=1,
+        test_every=2,
+        save=24,
+    ),
+}
+"""Recipes of fine-tuning, by name."""
+
+
+# -- what is passed --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Augmented:
+    """(epoch, place in `indices`) → a clip to learn from, `repeats` times over: frames float32 [R, T, 3, S,
+    S] normalized, its label, and the key of what is done to its batch.
+    """
+
+    files: Files
+    indices: tuple[int, ...]
+    labels: tuple[int, ...]
+    recipe: Finetuning
+    size: int
+    seed: int
+
+    def __call__(self, item: Item) -> dict[str, Any]:
+        epoch, place = item
+        index = self.indices[place]
+        where = (self.seed, self.files.clips[index].id, epoch)
+        frames = self.files.clip(index, epoch)
+        keys = [address("synvid_eval.training.finetune", *where, i) for i in range(self.recipe.repeats)]
+        made = [self._one(frames, key) for key in keys]
+        return {
+            "frames": np.stack(made),
+            "label": np.int64(self.labels[index]),
+            "key": np.int64(keys[0] >> 1),
+        }
+
+    def _one(self, frames: NDArray[np.uint8], key: int) -> NDArray[np.float32]:
+        """Frames uint8 [T, H, W, 3] as the network gets them, float32 [T, 3, S, S]."""
+        import torch
+
+        of = self.recipe
+        clip = torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
+        if policy := augment.policy(of.augment):
+            clip = augment.rand_augment(clip, policy, key)
+        box = augment.crop_box(clip.shape[-2], clip.shape[-1], key, of.area)
+        clip = augment.resized_crop(clip, box, self.size)
+        if of.flip and augment.flips(key):
+            clip = clip.flip(-1)
+        ready = normalized(clip.permute(0, 2, 3, 1)[None])[0]
+        gone = augment.erase_box(self.size, self.size, key, of.erase)
+        found: NDArray[np.float32] = (augment.erased(ready, gone, key) if gone else ready).numpy()
+        return found
+
+
+def task(network: Any, classes: int, of: Finetuning) -> nn.Module:
+    """The module that turns a batch of `Augmented` into its loss: mixing, soft labels, cross-entropy."""
+    import torch
+    from torch import nn
+
+    class Classification(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, batch: dict[str, Tensor]) -> Tensor:
+            clips = batch["frames"].flatten(0, 1)
+            labels = batch["label"].repeat_interleave(of.repeats)
+            targets = augment.smoothed(labels, classes, of.smoothing)
+            key = address("synvid_eval.training.mixing", int(batch["key"][0]))
+            spans: Literal["frames", "released"] = "released" if of.spans == "released" else "frames"
+            tall, wide = clips.shape[-2:]
+            how = augment.mixing(tall, wide, key, of.mixup, of.cutmix, of.switch, spans)
+            if how is not None:
+                clips, targets = augment.mixed(clips, targets, how)
+            tokens = self.network.videomae(clips).last_hidden_state
+            pooled = self.network.fc_norm(tokens.mean(1))
+            dropped = torch.nn.functional.dropout(pooled, of.dropout, self.training)
+            loss: Tensor = torch.nn.functional.cross_entropy(
+                self.network.classifier(dropped).float(), targets
+            )
+            return loss
+
+    return Classification()
+
+
+def built(begin: Start, classes: int, of: Finetuning, seed: int) -> nn.Module:
+    """The classifier, with the encoder's weights it begins with; drop path stands where `transformers` has
+    its (unused) dropouts, and changes no name of a weight.
+    """
+    from torch import nn
+
+    network: Any = videomae.classifier(begin.architecture, classes, seed)
+    if begin.tensors is not None:
+        network.videomae.load_state_dict(begin.tensors)
+        for part in network.videomae.modules():
+            if isinstance(part, nn.LayerNorm):
+                part.eps = begin.epsilon
+    layers = network.videomae.encoder.layer
+    for rate, layer in zip(np.linspace(0, of.drop_path, len(layers)), layers, strict=True):
+        layer.attention.output.dropout = layer.output.dropout = drop_path(float(rate))
+    found: nn.Module = network.eval()
+    return found
+
+
+def drop_path(rate: float) -> nn.Module:
+    """Stochastic depth (Huang et al. 2016): while training each clip's residual is 0 with probability `rate`,
+    and 1 / (1 − rate) times as large otherwise.
+    """
+    import torch
+    from torch import nn
+
+    class DropPath(nn.Module):
+        def forward(self, residual: Tensor) -> Tensor:
+            if not self.training or not rate:
+                return residual
+            keep = torch.rand(len(residual), 1, 1, device=residual.device) >= rate
+            return residual * keep / (1 - rate)
+
+    return DropPath()
+
+
+def depth_below(layers: int) -> engine.Layer:
+    """Name of a weight → layers below the top: 0 for norm and classifier, 1 for the last of `layers`, layers
+    + 1 for the embedding, as in the released code.
+    """
+
+    def below(name: str) -> int:
+        if ".encoder.layer." in name:
+            return layers - int(name.partition(".encoder.layer.")[2].partition(".")[0])
+        return layers + 1 if "embeddings" in name else 0
+
+    return below
+
+
+# -- a run -----------------------------------------------------------------------------------------
+
+
+class Planned(labelled.Planned):
+    """Fine-tuning on each fold of a split."""
+
+    kind = KIND
+    of: Finetuning
+
+    def trained(self, folder: RunFolder, number: int, where: engine.Devices) -> Predictions | None:
+        """See `labelled.Planned.trained`."""
+        tester = _Tester(self, folder, number, where)
+        done = engine.restore(folder, tester.network) if where.first else 0
+        if done and all(row["step"] != done for row in tests(folder.path)):
+            tester.after(done)  # a killed run may have saved a step and not tested it
+        engine.train(
+            folder, self._training(number, tester.network), where, self.options.progress, tester.after
+        )
+        return tester.predictions() if where.first else None
+
+    def tried(self, where: engine.Devices) -> tuple[float, float]:
+        """See `labelled.Planned.tried`."""
+        tester = _Tester(self, RunFolder(""), 0, where)
+        step, _ = engine.tried(self._training(0, tester.network), where)
+        began = time.perf_counter()
+        tester.logits(self.on.split.folds[0].test[:1], self.of.segments, self.of.crops)
+        return step, time.perf_counter() - began
+
+    def _training(self, number: int, network: nn.Module) -> engine.Training:
+        train = self.on.indices(self.on.split.folds[number].train)
+        size = self.begin.architecture.image
+        made = Augmented(self.on.files, train, self.on.labels, self.of, size, self.options.seed)
+        passed = task(network, len(self.on.split.classes), self.of)
+        below = depth_below(self.begin.architecture.depth)
+        return engine.Training(self.of, network, passed, self.batches(number), made, self.loaders, below)
+
+
+class _Tester:
+    """Looks at a fold's test clips, meanwhile and at the end."""
+
+    def __init__(self, of: Planned, folder: RunFolder, number: int, where: engine.Devices) -> None:
+        self._of, self._folder, self._number, self._where = of, folder, number, where
+        self._fold = of.on.split.folds[number]
+        labels = of.on.labels
+        self._labels = np.array([labels[i] for i in of.on.indices(self._fold.test)])
+        self._steps = of.batches(number).steps_an_epoch
+        self.network = built(of.begin, len(of.on.split.classes), of.of, of.options.seed)
+
+    def after(self, step: int) -> None:
+        """Behind every step: a line in `tests.csv` where an epoch ends that asks for it."""
+        epoch, rest = divmod(step, self._steps)
+        every = self._of.of.test_every
+        if rest or not every or epoch % every or not self._where.first:
+            return
+        logits = self.logits(self._fold.test, 1, 1)[:, 0].astype(np.float64)
+        labels = self._labels
+        top = float((logits.argmax(axis=1) == labels).mean())
+        highest = logits.max(axis=1)
+        loss = float(
+            np.mean(
+                np.log(np.exp(logits - highest[:, None]).sum(axis=1))
+                + highest
+                - logits[range(len(labels)), labels]
+            )
+        )
+        rows = [row for row in tests(self._folder.path) if row["step"] < step]
+        rows.append({"step": step, "epoch": epoch, "top1": 100 * top, "loss": loss})
+        lines = [
+            ",".join(_COLUMNS),
+            *(f"{row['step']:.0f},{row['epoch']:.0f},{row['top1']!r},{row['loss']!r}" for row in rows),
+        ]
+        write_bytes(self._folder.path / TESTS, "".join(f"{line}\n" for line in lines).encode())
+
+    def predictions(self) -> Predictions:
+        """Of the test clips, by all their views."""
+        of = self._of
+        scores = [views.averaged(clip) for clip in self.logits(self._fold.test, of.of.segments, of.of.crops)]
+        return of.predictions(self._number, scores)
+
+    def logits(self, ids: Sequence[str], segments: int, crops: int) -> NDArray[np.float32]:
+        """Logits float32 [clips, views, classes] of clips."""
+        of, network, device = self._of, self.network, self._where.device
+        architecture = of.begin.architecture
+        made = Viewed(of.on.files, architecture.frames, architecture.image, segments, crops)
+        at_once = of.of.micro or min(of.of.batch, 16)
+
+        def run(frames: Tensor) -> Tensor:
+            found: Tensor = network(normalized(frames.to(device))).logits
+            return found
+
+        trained = network.training
+        network.to(device).eval()
+        try:
+            with engine.enough_memory(at_once, device):
+                each = labelled.each_view(made, of.on.indices(ids), run, at_once, of.loaders)
+                return np.stack(list(each))
+        finally:
+            network.train(trained)
+
+
+def tests(folder: Path) -> list[dict[str, float]]:
+    """What `tests.csv` of a run says: step, epoch, top1 [percent], loss; [] where there is none.
+
+    Raises DataError where it cannot be read.
+    """
+    try:
+        text = (folder / TESTS).read_text("utf-8")
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(text.splitlines())]
+    except FileNotFoundError:
+        return []
+    except (TypeError, ValueError, OSError) as error:
+        raise DataError(f"{folder / TESTS} cannot be read: {error}.", "Was it edited?") from None

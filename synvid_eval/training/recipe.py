@@ -1,0 +1,169 @@
+"""Recipes: everything that decides what a training does to a network, as data.
+
+What all kinds of training share is `Optimization`; each kind adds what is its own. `--set NAME=VALUE` changes
+a knob, `--set network.NAME=VALUE` one of the network. Published numbers are of Yu et al. 2024 (arXiv
+2410.24213): Table 5 for pre-training, 6 for fine-tuning, 7 for linear probing. Where the tables are silent,
+knobs are as in the released code; where it differs from them, its values are a recipe of their own
+(`released`: 6 clips on each of 32 GPUs, 3,201 epochs). `small` and `tiny` are ours.
+
+Learning rates are for 256 clips a step and grow with the batch, as in the released code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+from synvid_eval import knobs
+from synvid_eval.errors import UsageError, nearest
+from synvid_eval.knobs import knob
+from synvid_eval.networks import videomae
+from synvid_eval.networks.videomae import Architecture
+from synvid_eval.training.schedule import Cosine
+
+PER = 256
+"""Clips a step that learning rates are given for."""
+
+_NETWORK = "network."
+
+R = TypeVar("R", bound="Optimization")
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How a network is trained, whatever for."""
+
+    name: ClassVar[str] = "recipe"
+
+    size: str = knob("base", "Network: its size.", choices=tuple(videomae.SIZES), source="Table 5")
+    optimizer: str = knob("adamw", "What makes steps of gradients.", choices=("adamw", "sgd"))
+    batch: int = knob(256, "Clips a step, on all devices together.", low=1, high=65536, source="Table 5")
+    micro: int = knob(
+        0, "Clips a device passes at once; 0: its whole share of a batch.", low=0, high=65536, recipe=False
+    )
+    epochs: int = knob(
+        3200,
+        "Times that all clips are seen (or a batch, where it holds more).",
+        low=1,
+        high=1_000_000,
+        source="Table 5",
+    )
+    steps: int = knob(0, "Steps in all, where not told by epochs (0); the warm-up keeps its share.", low=0)
+    warmup: int = knob(40, "Epochs in which the learning rate grows.", low=0, high=1_000_000)
+    lr: float = knob(3e-4, "Learning rate for 256 clips a step, after the warm-up.", low=0, high=100)
+    last_lr: float = knob(1e-5, "The same at the end.", low=0, high=100, source="released code")
+    first_lr: float = knob(
+        0.0,
+        "The same at the first step.",
+        low=0,
+        high=100,
+        source="released code, whose --warmup_lr reaches no schedule",
+    )
+    weight_decay: float = knob(
+        0.05, "Of weights that are matrices; biases and norms have none.", low=0, high=10
+    )
+    beta1: float = knob(0.9, "Of AdamW; the momentum of SGD.", low=0, high=0.99999)
+    beta2: float = knob(0.95, "Of AdamW.", low=0, high=0.99999)
+    epsilon: float = knob(1e-8, "Of AdamW.", low=0, high=1, source="released code")
+    layer_decay: float = knob(1.0, "Learning rate of a layer, in that of the one above it.", low=0, high=1)
+    clip: float = knob(0.0, "Gradients are scaled to this norm at most; 0: as they are.", low=0, high=1e6)
+    precision: str = knob(
+        "auto",
+        "What networks compute in: bf16 where a GPU has it, else fp32; released: fp16.",
+        choices=("auto", "fp32", "bf16", "fp16"),
+    )
+    compile: bool = knob(False, "Let torch compile the network first.")
+    save: int = knob(500, "Steps between checkpoints.", low=1, high=10_000_000, recipe=False)
+    keep: int = knob(2, "Checkpoints that are kept, the newest.", low=1, high=10_000_000, recipe=False)
+
+    def __post_init__(self) -> None:
+        knobs.check(self)
+        if self.micro and self.batch % self.micro:
+            raise UsageError(f"micro={self.micro} does not divide batch={self.batch}.", "Give a divisor.")
+
+    def schedule(self, steps_an_epoch: int) -> Cosine:
+        """Learning rates of all steps, those of a batch of this recipe."""
+        by_epochs = self.epochs * steps_an_epoch
+        steps = self.steps or by_epochs
+        warmup = min(steps, round(self.warmup * steps_an_epoch * steps / by_epochs))
+        scale = self.batch / PER
+        return Cosine(steps, warmup, self.lr * scale, self.last_lr * scale, self.first_lr * scale)
+
+
+@dataclass(frozen=True)
+class Pretraining(Optimization):
+    """Masked autoencoding."""
+
+    clips: int = knob(9537, "Clips of a preset (of other sets: all).", low=1, source="Table 5")
+    stride: int = knob(
+        4, "Frames from one of a clip to the next, as far as it is long enough.", low=1, high=256
+    )
+    mask_ratio: float = knob(0.75, "Of the places of a frame that are hidden.", low=0, high=1)
+    scales: str = knob("1,0.875,0.75,0.66", "Of MultiScaleCrop: crop sides in short sides.")
+    short: int = knob(
+        0, "Short side [px] that frames are brought to before they are cropped; 0: none.", low=0, high=4096
+    )
+    drawn: int = knob(0, "Height and width [px] at which presets are drawn; 0: their own.", low=0, high=4096)
+    fresh: bool = knob(False, "Each epoch draws other clips of a preset.")
+    curriculum: int = knob(0, "Epochs in which a preset's adaptation grows to its full strength.", low=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.crop_scales()
+        if self.layer_decay != 1:
+            raise UsageError(
+                f"layer_decay={self.layer_decay:g} means nothing in pre-training.", "It is for finetune."
+            )
+
+    def crop_scales(self) -> tuple[float, ...]:
+        """`scales` as numbers in (0, 1]; UsageError where they are none."""
+        try:
+            found = tuple(float(text) for text in self.scales.split(","))
+        except ValueError:
+            found = ()
+        if not found or not all(0 < scale <= 1 for scale in found):
+            raise UsageError(f"scales={self.scales} cannot be read.", "Such as 1,0.875,0.75,0.66.")
+        return found
+
+
+PAPER = Pretraining()
+
+PRETRAINING: dict[str, Pretraining] = {
+    "paper": PAPER,
+    "released": dataclasses.replace(PAPER, batch=192, epochs=3201),
+    "paper-vitl": dataclasses.replace(PAPER, size="large", batch=128),
+    "small": dataclasses.replace(PAPER, size="small", epochs=1600),
+    "tiny": dataclasses.replace(
+        PAPER,
+        size="tiny",
+        batch=16,
+        epochs=8,
+        clips=512,
+        warmup=1,
+        lr=1.6e-2,
+        last_lr=1.6e-4,
+        drawn=128,
+        save=20,
+    ),
+}
+"""Recipes of masked autoencoding, by name."""
+
+
+def chosen(recipes: Mapping[str, R], name: str, settings: Sequence[str]) -> tuple[R, Architecture]:
+    """A recipe and the network it trains, with `NAME=VALUE` of knobs and `network.NAME=VALUE` changed.
+
+    Raises UsageError: an unknown recipe or knob, a value out of range, a setting without `=`.
+    """
+    if name not in recipes:
+        raise UsageError(f"No recipe is called {name!r}.", nearest(name, recipes))
+    own: dict[str, str] = {}
+    networks: dict[str, str] = {}
+    for setting in settings:
+        key, sign, value = setting.partition("=")
+        if not sign:
+            raise UsageError(f"--set {setting} cannot be read.", "It is NAME=VALUE, such as lr=1e-4.")
+        (networks if key.startswith(_NETWORK) else own)[key.removeprefix(_NETWORK)] = value
+    recipe = knobs.replace(recipes[name], own)
+    return recipe, knobs.replace(videomae.size(recipe.size), networks)

@@ -1,0 +1,374 @@
+"""Splits of a labelled set into clips to train on and clips to test on: an official list, or k folds.
+
+Clips cut from one video, or of one person, resemble each other far more than clips of a class do, so they are
+never divided between training and testing: folds are made of *source groups*. What a group is, is read from
+how the field names its files:
+
+- UCF101 (Soomro et al. 2012): `v_Biking_g02_c01.avi` is clip 1 of group 2 of class Biking. Numbers of groups
+  count within a class: g02 of another class is another video.
+- HMDB51 (Kuehne et al. 2011): `Prelinger_LetsPlay_run_f_cm_np1_ba_med_3.avi` is a piece of the movie in front
+  of the class's name; a movie gives clips to several classes, and all of them are one group.
+- Weizmann (Gorelick et al. 2007): `daria_walk.avi` is the person in front of the class's name. That is
+  believed only where there are several of them and each has clips of several classes: `my_cat1.mp4` names
+  nobody.
+
+A set that knows its sources itself (`VideoSet.sources`) is believed. Any other clip is a group of its own,
+and the split says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from synvid_eval.errors import DataError, UsageError
+from synvid_eval.randomness import address
+from synvid_eval.video import lists
+from synvid_eval.video.decode import ClipRef
+from synvid_eval.video.layouts import Listing, clip_id, count_of
+from synvid_eval.video.videoset import VideoSet
+
+KFOLD = "kfold:"
+MOST_FOLDS = 100
+_TRIES = 50
+
+_UCF = re.compile(r"v_(.+)_g(\d+)_c(\d+)", re.IGNORECASE)
+_HMDB = re.compile(r"(.+)_[fhlu]_(?:cm|nm)_np\d+_(?:ba|fr|le|ri)_(?:bad|goo|med)_\d+")
+_PERSON = "PERSON_CLASS, as Weizmann's"
+_TRAIN = re.compile(r"train(?:ing)?", re.IGNORECASE)
+_TEST = re.compile(r"test(?:ing)?|validation|val", re.IGNORECASE)
+_OTHERS = ("test", "val", "validation", "testing")
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Ids of the clips to train on and of those to test on, in the order of the set."""
+
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """How a set is divided.
+
+    name: as it was asked for. said: what was done, as a sentence. folds: one for a list. labels, groups: clip
+    id → class, source group, of all clips that are in a fold. classes: sorted; their order is that of scores.
+    notes: what a user should know.
+    """
+
+    name: str
+    said: str
+    folds: tuple[Fold, ...]
+    labels: Mapping[str, str]
+    groups: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All class names, sorted."""
+        return tuple(sorted(set(self.labels.values())))
+
+
+def source_groups(videos: VideoSet) -> dict[str, str]:
+    """Clip id → source group; see the module's docstring."""
+    return {i: group for i, (group, _) in _groups(videos).items()}
+
+
+def grouping(videos: VideoSet) -> str:
+    """What the source groups of a set were read from, and how many there are, as a sentence."""
+    found = list(_groups(videos).values())
+    groups = dict(found)
+    rules = Counter(rule for _, rule in found)
+    sizes = Counter(groups.values())
+    parts = [
+        f"{count_of(clips, 'clip')} in {count_of(sizes[rule], 'group')} by {rule}"
+        if rule
+        else f"{count_of(clips, 'clip')} each a group of its own (no source is told by the name)"
+        for rule, clips in rules.items()
+    ]
+    return "; ".join(parts)
+
+
+def _groups(videos: VideoSet) -> dict[str, tuple[str, str]]:
+    """Clip id → (source group, what tells it)."""
+    found = {clip.id: _group(clip, videos.sources) for clip in videos.clips}
+    classes = defaultdict(set)
+    for clip in videos.clips:
+        if found[clip.id][1] == _PERSON:
+            classes[found[clip.id][0]].add(clip.label)
+    if len(classes) > 1 and all(len(own) > 1 for own in classes.values()):
+        return found
+    return {i: (i, "") if rule == _PERSON else (group, rule) for i, (group, rule) in found.items()}
+
+
+def _group(clip: ClipRef, sources: Mapping[str, str] | None) -> tuple[str, str]:
+    """(source group, what tells it) of a clip."""
+    stem = PurePosixPath(clip.id).stem
+    if sources and clip.id in sources:
+        return sources[clip.id], "the set's own sources"
+    if found := _UCF.fullmatch(stem):
+        return f"{found[1]}/g{found[2]}", "UCF101's gNN"
+    if found := _HMDB.fullmatch(stem):
+        return found[1].removesuffix(f"_{clip.label}"), "HMDB51's movie"
+    if clip.label and (found := re.fullmatch(rf"(.+?)_{re.escape(clip.label)}\d*", stem, re.IGNORECASE)):
+        return found[1], _PERSON
+    return clip.id, ""
+
+
+def split(videos: VideoSet, asked: str, seed: int = 0) -> Split:
+    """The split of a labelled set that `--split` names.
+
+    Args:
+        videos: what is divided; every clip has a label.
+        asked: `kfold:K`; a JSON file {"train": [ids], "test": [ids]}; a list file as `video.lists` reads
+            them, of a pair that is called train… and test… (or val…): either of the two, the other lies
+            beside it; or the name of such a list of the set's folder (`trainlist01`, `train1`).
+        seed: of the folds; lists know none.
+
+    Raises:
+        UsageError: a split of another form, a number of folds out of range, a list without its counterpart.
+        DataError: clips without labels, clips on both sides, a class that is not trained on, too few groups.
+    """
+    labels = _labels(videos)
+    if asked.startswith(KFOLD):
+        return _folds(videos, labels, asked, seed)
+    if asked.endswith(".json") and os.path.isfile(asked) and lists.sniff(Path(asked)) is None:
+        sides, skipped = _of_json(Path(asked)), 0
+        unknown = sorted({i for ids in sides for i in ids} - set(labels))
+        if unknown:
+            raise DataError(
+                f"{asked} names {count_of(len(unknown), 'clip')} that {videos.name} has not: {unknown[0]}.",
+                "Ids are paths relative to the SET, with suffix.",
+            )
+    else:
+        sides, skipped = _of_lists(videos, asked)
+    return _by_list(videos, labels, asked, sides, skipped)
+
+
+def _labels(videos: VideoSet) -> dict[str, str]:
+    found = {c.id: c.label for c in videos.clips if c.label is not None}
+    if bare := [c.id for c in videos.clips if c.label is None]:
+        raise DataError(
+            f"{videos.name}: {count_of(len(bare), 'clip')} of {len(videos)} without a class (first: "
+            f"{bare[0]}).",
+            "Give class folders (LABEL/clip.mp4), a list with labels, or a preset that makes classes.",
+        )
+    if len(set(found.values())) < 2:
+        raise DataError(f"{videos.name} has one class only: {next(iter(found.values()), 'none')}.")
+    return found
+
+
+# -- k folds ---------------------------------------------------------------------------------------
+
+
+def folds_asked(asked: str) -> int:
+    """K of `kfold:K`; UsageError for what is no number of folds, 2 to MOST_FOLDS."""
+    text = asked.removeprefix(KFOLD)
+    if not (text.isascii() and text.isdigit() and 2 <= int(text) <= MOST_FOLDS):
+        raise UsageError(
+            f"--split {asked} is no number of folds.", f"Such as kfold:5; 2 to {MOST_FOLDS} folds."
+        )
+    return int(text)
+
+
+def _folds(videos: VideoSet, labels: Mapping[str, str], asked: str, seed: int) -> Split:
+    count, groups = folds_asked(asked), source_groups(videos)
+    there = len(set(groups.values()))
+    if there < count:
+        raise DataError(
+            f"{videos.name} has {count_of(there, 'source group')}, too few for {count} folds.",
+            f"--split kfold:{there} has one group a fold."
+            if there > 1
+            else "All its clips are of one source.",
+        )
+    of_class = defaultdict(set)
+    for clip, label in labels.items():
+        of_class[label].add(groups[clip])
+    if lone := sorted(label for label, own in of_class.items() if len(own) < 2):
+        raise DataError(
+            f"The class {lone[0]} of {videos.name} has one source group only, which cannot be trained on and "
+            "tested on.",
+            "Leave the class out, or give a split that is a list.",
+        )
+    for attempt in range(_TRIES):
+        place = assigned(labels, groups, count, address("synvid_eval.training.splits", seed, attempt))
+        folds = tuple(
+            Fold(
+                tuple(i for i in videos.ids if place[groups[i]] != k),
+                tuple(i for i in videos.ids if place[groups[i]] == k),
+            )
+            for k in range(count)
+        )
+        if all({labels[i] for i in fold.train} == set(labels.values()) for fold in folds):
+            break
+    else:
+        raise DataError(
+            f"No {count} folds of {videos.name} were found in which every class is trained on.",
+            "Its sources give clips to many classes: ask for more folds, or give a split that is a list.",
+        )
+    sizes = [len(fold.test) for fold in folds]
+    said = (
+        f"{count} folds of {min(sizes)} to {max(sizes)} clips by source group: {grouping(videos)}; no group "
+        "is divided"
+    )
+    return Split(asked, said, folds, dict(labels), groups)
+
+
+def assigned(labels: Mapping[str, str], groups: Mapping[str, str], count: int, key: int) -> dict[str, int]:
+    """Source group → fold, in [0, count): every fold with as even a part of each class as whole groups allow.
+
+    The largest group first (equal ones in the order of a hash of `key` and their name), each to the fold
+    where Σ over classes of (the fold's share of the class)² grows least; among equals the smallest fold, then
+    the one of the smallest hash.
+    """
+    classes = {label: i for i, label in enumerate(sorted(set(labels.values())))}
+    counts: dict[str, Any] = {}
+    for clip, group in groups.items():
+        counts.setdefault(group, np.zeros(len(classes)))[classes[labels[clip]]] += 1
+    total = sum(counts.values())
+    loads = np.zeros((count, len(classes)))
+    place: dict[str, int] = {}
+    for group in sorted(counts, key=lambda g: (-counts[g].sum(), address("group", key, g), g)):
+        grown = (((loads + counts[group]) / total) ** 2 - (loads / total) ** 2).sum(axis=1)
+        place[group] = min(
+            range(count),
+            key=lambda k: (round(float(grown[k]), 12), loads[k].sum(), address("fold", key, group, k)),
+        )
+        loads[place[group]] += counts[group]
+    return place
+
+
+# -- lists -----------------------------------------------------------------------------------------
+
+
+def _by_list(
+    videos: VideoSet,
+    labels: Mapping[str, str],
+    asked: str,
+    sides: tuple[Sequence[str], Sequence[str]],
+    skipped: int,
+) -> Split:
+    train, test = set(sides[0]), set(sides[1])
+    for side, what in ((train, "to train on"), (test, "to test on")):
+        if not side:
+            raise DataError(
+                f"--split {asked}: no clip {what} is in {videos.name}.", "Is it the split of this SET?"
+            )
+    if both := sorted(train & test):
+        raise DataError(
+            f"--split {asked}: {count_of(len(both), 'clip')} to train on and to test on (first: {both[0]}).",
+            "Name each clip on one side.",
+        )
+    untrained = sorted({labels[i] for i in test} - {labels[i] for i in train})
+    if untrained:
+        raise DataError(
+            f"--split {asked}: the class {untrained[0]} is tested on and never trained on.",
+            "Check the lists.",
+        )
+    known = {i: g for i, g in source_groups(videos).items() if i in train or i in test}
+    notes = []
+    divided = {known[i] for i in train} & {known[i] for i in test}
+    if divided:
+        notes.append(
+            f"{count_of(len(divided), 'source group')} divided between training and testing by {asked} (such "
+            f"as {min(divided)}): accuracies come out too high"
+        )
+    if left := len(videos) - len(known):
+        notes.append(f"{count_of(left, 'clip')} of {videos.name} in neither list of {asked}, left out")
+    if skipped:
+        notes.append(f"{count_of(skipped, 'clip')} of the lists of {asked} not in {videos.name}, left out")
+    fold = Fold(tuple(i for i in videos.ids if i in train), tuple(i for i in videos.ids if i in test))
+    said = f"{len(fold.train)} clips to train on and {len(fold.test)} to test on, by {asked}"
+    own = {i: labels[i] for i in known}
+    return Split(asked, said, (fold,), own, known, tuple(notes))
+
+
+def _of_json(path: Path) -> tuple[list[str], list[str]]:
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise DataError(
+            f"{path} cannot be read: {why}.", 'Wanted is {"train": [ids], "test": [ids]}.'
+        ) from None
+    sides = [data.get(side) if isinstance(data, dict) else None for side in ("train", "test")]
+    for side in sides:
+        if not isinstance(side, list) or not all(isinstance(i, str) for i in side):
+            raise DataError(f"{path} is no split.", 'Wanted is {"train": [ids], "test": [ids]}.')
+    train, test = ([clip_id(i) for i in side or []] for side in sides)
+    return train, test
+
+
+def _of_lists(videos: VideoSet, asked: str) -> tuple[tuple[list[str], list[str]], int]:
+    """((ids to train on, ids to test on), how many entries of the lists the set has not)."""
+    sides, missing = [], 0
+    at = {os.path.realpath(c.path): c.id for c in videos.clips if c.kind in ("file", "frames")}
+    for listing in _pair(videos, asked):
+        ids = [at[real] for c in listing.clips if (real := os.path.realpath(c.path)) in at]
+        missing += len(listing.clips) - len(ids) + len(listing.skipped)
+        sides.append(ids)
+    return (sides[0], sides[1]), missing
+
+
+def _pair(videos: VideoSet, asked: str) -> tuple[Listing, Listing]:
+    """The lists to train on and to test on of which `asked` names one."""
+    path, folder = Path(asked), Path(videos.location)
+    root = folder if folder.is_dir() else None
+    if path.is_file():
+        train, test = _partners(path.name, [p.name for p in path.parent.iterdir()], asked)
+        return _read(videos, path.with_name(train)), _read(videos, path.with_name(test))
+    if root is None:
+        raise UsageError(
+            f"--split {asked} is no file, and {videos.location} no folder that has lists.",
+            "Give kfold:5, a list file, or a JSON file with train and test.",
+        )
+    there = lists.find(root)
+    if asked not in there:
+        hint = f"Its lists: {lists.some(sorted(there))}. " if there else ""
+        raise UsageError(
+            f"--split {asked} is neither a file nor a list of {videos.location}.",
+            f"{hint}Or give kfold:5, a list file, or a JSON file with train and test.",
+        )
+    train, test = _partners(asked, list(there), asked)
+    return lists.read_folder(root, "auto", train), lists.read_folder(root, "auto", test)
+
+
+def _read(videos: VideoSet, path: Path) -> Listing:
+    """A list file whose entries are relative to the set's folder, or to the one of its class folders."""
+    roots = [Path(videos.location)]
+    roots += [one for one, _ in Counter(Path(c.path).parent.parent for c in videos.clips).most_common(1)]
+    for root in (root for root in roots if root.is_dir()):
+        try:
+            return lists.read_file(path, root=root)
+        except DataError:
+            continue
+    return lists.read_file(path)
+
+
+def _partners(name: str, there: Sequence[str], asked: str) -> tuple[str, str]:
+    """(list to train on, list to test on) of which `name` is one: the other is called as it, but for the word
+    train, test or val.
+    """
+    if _TRAIN.search(name):
+        others = [_TRAIN.sub(word, name, count=1) for word in _OTHERS]
+        pairs = [(name, other) for other in others if other in there]
+    else:
+        pairs = [
+            (one, name) for word in ("train", "training") if (one := _TEST.sub(word, name, count=1)) in there
+        ]
+    pairs = [pair for pair in pairs if pair[0] != pair[1]]
+    if not pairs:
+        raise UsageError(
+            f"--split {asked} is one list, and the other of train and test is not there.",
+            "Lists come in pairs (trainlist01 and testlist01, train.csv and val.csv), or give kfold:5.",
+        )
+    return pairs[0]

@@ -1,0 +1,69 @@
+"""Tables of the small progression: blocks, paired differences, power, against numbers made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from experiments import mini_progression as mini
+
+
+def predictions(groups: int, each: int, right: int) -> dict[str, Any]:
+    """Clips of groups, the first `right` of each known."""
+    clips = [
+        {"id": f"{g}/{i}", "label": "a", "group": f"g{g}", "scores": [1.0, 0.0] if i < right else [0.0, 1.0]}
+        for g in range(groups)
+        for i in range(each)
+    ]
+    return {"classes": ["a", "b"], "predictions": clips}
+
+
+def test_few_groups_are_a_block_each_and_many_are_dealt_out() -> None:
+    right, count = mini.blocks(predictions(6, 3, 2))
+    assert right.tolist() == [2] * 6 and count.tolist() == [3] * 6
+    right, count = mini.blocks(predictions(77, 1, 1))
+    assert len(count) == 20 and count.sum() == right.sum() == 77 and set(count) == {3, 4}
+
+
+def cell(source: str, seed: int, right: list[int]) -> dict[str, Any]:
+    told = {"source": source, "seed": seed, "right": right, "clips": [10] * len(right), "classes": 5}
+    return told | {"protocol": "probe", "set": "s", "groups": 4, "model": "m", "accuracy": 2.5 * sum(right)}
+
+
+def test_differences_are_paired() -> None:
+    """Blocks differ much, the difference in each is 2: so its interval has no width."""
+    column = {
+        "scratch": [cell("scratch", 0, [1, 8, 3, 5])],
+        "real": [cell("real", 0, [3, 10, 5, 7])],
+    }
+    scratch, real = mini.table(column)
+    assert scratch["accuracy"] == 42.5 and real["accuracy"] == 62.5
+    assert scratch["high"] - scratch["low"] > 40
+    assert (real["difference"], real["difference_low"], real["difference_high"]) == pytest.approx(
+        (20, 20, 20)
+    )
+
+
+def test_the_interval_of_a_share_is_the_t_interval_of_its_blocks() -> None:
+    right, clips = np.array([1.0, 8, 3, 5]), np.array([10] * 4)
+    value, low, high, error = mini.bounds(right, clips)
+    plain = 10 * right  # percent a block, all of one size
+    assert value == plain.mean() and error == pytest.approx(plain.std(ddof=1) / 2)
+    assert (low, high) == pytest.approx((value - 3.182446 * error, value + 3.182446 * error), rel=1e-5)
+
+
+def test_power() -> None:
+    """Twice the error that 80 % power needs: four times as many clips."""
+    row = {"difference": 2.8, "error": 2.0}
+    assert mini.needed(row, 100) == 400
+    assert mini.needed({"difference": 0.0, "error": 1.0}, 100) is None
+
+
+def test_tables_and_accuracies_say_each_cell() -> None:
+    columns = mini.by_column([cell("scratch", 0, [1, 8, 3, 5]), cell("real", 0, [3, 9, 5, 7])])
+    text = mini.markdown(columns)
+    assert "chance 20 %" in text and "| real | 1 | 60.0 |" in text and "+17.5" in text
+    lines = mini.accuracies(columns).splitlines()
+    assert lines[1] == "scratch,s,probe,m,42.5,scratch,0,experiments.mini_progression" and len(lines) == 3

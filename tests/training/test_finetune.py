@@ -1,0 +1,457 @@
+"""Fine-tuning: recipes as published, learning rates by depth, drop path, resuming, folds, what it learns."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+
+from synvid_eval import accuracies
+from synvid_eval.cache import Cache
+from synvid_eval.errors import DataError, UsageError
+from synvid_eval.measurement import Options, Quiet
+from synvid_eval.networks import videomae
+from synvid_eval.networks.videomae import SIZES, Architecture
+from synvid_eval.schemas import get
+from synvid_eval.training import accuracy, augment, engine, finetune, labelled
+from synvid_eval.training.data import Files
+from synvid_eval.training.finetune import FINETUNING, Augmented, built, depth_below, drop_path, task
+from synvid_eval.training.labelled import Start
+from synvid_eval.training.run_folder import RunFolder
+from tests.training.conftest import same
+from tests.training.small import CLASSES, labelled_set, planned
+from tests.training.test_engine import Quits, Stop
+
+NANO = Architecture(24, 2, 2, image=16, frames=4)
+
+
+@pytest.fixture(scope="module")
+def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return labelled_set(tmp_path_factory.mktemp("bars") / "bars")
+
+
+@pytest.fixture
+def options() -> Options:
+    return Options(workers=1, cache=Cache(None))
+
+
+# -- recipes ---------------------------------------------------------------------------------------
+
+COMMON = {
+    "size": "base", "optimizer": "adamw", "epochs": 100, "warmup": 5, "weight_decay": 0.05, "beta1": 0.9,
+    "beta2": 0.999, "layer_decay": 0.7, "mixup": 0.8, "cutmix": 1.0, "switch": 0.5, "smoothing": 0.1,
+    "drop_path": 0.2, "dropout": 0.5, "erase": 0.25, "flip": True, "repeats": 2, "crops": 3, "last_lr": 1e-5,
+    "clip": 0.0, "short": 0,
+}  # fmt: skip
+OWN = {
+    "paper-ucf101": {"lr": 5e-4, "first_lr": 0.0, "batch": 128, "stride": 4, "segments": 5},
+    "paper-hmdb51": {"lr": 1e-3, "first_lr": 0.0, "batch": 256, "stride": 2, "segments": 10},
+    "released-hmdb51": {"lr": 1e-3, "first_lr": 0.0, "batch": 256, "stride": 2, "segments": 10},
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_recipes_are_those_of_table_6_and_of_the_scripts(name: str) -> None:
+    assert {k: getattr(FINETUNING[name], k) for k in (*COMMON, *OWN[name])} == {**COMMON, **OWN[name]}
+    released = name.startswith("released")
+    assert augment.policy(FINETUNING[name].augment) == augment.Policy(
+        *(7, 4, 0.5) if released else (9, 2, 0.5)
+    )
+    assert FINETUNING[name].spans == ("released" if released else "frames")
+
+
+def test_rates_and_steps_of_ucf101() -> None:
+    """9,537 clips in batches of 128: 74 steps an epoch, 5 of 100 epochs of warm-up, half the rate for 256."""
+    schedule = FINETUNING["paper-ucf101"].schedule(9537 // 128)
+    assert (schedule.steps, schedule.warmup) == (7400, 370)
+    assert schedule.rate(0) == 0  # the released scripts' --warmup_lr reaches no schedule
+    assert schedule.rate(370) == pytest.approx(2.5e-4)
+    assert schedule.rate(7399) == pytest.approx(0.5e-5, rel=1e-3)
+
+
+# -- the network -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", ["tiny", "base"])
+def test_learning_rates_fall_with_depth_as_in_the_released_code(size: str) -> None:
+    """Its assigner: decay^(layers + 1 − i) for the embedding (0), block k (k + 1), norm and head (layers +
+    1).
+    """
+    layers = SIZES[size].depth
+    values = [0.7 ** (layers + 1 - i) for i in range(layers + 2)]
+    below = depth_below(layers)
+    for name, place in [
+        ("videomae.embeddings.patch_embeddings.projection.weight", 0),
+        ("videomae.embeddings.patch_embeddings.projection.bias", 0),
+        ("videomae.encoder.layer.0.attention.attention.query.weight", 1),
+        (f"videomae.encoder.layer.{layers - 1}.output.dense.bias", layers),
+        ("fc_norm.weight", layers + 1),
+        ("classifier.weight", layers + 1),
+    ]:
+        assert 0.7 ** below(name) == pytest.approx(values[place], rel=1e-12), name
+
+
+def test_every_weight_has_its_factor_in_the_optimizer() -> None:
+    network = built(Start("s", NANO, None), 3, FINETUNING["paper-ucf101"], 0)
+    training = engine.Training(FINETUNING["paper-ucf101"], network, network, None, None, 0, depth_below(2))
+    groups = engine._optimizer(training).param_groups
+    scale = {id(w): (g["scale"], g["weight_decay"]) for g in groups for w in g["params"]}
+    for name, weight in network.named_parameters():
+        known, decay = scale[id(weight)]
+        assert known == pytest.approx(0.7 ** depth_below(2)(name))
+        assert decay == (0.05 if weight.dim() > 1 else 0.0)
+    assert len(scale) == len(list(network.parameters()))
+
+
+def test_drop_path_drops_whole_clips_and_keeps_the_mean() -> None:
+    torch.manual_seed(0)
+    layer, ones = drop_path(0.2).train(), torch.ones(20_000, 3, 4)
+    found = layer(ones)
+    assert torch.equal(found, found[:, :1, :1].expand_as(found))
+    assert set(found.unique().tolist()) == {0.0, 1.25}
+    assert found.mean().item() == pytest.approx(1, abs=0.02)
+    assert torch.equal(layer.eval()(ones), ones)
+    assert torch.equal(drop_path(0.0).train()(ones), ones)
+
+
+def test_drop_path_grows_with_depth_and_skips_both_residuals() -> None:
+    """With a rate near 1 in every layer, nothing but the embedding is left of an encoder."""
+    of = Architecture(24, 3, 2, image=16, frames=4)
+    network = built(Start("s", of, None), 3, FINETUNING["paper-ucf101"], 0)
+    layers = network.videomae.encoder.layer
+    clips = torch.randn(2, 4, 3, 16, 16)
+    assert torch.equal(network(clips).logits, network(clips).logits)
+    for layer in layers:
+        layer.attention.output.dropout = layer.output.dropout = drop_path(0.999999)
+    network.train()
+    embedded = network.videomae.embeddings(clips, None)
+    assert torch.equal(network.videomae(clips).last_hidden_state, embedded)
+
+
+def test_the_weights_it_begins_with_are_the_encoders() -> None:
+    base = built(Start("a", NANO, None), 3, FINETUNING["tiny"], 1)
+    tensors = {n: t.clone() for n, t in base.videomae.state_dict().items()}
+    other = built(Start("b", NANO, tensors), 3, FINETUNING["tiny"], 2)
+    assert all(torch.equal(t, tensors[n]) for n, t in other.videomae.state_dict().items())
+    assert not torch.equal(base.classifier.weight, other.classifier.weight)
+    assert base.classifier.weight.std().item() == pytest.approx(2e-5, rel=0.3)  # 0.02 · 0.001
+
+
+def test_the_loss_without_mixing_is_plain_cross_entropy() -> None:
+    of = FINETUNING["tiny"]
+    network = built(Start("s", NANO, None), 3, of, 0)
+    network.classifier.weight.data.mul_(1e4)
+    clips, labels = torch.randn(6, 1, 4, 3, 16, 16), torch.tensor([0, 1, 2, 0, 1, 2])
+    found = task(network, 3, of).eval()({"frames": clips, "label": labels, "key": labels})
+    logits = network(clips[:, 0]).logits
+    expected = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=of.smoothing)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_mixing_is_decided_by_the_batchs_key() -> None:
+    of = FINETUNING["paper-ucf101"]
+    network = built(Start("s", NANO, None), 3, of, 0)
+    network.classifier.weight.data.mul_(1e4)
+    module = task(network, 3, of).eval()
+    clips, labels = torch.randn(4, 2, 4, 3, 16, 16), torch.tensor([0, 1, 2, 0])
+
+    def loss(key: int) -> float:
+        return module({"frames": clips, "label": labels, "key": torch.full((4,), key)}).item()
+
+    assert loss(1) == loss(1)
+    assert len({loss(k) for k in range(5)}) == 5
+
+
+# -- what is passed --------------------------------------------------------------------------------
+
+
+def test_clips_are_functions_of_seed_clip_and_epoch(bars: Path, options: Options) -> None:
+    plan = planned(finetune, bars, options, "augment=rand-m9-n2-mstd0.5-inc1", "erase=0.5", "repeats=2")
+    train = plan.on.indices(plan.on.split.folds[0].train)
+    made = Augmented(plan.on.files, train, plan.on.labels, plan.of, 16, 0)
+    one = made((3, 5))
+    assert one["frames"].shape == (2, 4, 3, 16, 16) and one["frames"].dtype == np.float32
+    assert CLASSES[one["label"]] in plan.on.files.videos.ids[train[5]]
+    again = made((3, 5))
+    assert all(np.array_equal(one[k], again[k]) for k in one)
+    assert not np.array_equal(one["frames"][0], one["frames"][1])
+    assert not np.array_equal(one["frames"], made((4, 5))["frames"])
+    other = Augmented(plan.on.files, train, plan.on.labels, plan.of, 16, 1)
+    assert not np.array_equal(one["frames"], other((3, 5))["frames"])
+
+
+def test_views_are_crops_of_the_files_own_frames(bars: Path, options: Options) -> None:
+    plan = planned(finetune, bars, options)
+    made = labelled.Viewed(plan.on.files, 4, 18, 2, 3)((0, 0))["views"]
+    frames = plan.on.files.taken(0, range(8))  # 18 × 24: the short side has the size already
+    assert made.shape == (6, 4, 18, 18, 3)
+    for view, (first, left) in enumerate([(0, 0), (0, 3), (0, 6), (4, 0), (4, 3), (4, 6)]):
+        assert np.array_equal(made[view], frames[first : first + 4, :, left : left + 18])
+
+
+# -- runs ------------------------------------------------------------------------------------------
+
+
+LEARNS = ["epochs=60", "lr=0.3", "test_every=20"]
+
+
+def test_it_learns_and_leaves_what_it_should(bars: Path, options: Options, tmp_path: Path) -> None:
+    """Bars that move are told apart by sources that were not seen; every fold is a run of its own."""
+    plan = planned(finetune, bars, options, *LEARNS, split="kfold:2")
+    facts = plan.made(tmp_path / "run")
+    assert facts["accuracy"]["top1"]["value"] > 70  # chance is 33
+    document = json.loads((tmp_path / "run" / "predictions.json").read_text())
+    jsonschema.validate(document, get("predictions"))
+    assert document["accuracy"] == facts["accuracy"]
+    assert len(document["predictions"]) == 30 and {p["fold"] for p in document["predictions"]} == {0, 1}
+    for fold in ("fold-0", "fold-1"):
+        folder = RunFolder(tmp_path / "run" / fold)
+        assert folder.config()["run"]["classes"] == list(CLASSES)
+        assert [row["epoch"] for row in finetune.tests(folder.path)] == [20, 40, 60]
+        assert folder.rows()[-1]["loss"] < folder.rows()[0]["loss"]
+        assert "top 1" in (folder.path / "card.md").read_text()
+    table = accuracies.load(str(tmp_path / "run" / "accuracy.csv"))
+    assert table.sets["scratch"].accuracy == facts["accuracy"]["top1"]["value"]
+    rows = list(csv.DictReader((tmp_path / "run" / "accuracy.csv").open()))
+    assert rows[0]["family"] == "scratch" and rows[0]["seed"] == "0"
+    before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    planned(finetune, bars, options, *LEARNS, split="kfold:2").made(tmp_path / "run")
+    assert before == {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
+
+
+SETTINGS = [
+    "steps=6",
+    "save=2",
+    "drop_path=0.3",
+    "dropout=0.5",
+    "mixup=0.8",
+    "cutmix=1",
+    "augment=rand-m9-n2-mstd0.5-inc1",
+]
+
+
+def test_a_run_that_stopped_ends_in_the_same_weights_and_predictions(
+    bars: Path, options: Options, tmp_path: Path
+) -> None:
+    split = tmp_path / "split.json"
+    ids = planned(finetune, bars, options).on.files.videos.ids
+    split.write_text(json.dumps({"train": ids[::2], "test": ids[1::2]}))
+    planned(finetune, bars, options, *SETTINGS, split=str(split)).made(tmp_path / "whole")
+    plan = planned(finetune, bars, options, *SETTINGS, split=str(split))
+    object.__setattr__(plan.options, "progress", Quits(32))  # in the fourth step, saved and not tested
+    with pytest.raises(Stop):
+        plan.made(tmp_path / "parts")
+    assert not (tmp_path / "parts" / "predictions.json").exists()
+    object.__setattr__(plan.options, "progress", Quiet())
+    plan.made(tmp_path / "parts")
+    assert same(tmp_path / "whole", tmp_path / "parts")
+    assert [row["epoch"] for row in finetune.tests(tmp_path / "parts")] == [2, 4, 6]
+    assert finetune.tests(tmp_path / "parts") == finetune.tests(tmp_path / "whole")
+    one, two = (accuracy.read(tmp_path / n / "predictions.json") for n in ("whole", "parts"))
+    assert one == two
+
+
+def test_smaller_passes_give_the_same_network_but_for_rounding(
+    bars: Path, options: Options, tmp_path: Path
+) -> None:
+    """Without what is drawn for a pass as a whole (mixing, dropout), passes of 2 are as good as one of 8."""
+    for name, micro in (("one", "0"), ("four", "2")):
+        planned(finetune, bars, options, "steps=3", f"micro={micro}", split="kfold:2").made(tmp_path / name)
+    one, four = (accuracy.read(tmp_path / n / "predictions.json") for n in ("one", "four"))
+    for a, b in zip(one.clips, four.clips, strict=True):
+        assert a.scores == pytest.approx(b.scores, abs=1e-3)
+
+
+def test_it_begins_with_a_run_of_ours(
+    bars: Path, options: Options, tmp_path: Path, planned_run: Path
+) -> None:
+    plan = planned(finetune, bars, options, "steps=2", split="kfold:2", begin=str(planned_run))
+    assert plan.begin.name == "moving_circles" and plan.begin.architecture.width == 24
+    facts = plan.made(tmp_path / "run")
+    config = RunFolder(tmp_path / "run" / "fold-0").config()
+    assert config["run"]["begin"].startswith("sha256:") and config["network"]["width"] == 24
+    assert facts["about"]["source"] == str(planned_run)
+
+
+@pytest.fixture
+def planned_run(tmp_path: Path, options: Options) -> Path:
+    """A run of pre-training on circles."""
+    from synvid_eval.training import recipe
+    from synvid_eval.training.pretrain import Planned
+    from tests.training.conftest import NANO as SETTINGS
+
+    chosen, network = recipe.chosen(recipe.PRETRAINING, "tiny", [*SETTINGS, "steps=2"])
+    Planned("moving_circles", chosen, network, options, device="cpu").made(tmp_path / "circles")
+    return tmp_path / "circles"
+
+
+def test_it_begins_with_a_folder_of_transformers(bars: Path, options: Options, tmp_path: Path) -> None:
+    """The encoder's weights as they are in the file, but for the norm that belongs to pre-training."""
+    pretrained = videomae.pretraining(NANO, seed=5)
+    pretrained.save_pretrained(tmp_path / "real")
+    begin = labelled.start(str(tmp_path / "real"), NANO)
+    network = built(begin, 3, FINETUNING["tiny"], 0)
+    theirs = pretrained.videomae.state_dict()
+    ours = network.videomae.state_dict()
+    assert set(theirs) - set(ours) == {"layernorm.weight", "layernorm.bias"}
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+    assert begin.name == "real" and begin.family == "" and begin.signature.startswith("sha256:")
+    plan = planned(finetune, bars, options, "steps=1", split="kfold:2", begin=str(tmp_path / "real"))
+    assert plan.made(tmp_path / "run")["row"]["dataset"] == "scratch"  # as it is named by the test
+
+
+def test_settings_of_a_network_that_is_there_are_refused(planned_run: Path) -> None:
+    with pytest.raises(UsageError, match=r"--set network\.depth=3 means nothing"):
+        labelled.start(str(planned_run), NANO, ["network.depth=3"])
+
+
+def test_scratch_is_drawn_whatever_lies_there(
+    planned_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of that name is ./scratch."""
+    planned_run.rename(tmp_path / "scratch")
+    monkeypatch.chdir(tmp_path)
+    assert labelled.start("scratch", NANO).tensors is None
+    assert labelled.start("./scratch", NANO).name == "moving_circles"
+
+
+def test_runs_that_have_seen_labels_are_no_start(
+    bars: Path, options: Options, tmp_path: Path, planned_run: Path
+) -> None:
+    plan = planned(finetune, bars, options, "steps=1", split="kfold:2", begin=str(planned_run))
+    plan.made(tmp_path / "tuned")
+    fold = tmp_path / "tuned" / "fold-0"
+    for place in (fold, *fold.glob("checkpoints/*")):
+        with pytest.raises(UsageError, match="kind finetune, which has seen labels") as error:
+            labelled.start(str(place), NANO)
+        assert str(planned_run) in error.value.hint
+
+
+def test_passes_are_bound_as_soon_as_weights_are_kept(bars: Path, options: Options, tmp_path: Path) -> None:
+    """They decide what is mixed and dropped; until then a smaller one may be tried where memory is short."""
+    few = ("steps=1", "save=1")
+    plan = planned(finetune, bars, options, *few, split="kfold:2")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(UsageError, match="too many for the memory"):
+        patch.setattr(augment, "smoothed", lambda *a: torch.empty(1 << 50))
+        plan.made(tmp_path / "run")
+    planned(finetune, bars, options, *few, "micro=4", split="kfold:2").made(tmp_path / "run")
+    for fold in ("fold-0", "fold-1"):
+        config = RunFolder(tmp_path / "run" / fold).config()
+        assert (config["recipe"]["micro"], config["run"]["world"]) == (4, 1)
+    with pytest.raises(UsageError, match=r"holds a run with recipe\.micro=4, not 2"):
+        planned(finetune, bars, options, *few, "micro=2", split="kfold:2").made(tmp_path / "run")
+
+
+def test_the_config_says_the_true_size(bars: Path, options: Options) -> None:
+    plan = planned(finetune, bars, options)
+    assert plan.of.size == "tiny" and "size" not in plan.config(0)["recipe"]  # it is 24 wide
+    plan.begin = Start("s", SIZES["small"], None)
+    assert plan.config(0)["recipe"]["size"] == "small"
+
+
+def test_a_folder_of_folds_is_claimed_and_held(
+    bars: Path, options: Options, tmp_path: Path, planned_run: Path
+) -> None:
+    def plan(*settings: str) -> finetune.Planned:
+        return planned(finetune, bars, options, "steps=1", *settings, split="kfold:2")
+
+    with pytest.raises(UsageError, match="and no run to go on with"):
+        plan().made(planned_run)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").write_text("")
+    with pytest.raises(UsageError, match=r"holds thesis\.tex, and no run"):
+        plan().made(tmp_path / "other")
+    root = RunFolder(tmp_path / "run")
+    with root.held(), pytest.raises(UsageError, match="Another process is writing"):
+        plan().made(root.path)
+    plan().made(root.path)
+    for fold in ("fold-0", "fold-1"):
+        shutil.rmtree(root.path / fold)
+    with pytest.raises(UsageError, match=r"holds a run with recipe\.lr=0\.016, not 0\.5"):
+        plan("lr=0.5").made(root.path)
+
+
+def test_predictions_are_the_last_to_be_written(
+    bars: Path, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is killed before its card or its row has them when it has gone on."""
+
+    def killed(*args: object) -> None:
+        raise Stop
+
+    def plan() -> finetune.Planned:
+        return planned(finetune, bars, options, "steps=1", split="kfold:2")
+
+    for holder, name in ((finetune.Planned, "_card"), (accuracy, "add_row")):
+        with monkeypatch.context() as patch, pytest.raises(Stop):
+            patch.setattr(holder, name, killed)
+            plan().made(tmp_path / "run")
+    plan().made(tmp_path / "run")
+    for fold in ("fold-0", "fold-1"):
+        names = {p.name for p in (tmp_path / "run" / fold).iterdir()}
+        assert {"card.md", "accuracy.csv", "predictions.json"} <= names
+
+
+def test_labels_of_the_set_are_taken_once(
+    bars: Path, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    labels = labelled.Labelled.labels.fget
+    monkeypatch.setattr(
+        labelled.Labelled, "labels", property(lambda self: (asked.append(1), labels(self))[1])
+    )
+    plan = planned(finetune, bars, options, "epochs=4", "test_every=1", split="kfold:2")
+    plan.made(tmp_path / "run")
+    assert len(finetune.tests(tmp_path / "run" / "fold-0")) == 4
+    assert len(asked) == 4  # in each fold to learn from, and to test
+
+
+def test_clips_are_not_opened_where_there_are_too_few_groups(
+    bars: Path, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labelled.data, "read", lambda *a, **b: pytest.fail("clips were opened"))
+    with pytest.raises(DataError, match="15 source groups, too few for 20 folds"):
+        labelled.opened(str(bars), "kfold:20", options, 4, 1, 0)
+
+
+def test_short_clips_are_tested_at_the_stride_that_fits(bars: Path, options: Options) -> None:
+    files = planned(finetune, bars, options).on.files
+    wide = Files(files.videos, files.totals, frames=4, stride=4, short=18)  # 8 frames: stride 2
+    made = labelled.Viewed(wide, 4, 18, 1, 1)((0, 0))["views"]
+    assert np.array_equal(made[0], files.taken(0, [0, 2, 4, 6])[:, :, 3:21])
+
+
+def test_another_recipe_does_not_go_on_with_a_run(bars: Path, options: Options, tmp_path: Path) -> None:
+    planned(finetune, bars, options, "steps=1", split="kfold:2").made(tmp_path / "run")
+    with pytest.raises(UsageError, match=r"holds a run with recipe\.lr=0\.016, not 0\.5"):
+        planned(finetune, bars, options, "steps=1", "lr=0.5", split="kfold:2").made(tmp_path / "run")
+
+
+def test_frames_that_are_kept_are_those_that_are_decoded(bars: Path, options: Options) -> None:
+    plan = planned(finetune, bars, options)
+    assert plan.on.kept and plan.loaders == 0
+    kept = plan.on.files.taken(0, [0, 3])
+    fresh = Files(plan.on.files.videos, plan.on.files.totals, frames=4, stride=1, short=18)
+    assert np.array_equal(kept, fresh.taken(0, [0, 3])) and kept.shape == (2, 18, 24, 3)
+    assert not planned(finetune, bars, options, "short=0").on.kept
+
+
+def test_too_little_memory_of_the_machine_names_the_passes_to_try(
+    bars: Path, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that asks the allocator for a petabyte: torch's own error, learning and testing."""
+    plan = planned(finetune, bars, options, "steps=1", split="kfold:2")
+    monkeypatch.setattr(augment, "smoothed", lambda *a: torch.empty(1 << 50))
+    with pytest.raises(UsageError, match="8 clips at once are too many for the memory of cpu") as error:
+        plan.made(tmp_path / "run")
+    assert "--set micro=4" in error.value.hint
+    monkeypatch.undo()
+    monkeypatch.setattr(finetune.labelled, "each_view", lambda *a: torch.empty(1 << 50))
+    with pytest.raises(UsageError, match="8 clips at once are too many for the memory of cpu"):
+        plan.made(tmp_path / "run")
