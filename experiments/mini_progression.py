@@ -99,11 +99,13 @@ class Runner:
         self.until = time.monotonic() + 60 * given.minutes
 
     def cells(self) -> Iterator[Cell]:
-        """All that are asked for, seed after seed, so that a stopped run has whole columns."""
+        """All that are asked for, seed after seed; those of one pre-trained network one after another, so that
+        a run that goes on without `--work` (on another machine) trains few again.
+        """
         for seed in range(self.given.seeds):
-            for protocol in self.given.protocols:
-                for name in self.sets:
-                    for source in self.given.only:
+            for source in self.given.only:
+                for protocol in self.given.protocols:
+                    for name in self.sets:
                         yield Cell(protocol, name, source, seed)
 
     def done(self) -> list[dict[str, Any]]:
