@@ -67,6 +67,8 @@ class _Leaves:
         "sets of the released code",
         choices=_FORMS,
         source="released code",
+        search=True,
+        group="texture",
     )
     radius: str = knob(
         "0.03:1",
@@ -77,6 +79,8 @@ class _Leaves:
         scale="log",
         ends="real",
         source="released code",
+        search=(0.02, 1),
+        group="texture",
     )
     radius_power: int = knob(
         3,
@@ -84,6 +88,8 @@ class _Leaves:
         low=1,
         high=8,
         source="released code",
+        search=(1, 6),
+        group="texture",
     )
     order: str = knob(
         "exact",

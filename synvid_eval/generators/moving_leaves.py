@@ -139,6 +139,8 @@ class MovingLeaves(Generator):
         scale="log",
         ends="whole",
         source="released code",
+        search=(5, 200),
+        group="form",
     )
     sides: str = knob(
         "1:8",
@@ -147,6 +149,8 @@ class MovingLeaves(Generator):
         high=64,
         ends="whole",
         source="released code",
+        search=(1, 12),
+        group="form",
     )
     radius: str = knob(
         "12:32",
@@ -157,6 +161,8 @@ class MovingLeaves(Generator):
         scale="log",
         ends="whole",
         source="released code",
+        search=(4, 96),
+        group="form",
     )
 
     def scene(self, seed: int, preset: str, index: int) -> Scene:

@@ -185,7 +185,15 @@ class Octopus(Generator):
         source="released code",
     )
     limbs: str = knob(
-        "3:5", "limbs of the figure", low=1, high=64, scale="log", ends="whole", source="released code"
+        "3:5",
+        "limbs of the figure",
+        low=1,
+        high=64,
+        scale="log",
+        ends="whole",
+        source="released code",
+        search=(1, 12),
+        group="form",
     )
     sigma: str = knob(
         "3:8",
@@ -196,6 +204,8 @@ class Octopus(Generator):
         scale="log",
         ends="whole",
         source="released code",
+        search=(1, 16),
+        group="form",
     )
     threshold: str = knob(
         "3:9",
@@ -206,6 +216,8 @@ class Octopus(Generator):
         scale="log",
         ends="whole",
         source="released code",
+        search=(1, 20),
+        group="form",
     )
     grown: float = knob(
         0.8,
@@ -213,6 +225,8 @@ class Octopus(Generator):
         low=0,
         high=1,
         source="released code",
+        search=(0, 1),
+        group="form",
     )
     patches: float = knob(
         0.8,
@@ -220,9 +234,17 @@ class Octopus(Generator):
         low=0,
         high=1,
         source="released code",
+        search=(0, 1),
+        group="form",
     )
     outlines: float = knob(
-        0.4, "share of clips that show outlines only", low=0, high=1, source="released code"
+        0.4,
+        "share of clips that show outlines only",
+        low=0,
+        high=1,
+        source="released code",
+        search=(0, 1),
+        group="form",
     )
     varying: float = knob(
         0.3,
@@ -230,6 +252,8 @@ class Octopus(Generator):
         low=0,
         high=1,
         source="released code",
+        search=(0, 1),
+        group="motion",
     )
 
     def scene(self, seed: int, preset: str, index: int) -> Scene:

@@ -201,12 +201,16 @@ class Shapes(Generator):
         high=65_535,
         scale="log",
         source="released code",
+        search=(20, 1000),
+        group="form",
     )
     shapes: str = knob(
         "mixed",
         "circle, or mixed: circle, square, oriented square, rectangle, triangle or quadrilateral, uniformly",
         choices=("circle", "mixed"),
         source="paper, Table 1",
+        search=True,
+        group="form",
     )
     speed: str = knob(
         "1.2:3.0",
@@ -216,6 +220,8 @@ class Shapes(Generator):
         unit="px/frame at 256",
         ends="real",
         source="paper, Table 8, and released code",
+        search=(0, 12),
+        group="motion",
     )
     acceleration: str = knob(
         "0",
@@ -226,6 +232,8 @@ class Shapes(Generator):
         unit="px/frame² at 256",
         ends="real",
         source="paper, Table 1: only from row 5 on",
+        search=(-0.2, 0.2),
+        group="motion",
     )
     acc_scale: float = knob(
         1.0,
@@ -243,6 +251,8 @@ class Shapes(Generator):
         unit="rad/frame",
         ends="real",
         source="paper, Table 1: only from row 4 on",
+        search=(-0.2, 0.2),
+        group="motion",
     )
     scale: str = knob(
         "0",
@@ -252,6 +262,8 @@ class Shapes(Generator):
         unit="1/frame",
         ends="real",
         source="paper, Table 1: only from row 4 on",
+        search=(-0.02, 0.02),
+        group="motion",
     )
     scale_law: str = knob(
         "linear",
@@ -268,6 +280,8 @@ class Shapes(Generator):
         unit="1/frame",
         ends="real",
         source="paper, Table 1: only from row 4 on",
+        search=(-0.02, 0.02),
+        group="motion",
     )
     pivot: str = knob(
         "corner",
@@ -309,6 +323,8 @@ class Shapes(Generator):
         scale="log",
         ends="real",
         source="released code",
+        search=(0.02, 1.5),
+        group="form",
     )
     radius_power: int = knob(
         3,
@@ -316,6 +332,8 @@ class Shapes(Generator):
         low=1,
         high=8,
         source="released code",
+        search=(1, 6),
+        group="form",
     )
     background: str = knob(
         "black",
@@ -323,6 +341,8 @@ class Shapes(Generator):
         "the frame",
         choices=("black", "color", "image"),
         source="released code",
+        search=True,
+        group="background",
     )
     textures: str = knob(
         "",
