@@ -19,7 +19,7 @@ ROOT = Path(synvid_eval.__file__).parent
 ROWS = [
     {"__main__"},
     {"cli"},
-    {"integrations", "training", "attention"},
+    {"integrations", "training", "attention", "guidance"},
     {"comparison", "report", "inspection", "rehearsal", "explanation", "selfcheck"},
     {"estimate", "media", "generation", "banks", "previews", "paintings"},
     {"measurement"},
