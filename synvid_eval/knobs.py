@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -148,6 +149,28 @@ def parse(kind: Any, name: str, text: str) -> Any:
     raise UsageError(
         f"{getattr(kind, 'name', kind.__name__)}.{name}={text} cannot be read.", f"It takes {wanted}."
     )
+
+
+_CALLED = re.compile(r"([A-Za-z0-9_-]+)(?:\(([^()]*)\))?")
+
+
+def called(text: str, label: str) -> tuple[str, dict[str, str]] | None:
+    """What a text `NAME` or `NAME(knob=value,…)` says: the name, and knob → text as `replace` takes them;
+    None where it is no such text.
+
+    Raises:
+        UsageError: a part of it is no knob=value, or there twice; label: the whole text, for the message.
+    """
+    match = _CALLED.fullmatch(text)
+    if match is None:
+        return None
+    given: dict[str, str] = {}
+    for pair in filter(None, (match[2] or "").split(",")):
+        knob, sign, value = pair.partition("=")
+        if not sign or knob.strip() in given:
+            raise UsageError(f"{label}: {pair!r} is no knob=value, or there twice.")
+        given[knob.strip()] = value
+    return match[1], given
 
 
 def replace(instance: T, assignments: Mapping[str, str]) -> T:
