@@ -408,6 +408,7 @@ def test_clips_that_cannot_be_read_are_told_before_anything_is_made(tmp_path: Pa
         made(tmp_path / "out", odd, "shake")
 
 
+@pytest.mark.slow
 def test_the_command_and_its_rehearsal(folder: Path, tmp_path: Path, run_cli: Run) -> None:
     args = ["adapt", str(folder), str(tmp_path / "out"), "--chain", "shake,zoom(p=0.5)", "--clips", "3"]
     args += ["--format", "npz", "--cache", str(tmp_path / "cache")]

@@ -383,6 +383,7 @@ def test_what_the_command_refuses(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_command_and_its_rehearsal(folder: Path, tmp_path: Path, run_cli: Run) -> None:
     args = ["corrupt", str(folder), str(tmp_path / "out"), "--corruption", "zoom_blur", "--severity", "1"]
     args += ["--clips", "3", "--format", "npz", "--cache", str(tmp_path / "cache")]

@@ -177,6 +177,7 @@ WEIGHTY = HEAVY | {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", BUDGETS)
 def test_a_command_loads_what_it_needs(command: str, run_cli: Run, tmp_path: Path) -> None:
     """Start-up time as lists of packages: what a command does not need costs its user a second a piece."""

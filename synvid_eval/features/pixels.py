@@ -8,7 +8,7 @@ parts of multiples of 1/g and 1/g², g³ = g + 1). No metric reads them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +31,12 @@ class Spread:
 
     count: int
 
-    def __call__(self, frame: NDArray[np.uint8]) -> NDArray[Any]:
+    def __call__(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         corner(frame)  # refuses what is no frame
         steps = (np.arange(1, self.count + 1)[:, None] * [1 / _RATIO, 1 / _RATIO**2] + 0.5) % 1
         rows, columns = (steps * frame.shape[:2]).astype(np.intp).T
-        return frame[rows, columns]
+        found: NDArray[np.uint8] = frame[rows, columns]
+        return found
 
 
 @dataclass(frozen=True)

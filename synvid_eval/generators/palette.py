@@ -88,6 +88,10 @@ class Palette(ABC):
             uint8 [N, 3] RGB; color k depends on row k alone.
         """
 
+    def searched(self) -> Palette:
+        """The palette whose knobs a search sets in place of this one's: here its own."""
+        return self
+
     @property
     def spelled(self) -> str:
         """The text with every knob, as `parsed` reads it. Equal palettes have one text."""
@@ -106,6 +110,10 @@ class Uniform(Palette):
     def colors(self, draws: NDArray[np.uint64], levels: int = 255) -> NDArray[np.uint8]:
         """See `Palette.colors`."""
         return randomness.below(draws, levels).astype(np.uint8)
+
+    def searched(self) -> Palette:
+        """A normal of the same mean and covariance, but for the gamut: this one has no knobs."""
+        return Lab()
 
 
 _OF_UNIFORM = "our choice: what uniform has, from all 255³ colors, rounded"
@@ -132,7 +140,7 @@ def _together(default: float, first: str, second: str) -> Any:
         low=-0.95,
         high=0.95,
         source=_OF_UNIFORM,
-        search=(-0.8, 0.8),
+        search=(-0.5, 0.5),  # within which any three can be together
         group="color",
     )
 

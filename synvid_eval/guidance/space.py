@@ -16,6 +16,7 @@ exactly what was tried.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,9 @@ Point: TypeAlias = Mapping[str, Value]
 """Dimension → value."""
 
 DIGITS = 4
+
+MOST_CHOICES = 256
+"""Combinations of choices that are looked at to see whether a knob does anything."""
 
 WHOLE, REAL, CHOICE = "whole", "real", "choice"
 
@@ -260,7 +264,8 @@ def space(preset: Preset, fixed: Mapping[str, str] | None = None, over: Sequence
                     f"{preset.name}.{name} cannot be searched: it has neither choices nor a finite range."
                 )
     possible = replace(whole, dimensions=tuple(filter(None, (_possible(whole, d) for d in found))))
-    return possible.only(over) if over else possible
+    alive = replace(possible, dimensions=tuple(d for d in possible.dimensions if _matters(possible, d)))
+    return alive.only(over) if over else alive
 
 
 def _possible(of: Space, dimension: Dimension) -> Dimension | None:
@@ -272,6 +277,27 @@ def _possible(of: Space, dimension: Dimension) -> Dimension | None:
         return replace(dimension, choices=left) if len(left) > 1 else None
     tried = [dimension.at(share) for share in (0.25, 0.75)]
     return dimension if any(_allowed(of, {dimension.name: value}) for value in tried) else None
+
+
+def _matters(of: Space, dimension: Dimension) -> bool:
+    """Whether a dimension changes what is drawn, whatever the choices of the others: circles that no knob
+    lets turn have no rotation.
+    """
+    if dimension.kind == CHOICE:
+        return True
+    others = [d for d in of.dimensions if d.kind == CHOICE]
+    for choices in itertools.islice(itertools.product(*(d.choices for d in others)), MOST_CHOICES):
+        point = dict(zip((d.name for d in others), choices, strict=True))
+        try:
+            seen = [
+                of.preset.configured(**of.knobs({**point, dimension.name: dimension.at(share)})).identity(0)
+                for share in (0.25, 0.75)
+            ]
+        except UsageError:
+            continue
+        if seen[0] != seen[1]:
+            return True
+    return False
 
 
 def _allowed(of: Space, point: Point) -> bool:

@@ -147,6 +147,7 @@ def test_a_palette_is_kept_where_a_set_is_made(run_cli: Run, tmp_path: Path) -> 
     np.testing.assert_array_equal(frame, next(iter(sets.open_clip(clip).frames([0])))[1])
 
 
+@pytest.mark.slow
 def test_show_draws_a_contact_sheet(run_cli: Run, tmp_path: Path) -> None:
     high = CLIPS * (SIDE + GAP) + GAP
     small = ("--set", "size=32", "--set", "length=30")
@@ -232,6 +233,7 @@ def test_compare_takes_images_and_videos(run_cli: Run) -> None:
     assert score["n"]["candidate"] == 4 and score["value"] > 0
 
 
+@pytest.mark.slow
 def test_inspect_and_measure_take_them_too(run_cli: Run, tmp_path: Path) -> None:
     place = "preset:acc_transforming_images?n=2&size=32&length=20&pool=2"
     assert run_cli("inspect", place, "--no-cost").returncode == 3
