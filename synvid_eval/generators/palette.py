@@ -111,7 +111,7 @@ class Uniform(Palette):
 _OF_UNIFORM = "our choice: what uniform has, from all 255³ colors, rounded"
 
 
-def _spread(default: float, axis: str, most: float) -> Any:
+def _spread(default: float, axis: str, search: tuple[float, float]) -> Any:
     return knob(
         default,
         f"standard deviation of {axis}",
@@ -120,7 +120,7 @@ def _spread(default: float, axis: str, most: float) -> Any:
         unit=axis,
         scale="log",
         source=_OF_UNIFORM,
-        search=(1.0 if most > 50 else 3.0, most),
+        search=search,
         group="color",
     )
 
@@ -188,9 +188,9 @@ class Lab(Palette):
         search=(-20, 30),
         group="color",
     )
-    l_std: float = _spread(20.1, "L*", 40)
-    a_std: float = _spread(43.7, "a*", 60)
-    b_std: float = _spread(44.9, "b*", 60)
+    l_std: float = _spread(20.1, "L*", (3, 40))
+    a_std: float = _spread(43.7, "a*", (1, 60))
+    b_std: float = _spread(44.9, "b*", (1, 60))
     la: float = _together(-0.55, "L*", "a*")
     lb: float = _together(0.49, "L*", "b*")
     ab: float = _together(-0.58, "a*", "b*")
