@@ -22,16 +22,22 @@ from threadpoolctl import threadpool_limits
 
 from synvid_eval.comparison import Recipe, prepare
 from synvid_eval.errors import DataError, UsageError
+from synvid_eval.features.pixels import Pixels
 from synvid_eval.generators.presets import Preset
 from synvid_eval.intervals import MIN_GROUPS, Jackknife, interval, jackknife
-from synvid_eval.measurement import Measurement, Measurer, Options
+from synvid_eval.measurement import Measurement, Measurer, Options, hashing
 from synvid_eval.metrics.base import Metric, Unscored
 from synvid_eval.score import LEVEL
-from synvid_eval.sets import open_set, preset_parts
+from synvid_eval.sets import check_usage, is_measured, name_sets, open_set, preset_parts, share_options
 from synvid_eval.states import Side
+from synvid_eval.statistics_files import is_statistics
+from synvid_eval.video.sampling import Sampler
 from synvid_eval.video.videoset import VideoSet
 
 Floats = NDArray[np.float64]
+
+COLORS = 64
+"""Colors of a palette that is taken from a set."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,58 @@ def chosen(
     given |= {k: v for k, v in (("images", images), ("videos", videos)) if v is not None}
     preset.configured(**given)
     return place.partition("?")[0], preset, given
+
+
+def opened(
+    reference: str,
+    options: Options,
+    *,
+    layout: str = "auto",
+    split: str | None = None,
+    root: str | None = None,
+    follow_outside: bool = False,
+) -> VideoSet:
+    """A set of which clips are to be looked at, as on the command line, not measured.
+
+    Raises:
+        DataError: nothing is there; a `.measured` file or one of mu and sigma, which holds no clips.
+    """
+    ((name, location),) = name_sets([reference])
+    if is_measured(location) or is_statistics(location):
+        raise DataError(
+            f"{reference} holds no clips.",
+            "Give the set that it was made from.",
+        )
+    check_usage(location)
+    (own,) = share_options([location], layout, split, root, follow_outside, None, None)
+    return open_set(
+        location,
+        name=name,
+        layout=layout,
+        seed=options.seed,
+        decode_timeout=options.decode_timeout,
+        tell=hashing(name, options.progress),
+        **own,
+    )
+
+
+def palette_of(videos: VideoSet, options: Options) -> str:
+    """The colors of a set as the text of a palette: `COLORS` of them that stand for its pixels.
+
+    Raises:
+        DataError: clips that cannot be read.
+    """
+    from synvid_eval.generators.palette import Colors
+
+    with Measurer([Pixels()], replace(options, sampler=Sampler())) as measurer:
+        side = measurer.measure(videos).sides[Pixels.name]
+    rows = side.rows(Pixels.name)
+    if rows is None:
+        raise DataError(
+            f"{videos.name} has no pixel to take a palette from.", "Look at it: synvid-eval inspect."
+        )
+    text: str = Colors.of_pixels(rows.rows.astype(np.uint8), COLORS, options.seed).spelled
+    return text
 
 
 class Bench:

@@ -78,6 +78,12 @@ class Dimension:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
+    def exact(self, value: Value) -> Value:
+        """A value as a configuration has it: a whole number, four significant digits, or a choice."""
+        if self.kind == CHOICE:
+            return value
+        return round(float(value)) if self.kind == WHOLE else rounded(float(value))
+
     def facts(self) -> dict[str, Any]:
         """Ready for JSON."""
         found = dataclasses.asdict(self)
@@ -160,8 +166,9 @@ class Space:
 
     @property
     def start(self) -> dict[str, Value]:
-        """The point nearest to the preset; not the preset itself where a knob takes another form (a palette
-        that is not normal, a range that is not symmetric)."""
+        """The point that stands for the preset as it is, and lies nearest to it where a knob has a form that
+        the space cannot say (a palette that is not normal, a range that is not symmetric).
+        """
         return {d.name: d.start for d in self.dimensions}
 
     def __getitem__(self, name: str) -> Dimension:
@@ -174,8 +181,8 @@ class Space:
         )
 
     def knobs(self, point: Point) -> dict[str, str]:
-        """Knob → text of the configuration at a point; dimensions that it does not name leave their knob as
-        the preset has it, if it names none of that knob.
+        """Knob → text of what a point changes, with what is given. A knob of which the point says nothing, or
+        what `start` says, stays as the preset has it.
 
         Raises:
             UsageError: a dimension that does not exist, a combination that the generator refuses.
@@ -184,7 +191,10 @@ class Space:
         generator = self.preset.configured(**self.fixed)
         found = dict(self.fixed)
         for knob in sorted(touched):
-            given = {n.removeprefix(f"{knob}."): v for n, v in point.items() if self[n].knob == knob}
+            own = {n: v for n, v in point.items() if self[n].knob == knob}
+            if all(v == self[n].start for n, v in own.items()):
+                continue
+            given = {n.removeprefix(f"{knob}."): v for n, v in own.items()}
             if knob in NESTED:
                 found[knob] = _nested(knob, str(getattr(generator, knob)), given)
             else:
