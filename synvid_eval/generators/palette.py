@@ -18,6 +18,7 @@ asked for, within the rounding to 8 bits and the gamut.
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import functools
 import math
 import re
@@ -88,6 +89,10 @@ class Palette(ABC):
             uint8 [N, 3] RGB; color k depends on row k alone.
         """
 
+    @abstractmethod
+    def searched(self) -> Lab:
+        """The normal nearest to it: what a search begins with, since its knobs are numbers."""
+
     @property
     def spelled(self) -> str:
         """The text with every knob, as `parsed` reads it. Equal palettes have one text."""
@@ -106,6 +111,10 @@ class Uniform(Palette):
     def colors(self, draws: NDArray[np.uint64], levels: int = 255) -> NDArray[np.uint8]:
         """See `Palette.colors`."""
         return randomness.below(draws, levels).astype(np.uint8)
+
+    def searched(self) -> Lab:
+        """See `Palette.searched`: the defaults of `Lab` are its mean and covariance."""
+        return Lab()
 
 
 _OF_UNIFORM = "our choice: what uniform has, from all 255³ colors, rounded"
@@ -212,6 +221,10 @@ class Lab(Palette):
     def colors(self, draws: NDArray[np.uint64], levels: int = 255) -> NDArray[np.uint8]:
         """See `Palette.colors`."""
         return srgb(self.lab(draws))
+
+    def searched(self) -> Lab:
+        """See `Palette.searched`: itself."""
+        return self
 
     def lab(self, draws: NDArray[np.uint64]) -> Ints:
         """L*, a*, b* of each row of draws uint64 [N, words], before they are brought to the gamut: int64
@@ -339,6 +352,22 @@ class Colors(Palette):
         """See `Palette.colors`."""
         rgb = self.rgb
         return rgb[randomness.below(draws[:, 0], len(rgb))]
+
+    def searched(self) -> Lab:
+        """See `Palette.searched`: with their mean and covariance (ddof 0) in L*a*b*, rounded to two decimals,
+        as far as the knobs of `Lab` go.
+        """
+        from skimage.color import rgb2lab
+
+        rows = np.asarray(rgb2lab(self.rgb[None])[0], np.float64)
+        spread = np.cov(rows.T, ddof=0)
+        stds = np.sqrt(np.maximum(np.diag(spread), 1e-6))
+        together = (spread / np.outer(stds, stds))[[0, 0, 1], [1, 2, 2]].clip(-0.95, 0.95).round(2)
+        while _volume(*(Fraction(str(value)) for value in together.tolist())) <= 0:
+            together = (0.9 * together).round(2)  # colors that lie on a line or a plane: toward none
+        names = [field.name for field in dataclasses.fields(Lab)]
+        every = (*rows.mean(0).round(2), *stds.round(2).clip(0.1, 100), *together)
+        return Lab(**dict(zip(names, map(float, every), strict=True)))
 
     @classmethod
     def of_pixels(cls, rgb: NDArray[np.uint8], count: int = 64, seed: int = 0) -> Colors:
