@@ -18,6 +18,7 @@ asked for, within the rounding to 8 bits and the gamut.
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import functools
 import math
 import re
@@ -88,9 +89,9 @@ class Palette(ABC):
             uint8 [N, 3] RGB; color k depends on row k alone.
         """
 
-    def searched(self) -> Palette:
-        """The palette whose knobs a search sets in place of this one's: here its own."""
-        return self
+    @abstractmethod
+    def searched(self) -> Lab:
+        """The normal nearest to it: what a search begins with, since its knobs are numbers."""
 
     @property
     def spelled(self) -> str:
@@ -111,15 +112,15 @@ class Uniform(Palette):
         """See `Palette.colors`."""
         return randomness.below(draws, levels).astype(np.uint8)
 
-    def searched(self) -> Palette:
-        """A normal of the same mean and covariance, but for the gamut: this one has no knobs."""
+    def searched(self) -> Lab:
+        """See `Palette.searched`: the defaults of `Lab` are its mean and covariance."""
         return Lab()
 
 
 _OF_UNIFORM = "our choice: what uniform has, from all 255³ colors, rounded"
 
 
-def _spread(default: float, axis: str, most: float) -> Any:
+def _spread(default: float, axis: str, search: tuple[float, float]) -> Any:
     return knob(
         default,
         f"standard deviation of {axis}",
@@ -128,7 +129,7 @@ def _spread(default: float, axis: str, most: float) -> Any:
         unit=axis,
         scale="log",
         source=_OF_UNIFORM,
-        search=(1.0 if most > 50 else 3.0, most),
+        search=search,
         group="color",
     )
 
@@ -196,9 +197,9 @@ class Lab(Palette):
         search=(-20, 30),
         group="color",
     )
-    l_std: float = _spread(20.1, "L*", 40)
-    a_std: float = _spread(43.7, "a*", 60)
-    b_std: float = _spread(44.9, "b*", 60)
+    l_std: float = _spread(20.1, "L*", (3, 40))
+    a_std: float = _spread(43.7, "a*", (1, 60))
+    b_std: float = _spread(44.9, "b*", (1, 60))
     la: float = _together(-0.55, "L*", "a*")
     lb: float = _together(0.49, "L*", "b*")
     ab: float = _together(-0.58, "a*", "b*")
@@ -220,6 +221,10 @@ class Lab(Palette):
     def colors(self, draws: NDArray[np.uint64], levels: int = 255) -> NDArray[np.uint8]:
         """See `Palette.colors`."""
         return srgb(self.lab(draws))
+
+    def searched(self) -> Lab:
+        """See `Palette.searched`: itself."""
+        return self
 
     def lab(self, draws: NDArray[np.uint64]) -> Ints:
         """L*, a*, b* of each row of draws uint64 [N, words], before they are brought to the gamut: int64
@@ -347,6 +352,22 @@ class Colors(Palette):
         """See `Palette.colors`."""
         rgb = self.rgb
         return rgb[randomness.below(draws[:, 0], len(rgb))]
+
+    def searched(self) -> Lab:
+        """See `Palette.searched`: with their mean and covariance (ddof 0) in L*a*b*, rounded to two decimals,
+        as far as the knobs of `Lab` go.
+        """
+        from skimage.color import rgb2lab
+
+        rows = np.asarray(rgb2lab(self.rgb[None])[0], np.float64)
+        spread = np.cov(rows.T, ddof=0)
+        stds = np.sqrt(np.maximum(np.diag(spread), 1e-6))
+        together = (spread / np.outer(stds, stds))[[0, 0, 1], [1, 2, 2]].clip(-0.95, 0.95).round(2)
+        while _volume(*(Fraction(str(value)) for value in together.tolist())) <= 0:
+            together = (0.9 * together).round(2)  # colors that lie on a line or a plane: toward none
+        names = [field.name for field in dataclasses.fields(Lab)]
+        every = (*rows.mean(0).round(2), *stds.round(2).clip(0.1, 100), *together)
+        return Lab(**dict(zip(names, map(float, every), strict=True)))
 
     @classmethod
     def of_pixels(cls, rgb: NDArray[np.uint8], count: int = 64, seed: int = 0) -> Colors:

@@ -440,6 +440,29 @@ def test_the_texture_has_no_palette():
     assert "palette" not in recipes("dead_leaves")[0].__dataclass_fields__
 
 
+def test_a_search_begins_with_the_nearest_normal():
+    assert Uniform().searched() == Lab()
+    assert INSIDE.searched() is INSIDE
+    drawn = INSIDE.colors(draws(INSIDE, 1000))
+    near = Colors("+".join(bytes(color).hex() for color in drawn)).searched()
+    rows = rgb2lab(drawn[None])[0]
+    np.testing.assert_allclose([near.l, near.a, near.b], rows.mean(0), atol=0.006)
+    np.testing.assert_allclose([near.l_std, near.a_std, near.b_std], rows.std(0), atol=0.006)
+    np.testing.assert_allclose([near.la, near.lb, near.ab], correlations(rows), atol=0.006)
+
+
+@pytest.mark.parametrize("of", ["FF0000", "000000+FFFFFF", "FF0000+0000FF", "FF0000+00FF00+0000FF+FF00FF"])
+def test_a_search_can_begin_with_any_list(of):
+    kind = Colors(of)
+    near, rows = kind.searched(), rgb2lab(kind.rgb[None])[0]
+    np.testing.assert_allclose([near.l, near.a, near.b], rows.mean(0), atol=0.006)
+    stds = np.maximum(rows.std(0), 0.1)
+    np.testing.assert_allclose([near.l_std, near.a_std, near.b_std], stds, atol=0.006)
+    exact = np.cov(rows.T, ddof=0)[[0, 0, 1], [1, 2, 2]]
+    told = np.array([near.la, near.lb, near.ab])
+    assert (told * exact >= -1e-6).all()  # of the right sign, or 0
+
+
 # --- of pixels ---
 
 
