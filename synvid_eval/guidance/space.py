@@ -34,6 +34,10 @@ Point: TypeAlias = Mapping[str, Value]
 
 DIGITS = 4
 
+OFFERED = "scale(p=0),perspective(p=0)"
+"""Operations that a preset is offered which adapts nothing: they resample what was drawn, which no knob of a
+generator does."""
+
 MOST_CHOICES = 256
 """Combinations of choices that are looked at to see whether a knob does anything."""
 
@@ -280,14 +284,15 @@ def _possible(of: Space, dimension: Dimension) -> Dimension | None:
 
 
 def _matters(of: Space, dimension: Dimension) -> bool:
-    """Whether a dimension changes what is drawn, whatever the choices of the others: circles that no knob
-    lets turn have no rotation.
+    """Whether a dimension changes what is drawn while the other numbers are in their middle, whatever the
+    choices: circles that no knob lets turn have no rotation.
     """
     if dimension.kind == CHOICE:
         return True
     others = [d for d in of.dimensions if d.kind == CHOICE]
+    numbers = {d.name: d.at(0.5) for d in of.dimensions if d.kind != CHOICE}
     for choices in itertools.islice(itertools.product(*(d.choices for d in others)), MOST_CHOICES):
-        point = dict(zip((d.name for d in others), choices, strict=True))
+        point = numbers | dict(zip((d.name for d in others), choices, strict=True))
         try:
             seen = [
                 of.preset.configured(**of.knobs({**point, dimension.name: dimension.at(share)})).identity(0)
@@ -383,14 +388,12 @@ def _read(knob: str, text: str) -> tuple[list[Any], Callable[[list[Any]], str]]:
     if knob == "adapt":
         from synvid_eval.generators import adapting
 
-        if not text:
-            return [], lambda _: ""
-        chain = adapting.parsed(text)
+        chain = adapting.parsed(text or OFFERED)
 
         def chained(operations: list[Any]) -> str:
             rest = iter(operations)
-            links = tuple(tuple(next(rest) for _ in link) for link in chain.links)
-            return adapting.Chain(links).spelled
+            links = [tuple(o for o in (next(rest) for _ in link) if o.p) for link in chain.links]
+            return adapting.Chain(tuple(filter(None, links))).spelled
 
         return chain.operations, chained
     if knob == "palette":
