@@ -637,6 +637,11 @@ _SEARCH = _object(
         "front": {"type": "array", "items": _COUNT, "description": "Trials that no other beats."},
         "knee": {**_COUNT, "description": "The one of them that is kept."},
         "shares": {**_NUMBERS, "description": "Its objectives as shares of the start's, in the search."},
+        "confirmed": {
+            "type": "array",
+            "items": _object({"trial": _COUNT, "shares": _NUMBERS}),
+            "description": "The best trials, measured again with more clips of another seed.",
+        },
         "importances": {"type": "object", "additionalProperties": _NUMBERS},
         "found": _object(
             {"file": _TEXT, "trial": _COUNT, "changed": _SETTINGS, "location": _TEXT},

@@ -26,7 +26,7 @@ from synvid_eval.errors import UsageError, one_line
     "--over",
     metavar="LIST",
     help="Knobs (speed, palette) or groups (color, motion, form, texture, background, camera).  [default: "
-    "all that say where to search]",
+    "all that say where to search; where only color is minimized, color and background]",
 )
 @click.option("--clips", type=int, default=24, show_default=True, metavar="N", help="Clips of a trial.")
 @click.option(
@@ -134,7 +134,8 @@ def command(
 
     from synvid_eval.archive import write_bytes
     from synvid_eval.guidance import bench, found, gain, search
-    from synvid_eval.guidance.space import space
+    from synvid_eval.guidance.space import groups_of, space
+    from synvid_eval.metrics import registry
     from synvid_eval.score import dump_json
 
     began = time.monotonic()
@@ -173,6 +174,10 @@ def command(
             of = parts[0] if palette == reference else bench.opened(palette, options)
             fixed["palette"] = bench.palette_of(of, options)
         where = space(chosen, fixed, _list(over) if over else ())
+        if not over and (groups := groups_of([registry.get(name) for name in metrics])):
+            narrow = [g for g in groups if any(d.group == g for d in where.dimensions)]
+            where = where.only(narrow) if narrow else where
+        progress.say(f"searched: {', '.join(dict.fromkeys(d.plain for d in where.dimensions))}")
         wanted = list(dict.fromkeys([*metrics, *(k.metric for k in kept)]))
         with bench.Bench(
             place,
@@ -187,7 +192,7 @@ def command(
         ) as one:
             looking = search.Search(one, where, asked, Path(journal))
             trials = looking.run()
-            best = found.best(looking, trials)
+            best, again = gain.confirmed(looking, trials)
             gained = gain.measured_again(
                 one,
                 best.knobs,
@@ -205,6 +210,8 @@ def command(
         told = found.document(
             looking,
             trials,
+            best,
+            again,
             parts,
             reference,
             gained,

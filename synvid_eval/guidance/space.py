@@ -26,6 +26,7 @@ from synvid_eval import knobs
 from synvid_eval.errors import UsageError, nearest
 from synvid_eval.generators.base import interval
 from synvid_eval.generators.presets import NESTED, Preset
+from synvid_eval.metrics.base import Metric
 
 Number: TypeAlias = float | int
 Value: TypeAlias = float | int | str | bool
@@ -228,6 +229,16 @@ class Space:
                 )
             kept += [d for d in of if d not in kept]
         return replace(self, dimensions=tuple(d for d in self.dimensions if d in kept))
+
+
+def groups_of(metrics: Sequence[type[Metric]]) -> tuple[str, ...]:
+    """The groups of knobs over which a search goes that minimizes these, unless told otherwise; empty: all.
+
+    What a metric cannot see is better left alone: a search that minimizes color would change speeds at
+    random.
+    """
+    named = [m.groups for m in metrics]
+    return tuple(dict.fromkeys(g for own in named for g in own)) if all(named) else ()
 
 
 def space(preset: Preset, fixed: Mapping[str, str] | None = None, over: Sequence[str] = ()) -> Space:
