@@ -11,7 +11,7 @@ from synvid_eval.cli import common, making, names
 from synvid_eval.errors import one_line
 
 if TYPE_CHECKING:
-    from synvid_eval.training.labelled import Planned
+    from synvid_eval.training.labelled import PlannedFolds
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -99,7 +99,7 @@ def carried_out(
     verbose: bool,
     **running: Any,
 ) -> None:
-    """Trains and tests by `kind` (a class of `labelled.Planned`) with a recipe of `recipes`, and says it."""
+    """Trains and tests by `kind` (a `labelled.PlannedFolds`) with a recipe of `recipes`, and says it."""
     from pathlib import Path
 
     from synvid_eval import sets
@@ -132,7 +132,7 @@ def carried_out(
         asked, loaders = common.training_options(seed=seed, progress=progress, verbose=verbose, **running)
         frames = begin.architecture.frames
         on = labelled.opened(place, split, asked, frames, of.stride, of.short, name=called, layout=layout)
-        planned: Planned = kind(begin, run, place, on, of, named, asked, device=device, loaders=loaders)
+        planned: PlannedFolds = kind(begin, run, place, on, of, named, asked, device=device, loaders=loaders)
         facts = planned.rehearsed() if dry_run else planned.made(out)
     if not facts:
         return  # the first of torchrun's processes tells

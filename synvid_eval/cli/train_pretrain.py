@@ -65,7 +65,9 @@ def command(
     chosen, network = recipes.chosen(recipes.PRETRAINING, recipe, (*settings, *more))
     with common.Terminal(quiet or not engine.speaks(), verbose) as progress:
         options, loaders = common.training_options(progress=progress, verbose=verbose, **running)
-        planned = pretrain.Planned(location, chosen, network, options, device=device, loaders=loaders)
+        planned = pretrain.PlannedPretraining(
+            location, chosen, network, options, device=device, loaders=loaders
+        )
         facts = planned.rehearsed() if dry_run else planned.made(out)
     if not engine.speaks():
         return

@@ -26,7 +26,7 @@ from synvid_eval.measurement import Progress
 from synvid_eval.randomness import address
 from synvid_eval.training.data import Batches, Item, loader
 from synvid_eval.training.recipe import Optimization
-from synvid_eval.training.run_folder import Checkpoint, RunFolder
+from synvid_eval.training.run_folder import RunFolder, TrainingState
 
 if TYPE_CHECKING:
     import torch
@@ -344,7 +344,7 @@ def _scaler(what: Training, where: Devices, folder: RunFolder | None = None) -> 
 
 def _state(
     step: int, network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler
-) -> Checkpoint:
+) -> TrainingState:
     import torch
 
     kept = {
@@ -355,7 +355,7 @@ def _state(
     if scaler.is_enabled():
         now = scaler.state_dict()
         kept[SCALER] = torch.tensor([now["scale"], now["_growth_tracker"]], dtype=torch.float64)
-    return Checkpoint(step, dict(network.state_dict()), kept, {})
+    return TrainingState(step, dict(network.state_dict()), kept, {})
 
 
 def restore(folder: RunFolder, network: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> int:

@@ -38,7 +38,6 @@ from synvid_eval.training.accuracy import Predictions
 from synvid_eval.training.augment import LEAST
 from synvid_eval.training.data import Files, Item
 from synvid_eval.training.labelled import Start, Viewed
-from synvid_eval.training.pretrain import normalized
 from synvid_eval.training.recipe import Optimization
 from synvid_eval.training.run_folder import RunFolder
 
@@ -180,7 +179,7 @@ class Augmented:
         clip = augment.resized_crop(clip, box, self.size)
         if of.flip and augment.flips(key):
             clip = clip.flip(-1)
-        ready = normalized(clip.permute(0, 2, 3, 1)[None])[0]
+        ready = videomae.normalized(clip.permute(0, 2, 3, 1)[None])[0]
         gone = augment.erase_box(self.size, self.size, key, of.erase)
         found: NDArray[np.float32] = (augment.erased(ready, gone, key) if gone else ready).numpy()
         return found
@@ -269,14 +268,14 @@ def depth_below(layers: int) -> engine.Layer:
 # -- a run -----------------------------------------------------------------------------------------
 
 
-class Planned(labelled.Planned):
+class PlannedFinetuning(labelled.PlannedFolds):
     """Fine-tuning on each fold of a split."""
 
     kind = KIND
     of: Finetuning
 
     def trained(self, folder: RunFolder, number: int, where: engine.Devices) -> Predictions | None:
-        """See `labelled.Planned.trained`."""
+        """See `labelled.PlannedFolds.trained`."""
         tester = _Tester(self, folder, number, where)
         done = engine.restore(folder, tester.network) if where.first else 0
         if done and all(row["step"] != done for row in tests(folder.path)):
@@ -287,7 +286,7 @@ class Planned(labelled.Planned):
         return tester.predictions() if where.first else None
 
     def tried(self, where: engine.Devices) -> tuple[float, float]:
-        """See `labelled.Planned.tried`."""
+        """See `labelled.PlannedFolds.tried`."""
         tester = _Tester(self, RunFolder(""), 0, where)
         step, _ = engine.tried(self._training(0, tester.network), where)
         began = time.perf_counter()
@@ -306,7 +305,7 @@ class Planned(labelled.Planned):
 class _Tester:
     """Looks at a fold's test clips, meanwhile and at the end."""
 
-    def __init__(self, of: Planned, folder: RunFolder, number: int, where: engine.Devices) -> None:
+    def __init__(self, of: PlannedFinetuning, folder: RunFolder, number: int, where: engine.Devices) -> None:
         self._of, self._folder, self._number, self._where = of, folder, number, where
         self._fold = of.on.split.folds[number]
         labels = of.on.labels
@@ -353,7 +352,7 @@ class _Tester:
         at_once = of.of.micro or min(of.of.batch, 16)
 
         def run(frames: Tensor) -> Tensor:
-            found: Tensor = network(normalized(frames.to(device))).logits
+            found: Tensor = network(videomae.normalized(frames.to(device))).logits
             return found
 
         trained = network.training

@@ -100,7 +100,7 @@ def _run(location: str) -> dict[str, Any]:
 
 
 def check_settings(settings: Sequence[str], idle: Mapping[str, str]) -> None:
-    """Refuses, by a UsageError, a `NAME=VALUE` of a knob that decides nothing (see `Planned.idle`)."""
+    """Refuses, by a UsageError, a `NAME=VALUE` of a knob that decides nothing (see `PlannedFolds.idle`)."""
     for setting in settings:
         if of := idle.get(setting.partition("=")[0]):
             raise UsageError(f"--set {setting} means nothing for {of}.", "Leave it away.")
@@ -289,7 +289,7 @@ class _Folds(_Tested):
     config_file = FOLDS
 
 
-class Planned:
+class PlannedFolds:
     """A training on each fold of a split, and the predictions of what was left out; nothing is written yet.
 
     Args:

@@ -39,7 +39,6 @@ from synvid_eval.training import augment, engine, labelled, views
 from synvid_eval.training.accuracy import Predictions
 from synvid_eval.training.data import Item
 from synvid_eval.training.labelled import Labelled, Start, Viewed
-from synvid_eval.training.pretrain import normalized
 from synvid_eval.training.recipe import Optimization
 from synvid_eval.training.run_folder import RunFolder
 
@@ -234,7 +233,7 @@ def knn(
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnViews:
     """(epoch, place in `indices`) → features of one of a clip's views, and its label."""
 
     features: Features
@@ -252,7 +251,7 @@ class Drawn:
 
 
 def task(head: Any, classes: int, smoothing: float) -> nn.Module:
-    """The module that turns a batch of `Drawn` into its loss."""
+    """The module that turns a batch of `DrawnViews` into its loss."""
     import torch
     from torch import nn
 
@@ -273,7 +272,7 @@ def task(head: Any, classes: int, smoothing: float) -> nn.Module:
 # -- a run -----------------------------------------------------------------------------------------
 
 
-class Planned(labelled.Planned):
+class PlannedProbe(labelled.PlannedFolds):
     """A probe on each fold of a split; features are computed once for all of them."""
 
     kind = KIND
@@ -282,7 +281,7 @@ class Planned(labelled.Planned):
 
     @staticmethod
     def idle(of: Probing) -> dict[str, str]:
-        """See `labelled.Planned.idle`."""
+        """See `labelled.PlannedFolds.idle`."""
         if of.head == "knn":
             meant = {*_VIEWS, "neighbors", "temperature"}
         else:
@@ -293,7 +292,7 @@ class Planned(labelled.Planned):
     def __init__(
         self, begin: Start, source: str, location: str, on: Labelled, of: Probing, *more: Any, **how: Any
     ) -> None:
-        """See `labelled.Planned`. UsageError: a linear head that is to learn from one clip at a time."""
+        """See `labelled.PlannedFolds`. UsageError: a linear head that is to learn from one clip at a time."""
         if of.head == "linear" and 1 in (of.batch, of.micro):
             knob = "batch" if of.batch == 1 else "micro"
             raise UsageError(
@@ -303,7 +302,7 @@ class Planned(labelled.Planned):
         super().__init__(begin, source, location, on, of, *more, **how)
 
     def trained(self, folder: RunFolder, number: int, where: engine.Devices) -> Predictions | None:
-        """See `labelled.Planned.trained`."""
+        """See `labelled.PlannedFolds.trained`."""
         if where.world > 1:
             raise UsageError("A probe is trained by one process.", "Leave torchrun away.")
         whole = self._all(folder, where.device)
@@ -317,7 +316,7 @@ class Planned(labelled.Planned):
             scores = knn(means[list(train)], of_train, means[list(test)], classes, near, self.of.temperature)
             return self.predictions(number, list(scores))
         head = self.head(whole.shape[-1])
-        made = Drawn(whole, tuple(self.on.files.videos.ids), train, labels, self.options.seed)
+        made = DrawnViews(whole, tuple(self.on.files.videos.ids), train, labels, self.options.seed)
         training = engine.Training(
             self.of, head, task(head, classes, self.of.smoothing), self.batches(number), made
         )
@@ -325,7 +324,7 @@ class Planned(labelled.Planned):
         return self.predictions(number, [self._scores(head, whole[i], where.device) for i in test])
 
     def tried(self, where: engine.Devices) -> tuple[float, float]:
-        """See `labelled.Planned.tried`: a head's steps take no time beside a clip's views."""
+        """See `labelled.PlannedFolds.tried`: a head's steps take no time beside a clip's views."""
         made, run = self._viewed(where.device)
         list(labelled.each_view(made, [0], run, self._at_once, self.loaders))
         began = time.perf_counter()
@@ -333,7 +332,7 @@ class Planned(labelled.Planned):
         return 0.0, time.perf_counter() - began
 
     def looked(self) -> int:
-        """See `labelled.Planned.looked`: once for all folds."""
+        """See `labelled.PlannedFolds.looked`: once for all folds."""
         return len(self.on.files)
 
     @property
@@ -346,7 +345,7 @@ class Planned(labelled.Planned):
         module = encoder(self.begin, self.options.seed).to(device)
 
         def run(frames: Tensor) -> Tensor:
-            last: Tensor = module(normalized(frames.to(device))).last_hidden_state
+            last: Tensor = module(videomae.normalized(frames.to(device))).last_hidden_state
             return last if of.head == "attentive" else pooled(last)
 
         return Viewed(self.on.files, architecture.frames, architecture.image, of.segments, of.crops), run

@@ -11,7 +11,7 @@ import torch
 from synvid_eval.cache import Cache
 from synvid_eval.measurement import Options
 from synvid_eval.training import recipe
-from synvid_eval.training.pretrain import Planned
+from synvid_eval.training.pretrain import PlannedPretraining
 
 NANO = [
     "network.width=24", "network.depth=2", "network.heads=2", "network.image=16", "network.frames=4",
@@ -29,9 +29,9 @@ def options() -> Options:
 def planned(options: Options) -> Any:
     """(location, settings, keywords) → what is planned, on a nano network."""
 
-    def plan(location: str = "moving_circles", *settings: str, **more: Any) -> Planned:
+    def plan(location: str = "moving_circles", *settings: str, **more: Any) -> PlannedPretraining:
         chosen, network = recipe.chosen(recipe.PRETRAINING, "tiny", [*NANO, *settings])
-        return Planned(location, chosen, network, options, device="cpu", **more)
+        return PlannedPretraining(location, chosen, network, options, device="cpu", **more)
 
     return plan
 

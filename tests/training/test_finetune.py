@@ -283,11 +283,11 @@ def test_it_begins_with_a_run_of_ours(
 def planned_run(tmp_path: Path, options: Options) -> Path:
     """A run of pre-training on circles."""
     from synvid_eval.training import recipe
-    from synvid_eval.training.pretrain import Planned
+    from synvid_eval.training.pretrain import PlannedPretraining
     from tests.training.conftest import NANO as SETTINGS
 
     chosen, network = recipe.chosen(recipe.PRETRAINING, "tiny", [*SETTINGS, "steps=2"])
-    Planned("moving_circles", chosen, network, options, device="cpu").made(tmp_path / "circles")
+    PlannedPretraining("moving_circles", chosen, network, options, device="cpu").made(tmp_path / "circles")
     return tmp_path / "circles"
 
 
@@ -358,7 +358,7 @@ def test_the_config_says_the_true_size(bars: Path, options: Options) -> None:
 def test_a_folder_of_folds_is_claimed_and_held(
     bars: Path, options: Options, tmp_path: Path, planned_run: Path
 ) -> None:
-    def plan(*settings: str) -> finetune.Planned:
+    def plan(*settings: str) -> finetune.PlannedFinetuning:
         return planned(finetune, bars, options, "steps=1", *settings, split="kfold:2")
 
     with pytest.raises(UsageError, match="and no run to go on with"):
@@ -385,10 +385,10 @@ def test_predictions_are_the_last_to_be_written(
     def killed(*args: object) -> None:
         raise Stop
 
-    def plan() -> finetune.Planned:
+    def plan() -> finetune.PlannedFinetuning:
         return planned(finetune, bars, options, "steps=1", split="kfold:2")
 
-    for holder, name in ((finetune.Planned, "_card"), (accuracy, "add_row")):
+    for holder, name in ((finetune.PlannedFinetuning, "_card"), (accuracy, "add_row")):
         with monkeypatch.context() as patch, pytest.raises(Stop):
             patch.setattr(holder, name, killed)
             plan().made(tmp_path / "run")

@@ -20,8 +20,7 @@ from synvid_eval.training import accuracy, engine, labelled, probe
 from synvid_eval.training.data import Batches
 from synvid_eval.training.engine import Devices
 from synvid_eval.training.labelled import Start
-from synvid_eval.training.pretrain import normalized
-from synvid_eval.training.probe import PROBING, Drawn, Probing, knn
+from synvid_eval.training.probe import PROBING, DrawnViews, Probing, knn
 from synvid_eval.training.run_folder import RunFolder
 from tests.training.small import labelled_set, planned
 
@@ -87,7 +86,7 @@ def test_a_linear_head_comes_to_the_optimum_of_logistic_regression(
         weight_decay=decay, smoothing=0.0, dropout=0.0, save=10_000,
     )  # fmt: skip
     head = probe.linear(6, 3, 0.0, 0)
-    made = Drawn(rows[:, None], tuple(map(str, range(90))), tuple(range(90)), tuple(labels), 0)
+    made = DrawnViews(rows[:, None], tuple(map(str, range(90))), tuple(range(90)), tuple(labels), 0)
     folder = RunFolder(tmp_path / "run")
     with folder.held():
         folder.begin({"run": {}})
@@ -155,11 +154,11 @@ def test_features_are_normed_means_of_the_last_tokens_without_the_last_norm() ->
     g = torch.Generator().manual_seed(0)
     frames = torch.randint(0, 256, (3, 4, 16, 16, 3), dtype=torch.uint8, generator=g)
     module = probe.encoder(Start("s", NANO, None), 0)
-    found = probe.pooled(module(normalized(frames)).last_hidden_state)
+    found = probe.pooled(module(videomae.normalized(frames)).last_hidden_state)
     whole = videomae.encoder(NANO, 0)  # the same weights, with the norm of pre-training behind them
     seen = []
     whole.encoder.register_forward_hook(lambda m, i, out: seen.append(out.last_hidden_state))
-    whole(normalized(frames))
+    whole(videomae.normalized(frames))
     mean = seen[0].mean(1)
     mean = (mean - mean.mean(1, keepdim=True)) / (mean.var(1, keepdim=True, unbiased=False) + 1e-5).sqrt()
     assert torch.allclose(found, mean, atol=1e-5)
@@ -190,7 +189,7 @@ def test_features_are_computed_once_and_mended_where_they_are_damaged(
 
 def test_each_epoch_draws_one_of_the_views() -> None:
     rows = np.arange(2 * 5 * 3, dtype=np.float32).reshape(2, 5, 3)
-    made = Drawn(rows, ("a", "b"), (1,), (0, 1), 0)
+    made = DrawnViews(rows, ("a", "b"), (1,), (0, 1), 0)
     drawn = [made((epoch, 0)) for epoch in range(200)]
     assert {int(d["features"][0]) for d in drawn} == {15, 18, 21, 24, 27}
     assert all(d["label"] == 1 for d in drawn)
@@ -243,7 +242,7 @@ def test_a_linear_head_does_not_learn_from_single_clips(bars: Path, options: Opt
 
 @pytest.mark.parametrize("name", ["paper", "knn", "attentive"])
 def test_knobs_that_decide_nothing(name: str) -> None:
-    idle = probe.Planned.idle(PROBING[name])
+    idle = probe.PlannedProbe.idle(PROBING[name])
     assert "layer_decay" in idle and "head" not in idle and "segments" not in idle
     assert ("lr" in idle, "neighbors" in idle, "heads" in idle) == {
         "paper": (False, True, True), "knn": (True, False, True), "attentive": (False, True, False),
