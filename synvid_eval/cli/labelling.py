@@ -104,7 +104,7 @@ def carried_out(
 
     from synvid_eval import sets
     from synvid_eval.score import dump_json
-    from synvid_eval.training import accuracy, labelled, splits
+    from synvid_eval.training import accuracy, engine, labelled, splits
     from synvid_eval.training import recipe as all_recipes
 
     reads = [videos] if run == labelled.SCRATCH else [videos, run]
@@ -128,14 +128,14 @@ def carried_out(
         seed=str(seed),
         source=run,
     )
-    with common.Terminal(quiet, verbose) as progress:
+    with common.Terminal(quiet or not engine.speaks(), verbose) as progress:
         asked, loaders = common.training_options(seed=seed, progress=progress, verbose=verbose, **running)
         frames = begin.architecture.frames
         on = labelled.opened(place, split, asked, frames, of.stride, of.short, name=called, layout=layout)
         planned: PlannedFolds = kind(begin, run, place, on, of, named, asked, device=device, loaders=loaders)
         facts = planned.rehearsed() if dry_run else planned.made(out)
-    if not facts:
-        return  # the first of torchrun's processes tells
+    if not engine.speaks():
+        return
     if csv and not dry_run:
         accuracy.add_row(Path(csv), facts["row"])
     if html and not dry_run:

@@ -19,6 +19,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from synvid_eval.errors import DataError, UsageError
@@ -35,22 +36,39 @@ if TYPE_CHECKING:
 SCALER = "scaler"
 """Among what the optimizer remembers: scale and growth of fp16's gradients."""
 
+PATIENCE = timedelta(days=7)
+"""How long processes wait while the first of them works alone; see `Devices.wait`."""
+
 Layer = Callable[[str], int]
 """Name of a weight → how many layers below the top it lies."""
 
 
 @dataclass(frozen=True)
 class Devices:
-    """Where a training runs: this process's device, its rank among `world` processes."""
+    """Where a training runs: this process's device, its rank among `world` processes.
+
+    waiting: the group of torch.distributed in which these wait for each other, where there are several.
+    """
 
     device: str
     rank: int = 0
     world: int = 1
+    waiting: Any = None
 
     @property
     def first(self) -> bool:
         """Whether this process logs and saves."""
         return self.rank == 0
+
+    def wait(self) -> None:
+        """Until all processes are here: to be called by all of them behind what the first does alone, such as
+        testing. That may take hours; devices that wait in a step for each other's gradients give up after 10
+        minutes (NCCL) or 30 (gloo), and end the run.
+        """
+        if self.world > 1:
+            import torch
+
+            torch.distributed.barrier(self.waiting)
 
 
 @contextlib.contextmanager
@@ -74,7 +92,7 @@ def devices(asked: str) -> Iterator[Devices]:
     else:
         group.init_process_group("gloo")
     try:
-        yield Devices(device, group.get_rank(), world)
+        yield Devices(device, group.get_rank(), world, group.new_group(backend="gloo", timeout=PATIENCE))
     finally:
         group.destroy_process_group()
 
@@ -133,7 +151,8 @@ def train(
 ) -> int:
     """Trains to the recipe's last step from the folder's newest checkpoint on; returns that step.
 
-    after: called behind every step, with the number of steps done.
+    after: called behind every step, with the number of steps done, by every process. Where only the first
+    has much to do there, all of them wait (`Devices.wait`).
 
     Raises:
         DataError: a loss that is no number, data that cannot be read, a checkpoint of another network.

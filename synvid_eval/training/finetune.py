@@ -278,8 +278,9 @@ class PlannedFinetuning(labelled.PlannedFolds):
         """See `labelled.PlannedFolds.trained`."""
         tester = _Tester(self, folder, number, where)
         done = engine.restore(folder, tester.network) if where.first else 0
-        if done and all(row["step"] != done for row in tests(folder.path)):
-            tester.after(done)  # a killed run may have saved a step and not tested it
+        if done and tester.wanted(done) and all(row["step"] != done for row in tests(folder.path)):
+            tester.test(done)  # a killed run may have saved a step and not tested it
+        where.wait()
         engine.train(
             folder, self._training(number, tester.network), where, self.options.progress, tester.after
         )
@@ -314,11 +315,20 @@ class _Tester:
         self.network = built(of.begin, len(of.on.split.classes), of.of, of.options.seed)
 
     def after(self, step: int) -> None:
-        """Behind every step: a line in `tests.csv` where an epoch ends that asks for it."""
+        """Behind every step, in every process: the first tests, where that is wanted, and all wait for it."""
+        if self.wanted(step):
+            if self._where.first:
+                self.test(step)
+            self._where.wait()
+
+    def wanted(self, step: int) -> bool:
+        """Whether an epoch ends with a step that asks for a test."""
         epoch, rest = divmod(step, self._steps)
         every = self._of.of.test_every
-        if rest or not every or epoch % every or not self._where.first:
-            return
+        return not rest and bool(every) and epoch % every == 0
+
+    def test(self, step: int) -> None:
+        """A line in `tests.csv`: how much the network knows of the test clips, a view each."""
         logits = self.logits(self._fold.test, 1, 1)[:, 0].astype(np.float64)
         labels = self._labels
         top = float((logits.argmax(axis=1) == labels).mean())
@@ -331,7 +341,7 @@ class _Tester:
             )
         )
         rows = [row for row in tests(self._folder.path) if row["step"] < step]
-        rows.append({"step": step, "epoch": epoch, "top1": 100 * top, "loss": loss})
+        rows.append({"step": step, "epoch": step // self._steps, "top1": 100 * top, "loss": loss})
         lines = [
             ",".join(_COLUMNS),
             *(f"{row['step']:.0f},{row['epoch']:.0f},{row['top1']!r},{row['loss']!r}" for row in rows),

@@ -409,6 +409,7 @@ class PlannedFolds:
             if found is not None:
                 write_bytes(folder.path / CARD, self._card(folder, config, found).encode())
                 leave(folder.path, found, self.named)
+            where.wait()
         return found
 
     def config(self, number: int) -> Config:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -25,7 +28,7 @@ from synvid_eval.training.finetune import FINETUNING, Augmented, built, depth_be
 from synvid_eval.training.labelled import Start
 from synvid_eval.training.run_folder import RunFolder
 from tests.training.conftest import same
-from tests.training.small import CLASSES, labelled_set, planned
+from tests.training.small import CLASSES, MINI, labelled_set, planned
 from tests.training.test_engine import Quits, Stop
 
 NANO = Architecture(24, 2, 2, image=16, frames=4)
@@ -455,3 +458,49 @@ def test_too_little_memory_of_the_machine_names_the_passes_to_try(
     monkeypatch.setattr(finetune.labelled, "each_view", lambda *a: torch.empty(1 << 50))
     with pytest.raises(UsageError, match="8 clips at once are too many for the memory of cpu"):
         plan.made(tmp_path / "run")
+
+
+HASTY = """
+import time
+from datetime import timedelta
+
+import torch.distributed as group
+
+from synvid_eval import cli
+from synvid_eval.training import finetune
+
+begin, look, looks = group.init_process_group, finetune._Tester.logits, []
+
+def hasty(*given, **more):
+    begin(*given, **more)
+    shorten = getattr(group, "set_timeout", None) or group.distributed_c10d._set_pg_timeout
+    shorten(timedelta(seconds=10))
+
+def slow(*given):
+    looks.append(time.sleep(14 if len(looks) in (0, 2) else 0))
+    return look(*given)
+
+if __name__ == "__main__":
+    group.init_process_group, finetune._Tester.logits = hasty, slow
+    cli.main()
+"""
+"""The command, in processes that wait 10 s for each other's gradients, where two looks at test clips, in the
+middle of the first training and behind it, take 14 s."""
+
+
+@pytest.mark.slow
+def test_processes_wait_for_the_first_as_long_as_it_tests(bars: Path, tmp_path: Path) -> None:
+    (tmp_path / "hasty.py").write_text(HASTY)
+    settings = [x for s in (*MINI, "epochs=2", "test_every=1") for x in ("--set", s)]
+    done = subprocess.run(
+        [*(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"),
+         *(str(tmp_path / "hasty.py"), "train", "finetune", "scratch", str(bars), "--recipe", "tiny"),
+         *("--split", "kfold:2", "--out", str(tmp_path / "run"), "--device", "cpu", *settings)],
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.count(b"top 1:") == 1  # one of them speaks
+    assert len(accuracy.read(tmp_path / "run" / "predictions.json").clips) == 30
+    for fold in ("fold-0", "fold-1"):
+        assert [row["epoch"] for row in finetune.tests(tmp_path / "run" / fold)] == [1, 2]
