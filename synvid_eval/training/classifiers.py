@@ -81,8 +81,8 @@ class Finetuned:
         """What is said of clips in each of several cases, each clip by the network of its fold: float64
         [clips, classes] a case, each ≥ 0 with sum 1.
 
-        Clips are decoded by other processes, the same for all cases. DataError: one cannot be read any more,
-        or ends such a process (see `data.Watch`).
+        Clips are decoded by other processes, the same for all cases, anew for each (why: see `robustness`).
+        DataError: one cannot be read any more, or ends such a process (see `data.Watch`).
         """
         folds = {clip.id: clip.fold for clip in self.tested.clips}
         of = [folds[name] for name in clips.videos.ids]
