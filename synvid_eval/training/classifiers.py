@@ -112,7 +112,8 @@ class Finetuned:
 
         of, device = _recipe(self._configs[fold]), resolve_device(self._device)
         at_once = of.micro or min(of.batch, _AT_ONCE)
-        with engine.enough_memory(at_once, device), torch.inference_mode():
+        cure = "Does something else use it? Else take another --device; the same command goes on."
+        with engine.enough_memory(at_once, "view", device, cure), torch.inference_mode():
             module = self._network(fold).to(device)
             parts = (clip[i : i + at_once].to(device) for i in range(0, len(clip), at_once))
             logits = [module(videomae.normalized(part)).logits.float().cpu() for part in parts]

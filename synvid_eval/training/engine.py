@@ -42,6 +42,12 @@ PATIENCE = timedelta(days=7)
 Layer = Callable[[str], int]
 """Name of a weight → how many layers below the top it lies."""
 
+Cure = Callable[[int, bool], str]
+"""(clips of a pass for which memory is short, whether the run has steps behind it) → what to try."""
+
+SMALLER = "Take a smaller network (--set size=…), or smaller frames (--set network.image=…)."
+"""What to try where a single clip is too much for a network that is drawn here."""
+
 
 @dataclass(frozen=True)
 class Devices:
@@ -109,12 +115,25 @@ def _number(name: str, default: int) -> int:
     return int(text)
 
 
+def fewer_at_once(micro: int, goes_on: bool = False) -> str:
+    """What to try where passes of `micro` clips are too large, and decide no weights (a `Cure`)."""
+    if micro == 1:
+        return SMALLER
+    return f"Try --set micro={divisor(micro, micro // 2)}: as many clips a step, in smaller passes."
+
+
+def divisor(of: int, most: int) -> int:
+    """The largest number, at most `most` ≥ 1, that divides another."""
+    return next(n for n in range(most, 0, -1) if of % n == 0)
+
+
 @dataclass(frozen=True)
 class Training:
     """All that a loop needs.
 
     task: batch → loss; `network` is what checkpoints hold. make: (epoch, clip) → a dict of arrays. workers:
-    processes that make. layer: of a weight, where learning rates fall with depth.
+    processes that make. layer: of a weight, where learning rates fall with depth. cure: of too little
+    memory.
     """
 
     recipe: Optimization
@@ -124,6 +143,7 @@ class Training:
     make: Callable[[Item], Any]
     workers: int = 0
     layer: Layer = lambda name: 0
+    cure: Cure = fewer_at_once
 
     def share(self, world: int) -> int:
         """Clips of a batch that a device passes; UsageError where they cannot be dealt out."""
@@ -156,7 +176,7 @@ def train(
 
     Raises:
         DataError: a loss that is no number, data that cannot be read, a checkpoint of another network.
-        UsageError: too little memory for the batch, naming one to try; a batch that cannot be dealt out.
+        UsageError: too little memory for a pass, with what to try; a batch that cannot be dealt out.
     """
     schedule = what.recipe.schedule(what.batches.steps_an_epoch)
     micro = what.micro(where.world)
@@ -182,7 +202,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["scale"]
             try:
-                loss = _step(what, module, optimizer, scaler, ready, step, where)
+                loss = _step(what, module, optimizer, scaler, ready, step, where, goes_on=step > 0)
             except DataError:
                 if not stopped():
                     raise
@@ -236,15 +256,17 @@ def _step(
     ready: Iterator[dict[str, Tensor]],
     step: int,
     where: Devices,
+    goes_on: bool = False,
 ) -> float:
-    """One step of the optimizer; returns the mean loss over the whole batch."""
+    """One step of the optimizer; returns the mean loss over the whole batch. goes_on: see `Cure`."""
     import torch
 
-    passes = what.share(where.world) // what.micro(where.world)
+    micro = what.micro(where.world)
+    passes = what.share(where.world) // micro
     kind = where.device.partition(":")[0]
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(_precision(what.recipe, where.device))
     total = torch.zeros((), device=where.device)
-    with enough_memory(what.micro(where.world), where.device):
+    with enough_memory(micro, "clip", where.device, what.cure(micro, goes_on)):
         for number in range(passes):
             batch = {k: v.to(where.device, non_blocking=True) for k, v in next(ready).items()}
             torch.manual_seed(
@@ -269,8 +291,12 @@ def _step(
 
 
 @contextlib.contextmanager
-def enough_memory(micro: int, device: str) -> Iterator[None]:
-    """Where memory is short inside, of a GPU or of the machine: UsageError (see `too_little_memory`)."""
+def enough_memory(count: int, noun: str, device: str, cure: str) -> Iterator[None]:
+    """Where memory is short inside, of a GPU or of the machine: UsageError.
+
+    Args:
+        count: how many are passed at once, of what the noun says. cure: what to try.
+    """
     import torch
 
     try:
@@ -280,25 +306,8 @@ def enough_memory(micro: int, device: str) -> Iterator[None]:
         said = ("out of memory", "can't allocate memory", "not enough memory")
         if isinstance(error, RuntimeError) and not any(words in text for words in said):
             raise
-        raise too_little_memory(micro, device) from None
-
-
-def too_little_memory(micro: int, device: str) -> UsageError:
-    """What to tell where `micro` clips at once are too many for a device."""
-    if micro == 1:
-        return UsageError(
-            f"One clip at once is too much for the memory of {device}.",
-            "Take a smaller network (--set size=small) or picture (--set network.image=112).",
-        )
-    return UsageError(
-        f"{micro} clips at once are too many for the memory of {device}.",
-        f"Try --set micro={_divisor(micro)}: a step sees the same batch, in smaller passes.",
-    )
-
-
-def _divisor(micro: int) -> int:
-    """The largest number that divides `micro` > 1 and is at most half of it."""
-    return next(n for n in range(micro // 2, 0, -1) if micro % n == 0)
+        many = f"{count} {noun}s at once are too many" if count > 1 else f"One {noun} at once is too much"
+        raise UsageError(f"{many} for the memory of {device}.", cure) from None
 
 
 def _precision(recipe: Optimization, device: str) -> str:

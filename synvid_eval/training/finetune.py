@@ -300,7 +300,21 @@ class PlannedFinetuning(labelled.PlannedFolds):
         made = Augmented(self.on.files, train, self.on.labels, self.of, size, self.options.seed)
         passed = task(network, len(self.on.split.classes), self.of)
         below = depth_below(self.begin.architecture.depth)
-        return engine.Training(self.of, network, passed, self.batches(number), made, self.loaders, below)
+        return engine.Training(
+            *(self.of, network, passed, self.batches(number), made, self.loaders, below),
+            cure=lambda micro, goes_on: self.cure(micro, goes_on or number > 0),
+        )
+
+    def cure(self, micro: int, goes_on: bool) -> str:
+        """See `engine.Cure`: here passes decide weights, so a run, all its folds, keeps to them."""
+        if micro == 1:
+            return self.smaller()
+        if goes_on:
+            return (
+                "A run keeps to its passes, within which clips are mixed: make room on the device, or begin "
+                "another run with a smaller micro."
+            )
+        return engine.fewer_at_once(micro)
 
 
 class _Tester:
@@ -368,7 +382,8 @@ class _Tester:
         trained = network.training
         network.to(device).eval()
         try:
-            with engine.enough_memory(at_once, device):
+            cure = "To learn takes more than to test: does something else use it? The same command goes on."
+            with engine.enough_memory(at_once, "view", device, cure):
                 each = labelled.each_view(made, of.on.indices(ids), run, at_once, of.loaders)
                 return np.stack(list(each))
         finally:

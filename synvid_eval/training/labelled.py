@@ -381,6 +381,12 @@ class PlannedFolds:
             **self._what(),
         }
 
+    def smaller(self) -> str:
+        """What to try where a clip alone is too much for a device's memory."""
+        if self.begin.tensors is None:
+            return engine.SMALLER
+        return f"The network is as {self.source} has it: take another --device, or begin with a smaller one."
+
     def looked(self) -> int:
         """How many clips are looked at by all their views, over all folds."""
         return sum(len(fold.test) for fold in self.on.split.folds)

@@ -62,6 +62,13 @@ class Probing(Optimization):
     """Learning a head on frozen features."""
 
     head: str = knob("linear", "What learns.", choices=("linear", "attentive", "knn"))
+    micro: int = knob(
+        0,
+        "Views that the encoder passes at once; 0: 16. A head passes its batch.",
+        low=0,
+        high=65536,
+        recipe=False,
+    )
     epochs: int = knob(100, "Times that all clips are seen.", low=1, high=1_000_000, source="released code")
     warmup: int = knob(5, "Epochs in which the learning rate grows.", low=0, high=1_000_000)
     lr: float = knob(1e-2, "Learning rate for 256 clips a step, after the warm-up.", low=0, high=100)
@@ -269,6 +276,11 @@ def task(head: Any, classes: int, smoothing: float) -> nn.Module:
     return Classification()
 
 
+def _smaller_batch(batch: int, goes_on: bool) -> str:
+    """What to try where a head's step is too much for a device's memory (see `engine.Cure`)."""
+    return f"Take a smaller batch: --set batch={max(1, batch // 2)}, which learns otherwise."
+
+
 # -- a run -----------------------------------------------------------------------------------------
 
 
@@ -293,11 +305,10 @@ class PlannedProbe(labelled.PlannedFolds):
         self, begin: Start, source: str, location: str, on: Labelled, of: Probing, *more: Any, **how: Any
     ) -> None:
         """See `labelled.PlannedFolds`. UsageError: a linear head that is to learn from one clip at a time."""
-        if of.head == "linear" and 1 in (of.batch, of.micro):
-            knob = "batch" if of.batch == 1 else "micro"
+        if of.head == "linear" and of.batch == 1:
             raise UsageError(
-                f"{knob}=1 is too little for a linear head: its batch norm needs two clips a pass.",
-                f"Give --set {knob}=2 or more, or --set head=knn.",
+                "batch=1 is too little for a linear head: its batch norm needs two clips.",
+                "Give --set batch=2 or more, or --set head=knn.",
             )
         super().__init__(begin, source, location, on, of, *more, **how)
 
@@ -317,8 +328,9 @@ class PlannedProbe(labelled.PlannedFolds):
             return self.predictions(number, list(scores))
         head = self.head(whole.shape[-1])
         made = DrawnViews(whole, tuple(self.on.files.videos.ids), train, labels, self.options.seed)
+        of = dataclasses.replace(self.of, micro=0)  # which is the encoder's
         training = engine.Training(
-            self.of, head, task(head, classes, self.of.smoothing), self.batches(number), made
+            of, head, task(head, classes, of.smoothing), self.batches(number), made, cure=_smaller_batch
         )
         engine.train(folder, training, where, self.options.progress)
         return self.predictions(number, [self._scores(head, whole[i], where.device) for i in test])
@@ -337,7 +349,15 @@ class PlannedProbe(labelled.PlannedFolds):
 
     @property
     def _at_once(self) -> int:
+        """Views that the encoder passes at once."""
         return self.of.micro or 16
+
+    def _cure(self) -> str:
+        """What to try where these are too many for a device's memory."""
+        if self._at_once == 1:
+            return self.smaller()
+        fewer = engine.divisor(self.of.batch, self._at_once // 2)
+        return f"Try --set micro={fewer}: the same features, from fewer views at once."
 
     def _viewed(self, device: str) -> tuple[Viewed, Callable[[Tensor], Tensor]]:
         """(clip → views, views → features)."""
@@ -383,7 +403,7 @@ class PlannedProbe(labelled.PlannedFolds):
         progress = self.options.progress
         progress.begin(f"{self.on.files.name}: features", len(made.files))
         place = folder.path.parent if len(self.on.split.folds) > 1 else folder.path
-        with engine.enough_memory(self._at_once, device):
+        with engine.enough_memory(self._at_once, "view", device, self._cure()):
             self._features = features(
                 place / FEATURES,
                 made,

@@ -24,9 +24,10 @@ the same way. Predictions are kept in RUN/robustness/, a file a corruption and s
 stopped goes on.
 
 Therefore cases follow each other, each over all clips, and a clip is decoded once for each of them. To decode
-it once for all of them would be to hold the frames of all clips, or to have no case done before the last clip
-is. It would save little: of what the views of a UCF101 clip take a process (5 runs × 3 squares of 224 px, mean
-over all corruptions at severities 1 and 5) decoding is about a sixth; the rest is damaging and resizing.
+it once for all of them would be to hold the frames of all clips, or to have no case done before the last
+clip is. It would save little: of what the views of a UCF101 clip take a process (5 runs × 3 squares of 224
+px, mean over all corruptions at severities 1 and 5) decoding is about a sixth; the rest is damaging and
+resizing.
 """
 
 from __future__ import annotations

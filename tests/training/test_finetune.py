@@ -16,7 +16,6 @@ import pytest
 import torch
 
 from synvid_eval import accuracies
-from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.measurement import Options, Quiet
 from synvid_eval.networks import videomae
@@ -28,20 +27,10 @@ from synvid_eval.training.finetune import FINETUNING, Augmented, built, depth_be
 from synvid_eval.training.labelled import Start
 from synvid_eval.training.run_folder import RunFolder
 from tests.training.conftest import same
-from tests.training.small import CLASSES, MINI, labelled_set, planned
+from tests.training.small import CLASSES, MINI, planned
 from tests.training.test_engine import Quits, Stop
 
 NANO = Architecture(24, 2, 2, image=16, frames=4)
-
-
-@pytest.fixture(scope="module")
-def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return labelled_set(tmp_path_factory.mktemp("bars") / "bars")
-
-
-@pytest.fixture
-def options() -> Options:
-    return Options(workers=1, cache=Cache(None))
 
 
 # -- recipes ---------------------------------------------------------------------------------------
@@ -456,8 +445,17 @@ def test_too_little_memory_of_the_machine_names_the_passes_to_try(
     assert "--set micro=4" in error.value.hint
     monkeypatch.undo()
     monkeypatch.setattr(finetune.labelled, "each_view", lambda *a: torch.empty(1 << 50))
-    with pytest.raises(UsageError, match="8 clips at once are too many for the memory of cpu"):
+    with pytest.raises(UsageError, match="8 views at once are too many for the memory of cpu"):
         plan.made(tmp_path / "run")
+
+
+def test_what_to_try_is_what_the_run_would_take(bars: Path, options: Options, planned_run: Path) -> None:
+    """Passes are bound from the first step on, and the size is that of what is learned from."""
+    scratch = planned(finetune, bars, options)
+    tuned = planned(finetune, bars, options, begin=str(planned_run))
+    assert "--set micro=4" in scratch.cure(8, False) and "--set" not in scratch.cure(8, True)
+    assert "--set size=" in scratch.cure(1, False)
+    assert "--set" not in tuned.cure(1, False) and str(planned_run) in tuned.cure(1, False)
 
 
 HASTY = """

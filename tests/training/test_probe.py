@@ -16,25 +16,15 @@ from synvid_eval.errors import UsageError
 from synvid_eval.measurement import Options
 from synvid_eval.networks import videomae
 from synvid_eval.networks.videomae import Architecture
-from synvid_eval.training import accuracy, engine, labelled, probe
+from synvid_eval.training import accuracy, augment, engine, labelled, probe
 from synvid_eval.training.data import Batches
 from synvid_eval.training.engine import Devices
 from synvid_eval.training.labelled import Start
 from synvid_eval.training.probe import PROBING, DrawnViews, Probing, knn
 from synvid_eval.training.run_folder import RunFolder
-from tests.training.small import labelled_set, planned
+from tests.training.small import planned
 
 NANO = Architecture(24, 2, 2, image=16, frames=4)
-
-
-@pytest.fixture(scope="module")
-def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return labelled_set(tmp_path_factory.mktemp("bars") / "bars")
-
-
-@pytest.fixture
-def options() -> Options:
-    return Options(workers=1, cache=Cache(None))
 
 
 def clouds(count: int = 90, width: int = 6, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -233,11 +223,43 @@ def test_features_that_would_not_fit_are_refused(
         planned(probe, bars, options, of="attentive").made(tmp_path / "run")
 
 
-@pytest.mark.parametrize("setting", ["micro=1", "batch=1"])
-def test_a_linear_head_does_not_learn_from_single_clips(bars: Path, options: Options, setting: str) -> None:
-    with pytest.raises(UsageError, match=f"{setting} is too little for a linear head"):
-        planned(probe, bars, options, setting)
-    assert planned(probe, bars, options, setting, of="knn").of.head == "knn"
+def test_a_linear_head_does_not_learn_from_single_clips(bars: Path, options: Options) -> None:
+    with pytest.raises(UsageError, match="batch=1 is too little for a linear head"):
+        planned(probe, bars, options, "batch=1")
+    assert planned(probe, bars, options, "batch=1", of="knn").of.head == "knn"
+
+
+def test_smaller_passes_are_of_the_encoder_and_change_no_head(
+    bars: Path, options: Options, tmp_path: Path
+) -> None:
+    """A linear head sees its whole batch, on which its norm depends."""
+    for name, micro in (("one", "0"), ("single", "1")):
+        asked = planned(probe, bars, options, "epochs=2", f"micro={micro}", split="kfold:2")
+        asked.made(tmp_path / name)
+    one, other = (accuracy.read(tmp_path / name / "predictions.json") for name in ("one", "single"))
+    for mine, theirs in zip(one.clips, other.clips, strict=True):
+        assert mine.scores == pytest.approx(theirs.scores, rel=1e-4)
+
+
+@pytest.mark.parametrize(("micro", "cure"), [(0, "--set micro=8"), (4, "--set micro=2"), (1, "--set size=")])
+def test_too_little_memory_names_the_views_to_try(
+    bars: Path, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, micro: int, cure: str
+) -> None:
+    plan = planned(probe, bars, options, f"micro={micro}")
+    monkeypatch.setattr(probe, "pooled", lambda tokens: torch.empty(1 << 50))
+    with pytest.raises(UsageError, match=r"views? at once .* for the memory of cpu") as error:
+        plan.made(tmp_path / "run")
+    assert cure in error.value.hint
+
+
+def test_too_little_memory_for_a_head_names_the_batch_to_try(
+    bars: Path, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(probe, bars, options)
+    monkeypatch.setattr(augment, "smoothed", lambda *given: torch.empty(1 << 50))
+    with pytest.raises(UsageError, match="8 clips at once are too many") as error:
+        plan.made(tmp_path / "run")
+    assert "--set batch=4" in error.value.hint
 
 
 @pytest.mark.parametrize("name", ["paper", "knn", "attentive"])
