@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from synvid_eval.cli import common, making, names
+from synvid_eval.cli import common, names
 from synvid_eval.errors import UsageError, one_line
 
 
@@ -58,7 +58,7 @@ from synvid_eval.errors import UsageError, one_line
 @click.option(
     "--out", type=common.PATH, required=True, metavar="FILE.toml", help="The preset file that is written."
 )
-@making.seed
+@common.seed
 @click.option(
     "--set",
     "settings",
@@ -67,24 +67,13 @@ from synvid_eval.errors import UsageError, one_line
     shell_complete=names.complete_setting,
     help="Any knob of a metric or feature, such as spectrum.window=none. May be repeated.",
 )
-@click.option(
-    "--layout",
-    default="auto",
-    metavar="NAME",
-    shell_complete=names.completed(names.layouts),
-    help="What the reference's folder looks like.  [default: recognized]",
-)
+@common.layout
 @common.listing
 @common.picturing
 @common.networked
-@making.workers
+@common.workers()
 @common.decode_timeout
-@click.option(
-    "--cache",
-    metavar="DIR|none",
-    shell_complete=names.folder,
-    help="Where measurements are kept.  [default: the user's cache folder]",
-)
+@common.cache()
 @common.outputs("json", "html")
 @common.talking
 def command(
