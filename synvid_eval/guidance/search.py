@@ -159,6 +159,28 @@ class Search:
                 raise DataError(f"{space.preset.name} as it is has no {label}: {seen.reason}")
         self._order = {d.name: d for d in space.dimensions}
 
+    def rehearsed(self) -> dict[str, Any]:
+        """What would be searched and how long it would take, ready for JSON: a point in the middle of the
+        space is measured, nothing is kept in the storage.
+        """
+        middle = {d.name: d.start if d.kind == CHOICE else d.at(0.5) for d in self.space.dimensions}
+        began = time.monotonic()
+        self.bench.seen(self.bench.measure(self.space.knobs(middle)))
+        took = time.monotonic() - began
+        done = 0
+        if self.storage.exists():
+            with self._open() as study:
+                done = sum(t.state != "running" for t in self._trials(study))
+        left = max(0, self.asked.budget - done)
+        return {
+            "space": [d.facts() for d in self.space.dimensions],
+            "budget": self.asked.budget,
+            "left": left,
+            "clips": self.bench.clips,
+            "seconds_a_trial": took,
+            "seconds": left * took,
+        }
+
     # -- trials ------------------------------------------------------------------------------------
 
     def run(self) -> list[Trial]:

@@ -211,6 +211,10 @@ class Space:
         self.preset.configured(**found)
         return found
 
+    def without(self, knob: str, fixed: Mapping[str, str]) -> Space:
+        """The same without a knob's dimensions, and with what is given instead."""
+        return replace(self, fixed=fixed, dimensions=tuple(d for d in self.dimensions if d.knob != knob))
+
     def only(self, names: Sequence[str]) -> Space:
         """The same with those dimensions whose name, knob or group is in `names`.
 
@@ -231,14 +235,16 @@ class Space:
         return replace(self, dimensions=tuple(d for d in self.dimensions if d in kept))
 
 
-def groups_of(metrics: Sequence[type[Metric]]) -> tuple[str, ...]:
-    """The groups of knobs over which a search goes that minimizes these, unless told otherwise; empty: all.
+def groups_of(metrics: Sequence[type[Metric]], preset: Preset, fixed: Mapping[str, str]) -> tuple[str, ...]:
+    """The groups of knobs over which a search of that preset goes that minimizes these metrics, unless told
+    otherwise; empty: all.
 
     What a metric cannot see is better left alone: a search that minimizes color would change speeds at
     random.
     """
     named = [m.groups for m in metrics]
-    return tuple(dict.fromkeys(g for own in named for g in own)) if all(named) else ()
+    there = {d.group for d in space(preset, fixed).dimensions}
+    return tuple(dict.fromkeys(g for own in named for g in own if g in there)) if all(named) else ()
 
 
 def space(preset: Preset, fixed: Mapping[str, str] | None = None, over: Sequence[str] = ()) -> Space:
