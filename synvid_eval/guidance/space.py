@@ -215,6 +215,17 @@ class Space:
         """The same without a knob's dimensions, and with what is given instead."""
         return replace(self, fixed=fixed, dimensions=tuple(d for d in self.dimensions if d.knob != knob))
 
+    def spelled(self, dimension: Dimension) -> str:
+        """What the knob of a dimension would say if the start of its dimensions were all that is known of it:
+        the preset's own text, but for digits, or another one where the space cannot say that.
+        """
+        generator = self.preset.configured(**self.fixed)
+        own = {d.name: d.start for d in self.dimensions if d.knob == dimension.knob}
+        if dimension.knob in NESTED:
+            given = {name.removeprefix(f"{dimension.knob}."): value for name, value in own.items()}
+            return _nested(dimension.knob, str(getattr(generator, dimension.knob)), given)
+        return _text(generator, dimension.knob, own)
+
     def only(self, names: Sequence[str]) -> Space:
         """The same with those dimensions whose name, knob or group is in `names`.
 
