@@ -9,9 +9,9 @@ import click
 from synvid_eval.errors import nearest
 
 COMMANDS = {
-    "search": "Search better values of a preset's knobs, towards a reference; what is found is a preset.",
     "advise": "Say what of a compared preset to change, why, and how surely, with the command that tries it.",
     "sensitivity": "Measure what each knob of a preset does to each metric, with intervals.",
+    "search": "Search better values of a preset's knobs, towards a reference; what is found is a preset.",
 }
 
 

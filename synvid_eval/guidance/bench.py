@@ -102,7 +102,7 @@ class Estimate:
     def facts(self) -> dict[str, Any]:
         """Ready for JSON."""
         ends = None if self.reason else [self.low, self.high]
-        return {"value": self.value, "interval": ends, "reason": self.reason or None}
+        return {"value": self.value, "interval": ends, "reason": self.reason or None, "sure": self.sure}
 
 
 def of_both(

@@ -269,8 +269,8 @@ def _facts(bench: Bench, tried: _Tried, start: Mapping[str, Seen], level: float)
     found = []
     for label, before in start.items():
         after = tried.seen.get(label) or _unseen(label, before, tried.reason)
-        change = {"objective": _told(_change(before, after, level))}
-        change["value"] = _told(_change(before.itself, after.itself, level))
+        change = {"objective": _change(before, after, level).facts()}
+        change["value"] = _change(before.itself, after.itself, level).facts()
         found.append({"metric": label, "value": after.value, "objective": after.objective, "change": change})
     location = bench.location({**bench.fixed, **tried.knobs})
     about = {"value": tried.value, "knobs": dict(tried.knobs), "location": location}
@@ -285,10 +285,6 @@ def _unseen(label: str, like: Seen, reason: str) -> Seen:
 
 def _change(before: Seen, after: Seen, level: float) -> Estimate:
     return of_both(lambda one, other: other - one, before, after, level)
-
-
-def _told(estimate: Estimate) -> dict[str, Any]:
-    return estimate.facts() | {"sure": estimate.sure}
 
 
 def _slope(
@@ -311,7 +307,7 @@ def _slope(
         why = "The preset's own setting lies outside of what is searched, and there is one step only."
     if why:
         missing = Estimate(math.nan, math.nan, math.nan, why)
-        both = {"step": _told(missing), "unit": _told(missing)}
+        both = {"step": missing.facts(), "unit": missing.facts()}
         return {"metric": label, "sides": 0, "objective": both, "value": both}
     first, last = low or (at, start), high or (at, start)
     found = {}
@@ -321,7 +317,7 @@ def _slope(
     ):
         whole = _change(one, other, level)
         parts = {"step": 1 / sides, "unit": 1 / (last[0] - first[0])}
-        found[key] = {name: _told(whole.scaled(factor)) for name, factor in parts.items()}
+        found[key] = {name: whole.scaled(factor).facts() for name, factor in parts.items()}
     return {"metric": label, "sides": sides, **found}
 
 
