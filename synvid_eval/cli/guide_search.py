@@ -114,12 +114,14 @@ def command(
     \b
     Examples:
       synvid-eval guide search moving_circles ucf101/ --minimize color --budget 15 --out best.toml
-      synvid-eval guide search acc_transforming_shapes ucf101/ --minimize color,motion,tubelet --out best.toml
+      synvid-eval guide search moving_shapes ucf101/ --minimize color,motion,tubelet --out best.toml
       synvid-eval compare "preset:best.toml?n=200" ucf101/
     """
     import sys
     import time
     from pathlib import Path
+
+    import optuna  # noqa: F401  (where it is missing, that is told before anything is read)
 
     from synvid_eval.archive import write_bytes
     from synvid_eval.guidance import bench, found, gain, search
