@@ -47,7 +47,7 @@ from synvid_eval.score import dump_json
 from synvid_eval.scoring import score_pair
 from synvid_eval.sets import open_set
 from synvid_eval.states import Side
-from synvid_eval.training.splits import source_groups
+from synvid_eval.video.groups import source_groups
 from synvid_eval.video.videoset import VideoSet
 
 OUT = Path(__file__).parents[1] / "reports" / "metric_behavior"

@@ -99,8 +99,8 @@ class Runner:
         self.until = time.monotonic() + 60 * given.minutes
 
     def cells(self) -> Iterator[Cell]:
-        """All that are asked for, seed after seed; those of one pre-trained network one after another, so that
-        a run that goes on without `--work` (on another machine) trains few again.
+        """All that are asked for, seed after seed; what is asked of one pre-trained network stands together,
+        so that a run that goes on without `--work` (on another machine) trains few again.
         """
         for seed in range(self.given.seeds):
             for source in self.given.only:

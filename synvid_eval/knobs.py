@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ T = TypeVar("T")
 
 SCALES = ("linear", "log")
 ENDS = ("", "real", "whole")
+GROUPS = ("", "color", "motion", "form", "texture", "background", "camera")
 
 
 def knob(
@@ -34,6 +36,8 @@ def knob(
     ends: str = "",
     source: str = "",
     recipe: bool = True,
+    search: tuple[float, float] | bool = False,
+    group: str = "",
 ) -> Any:
     """A dataclass field with its meaning, allowed range [low, high] or choices, and unit.
 
@@ -43,14 +47,24 @@ def knob(
         source: where the default comes from: a paper, its released code, our choice.
         recipe: False for how a number is computed, not what it is (a device, a path): no part of signatures,
         nor compared between sets.
+        search: where a search looks for better values unless it is told which knobs to take: a part of [low,
+        high] that is worth trying, True for all choices, False: nowhere.
+        group: of `GROUPS`, what of a clip it decides; a search may take all knobs of a group.
 
     Raises:
-        ValueError: a scale or ends that do not exist, a logarithm of what is not positive.
+        ValueError: a scale, ends or group that do not exist, a logarithm of what is not positive, a search
+        beyond what is allowed.
     """
     if scale not in SCALES or ends not in ENDS or (scale == "log" and not (low is not None and low > 0)):
         raise ValueError(f"scale={scale!r} from {low}, ends={ends!r}: no such knob")
+    if group not in GROUPS:
+        raise ValueError(f"group={group!r}: no such knob")
+    if isinstance(search, tuple):
+        least, most = (-math.inf if low is None else low), (math.inf if high is None else high)
+        if not least <= search[0] < search[1] <= most:
+            raise ValueError(f"search={search} in [{low}, {high}]: no such knob")
     meta = {"help": help, "low": low, "high": high, "choices": choices, "unit": unit, "recipe": recipe}
-    meta |= {"scale": scale, "ends": ends, "source": source}
+    meta |= {"scale": scale, "ends": ends, "source": source, "search": search, "group": group}
     return dataclasses.field(default=default, metadata=meta)
 
 
@@ -135,6 +149,28 @@ def parse(kind: Any, name: str, text: str) -> Any:
     raise UsageError(
         f"{getattr(kind, 'name', kind.__name__)}.{name}={text} cannot be read.", f"It takes {wanted}."
     )
+
+
+_CALLED = re.compile(r"([A-Za-z0-9_-]+)(?:\(([^()]*)\))?")
+
+
+def called(text: str, label: str) -> tuple[str, dict[str, str]] | None:
+    """What a text `NAME` or `NAME(knob=value,…)` says: the name, and knob → text as `replace` takes them;
+    None where it is no such text.
+
+    Raises:
+        UsageError: a part of it is no knob=value, or there twice; label: the whole text, for the message.
+    """
+    match = _CALLED.fullmatch(text)
+    if match is None:
+        return None
+    given: dict[str, str] = {}
+    for pair in filter(None, (match[2] or "").split(",")):
+        knob, sign, value = pair.partition("=")
+        if not sign or knob.strip() in given:
+            raise UsageError(f"{label}: {pair!r} is no knob=value, or there twice.")
+        given[knob.strip()] = value
+    return match[1], given
 
 
 def replace(instance: T, assignments: Mapping[str, str]) -> T:

@@ -15,6 +15,9 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ATTENTION = "synvid-eval/attention/1"
 """What a document of `attention` says it is."""
 
+SEARCH = "synvid-eval/search/1"
+"""What a document of `guide search` says it is."""
+
 _TEXT = {"type": "string"}
 _NUMBER_OR_NULL = {"type": ["number", "null"]}
 _COUNT = {"type": "integer", "minimum": 0}
@@ -552,6 +555,121 @@ _ROBUSTNESS = _object(
     }
 )
 
+_HALF = _object({"name": _TEXT, "clips": _COUNT, "groups": {**_COUNT, "description": "Source groups."}})
+_NUMBERS = {"type": "object", "additionalProperties": _NUMBER_OR_NULL}
+_SETTINGS = {"type": "object", "additionalProperties": _TEXT}
+_POINT = {"type": "object", "additionalProperties": {"type": ["number", "string", "boolean"]}}
+_ESTIMATE = {
+    "anyOf": [
+        {"type": "null"},
+        _object({"value": _NUMBER_OR_NULL, "interval": _BOUNDS, "reason": _TEXT_OR_NULL}),
+    ]
+}
+_VALUE = {
+    "anyOf": [{"type": "null"}, _object({"value": _NUMBER_OR_NULL, "objective": _NUMBER_OR_NULL})],
+}
+
+_SEARCH = _object(
+    {
+        "schema": {"const": SEARCH},
+        "preset": _TEXT,
+        "location": {**_TEXT, "description": "The preset as it was, as a SET."},
+        "reference": _object({"location": _TEXT, "seen": _HALF, "unseen": _HALF}),
+        "minimize": _TEXTS,
+        "keep": _TEXTS,
+        "sampler": _TEXT,
+        "budget": _COUNT,
+        "clips": {**_COUNT, "description": "Of a trial."},
+        "seed": _COUNT,
+        "start": {
+            "type": "object",
+            "additionalProperties": _object(
+                {
+                    "value": _NUMBER_OR_NULL,
+                    "objective": {
+                        **_NUMBER_OR_NULL,
+                        "description": "What is made small: a distance, how far a property is from the "
+                        "reference's, a richness with its sign turned.",
+                    },
+                    "noise": {**_NUMBER_OR_NULL, "description": "Its standard error over clips."},
+                }
+            ),
+        },
+        "space": {
+            "type": "array",
+            "items": _object(
+                {
+                    "name": _TEXT,
+                    "knob": _TEXT,
+                    "kind": {"enum": ["whole", "real", "choice"]},
+                    "start": {"type": ["number", "string", "boolean"]},
+                    "low": {"type": "number"},
+                    "high": {"type": "number"},
+                    "log": {"type": "boolean"},
+                    "choices": {"type": "array", "items": {"type": ["number", "string", "boolean"]}},
+                    "unit": _TEXT,
+                    "about": _TEXT,
+                    "group": _TEXT,
+                }
+            ),
+        },
+        "trials": {
+            "type": "array",
+            "items": _object(
+                {
+                    "turn": {**_COUNT, "description": "Its number, from 0."},
+                    "point": _POINT,
+                    "knobs": _SETTINGS,
+                    "state": {"enum": ["done", "failed", "running"]},
+                    "values": _NUMBERS,
+                    "objectives": _NUMBERS,
+                    "noise": _NUMBERS,
+                    "broken": {
+                        **_NUMBERS,
+                        "description": "Constraint → how far beyond what it allows; ≤ 0: kept.",
+                    },
+                    "reason": {**_TEXT, "description": "Why it failed."},
+                    "seconds": {"type": "number"},
+                    "feasible": {"type": "boolean"},
+                }
+            ),
+        },
+        "front": {"type": "array", "items": _COUNT, "description": "Trials that no other beats."},
+        "knee": {**_COUNT, "description": "The one of them that is kept."},
+        "shares": {**_NUMBERS, "description": "Its objectives as shares of the start's, in the search."},
+        "importances": {"type": "object", "additionalProperties": _NUMBERS},
+        "found": _object(
+            {"file": _TEXT, "trial": _COUNT, "changed": _SETTINGS, "location": _TEXT},
+        ),
+        "gain": _object(
+            {
+                "clips": _COUNT,
+                "seed": _COUNT,
+                "metrics": {
+                    "type": "array",
+                    "items": _object(
+                        {
+                            "metric": _TEXT,
+                            "unit": _TEXT,
+                            "better": _TEXT,
+                            "minimized": {"type": "boolean"},
+                            "start": _VALUE,
+                            "found": _VALUE,
+                            "ratio": {**_ESTIMATE, "description": "Of the objectives, found by start."},
+                            "difference": _ESTIMATE,
+                            "reason": _TEXT_OR_NULL,
+                        }
+                    ),
+                },
+            }
+        ),
+        "comparison": {"type": "object", "description": "Start and found against the unseen half."},
+        "signature": {"type": "object", "description": "What decides the trials."},
+        "digest": _TEXT,
+        "run": {"type": "object"},
+    }
+)
+
 _TITLES: dict[str, tuple[str, dict[str, Any]]] = {
     "attention": ("What attention --json writes and report reads.", _ATTENTION),
     "comparison": ("What compare --json writes and report reads.", _COMPARISON),
@@ -570,6 +688,7 @@ _TITLES: dict[str, tuple[str, dict[str, Any]]] = {
         _PREDICTIONS,
     ),
     "robustness": ("What robustness --json writes.", _ROBUSTNESS),
+    "search": ("What guide search --json writes and report reads.", _SEARCH),
 }
 
 SCHEMAS: dict[str, dict[str, Any]] = {

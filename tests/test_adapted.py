@@ -358,6 +358,7 @@ def test_clips_that_cannot_be_read_are_told_before_anything_is_made(tmp_path: Pa
         made(tmp_path / "out", odd, "shake")
 
 
+@pytest.mark.slow
 def test_the_command_and_its_rehearsal(array_set: Path, tmp_path: Path, run_cli: Run) -> None:
     asked = ["--chain", "shake,zoom(p=0.5)"]
     is_rehearsed_made_and_kept("adapt", array_set, asked, tmp_path, run_cli)

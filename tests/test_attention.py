@@ -73,6 +73,7 @@ def expected(found: attention.Attention, weights: dict[str, plain.Array], what: 
     return np.concatenate(rows)
 
 
+@pytest.mark.slow
 def test_streamed_components_are_those_of_a_plain_pass(
     found: attention.Attention, weights: dict[str, plain.Array]
 ) -> None:
@@ -171,6 +172,7 @@ def open_frames(clip: attention.Clip, indices: list[int]) -> Any:
     return open_clip(clip.ref).frames(indices)
 
 
+@pytest.mark.slow
 def test_threads_caches_and_runs_that_were_stopped_change_nothing(
     found: attention.Attention, file: str, tmp_path: Path
 ) -> None:
@@ -213,6 +215,7 @@ def test_torch_has_its_threads_again(file: str) -> None:
         torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_clips(monkeypatch: pytest.MonkeyPatch) -> None:
     """With 4 MB of rows a clip, 40 clips at once would be 160 MB; rows are drawn in place of a network's."""
 
@@ -242,6 +245,7 @@ def test_memory_does_not_grow_with_clips(monkeypatch: pytest.MonkeyPatch) -> Non
     assert peaks[0] > 8e6 and peaks[1] < peaks[0] + 8e6
 
 
+@pytest.mark.slow
 def test_labels_and_short_and_broken_clips(tmp_path: Path) -> None:
     for name, count, seed in (("a/0", 40, 0), ("a/1", 40, 1), ("a/2", 7, 2), ("b/0", 40, 3), ("b/1", 1, 4)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -279,6 +283,7 @@ def test_errors_come_in_the_order_of_their_codes(tmp_path: Path) -> None:
         Asked(frames=1)
 
 
+@pytest.mark.slow
 def test_masks_are_of_presets_that_know_them(tmp_path: Path) -> None:
     write_video(tmp_path / "0.mkv", moving(20), "ffv1")
     asked = replace(ASKED, masks=True)
@@ -305,6 +310,7 @@ def test_tubelets_must_be_alike(file: str, tmp_path: Path, weights: dict[str, pl
         look(SET, [file, str(tmp_path / "one.pth")], ASKED, options())
 
 
+@pytest.mark.slow
 def test_a_rehearsal_says_time_and_disk(file: str) -> None:
     plan = attention.rehearse(SET, [file, "random:0:tiny"], ASKED, options())
     assert plan.features == ["vit: keys", "random:0:tiny: keys"] and plan.sets[0].clips == 12

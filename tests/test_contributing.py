@@ -66,6 +66,7 @@ def test_the_example_s_own_test_passes(module: ModuleType) -> None:
     passes(METRIC_TEST)
 
 
+@pytest.mark.slow
 def test_the_example_works_by_command_from_another_package(run_cli: Run, tmp_path: Path) -> None:
     env = install_plugin(tmp_path, METRIC, "synvid_eval.metrics", "lightness", "Lightness")
     assert "lightness" in run_cli("list", "metrics", env=env).stdout

@@ -330,6 +330,7 @@ def test_what_the_command_refuses(
     is_refused("corrupt", args, code, message, array_set, tmp_path, run_cli)
 
 
+@pytest.mark.slow
 def test_the_command_and_its_rehearsal(array_set: Path, tmp_path: Path, run_cli: Run) -> None:
     asked = ["--corruption", "zoom_blur", "--severity", "1"]
     is_rehearsed_made_and_kept("corrupt", array_set, asked, tmp_path, run_cli)

@@ -126,6 +126,7 @@ def test_the_five_cards_are_there() -> None:
     assert wanted <= {p.stem for p in CARDS}
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_first_comparison_run(run_cli: Run, tmp_path: Path) -> None:
     from tests.clips import write_video
 
@@ -142,6 +143,7 @@ def test_the_commands_of_the_first_comparison_run(run_cli: Run, tmp_path: Path) 
         assert done.returncode == 0, (line, done.stderr)
 
 
+@pytest.mark.slow
 def test_the_commands_of_making_sets_run_in_small(run_cli: Run, tmp_path: Path) -> None:
     blocks = [b for kind, b in FENCE.findall((DOCS / "generate.md").read_text()) if kind == "sh"]
     lines = [line for block in blocks for line in block.splitlines()]
@@ -155,6 +157,7 @@ def test_the_commands_of_making_sets_run_in_small(run_cli: Run, tmp_path: Path) 
     assert (tmp_path / "parts" / "manifest.jsonl").read_bytes().count(b"\n") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["python.md", "generate.md"])
 def test_the_python_of_the_docs_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -373,6 +373,7 @@ def test_a_shard_that_cannot_be(text: str) -> None:
 # -- going on ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_finished_set_is_not_made_again(whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "set"
     make(out, clips=2)
@@ -730,6 +731,7 @@ def test_a_preset_shows_its_bank(tmp_path: Path) -> None:
         assert np.array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_a_preset_file_and_a_card_say_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     bank(Path("bank"), 20)
@@ -749,6 +751,7 @@ def test_a_preset_file_and_a_card_say_what_was_given(tmp_path: Path, monkeypatch
         assert f"--images skimage --videos '{videos}'" in Path("c", name).read_text()
 
 
+@pytest.mark.slow
 def test_a_bank_that_was_cut_is_mended(tmp_path: Path) -> None:
     bank(tmp_path / "bank")
     path = tmp_path / "bank" / "dead_leaves.rgbx"
@@ -830,6 +833,7 @@ def tree(*folders: Path) -> dict[str, int]:
     return {str(p): p.stat().st_mtime_ns for folder in folders for p in folder.rglob("*")}
 
 
+@pytest.mark.slow
 def test_a_dry_run_tells_and_leaves_nothing(
     run_cli: Run, tmp_path: Path, cli_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -855,6 +859,7 @@ def test_a_dry_run_tells_and_leaves_nothing(
     assert other.returncode == 2 and "seed 0, not 1" in other.stderr
 
 
+@pytest.mark.slow
 def test_a_real_clip_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.clips import write_set
 

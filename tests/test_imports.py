@@ -19,7 +19,7 @@ ROOT = Path(synvid_eval.__file__).parent
 ROWS = [
     {"__main__"},
     {"cli"},
-    {"integrations", "training", "attention"},
+    {"integrations", "training", "attention", "guidance"},
     {"comparison", "report", "inspection", "rehearsal", "explanation", "selfcheck"},
     {"estimate", "media", "generation", "banks", "previews", "paintings"},
     {"measurement"},
@@ -177,6 +177,7 @@ WEIGHTY = HEAVY | {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", BUDGETS)
 def test_a_command_loads_what_it_needs(command: str, run_cli: Run, tmp_path: Path) -> None:
     """Start-up time as lists of packages: what a command does not need costs its user a second a piece."""

@@ -45,6 +45,7 @@ def scores(text: str) -> str:
     return json.dumps(json.loads(text)["scores"])
 
 
+@pytest.mark.slow
 def test_the_same_bytes_for_workers_cache_and_order(
     tmp_path: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,7 @@ def test_scores_do_not_know_of_media(sets: tuple[Path, Path], cache: Path) -> No
     assert not warnings and again.to_json() == with_media.to_json()
 
 
+@pytest.mark.slow
 def test_same_bytes_again_from_the_cache_and_without(sets: tuple[Path, Path], cache: Path) -> None:
     first = compared(sets, cache).media
     assert first == compared(sets, cache).media
@@ -163,6 +164,7 @@ def test_a_set_in_memory_has_previews(cache: Path) -> None:
     assert [len(c) for c in result.media["clips"].values()] == [3, 3]
 
 
+@pytest.mark.slow
 def test_metrics_of_one_network_share_their_clips(sets: tuple[Path, Path], cache: Path) -> None:
     asked = ["kid", "diversity", "fid"]
     result = compared(sets, cache, metrics=asked, networks=Networks(features="random"), frames=1)
@@ -173,6 +175,7 @@ def test_metrics_of_one_network_share_their_clips(sets: tuple[Path, Path], cache
         assert found[label]["like"] == first and "clips" not in found[label]["sets"]["synth"]
 
 
+@pytest.mark.slow
 def test_many_sets_have_few_points_each(cache: Path) -> None:
     sets = [f"s{i}=preset:moving_circles?n=12&seed={i}" for i in range(29)]
     result = compare(

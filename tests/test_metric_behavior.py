@@ -64,6 +64,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_property_is_the_jackknife_of_paired_blocks(real: Path) -> None:
     """By hand, for the mean over clips: each block's mean shift left out in turn."""
     made = build_recipe(["spectrum"])
@@ -86,6 +87,7 @@ def test_the_interval_of_a_property_is_the_jackknife_of_paired_blocks(real: Path
     assert found.noticed and found.clips == len(a)
 
 
+@pytest.mark.slow
 def test_it_is_made_from_a_folder(
     real: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,6 +50,7 @@ def first(sets: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> 
     return scores(*sets, tmp_path_factory.mktemp("cache") / "c")
 
 
+@pytest.mark.slow
 def test_all_five_have_values_and_say_that_they_are_random(first: Any) -> None:
     assert first.metrics() == NAMES
     for score in first.scores:
@@ -108,6 +109,7 @@ def test_by_name_it_is_an_error_before_any_set_is_looked_at(run_cli: Run) -> Non
     assert "synvid-eval weights fetch inception" in done.stderr and "sha256" in done.stderr
 
 
+@pytest.mark.slow
 def test_weights_that_are_named_give_the_plain_name_and_are_said_to_be_unknown(
     sets: tuple[Path, Path], tmp_path: Path, first: Any
 ) -> None:
@@ -137,6 +139,7 @@ def test_a_wrong_file_is_exit_4_and_names_what_is_wrong(tmp_path: Path) -> None:
         compare("nowhere", "nowhere else", metrics=["fid"], networks=networks)
 
 
+@pytest.mark.slow
 def test_usage_is_told_before_weights_and_weights_before_data(run_cli: Run, sets: tuple[Path, Path]) -> None:
     fid = ("--metrics", "fid")
     a, b = map(str, sets)

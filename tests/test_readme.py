@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.conftest import REPOSITORY, Run
 
@@ -19,6 +20,7 @@ def commands() -> list[list[str]]:
     return [shlex.split(line)[1:] for line in lines]
 
 
+@pytest.mark.slow
 def test_every_command_of_the_readme_runs(run_cli: Run, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     from tests.clips import write_video

@@ -46,6 +46,7 @@ class Tags(html.parser.HTMLParser):
         self.text += data
 
 
+@pytest.mark.slow
 def test_hostile_names_stay_text_everywhere(tmp_path: Path, run_cli: Run) -> None:
     folder = tmp_path / "<marquee>set\n"
     folder.mkdir()
@@ -116,6 +117,7 @@ def test_odd_things_in_a_set_are_listed_by_a_real_run(tmp_path: Path, run_cli: R
     assert set(reasons) == {"fifo.mp4", "folder.mp4", "empty.mp4", "text.mp4", "link.mp4", "loop.mp4"}
 
 
+@pytest.mark.slow
 def test_a_video_that_kills_its_worker_costs_only_itself(
     tmp_path: Path, run_cli: Run, cli_env: dict[str, str]
 ) -> None:

@@ -62,6 +62,7 @@ def test_nothing_unpickles_or_runs_a_shell(path: Path) -> None:
             assert not {"load", "*"} & {alias.name for alias in node.names}, ast.unparse(node)
 
 
+@pytest.mark.slow
 def test_the_main_job_unpickles_nothing(tmp_path: Path) -> None:
     """Unpickling ends the process, the workers' too, that compares videos, arrays and caches; Numba's own
     cache of compiled code, which lies beside the code, is not data.

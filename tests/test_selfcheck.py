@@ -201,6 +201,7 @@ def test_the_values_are_those_of_the_sources() -> None:
     assert all((c.compute is None) == bool(c.cannot) for c in CHECKS)
 
 
+@pytest.mark.slow
 def test_with_other_weights_no_published_value_is_run_and_inception_is_still_pytorch_fids(
     alien: dict[str, Path],
 ) -> None:

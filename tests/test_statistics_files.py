@@ -52,6 +52,7 @@ def test_ours_is_read_by_pytorch_fid_and_back_to_the_bit(tmp_path: Path) -> None
         np.testing.assert_allclose(folded.covariance(ddof), written[1], rtol=1e-12, atol=0)
 
 
+@pytest.mark.slow
 def test_two_files_compare_by_fid_as_torchmetrics_does_without_any_weights(tmp_path: Path) -> None:
     from torchmetrics.image.fid import _compute_fid
 
@@ -143,6 +144,7 @@ def told(path: Path, seed: int, **changes: object) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_files_that_say_what_made_them_are_compared_with_their_like_only(tmp_path: Path) -> None:
     a, same = told(tmp_path / "a.npz", 1), told(tmp_path / "same.npz", 2)
     found = compare(a, same)

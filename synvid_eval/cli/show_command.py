@@ -49,15 +49,16 @@ def command(
     our choice), what it differs in from which other preset, what it needs; and a contact sheet of its clips.
 
     PRESET is a name that list presets shows, or a preset file of one's own: FILE.toml, or FILE.toml#NAME
-    where it has several.
+    where it has several. As a SET says it, preset:NAME?KNOB=VALUE is understood, too.
 
     \b
     Examples:
       synvid-eval show moving_shapes --png sheet.png
       synvid-eval show acc_transforming_images --images skimage --png sheet.png
       synvid-eval show mine.toml --set speed=2:6
+      synvid-eval show "preset:moving_circles?palette=lab(l=45,l_std=22)"
     """
-    from synvid_eval import published
+    from synvid_eval import published, sets
     from synvid_eval.errors import UsageError
     from synvid_eval.generators import presets
     from synvid_eval.score import dump_json
@@ -65,8 +66,16 @@ def command(
     common.check_outputs(json=json, png=png)
     if png == "-":
         raise UsageError("--png - is no file.", "Give --png F.")
-    preset = preset.removeprefix("preset:")
-    found, given = presets.find(preset), presets.settings(settings)
+    given = presets.settings(settings)
+    if preset.startswith("preset:"):
+        found, asked = sets.preset_parts(preset)
+        for key in asked:
+            if key in given or key in ("n", "seed"):
+                why = "is given twice." if key in given else "means nothing: a preset is shown, no set of it."
+                raise UsageError(f"{key}={asked[key]} in {preset} {why}", "Leave it away.")
+        preset, given = preset.removeprefix("preset:").partition("?")[0], {**asked, **given}
+    else:
+        found = presets.find(preset)
     values = found.resolved(given)
     known = published.of(found.name) if found.is_shipped and found.changed(given) == found else None
     found = found.changed(given)

@@ -63,8 +63,6 @@ _KEPT_BYTES = 64 << 20
 MOST_TEXT = 4096
 """Characters of a chain."""
 
-_OPERATION = re.compile(r"([A-Za-z0-9_-]+)(?:\(([^()]*)\))?")
-
 Stage = tuple[Operation, Parameters]
 Step = tuple[Callable[[Clip, Any], Clip], Parameters]
 
@@ -167,22 +165,17 @@ def parsed(text: str) -> Chain:
 
 
 def _operation(part: str, text: str) -> Operation:
-    match = _OPERATION.fullmatch(part)
-    if match is None:
+    called = knobs.called(part, f"adapt={text[:80]}")
+    if called is None:
         raise UsageError(
             f"adapt={text[:80]} cannot be read{f' at {part[:40]!r}' if part else ''}.",
             f"It is {PUBLISHED}, or NAME or NAME(knob=value), joined by commas: shake,zoom(p=0.5).",
         )
-    if match[1] not in OPERATIONS:
+    name, given = called
+    if name not in OPERATIONS:
         known = [*OPERATIONS, PUBLISHED]
-        raise UsageError(f"No operation that adapts clips is called {match[1]!r}.", nearest(match[1], known))
-    given: dict[str, str] = {}
-    for pair in filter(None, (match[2] or "").split(",")):
-        knob, sign, value = pair.partition("=")
-        if not sign or knob.strip() in given:
-            raise UsageError(f"adapt={text[:80]}: {pair!r} is no knob=value, or there twice.")
-        given[knob.strip()] = value
-    return knobs.replace(OPERATIONS[match[1]](), given)
+        raise UsageError(f"No operation that adapts clips is called {name!r}.", nearest(name, known))
+    return knobs.replace(OPERATIONS[name](), given)
 
 
 def normal(text: str) -> str:

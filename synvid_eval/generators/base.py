@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from synvid_eval import knobs, randomness
 from synvid_eval.errors import UsageError, nearest
+from synvid_eval.generators import palette
 
 Frame = NDArray[np.uint8]
 
@@ -85,6 +86,8 @@ class Generator(ABC):
                 f"{self.name}.adapt_batch={self.adapt_batch} means nothing without adapt.",
                 "Name some: adapt=published.",
             )
+        if text := getattr(self, "palette", ""):
+            object.__setattr__(self, "palette", palette.parsed(text).spelled)
 
     @property
     def frame_size(self) -> tuple[int, int]:
@@ -207,9 +210,11 @@ class Generator(ABC):
             DataError: what is read from elsewhere is missing or damaged.
         """
         found = {"generator": self.name, "revision": self.revision, **knobs.recipe(self)}
+        # as before there were such knobs: what was measured or made then is the same
+        if found.get("palette") == palette.UNIFORM:
+            del found["palette"]
         if self.adapt:
             return {**found, **_adapting().parsed(self.adapt).identity()}
-        # as before there was such a knob: what was measured or made then is the same
         return {k: v for k, v in found.items() if k not in ("adapt", "adapt_batch")}
 
     def check_frames(self, length: int, index: int, frames: Sequence[int]) -> None:

@@ -103,9 +103,18 @@ class Camera(Generator):
         high=1,
         unit="share",
         source="our choice",
+        search=(0, 1),
+        group="camera",
     )
     shake: float = knob(
-        1.0, "amplitude of the hand's tremor", low=0, high=20, unit="px at width 320", source="our choice"
+        1.0,
+        "amplitude of the hand's tremor",
+        low=0,
+        high=20,
+        unit="px at width 320",
+        source="our choice",
+        search=(0, 6),
+        group="camera",
     )
     noise: float = knob(
         1.4,
@@ -114,6 +123,8 @@ class Camera(Generator):
         high=20,
         unit="grey levels",
         source="our choice",
+        search=(0, 6),
+        group="camera",
     )
 
     @property

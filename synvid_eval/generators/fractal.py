@@ -122,6 +122,8 @@ class Fractal(Generator):
         high=16,
         ends="whole",
         source="released code",
+        search=(2, 12),
+        group="form",
     )
     variation: str = knob(
         "drawn",
@@ -130,6 +132,8 @@ class Fractal(Generator):
         + ", ".join(f"{number} {name}" for number, name in attractor.VARIATIONS.items()),
         choices=("drawn", *map(str, attractor.VARIATIONS)),
         source="released code",
+        search=True,
+        group="form",
     )
     animation: str = knob(
         "decomposed",
@@ -137,6 +141,8 @@ class Fractal(Generator):
         "numbers of their matrices, which thins out the frames between; none: each frame is of its own",
         choices=("decomposed", "naive", "none"),
         source="paper; none is the released code's images mode",
+        search=True,
+        group="motion",
     )
     curves: str = knob(
         "published",
@@ -144,6 +150,8 @@ class Fractal(Generator):
         "(released code: --linear_motion)",
         choices=("published", "linear"),
         source="released code",
+        search=True,
+        group="motion",
     )
     walkers: int = knob(
         128,
@@ -172,6 +180,8 @@ class Fractal(Generator):
         False,
         "color gray levels by a ramp of hues, one a clip",
         source="released code: gray; the ramp is our choice",
+        search=True,
+        group="color",
     )
     classes: int = knob(
         0,

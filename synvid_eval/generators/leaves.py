@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,6 +32,7 @@ from numpy.typing import NDArray
 from synvid_eval import randomness
 from synvid_eval.generators import raster, shapes
 from synvid_eval.generators.base import Frame, Generator, interval
+from synvid_eval.generators.palette import Palette, Uniform, palette_knob, parsed
 from synvid_eval.generators.raster import (
     CIRCLE,
     KINDS,
@@ -54,6 +56,8 @@ Pictures of the default radii are covered by 1000 to 3000."""
 
 _FIRST = 4095
 
+_UNIFORM = Uniform()
+
 _FORMS = ("mixed", "square", "oriented_square")
 
 
@@ -67,6 +71,8 @@ class _Leaves:
         "sets of the released code",
         choices=_FORMS,
         source="released code",
+        search=True,
+        group="texture",
     )
     radius: str = knob(
         "0.03:1",
@@ -77,6 +83,8 @@ class _Leaves:
         scale="log",
         ends="real",
         source="released code",
+        search=(0.02, 1),
+        group="texture",
     )
     radius_power: int = knob(
         3,
@@ -84,6 +92,8 @@ class _Leaves:
         low=1,
         high=8,
         source="released code",
+        search=(1, 6),
+        group="texture",
     )
     order: str = knob(
         "exact",
@@ -94,17 +104,17 @@ class _Leaves:
     )
 
 
-def painted(leaves: Any, size: int, key: Any) -> Frame:
+def painted(leaves: Any, size: int, key: Any, palette: Palette = _UNIFORM) -> Frame:
     """A still, uint8 [size, size, 3] RGB.
 
     Args:
         leaves: what has the knobs `shapes`, `radius`, `radius_power` and `order`. key: the
-        64-bit key of the draws of a quantity, by its name.
+        64-bit key of the draws of a quantity, by its name. palette: the colors of leaves.
     """
     forward = leaves.order == "forward"
     count = MOST_FORWARD if forward else _FIRST
     while True:
-        motion, palette = _thrown(leaves, size, key, count)
+        motion, colors = _thrown(leaves, size, key, count, palette)
         first = _claimed(motion, size)  # number of the first leaf, from the top down, that covers a pixel
         if forward or (first != 0).all() or count == MOST:
             break
@@ -115,7 +125,7 @@ def painted(leaves: Any, size: int, key: Any) -> Frame:
         later = _claimed(Motion(*(a[:needed][::-1] for a in motion)), size)
         first = np.where(later == 0, 0, needed + 1 - later.astype(np.int64)).astype(np.uint16)
     picture = np.empty((size, size, 3), np.uint8)
-    raster.color(first, palette, picture)
+    raster.color(first, colors, picture)
     return picture
 
 
@@ -131,8 +141,10 @@ def _claimed(motion: Motion, size: int) -> NDArray[np.uint16]:
     return np.where(ids == 0, 0, count + 1 - ids.astype(np.int64)).astype(np.uint16)
 
 
-def _thrown(leaves: Any, size: int, key: Any, count: int) -> tuple[Motion, NDArray[np.uint8]]:
-    """The first `count` leaves, and their palette uint8 [count + 1, 3], black first. More leaves change none
+def _thrown(
+    leaves: Any, size: int, key: Any, count: int, palette: Palette = _UNIFORM
+) -> tuple[Motion, NDArray[np.uint8]]:
+    """The first `count` leaves, and their colors uint8 [count + 1, 3], black first. More leaves change none
     of those before.
     """
 
@@ -161,7 +173,7 @@ def _thrown(leaves: Any, size: int, key: Any, count: int) -> tuple[Motion, NDArr
         radius=radius,
         corners=_corners(kind, radius, words("corners", 4)),
     )
-    color = randomness.below(draws("color", 3), 255).astype(np.uint8)
+    color = palette.colors(draws("color", palette.words))
     return motion, np.vstack([np.zeros((1, 3), np.uint8), color])
 
 
@@ -225,15 +237,11 @@ class DeadLeaves(_Leaves, Generator):
         ends="whole",
         source="our choice: as the moving sets; released are stills",
     )
+    palette: str = palette_knob()
 
     def paint(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
         """The chosen frames, uint8 [size, size, 3] RGB, all alike; see `Generator.draw`."""
         self.check_frames(self.clip_length(seed, preset, index), index, frames)
-        still = painted(
-            self,
-            self.size,
-            lambda quantity: randomness.address(
-                f"synvid_eval.generators.{self.name}", seed, preset, index, quantity
-            ),
-        )
+        key = partial(randomness.address, f"synvid_eval.generators.{self.name}", seed, preset, index)
+        still = painted(self, self.size, key, parsed(self.palette))
         return (still.copy() for _ in frames)

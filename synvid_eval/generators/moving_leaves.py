@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval import randomness
+from synvid_eval.generators import palette as palettes
 from synvid_eval.generators import raster, truth
 from synvid_eval.generators.base import Frame, Generator, interval
 from synvid_eval.generators.curves import Draws, courses
@@ -39,6 +40,9 @@ from synvid_eval.knobs import knob
 
 REFERENCE_SIZE = 256
 """The frame size [px] for which radii are stated (released code: the default of `--res`)."""
+
+LEVELS = 256
+"""Values that R, G and B have each (released code)."""
 
 DISC = 3
 """A leaf of fewer sides is a disc."""
@@ -139,6 +143,8 @@ class MovingLeaves(Generator):
         scale="log",
         ends="whole",
         source="released code",
+        search=(5, 200),
+        group="form",
     )
     sides: str = knob(
         "1:8",
@@ -147,6 +153,8 @@ class MovingLeaves(Generator):
         high=64,
         ends="whole",
         source="released code",
+        search=(1, 12),
+        group="form",
     )
     radius: str = knob(
         "12:32",
@@ -157,7 +165,10 @@ class MovingLeaves(Generator):
         scale="log",
         ends="whole",
         source="released code",
+        search=(4, 96),
+        group="form",
     )
+    palette: str = palettes.palette_knob()
 
     def scene(self, seed: int, preset: str, index: int) -> Scene:
         """The leaves of a clip, with their places in all of its frames.
@@ -177,11 +188,12 @@ class MovingLeaves(Generator):
         sides, radii = whole("sides", count), scaled(whole("radius", count), self.size)
         turns = randomness.below(draws("turn", count), 360)
         keys, length = draws("ways", 2 * count).tolist(), self.clip_length(seed, preset, index)
+        palette = palettes.parsed(self.palette)
         ways = np.stack([way(partial(_units, key), length) for key in keys], 1).reshape(length, count, 2)
         return Scene(
             leaves=tuple(map(leaf, sides.tolist(), radii.tolist(), turns.tolist())),
             places=fitted(ways, self.size),
-            color=randomness.below(draws("color", 3 * count), 256).astype(np.uint8).reshape(count, 3),
+            color=palette.colors(draws("color", palette.words * count).reshape(count, -1), LEVELS),
             size=self.size,
         )
 

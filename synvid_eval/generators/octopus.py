@@ -40,10 +40,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval import randomness
+from synvid_eval.generators import palette as palettes
 from synvid_eval.generators import raster
 from synvid_eval.generators.base import Frame, Generator, interval
 from synvid_eval.generators.curves import Draws, courses, whole
-from synvid_eval.generators.moving_leaves import REFERENCE_SIZE, Leaf, leaf, scaled
+from synvid_eval.generators.moving_leaves import LEVELS, REFERENCE_SIZE, Leaf, leaf, scaled
 from synvid_eval.knobs import knob
 
 POINTS = 512
@@ -185,7 +186,15 @@ class Octopus(Generator):
         source="released code",
     )
     limbs: str = knob(
-        "3:5", "limbs of the figure", low=1, high=64, scale="log", ends="whole", source="released code"
+        "3:5",
+        "limbs of the figure",
+        low=1,
+        high=64,
+        scale="log",
+        ends="whole",
+        source="released code",
+        search=(1, 12),
+        group="form",
     )
     sigma: str = knob(
         "3:8",
@@ -196,6 +205,8 @@ class Octopus(Generator):
         scale="log",
         ends="whole",
         source="released code",
+        search=(1, 16),
+        group="form",
     )
     threshold: str = knob(
         "3:9",
@@ -206,6 +217,8 @@ class Octopus(Generator):
         scale="log",
         ends="whole",
         source="released code",
+        search=(1, 20),
+        group="form",
     )
     grown: float = knob(
         0.8,
@@ -213,6 +226,8 @@ class Octopus(Generator):
         low=0,
         high=1,
         source="released code",
+        search=(0, 1),
+        group="form",
     )
     patches: float = knob(
         0.8,
@@ -220,9 +235,17 @@ class Octopus(Generator):
         low=0,
         high=1,
         source="released code",
+        search=(0, 1),
+        group="form",
     )
     outlines: float = knob(
-        0.4, "share of clips that show outlines only", low=0, high=1, source="released code"
+        0.4,
+        "share of clips that show outlines only",
+        low=0,
+        high=1,
+        source="released code",
+        search=(0, 1),
+        group="form",
     )
     varying: float = knob(
         0.3,
@@ -230,7 +253,10 @@ class Octopus(Generator):
         low=0,
         high=1,
         source="released code",
+        search=(0, 1),
+        group="motion",
     )
+    palette: str = palettes.palette_knob()
 
     def scene(self, seed: int, preset: str, index: int) -> Scene:
         """The parameters of a clip. Each quantity has a stream of its own, addressed by (seed, preset, index,
@@ -257,7 +283,8 @@ class Octopus(Generator):
             varies, *draws = units("outlines", 5).tolist()
             ways = [self._course(np.array([varies, *draws[k : k + 2]]), length, (2, 6)) for k in (0, 2)]
             outline = np.maximum(np.floor(np.stack(ways, 1) * scale + 0.5), 2).astype(np.int64)
-        colors = randomness.below(randomness.stream(key("color"), 3 * (1 + len(patches))), 256)
+        palette, black = palettes.parsed(self.palette), np.zeros((1, 3), np.uint8)
+        colors = randomness.stream(key("color"), palette.words * (1 + len(patches)))
         return Scene(
             figure=figure,
             low=low - MARGIN * np.abs(low),
@@ -267,7 +294,7 @@ class Octopus(Generator):
             grown=tuple(Form(f.leaf, f.point, 1) for f in grown),
             patches=patches,
             outline=outline,
-            palette=np.vstack([np.zeros((1, 3)), colors.reshape(-1, 3)]).astype(np.uint8),
+            palette=np.vstack([black, palette.colors(colors.reshape(-1, palette.words), LEVELS)]),
             size=self.size,
         )
 

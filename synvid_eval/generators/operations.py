@@ -72,6 +72,8 @@ class Operation(ABC):
         low=0,
         high=1,
         source="our choice: what is named is applied; published has its own",
+        search=(0, 1),
+        group="camera",
     )
 
     def __post_init__(self) -> None:
@@ -141,6 +143,8 @@ class Shift(_Timed):
         unit="frame heights per clip",
         ends="real",
         source="released code",
+        search=(0, 2),
+        group="camera",
     )
 
     def sample(
@@ -182,6 +186,8 @@ class Zoom(_Timed):
         unit="per clip",
         ends="real",
         source="released code",
+        search=(0, 4),
+        group="camera",
     )
 
     def sample(
@@ -221,6 +227,8 @@ class Shake(Operation):
         unit="px at 112",
         ends="real",
         source="released code",
+        search=(0, 16),
+        group="camera",
     )
     waves: str = knob("2:5", "sines in the sum", low=1, high=64, ends="whole", source="released code")
     frequency: str = knob(
@@ -269,6 +277,8 @@ class Perspective(Operation):
         high=0.9,
         unit="half frames",
         source="released code",
+        search=(0, 0.9),
+        group="camera",
     )
     zoom: float = knob(1.4, "what it is magnified by then", low=1, high=4, source="released code")
 
@@ -301,6 +311,8 @@ class Scale(Operation):
         unit="frame sizes",
         ends="real",
         source="released code",
+        search=(0.1, 1),
+        group="camera",
     )
 
     def sample(
@@ -429,9 +441,25 @@ class Background(Operation):
     shift: float = knob(
         0.3, "share of the others that are displaced as by shift", low=0, high=1, source="released code"
     )
-    alpha: str = knob("0.25:0.55", "weight of it", low=0, high=1, ends="real", source="released code")
+    alpha: str = knob(
+        "0.25:0.55",
+        "weight of it",
+        low=0,
+        high=1,
+        ends="real",
+        source="released code",
+        search=(0, 1),
+        group="background",
+    )
     exponent: str = knob(
-        "0.6:1.0", "power that the mix is raised to", low=0.1, high=10, ends="real", source="released code"
+        "0.6:1.0",
+        "power that the mix is raised to",
+        low=0.1,
+        high=10,
+        ends="real",
+        source="released code",
+        search=(0.3, 3),
+        group="background",
     )
     lighter: float = knob(
         0.05, "share of clips that are the lighter of both, not mixed", low=0, high=1, source="released code"

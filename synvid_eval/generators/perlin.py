@@ -114,6 +114,8 @@ class Perlin(Generator):
         high=1000,
         scale="log",
         source="released code",
+        search=(1, 16),
+        group="motion",
     )
 
     def __post_init__(self) -> None:

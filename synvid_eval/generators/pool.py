@@ -46,8 +46,6 @@ _FOLDER = "SYNVID_EVAL_POOLS"  # how worker processes learn of `keep_in`
 
 _MEND = "run its textures make again, which mends it."
 
-_PART = re.compile(r"([A-Za-z0-9_-]+)(?:\(([^()]*)\))?")
-
 
 class Pool:
     """A pool of textures (see the module's docstring).
@@ -311,19 +309,14 @@ def recipes(text: str, images: str = "") -> list[Texture]:
     found: list[Texture] = []
     parts = [part for part in re.split(r"[+\s]+(?![^()]*\))", text.strip()) if part]
     for part in parts:
-        match = _PART.fullmatch(part)
-        if match is None:
+        called = knobs.called(part, f"textures={text[:80]}")
+        if called is None:
             raise UsageError(
                 f"textures={text[:80]} cannot be read at {part[:40]!r}.",
                 "It is NAME or NAME(knob=value,knob=value), joined by +.",
             )
-        kind = textures.get(match[1])
-        given: dict[str, str] = {}
-        for pair in filter(None, (match[2] or "").split(",")):
-            knob, sign, value = pair.partition("=")
-            if not sign or knob.strip() in given:
-                raise UsageError(f"textures={text[:80]}: {pair!r} is no knob=value, or there twice.")
-            given[knob.strip()] = value
+        name, given = called
+        kind = textures.get(name)
         if images and "images" in knobs.names(kind) and "images" not in given:
             given["images"] = images
         found.append(knobs.replace(kind(), given))

@@ -37,8 +37,8 @@ minute."""
 NEEDS = ("images", "videos")
 """What a preset may need to be given."""
 
-NESTED = ("textures", "stills", "adapt")
-"""Knobs that name textures, or operations that adapt clips, which have knobs of their own."""
+NESTED = ("palette", "textures", "stills", "adapt")
+"""Knobs that name a palette, textures, or operations that adapt clips, which have knobs of their own."""
 
 MOST_BYTES = 1 << 20
 """Larger preset files [bytes] are not read."""
@@ -139,12 +139,16 @@ class Preset:
         return found
 
     def _nested(self, name: str, text: str, setter: str, source: str) -> Iterator[Value]:
-        """The knobs of the textures or operations that a knob names, as `textures.stylegan.sigma`: those that
-        are not at their default were set by what set the textures, unless a source says otherwise.
+        """The knobs of the palette, textures or operations that a knob names, as `textures.stylegan.sigma`:
+        those that are not at their default were set by what set the textures, unless a source says otherwise.
         """
-        from synvid_eval.generators import adapting, pool
+        from synvid_eval.generators import adapting, palette, pool
 
-        parts: Sequence[Any] = adapting.parsed(text).operations if name == "adapt" else pool.recipes(text)
+        parts: Sequence[Any]
+        if name == "palette":
+            parts = [palette.parsed(text)]
+        else:
+            parts = adapting.parsed(text).operations if name == "adapt" else pool.recipes(text)
         named = [part.name for part in parts]
         for number, recipe in enumerate(parts):
             # an operation may be there more than once
@@ -159,10 +163,10 @@ class Preset:
 
 @dataclass(frozen=True)
 class Value:
-    """A knob of a configuration, or of a texture in it (`textures.stylegan.sigma`). value: as the generator
-    has it. source: where the value comes from (paper, released code, our choice; yours, where it says where
-    things lie). setter: the preset that sets it, "default" or "you". allowed: range or choices. about: what
-    it means. type: see `knobs.type_of`. scale: of `knobs.SCALES`.
+    """A knob of a configuration, or of a palette or texture in it (`textures.stylegan.sigma`). value: as the
+    generator has it. source: where the value comes from (paper, released code, our choice; yours, where it
+    says where things lie). setter: the preset that sets it, "default" or "you". allowed: range or choices.
+    about: what it means. type: see `knobs.type_of`. scale: of `knobs.SCALES`.
     """
 
     knob: str
@@ -177,8 +181,8 @@ class Value:
 
     @property
     def shown(self) -> str:
-        """The value for readers, with its unit: of textures and operations the names only, since their knobs
-        are values of their own; "-" for nothing.
+        """The value for readers, with its unit: of palettes, textures and operations the names only, since
+        their knobs are values of their own; "-" for nothing.
         """
         text = f"{self.value:g}" if isinstance(self.value, float) else str(self.value)
         if self.knob in NESTED:

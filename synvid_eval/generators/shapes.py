@@ -47,6 +47,7 @@ from numpy.typing import NDArray
 
 from synvid_eval import randomness
 from synvid_eval.errors import UsageError
+from synvid_eval.generators import palette as palettes
 from synvid_eval.generators import pool as pools
 from synvid_eval.generators import raster, truth
 from synvid_eval.generators.base import Frame, Generator, interval
@@ -201,12 +202,16 @@ class Shapes(Generator):
         high=65_535,
         scale="log",
         source="released code",
+        search=(20, 1000),
+        group="form",
     )
     shapes: str = knob(
         "mixed",
         "circle, or mixed: circle, square, oriented square, rectangle, triangle or quadrilateral, uniformly",
         choices=("circle", "mixed"),
         source="paper, Table 1",
+        search=True,
+        group="form",
     )
     speed: str = knob(
         "1.2:3.0",
@@ -216,6 +221,8 @@ class Shapes(Generator):
         unit="px/frame at 256",
         ends="real",
         source="paper, Table 8, and released code",
+        search=(0, 12),
+        group="motion",
     )
     acceleration: str = knob(
         "0",
@@ -226,6 +233,8 @@ class Shapes(Generator):
         unit="px/frame² at 256",
         ends="real",
         source="paper, Table 1: only from row 5 on",
+        search=(-0.2, 0.2),
+        group="motion",
     )
     acc_scale: float = knob(
         1.0,
@@ -243,6 +252,8 @@ class Shapes(Generator):
         unit="rad/frame",
         ends="real",
         source="paper, Table 1: only from row 4 on",
+        search=(-0.2, 0.2),
+        group="motion",
     )
     scale: str = knob(
         "0",
@@ -252,6 +263,8 @@ class Shapes(Generator):
         unit="1/frame",
         ends="real",
         source="paper, Table 1: only from row 4 on",
+        search=(-0.02, 0.02),
+        group="motion",
     )
     scale_law: str = knob(
         "linear",
@@ -268,6 +281,8 @@ class Shapes(Generator):
         unit="1/frame",
         ends="real",
         source="paper, Table 1: only from row 4 on",
+        search=(-0.02, 0.02),
+        group="motion",
     )
     pivot: str = knob(
         "corner",
@@ -309,6 +324,8 @@ class Shapes(Generator):
         scale="log",
         ends="real",
         source="released code",
+        search=(0.02, 1.5),
+        group="form",
     )
     radius_power: int = knob(
         3,
@@ -316,6 +333,8 @@ class Shapes(Generator):
         low=1,
         high=8,
         source="released code",
+        search=(1, 6),
+        group="form",
     )
     background: str = knob(
         "black",
@@ -323,7 +342,10 @@ class Shapes(Generator):
         "the frame",
         choices=("black", "color", "image"),
         source="released code",
+        search=True,
+        group="background",
     )
+    palette: str = palettes.palette_knob()
     textures: str = knob(
         "",
         "what objects show: nothing for solid colors, or textures joined by +, in equal shares, each a name "
@@ -395,6 +417,12 @@ class Shapes(Generator):
             still = [r.name for r in self._recipes() if not r.evolves()]
             if self.dynamic and still:
                 raise UsageError(f"Textures {still[0]} do not evolve.", "Leave dynamic away.")
+            colored = self.saturate != "none" or self.background == "color"
+            if self.palette != palettes.UNIFORM and not colored:
+                raise UsageError(
+                    f"{self.name}.palette={self.palette[:60]} means nothing where textures hide all colors.",
+                    "Leave textures away, or add the colors to them: saturate=wrap.",
+                )
         else:
             off = [n for n in _OF_TEXTURES if getattr(self, n) != getattr(Shapes, n)]
             off += ["background"] * (self.background == "image")
@@ -487,7 +515,8 @@ class Shapes(Generator):
         else:
             kind = np.full(self.objects, CIRCLE, np.int64)
         corners = local_corners(kind, radius, words("corners", 4))
-        color = randomness.below(draws("color", 3), 255).astype(np.uint8)
+        palette = palettes.parsed(self.palette)
+        color = palette.colors(draws("color", palette.words))
 
         pivot = np.repeat((radius // 2 if self.pivot == "corner" else radius)[:, None], 2, 1) << SUBPIXEL
         if self.pivot == "center":
@@ -499,10 +528,9 @@ class Shapes(Generator):
             room = np.maximum(2 * self.size - 2 * radius, 0)[:, None] + 1
             crop = (words("crop", 2) * room) >> 32
         key = randomness.address(f"synvid_eval.generators.{self.name}", seed, preset, index, "background")
-        behind = randomness.stream(key, 4)
         background = np.zeros(3, np.uint8)
         if self.background == "color":
-            background = randomness.below(behind[:3], 255).astype(np.uint8)
+            background = palette.colors(randomness.stream(key, palette.words)[None])[0]
         return Scene(
             kind=kind,
             center=center,
@@ -515,7 +543,7 @@ class Shapes(Generator):
             stretch=uniform("scale", Fraction(2**RATE), 2),
             shear=uniform("shear", Fraction(2**RATE), 2),
             pivot=pivot,
-            texture=np.concatenate([behind[3:], draws("texture")[:, 0]]),
+            texture=np.concatenate([randomness.stream(key, 1, start=3), draws("texture")[:, 0]]),
             crop=crop,
             background=background,
             circles=raster.CIRCLES.index(self.circle_transform),

@@ -168,6 +168,8 @@ class Statistical(Texture):
         "4 in its Python port, with finer grain over the spectrum's large forms",
         choices=(2, 4),
         source="released code",
+        search=True,
+        group="texture",
     )
 
     def __post_init__(self) -> None:

@@ -157,6 +157,8 @@ class StyleganOriented(Texture):
         "oriented: smooth oriented filters, one noise map, bias; highfreq: filters of signs, noise per layer",
         choices=("oriented", "highfreq"),
         source="paper, Table 1: StyleGAN-oriented",
+        search=True,
+        group="texture",
     )
     sigma: float = knob(
         0.05,
@@ -165,6 +167,8 @@ class StyleganOriented(Texture):
         high=10,
         unit="per frame",
         source="our choice, from a trial: the paper's number is lost",
+        search=(0, 0.5),
+        group="motion",
     )
     coherent: bool = knob(
         True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,12 +63,15 @@ class VideoSet:
             seen = f"{count:,} clips wanted, {len(ids):,} found"
             note = f"{self.name}: {seen}: all of them are used, none twice"
             return replace(self, notes=(*self.notes, note))
-        keep = set(sorted(ids, key=rank)[:count])
+        return self.only(set(sorted(ids, key=rank)[:count]), f"{count} drawn by hash")
+
+    def only(self, ids: Collection[str], said: str) -> VideoSet:
+        """The set of the clips with those ids, and of what was skipped with them; `said`: which they are."""
         return replace(
             self,
-            clips=tuple(c for c in self.clips if c.id in keep),
-            skipped=tuple(s for s in self.skipped if s[0] in keep),
-            said=f"{self.said}; {count} drawn by hash",
+            clips=tuple(c for c in self.clips if c.id in ids),
+            skipped=tuple(s for s in self.skipped if s[0] in ids),
+            said=f"{self.said}; {said}",
         )
 
     def facts(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ SET = "preset:moving_circles?n=14&size=64&length=40&objects=8"
 SMALL = ("attention", SET, "--checkpoint", "random:0:tiny", "--frames", "8", "--workers", "1")
 
 
+@pytest.mark.slow
 def test_all_that_it_writes(run_cli: Run, tmp_path: Path) -> None:
     args = (*SMALL, "--checkpoint", "b=random:1:tiny", "--clips", "12", "--masks")
     files = ("--json", "a.json", "--html", "a.html", "--png", "a.png", "--video", "films")
@@ -51,6 +52,7 @@ def test_all_that_it_writes(run_cli: Run, tmp_path: Path) -> None:
     jsonschema.validate(json.loads(run_cli(*args, "--dry-run", "--json", "-").stdout), get("dry-run"))
 
 
+@pytest.mark.slow
 def test_real_clips_by_label_and_a_png_on_stdout(run_cli: Run, tmp_path: Path) -> None:
     for label in ("jump", "run"):
         (tmp_path / "set" / label).mkdir(parents=True)
@@ -71,6 +73,7 @@ def codes(run_cli: Run, *args: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.slow
 def test_exit_codes(run_cli: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.pth").write_bytes(b"nothing")
     (tmp_path / "file").write_text("x")
@@ -116,6 +119,7 @@ def test_without_transformers_it_names_the_extra(
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_hostile_names_stay_one_line(run_cli: Run, tmp_path: Path) -> None:
     folder = tmp_path / "a\nb"
     folder.mkdir()

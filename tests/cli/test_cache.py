@@ -57,6 +57,7 @@ def test_max_size_removes_the_oldest_first(run_cli: Run, cache: Path) -> None:
     assert run_cli("cache", "prune", "--max-size", "1TiB", "--json", "-").stdout.count('"freed": 0') == 1
 
 
+@pytest.mark.slow
 def test_all_leaves_what_is_not_the_caches_and_scores_stay_the_same(run_cli: Run, cache: Path) -> None:
     before = json.loads(run_cli("compare", A, B, *QUICK).stdout)["scores"]
     done = run_cli("cache", "prune", "--all")
@@ -102,6 +103,7 @@ def test_a_cache_that_does_not_exist_is_empty(run_cli: Run, tmp_path: Path) -> N
     assert "0 shards" in done.stdout
 
 
+@pytest.mark.slow
 def test_pools_of_textures_are_known_and_go_as_one(run_cli: Run, tmp_path: Path) -> None:
     textured = "preset:moving_shapes?n=2&size=32&textures=dead_leaves(size=32)&pool=50"
     assert run_cli("compare", f"a={textured}", B, *QUICK).returncode == 0

@@ -32,6 +32,7 @@ def test_no_arguments_give_help_and_exit_2(run_cli: Run) -> None:
     assert "Commands:" in done.stderr
 
 
+@pytest.mark.slow
 def test_compare_writes_table_json_csv_and_page(run_cli: Run, tmp_path: Path) -> None:
     paths = {k: tmp_path / f"out.{k}" for k in ("json", "csv", "html")}
     done = run_cli("compare", A, B, REF, *(x for k, p in paths.items() for x in (f"--{k}", p)))
@@ -90,6 +91,7 @@ def test_set_changes_the_number_and_the_signature(run_cli: Run, metric: str) -> 
     assert plain["signature"] != fixed["signature"]
 
 
+@pytest.mark.slow
 def test_measured_file_stands_for_its_set(run_cli: Run, tmp_path: Path) -> None:
     out = tmp_path / "ref.measured"
     done = run_cli("measure", REF, "--out", out, "-q")

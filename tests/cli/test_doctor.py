@@ -14,6 +14,7 @@ from synvid_eval.schemas import get
 from tests.conftest import Run
 
 
+@pytest.mark.slow
 def test_this_installation_is_sound(run_cli: Run) -> None:
     place = {"SYNVID_EVAL_WEIGHTS": "no-such-folder"}
     done = run_cli("doctor", env=place)

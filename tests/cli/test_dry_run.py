@@ -47,6 +47,7 @@ def test_compare_says_what_it_would_do_and_does_nothing(run_cli: Run, tmp_path: 
     assert everything(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_what_the_cache_holds_is_not_measured_again(run_cli: Run, tmp_path: Path) -> None:
     videos = write_set(tmp_path / "set", 3)
     then = time.time() - 100
@@ -84,6 +85,7 @@ def test_measure_demo_and_report_too(run_cli: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "r.html").exists()
 
 
+@pytest.mark.slow
 def test_inspect_too(run_cli: Run, tmp_path: Path) -> None:
     videos = write_set(tmp_path / "set", 3)
     before = everything(tmp_path)
@@ -109,6 +111,7 @@ def test_a_dry_run_finds_the_same_mistakes(run_cli: Run, tmp_path: Path) -> None
     assert run_cli("compare", A, B, "--dry-run", "--metrics", "colour").returncode == 2
 
 
+@pytest.mark.slow
 def test_a_measured_file_needs_nothing(run_cli: Run, tmp_path: Path) -> None:
     out = tmp_path / "b.measured"
     assert run_cli("measure", B, "--out", out, *COLOR).returncode == 0
@@ -151,6 +154,7 @@ def test_what_contradicts_the_protocol_is_exit_2(run_cli: Run, args: tuple[str, 
     assert "contradicts --protocol paper" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_agrees_with_the_protocol_is_allowed(run_cli: Run) -> None:
     agreeing = ("--clips", "1000", "--frames", "16", "--set", "hog.frames=16")
     done = run_cli("compare", A, B, "--protocol", "paper", *agreeing, "-q", "--dry-run")
@@ -164,6 +168,7 @@ def test_an_unknown_protocol_is_exit_2_with_the_nearest(run_cli: Run) -> None:
     assert set(PROTOCOLS) == {"default", "paper"}
 
 
+@pytest.mark.slow
 def test_a_measured_file_must_have_followed_the_protocol(run_cli: Run, tmp_path: Path) -> None:
     plain, paper = tmp_path / "plain.measured", tmp_path / "paper.measured"
     assert run_cli("measure", B, "--out", plain, *COLOR).returncode == 0

@@ -106,6 +106,7 @@ if "synvid_eval.prober" in sys.orig_argv:
 """
 
 
+@pytest.mark.slow
 def test_files_that_hang_or_crash_a_decoder_are_listed_and_the_others_go_on(
     run_cli: Run, tmp_path: Path
 ) -> None:
@@ -125,6 +126,7 @@ def test_files_that_hang_or_crash_a_decoder_are_listed_and_the_others_go_on(
     assert "SIGSEGV" in reasons["b_crash.avi"]
 
 
+@pytest.mark.slow
 def test_arrays_presets_and_frame_folders(run_cli: Run, tmp_path: Path) -> None:
     clips = np.stack([moving(20, seed=s) for s in (0, 1, 0)])
     np.save(tmp_path / "a.npy", clips)
@@ -137,6 +139,7 @@ def test_arrays_presets_and_frame_folders(run_cli: Run, tmp_path: Path) -> None:
     assert seen["bytes"] is None
 
 
+@pytest.mark.slow
 def test_what_cannot_be_inspected_is_told(run_cli: Run, tmp_path: Path) -> None:
     assert run_cli("inspect", tmp_path / "gone").returncode == 3
     assert run_cli("inspect").returncode == 2
@@ -192,6 +195,7 @@ def test_the_file_that_is_waited_for_is_shown(tmp_path: Path) -> None:
     assert shown == ["0 clip_000.avi", "1 clip_001.avi", "1 clip_002.avi", "1 "]
 
 
+@pytest.mark.slow
 def test_more_clips_of_a_preset_are_tried(run_cli: Run) -> None:
     args = ("-q", "--json", "-", "--metrics", "color", "--workers", "2")
     seen = inspected(run_cli, "preset:static_circles?n=40&size=32&objects=5", *args)
@@ -210,6 +214,7 @@ def test_clips_that_cannot_be_measured_do_not_count_as_time(tmp_path: Path) -> N
     assert (none.tried, none.seconds_per_clip) == (0, None)
 
 
+@pytest.mark.slow
 def test_the_protocol_draws_and_a_contradiction_is_told(run_cli: Run) -> None:
     big = "preset:static_circles?n=1003&size=32&objects=5&length=16"
     seen = inspected(run_cli, big, "--protocol", "paper", *QUICK)
@@ -220,6 +225,7 @@ def test_the_protocol_draws_and_a_contradiction_is_told(run_cli: Run) -> None:
     assert run_cli("inspect", big, "--protocol", "paper", "--clips", "5").returncode == 2
 
 
+@pytest.mark.slow
 def test_notes_are_those_of_a_measurement(run_cli: Run, tmp_path: Path) -> None:
     root = write_set(tmp_path / "set", 2, "xvid", frames=20)
     (tmp_path / "note").mkdir()

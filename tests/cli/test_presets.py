@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from synvid_eval import sets
 from synvid_eval.contact_sheet import CLIPS, FRAMES, GAP, SIDE, sheet
 from synvid_eval.generators import presets
+from synvid_eval.generators.palette import parsed
 from tests.conftest import Run
 
 
@@ -110,6 +112,42 @@ def test_show_as_json(run_cli: Run) -> None:
     assert speed["allowed"] == "0 to 256" and document["accuracy"] == 85.2
 
 
+def test_show_takes_what_a_set_says(run_cli: Run, tmp_path: Path) -> None:
+    place = "preset:moving_circles?palette=lab(l=40,a=-2)&size=32"
+    done = run_cli("show", place, "--set", "length=20", "--png", "s.png", "--json", "s.json")
+    assert done.returncode == 0, done.stderr
+    values = {v["knob"]: v for v in json.loads((tmp_path / "s.json").read_text())["preset"]["knobs"]}
+    assert (values["palette.lab.l"]["value"], values["palette.lab.a"]["value"]) == (40, -2)
+    assert values["palette.lab.l"]["source"] == "given" and values["palette.lab.l_std"]["setter"] == "default"
+    assert (values["size"]["value"], values["length"]["value"]) == (32, "20")
+    assert "palette.lab.l_std  20.1 L*" in done.stdout
+    (tmp_path / "mine.toml").write_text('extends = "moving_circles"\nknobs.palette = "lab(l=40,a=-2)"\n')
+    other = run_cli("show", "mine.toml", "--json", "-")
+    mine = {v["knob"]: v for v in json.loads(other.stdout)["preset"]["knobs"]}
+    assert mine["palette"]["value"] == values["palette"]["value"]
+    again = run_cli("show", "preset:mine.toml?palette=colors(of=203040%2BE0C8A0 000000)", "--json", "-")
+    mine = {v["knob"]: v for v in json.loads(again.stdout)["preset"]["knobs"]}
+    assert mine["palette.colors.of"]["value"] == "203040+E0C8A0+000000"
+
+
+def test_a_palette_is_kept_where_a_set_is_made(run_cli: Run, tmp_path: Path) -> None:
+    small = ("--clips", "2", "--set", "size=32", "--set", "length=3", "--format", "npz")
+    palette = "lab(l=40,a=-2,l_std=9)"
+    done = run_cli("generate", "moving_circles", "out", *small, "--set", f"palette={palette}")
+    assert done.returncode == 0, done.stderr
+    assert f'"{parsed(palette).spelled}"' in (tmp_path / "out" / "preset.toml").read_text()
+    assert "| `palette` | lab(l=40.0,a=-2.0," in (tmp_path / "out" / "README.md").read_text()
+    done = run_cli("generate", "out/preset.toml", "again", "--clips", "2", "--format", "npz")
+    assert done.returncode == 0, done.stderr
+    sums = [(tmp_path / folder / "manifest.jsonl").read_text() for folder in ("out", "again")]
+    assert sums[0] == sums[1]
+    (frame, *_) = np.load(tmp_path / "out" / "clips" / "0000000.npz")["frames"]
+    place = f"preset:moving_circles?n=2&size=32&length=3&palette={palette}"
+    (clip, _) = sets.open_set(place).clips
+    np.testing.assert_array_equal(frame, next(iter(sets.open_clip(clip).frames([0])))[1])
+
+
+@pytest.mark.slow
 def test_show_draws_a_contact_sheet(run_cli: Run, tmp_path: Path) -> None:
     high = CLIPS * (SIDE + GAP) + GAP
     small = ("--set", "size=32", "--set", "length=30")
@@ -141,6 +179,14 @@ def test_show_draws_a_contact_sheet(run_cli: Run, tmp_path: Path) -> None:
         (("moving_shapes", "--set", "size=big"), 2, "shapes.size=big cannot be read."),
         (("moving_shapes", "--set", "size=9999999"), 2, "shapes.size=9999999 is out of range."),
         (("moving_shapes", "--set", "speed"), 2, "It is KNOB=VALUE"),
+        (("preset:moving_shapes?palette=lap",), 2, "No palette is called 'lap'. Did you mean 'lab'?"),
+        (("preset:moving_shapes?pallete=lab",), 2, "Did you mean 'palette'?"),
+        (("preset:moving_shapes?size=32&n=9",), 2, "n=9 in preset:moving_shapes?size=32&n=9 means nothing"),
+        (
+            ("preset:moving_shapes?size=32", "--set", "size=64"),
+            2,
+            "size=32 in preset:moving_shapes?size=32 is",
+        ),
         (("moving_shapes", "--images", "skimage"), 2, "--images skimage means nothing without --png."),
         (("moving_shapes", "--seed", "0"), 2, "--seed 0 means nothing without --png."),
         (("moving_shapes", "--cache", "none"), 2, "--cache none means nothing without --png."),
@@ -187,6 +233,7 @@ def test_compare_takes_images_and_videos(run_cli: Run) -> None:
     assert score["n"]["candidate"] == 4 and score["value"] > 0
 
 
+@pytest.mark.slow
 def test_inspect_and_measure_take_them_too(run_cli: Run, tmp_path: Path) -> None:
     place = "preset:acc_transforming_images?n=2&size=32&length=20&pool=2"
     assert run_cli("inspect", place, "--no-cost").returncode == 3

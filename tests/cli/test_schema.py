@@ -122,6 +122,7 @@ def test_the_meta_of_a_measured_file_fits(run_cli: Run, tmp_path: Path) -> None:
         jsonschema.validate(meta, get("measured"))
 
 
+@pytest.mark.slow
 def test_a_line_of_a_manifest_fits(run_cli: Run, tmp_path: Path) -> None:
     args = ["--clips", "2", "--size", "32", "--length", "17", "--truth", "masks", "-q"]
     for kind in ("mp4", "webdataset"):

@@ -19,6 +19,7 @@ def check(name: str, expected: float, needs: str = "", **changes) -> Check:
     return Check(name, "that it works", "a book", expected, 0.5, "by hand", lambda _: 2.0, needs, **changes)
 
 
+@pytest.mark.slow
 def test_without_weights_what_can_be_run_is_ok_and_the_rest_is_named(run_cli: Run, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     done = run_cli("selfcheck", "--weights", tmp_path / "none", "--device", "cpu", "--json", "out.json")

@@ -23,6 +23,7 @@ def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return labelled_set(tmp_path_factory.mktemp("bars") / "bars", groups=3)
 
 
+@pytest.mark.slow
 def test_an_accuracy_from_scratch_to_correlates_table(run_cli: Run, bars: Path, tmp_path: Path) -> None:
     args = ["scratch", bars, "--split", "kfold:2", "--device", "cpu", "--csv", "a.csv"]
     tuned = run_cli(
@@ -50,6 +51,7 @@ def test_an_accuracy_from_scratch_to_correlates_table(run_cli: Run, bars: Path, 
     assert "done before, not done again" in again.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["finetune", "--recipe", "tiny", *SMALL], ["probe", *PROBE]])
 def test_a_dry_run_writes_nothing(run_cli: Run, bars: Path, tmp_path: Path, command: list[str]) -> None:
     name, *options = command

@@ -46,6 +46,7 @@ def test_what_escapes_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         try_one("map", b"", tmp_path)
 
 
+@pytest.mark.slow
 def test_under_a_fuzzer_for_a_second(tmp_path: Path) -> None:
     pytest.importorskip("atheris", reason="atheris has no wheel for this platform")
     command = [sys.executable, "-m", "experiments.fuzz", "--seconds", "1", "--only", "manifest"]

@@ -70,6 +70,7 @@ def test_locale_and_time_zone_change_nothing(run_cli: Run, here: Path, env: dict
     assert (here / "one" / "manifest.jsonl").read_bytes() == (here / "two" / "manifest.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_set_back_changes_nothing(run_cli: Run, here: Path) -> None:
     """By ten days, between two runs, and with files from the future."""
     back = {"PYTHONPATH": INJECTED, "SYNVID_EVAL_TEST_CLOCK": "-864000"}
@@ -187,6 +188,7 @@ class Meddler(Quiet):
         write_video(self.folder / "new.avi", moving(20, seed=98), "xvid")
 
 
+@pytest.mark.slow
 def test_a_folder_that_changes_while_it_is_measured_is_told(tmp_path: Path) -> None:
     """Every clip of the listing is measured or skipped with a reason; what changed is said and not kept."""
     folder = write_set(tmp_path / "set", 60)

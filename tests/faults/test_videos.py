@@ -14,6 +14,7 @@ from tests.faults import mutations
 pytestmark = pytest.mark.timeout(240)
 
 
+@pytest.mark.slow
 def test_damaged_clips_cost_themselves_alone(tmp_path: Path) -> None:
     """Each is measured or listed with a reason; the sound ones measure as if they were alone."""
     found = Campaign(tmp_path, workers=2).batch(90, seed=20)

@@ -213,6 +213,7 @@ def test_the_same_as_one_point_at_a_time():
     assert np.abs(found.astype(int) - counts).sum() <= 10  # points that float32 takes over a pixel's edge
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variation", [0, 17, 20, 29])
 def test_the_picture_is_that_of_the_plain_way(variation):
     maps = np.random.default_rng(7).uniform(-0.7, 0.7, (5, 6)).astype(np.float32)

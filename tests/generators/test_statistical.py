@@ -80,6 +80,7 @@ def test_rounding_stays_within_the_stated_tolerance(monkeypatch):
     assert (np.abs(np.subtract(here, there)) <= 1).mean() >= 0.999
 
 
+@pytest.mark.slow
 def test_a_full_texture_is_that_of_the_plain_way():
     texture = Statistical()
     assert_close(texture.picture(0, POOL, 0), plain.statistical(texture, POOL, 0))

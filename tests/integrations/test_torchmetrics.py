@@ -123,6 +123,7 @@ def test_without_ids_it_is_compare_to_sampling_error(cls: Any, pair: Any) -> Non
     assert again.compute().item() == pytest.approx(metric.compute().item(), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cls", "frames"),
     [
@@ -305,6 +306,7 @@ def test_pickled_cloned_and_checkpointed(pair: Any) -> None:
     assert metric.compute().item() == of_compare("tubelet", generated, real).value
 
 
+@pytest.mark.slow
 def test_a_training_loop(pair: Any) -> None:
     """As Lightning calls it: update, compute at the end of an epoch, reset; forward gives the own value of a
     batch."""

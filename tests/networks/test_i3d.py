@@ -171,6 +171,7 @@ def test_names_and_shapes_are_those_of_the_published_table():
     assert sum(int(np.prod(s)) for s in trained) == pytest.approx(12.70e6, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_num_batches_tracked_may_be_there_or_not(weights):
     i3d.build().load_state_dict(weights, strict=True)
     full = weights | {f"{name}.bn.num_batches_tracked": torch.tensor(3) for name, *_ in units()}

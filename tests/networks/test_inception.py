@@ -126,6 +126,7 @@ def test_bf16_is_near_and_another_number(network, rows, seen):
     assert cosine.min() > 0.99 and (got - rows).abs().max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_row_depends_on_its_image_alone(network, precision):
     x, run = textures(8, inception.SIDE, seed=11), fused(network, precision, "channels_last")

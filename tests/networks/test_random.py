@@ -191,6 +191,7 @@ def test_a_collapsed_network_fails(network: str) -> None:
         assert max(differences(network, random.statistics(dead))) < 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_seed_is_a_network(network: str) -> None:
     before = torch.get_num_threads()

@@ -338,6 +338,7 @@ def test_saved_data_equal_those_of_the_command_line(browser: Any, tmp_path: Path
     view.context.close()
 
 
+@pytest.mark.slow
 def test_figures_are_saved_so_that_they_stand_alone(browser: Any, pages: dict[str, Path]) -> None:
     view, troubles = opened(browser, pages["media"], "dark")
     figures = view.locator("figure.plot")
@@ -553,6 +554,7 @@ def test_a_set_is_highlighted_by_hover_and_by_click(browser: Any, pages: dict[st
     view.context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sets", "allowed"), [(8, 0.3), (34, 0.8)])
 def test_loads_in_a_moment(browser: Any, tmp_path: Path, sets: int, allowed: float) -> None:
     write_page(everything(sets), tmp_path / "full.html")

@@ -88,6 +88,7 @@ def test_in_a_browser(browser: Any, found: list[dict[str, Any]], tmp_path: Path,
     view.context.close()
 
 
+@pytest.mark.slow
 def test_the_command(run_cli: Run, tmp_path: Path) -> None:
     args = ["preview", "moving_circles", "--clips", "1", "--set", "size=32", "--set", "length=20"]
     done = run_cli(*args, "--html", "p.html")

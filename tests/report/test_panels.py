@@ -93,6 +93,7 @@ def names_in(axes: Axes) -> list[Text]:
     return list(axes.texts)
 
 
+@pytest.mark.slow
 def test_files_and_their_kinds(document: Document, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "figures"
     written = panels({**document, "metrics": document["metrics"][2:]}, str(folder))
@@ -114,6 +115,7 @@ def test_files_and_their_kinds(document: Document, tmp_path: Path) -> None:
             assert b"tmp" not in data
 
 
+@pytest.mark.slow
 def test_the_same_document_gives_the_same_bytes(document: Document, tmp_path: Path) -> None:
     """In another process with another hash seed, time and a style of the user's own, from the JSON."""
     some = {**document, "metrics": document["metrics"][3:]}
@@ -349,6 +351,7 @@ def test_many_families_do_not_fill_the_sheet() -> None:
     assert "and 27 families more" in text
 
 
+@pytest.mark.slow
 def test_what_has_no_accuracy_is_a_line_with_its_name(
     document: Document, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -223,6 +223,7 @@ def _adds(path: Path, seed: int) -> None:
         add_row(path, row(made(), dataset="d", benchmark="b", protocol="p", model="m", seed="0", source=text))
 
 
+@pytest.mark.slow
 def test_no_row_is_lost_where_several_processes_write(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=_adds, args=(tmp_path / "a.csv", seed)) for seed in range(3)]

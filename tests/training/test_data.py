@@ -140,6 +140,7 @@ class Told:
         return {"item": np.array(item), "process": np.array(os.getpid())}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_loader_gives_passes_in_order(workers: int) -> None:
     import os

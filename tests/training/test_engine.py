@@ -151,6 +151,7 @@ def test_a_gpu_trains_as_a_cpu(tmp_path: Path, planned: Any) -> None:
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(tmp_path: Path, planned: Any) -> None:
     planned("moving_circles", "steps=3").made(tmp_path / "a")
     planned("moving_circles", "steps=3", loaders=2).made(tmp_path / "b")
@@ -260,6 +261,7 @@ def test_another_error_is_not_taken_for_one_of_memory(tmp_path: Path) -> None:
         line(tmp_path, RuntimeError("shapes do not match"))
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="The loss of step"):
         line(tmp_path, optimizer="sgd", lr=99, last_lr=99, batch=65536, steps=50)

@@ -163,6 +163,7 @@ def test_mixing_is_decided_by_the_batchs_key() -> None:
 # -- what is passed --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_clips_are_functions_of_seed_clip_and_epoch(bars: Path, options: Options) -> None:
     plan = planned(finetune, bars, options, "augment=rand-m9-n2-mstd0.5-inc1", "erase=0.5", "repeats=2")
     train = plan.on.indices(plan.on.split.folds[0].train)

@@ -95,6 +95,7 @@ def test_a_short_preset_takes_a_lower_stride_and_says_so(planned: Any) -> None:
     assert "12 frames are too short for 4 frames at stride 4" in note and "down to 3" in note
 
 
+@pytest.mark.slow
 def test_any_set_is_trained_on(tmp_path: Path, planned: Any) -> None:
     for i in range(4):
         rng = np.random.default_rng(i)

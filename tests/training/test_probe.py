@@ -155,6 +155,7 @@ def test_features_are_normed_means_of_the_last_tokens_without_the_last_norm() ->
     assert not any(p.requires_grad for p in module.parameters()) and not module.training
 
 
+@pytest.mark.slow
 def test_features_are_computed_once_and_mended_where_they_are_damaged(
     bars: Path, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

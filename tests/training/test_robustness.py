@@ -397,6 +397,7 @@ def test_a_file_that_hangs_ends_in_an_error(
     assert "count.npz of set: no new frame for 1 s" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command(folder: Path, tmp_path: Path, run_cli: Run) -> None:
     own, other = run_of(folder, tmp_path / "own"), run_of(folder, tmp_path / "other", 2)
     args = ["robustness", str(own), str(folder), "--corruptions", "freeze,sampling", "--severities", "1,5"]

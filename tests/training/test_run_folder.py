@@ -126,6 +126,7 @@ def test_a_checkpoint_has_the_rights_of_other_files(folder: RunFolder, tmp_path:
     assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_in_a_line_and_leaves_nothing(folder: RunFolder) -> None:
     code = (
         "import resource, signal, sys, torch; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"

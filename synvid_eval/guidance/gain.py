@@ -1,0 +1,152 @@
+"""What a search gained, measured again: fresh seeds, more clips, a half of the reference that it never saw.
+
+A search makes its objectives small on the clips that it looks at, so what it reports of them is too good.
+Here the preset as it was and what was found are drawn anew with the same random numbers, and both are
+compared with the other half; the ratio of their objectives has an interval from leaving out the same block of
+clips of both, and blocks of the reference.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from synvid_eval.comparison import DEFAULT_METRICS, compare_measured, prepare
+from synvid_eval.errors import DataError
+from synvid_eval.guidance.bench import Bench, Seen, look, of_both
+from synvid_eval.measurement import Measurement, Measurer, Options
+from synvid_eval.media import previews
+from synvid_eval.metrics.base import Unscored
+from synvid_eval.randomness import address
+from synvid_eval.score import Comparison
+from synvid_eval.video.groups import source_groups
+from synvid_eval.video.videoset import VideoSet
+
+FEWEST = 100
+"""Clips that a gain is measured with, at least: from so many on Fréchet distances bear an interval."""
+
+AFTER = "found"
+_DOMAIN = "synvid_eval.guidance.gain"
+
+
+def halves(videos: VideoSet) -> tuple[VideoSet, VideoSet]:
+    """A set in two, no source group in both (`video.groups`), each class and the whole in even parts as far
+    as groups allow: the half that a search sees, and the one that it does not.
+
+    Raises:
+        DataError: fewer than two groups of clips.
+    """
+    groups = source_groups(videos)
+    labels = {clip.id: clip.label or "" for clip in videos.clips}
+    clips: dict[str, list[str]] = {}
+    for clip in videos.clips:
+        clips.setdefault(groups[clip.id], []).append(clip.id)
+    if len(clips) < 2:
+        raise DataError(
+            f"{videos.name} has {len(clips)} source groups, too few for two halves.", "Give a larger set."
+        )
+    taken: tuple[set[str], set[str]] = (set(), set())
+    of_class: dict[tuple[int, str], int] = {}
+    for name in sorted(clips, key=lambda g: (labels[clips[g][0]], address(_DOMAIN, g), g)):
+        label = labels[clips[name][0]]
+        side = min((0, 1), key=lambda i: (of_class.get((i, label), 0), len(taken[i]), i))
+        taken[side].update(clips[name])
+        of_class[side, label] = of_class.get((side, label), 0) + len(clips[name])
+    # what cannot be read belongs to neither: it is told of the whole set
+    bare = replace(videos, skipped=())
+    first, second = (bare.only(ids, f"{len(ids)} clips, a half by source group") for ids in taken)
+    return replace(first, name=f"{videos.name}-seen"), replace(second, name=f"{videos.name}-unseen")
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What was gained. comparison: start and found against the unseen half, all weight-free metrics and those
+    that were minimized. rows: of those, ready for JSON. clips, seed: of both sets.
+    """
+
+    comparison: Comparison
+    rows: list[dict[str, Any]]
+    clips: int
+    seed: int
+
+    def facts(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {"clips": self.clips, "seed": self.seed, "metrics": self.rows}
+
+
+def measured_again(
+    bench: Bench,
+    found: Mapping[str, str],
+    unseen: VideoSet,
+    minimize: Sequence[str],
+    options: Options,
+    *,
+    settings: Sequence[str] = (),
+    networks: Any = None,
+    with_media: bool = False,
+    command: str = "",
+) -> Gain:
+    """Measures a bench's preset and what was found (knob → text) on a fresh seed with at least `FEWEST`
+    clips, four times those of a trial where that is more, against `unseen`.
+
+    Raises:
+        DataError: clips that cannot be drawn or read.
+    """
+    began = time.monotonic()
+    clips, seed = max(FEWEST, 4 * bench.clips), options.seed + 1
+    asked = list(dict.fromkeys([*(m.name for m in bench.recipe.metrics), *DEFAULT_METRICS]))
+    made, _ = prepare([unseen], metrics=asked, settings=settings, networks=networks, seed=options.seed)
+    chosen = replace(options, sampler=made.sampler)
+    start, after = bench.videos({}, clips, seed), replace(bench.videos(found, clips, seed), name=AFTER)
+    if start.name == AFTER:
+        after = replace(after, name=f"{AFTER}-again")
+    opened: list[VideoSet | Measurement] = [start, after, unseen]
+    with Measurer(made.features, chosen) as measurer:
+        sets = [measurer.measure(one) for one in opened if isinstance(one, VideoSet)]
+    comparison = compare_measured(
+        sets[:-1], sets[-1], made, chosen, with_media=with_media, command=command, started=began
+    )
+    if with_media:
+        # frames of the reference may not be ours to show
+        shown = previews(comparison.media["metrics"], sets, opened, chosen, {unseen.name})
+        comparison = replace(comparison, media={**comparison.media, **shown})
+    rows = []
+    for metric in made.metrics:
+        label = made.label(metric)
+        feature = next(f for f in made.features if f.name == metric.feature)
+        sides = [one.sides[metric.feature] for one in sets]
+        with threadpool_limits(1):
+            try:
+                settled = metric.settle(sides, feature)
+            except Unscored as error:
+                rows.append(_row(metric, label, label in minimize, None, None, str(error)))
+                continue
+            one, other = (look(settled, label, side, sides[-1]) for side in sides[:-1])
+        rows.append(_row(metric, label, label in minimize, one, other, one.reason or other.reason))
+    return Gain(comparison, rows, clips, seed)
+
+
+def _row(
+    metric: Any, label: str, minimized: bool, start: Seen | None, after: Seen | None, reason: str
+) -> dict[str, Any]:
+    about = {"metric": label, "unit": metric.unit, "better": metric.better, "minimized": minimized}
+    if start is None or after is None or reason:
+        empty = {"start": None, "found": None, "ratio": None, "difference": None}
+        return {**about, **empty, "reason": reason}
+    told = [{"value": s.value, "objective": s.objective} for s in (start, after)]
+    ratio = None
+    if start.objective > 0:
+        ratio = of_both(lambda one, other: other / one, start, after).facts()
+    difference = of_both(lambda one, other: other - one, start, after).facts()
+    return {
+        **about,
+        "start": told[0],
+        "found": told[1],
+        "ratio": ratio,
+        "difference": difference,
+        "reason": None,
+    }

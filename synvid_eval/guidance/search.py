@@ -1,0 +1,644 @@
+"""A search over a preset's knobs towards a reference: trials on the bench, proposed by Optuna.
+
+What is minimized are objectives as `bench` defines them. The reference is halved by source group before
+anything is measured: the search sees one half, `gain` measures what was found against the other.
+
+Trials. All configurations are drawn with the same random numbers. The first is the preset itself (as far as
+the space can say it), the next few fill the space evenly (a scrambled Sobol sequence), the others are
+proposed by the sampler from all that came before. Which proposal is made in turn n depends on the seed, n and
+the trials before alone, so one process that was killed goes on to the same end as one that was not. Each
+process takes and tells trials under a lock; what a killed one had begun is begun again by another.
+
+Noise. A Gaussian process (`gp`) models log √(y² + σ²) of each objective y, σ its standard error over clips,
+the median of the better half of the trials so far: differences below the noise look alike to it. The share of
+a model's variance that is noise is given to it as its least. The other samplers go by ranks, which this would
+not change. `random` is for comparison.
+
+What is kept. Every trial, failed ones with their reason, lies in an Optuna journal, which its own tools read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import re
+import secrets
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synvid_eval import archive, locks
+from synvid_eval.errors import DataError, UsageError, nearest
+from synvid_eval.guidance.bench import Bench, Seen
+from synvid_eval.guidance.space import CHOICE, WHOLE, Dimension, Space, Value
+from synvid_eval.randomness import address
+
+if TYPE_CHECKING:
+    import optuna
+
+SAMPLERS = ("gp", "tpe", "nsga2", "random")
+MOST_TRIALS = 100_000
+
+_KEEP = re.compile(r"\s*([A-Za-z0-9_.\[\]:-]+?)\s*(<=|>=)\s*(?:([0-9.eE+-]+)\s*\*\s*)?(start|[0-9.eE+-]+)\s*")
+_DOMAIN = "synvid_eval.guidance.search"
+_WAIT = 0.5
+
+
+@dataclass(frozen=True)
+class Keep:
+    """A constraint on a metric's own value: `effective_rank>=0.9*start`."""
+
+    text: str
+    metric: str
+    sign: str
+    factor: float
+    of_start: bool
+
+    def broken(self, value: float, start: float) -> float:
+        """How far a value is beyond what is allowed; ≤ 0 where it is kept."""
+        bound = self.factor * (start if self.of_start else 1.0)
+        return value - bound if self.sign == "<=" else bound - value
+
+
+def keep(text: str) -> Keep:
+    """What `--keep` says; UsageError for what cannot be read."""
+    found = _KEEP.fullmatch(text)
+    try:
+        if found is None:
+            raise ValueError
+        factor, of_start = float(found[3] or 1), found[4] == "start"
+        factor *= 1.0 if of_start else float(found[4])
+    except ValueError:
+        hint = "It is METRIC>=start, METRIC<=0.9*start, or METRIC<=NUMBER, in quotes."
+        raise UsageError(f"--keep {text[:80]} cannot be read.", hint) from None
+    if not math.isfinite(factor):
+        raise UsageError(f"--keep {text[:80]}: the bound is no finite number.")
+    return Keep(text.strip(), found[1], found[2], factor, of_start)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a search is to do.
+
+    minimize: labels of metrics. budget: trials in all. sampler: of `SAMPLERS`. keep: constraints. seed: of
+    proposals (that of the clips is the bench's). about: what else decides the trials, ready for JSON, for the
+    signature.
+    """
+
+    minimize: tuple[str, ...]
+    budget: int
+    sampler: str = "gp"
+    keep: tuple[Keep, ...] = ()
+    seed: int = 0
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise UsageError(f"No sampler is called {self.sampler!r}.", nearest(self.sampler, SAMPLERS))
+        if not 1 <= self.budget <= MOST_TRIALS:
+            raise UsageError(
+                f"--budget {self.budget} is out of range.", f"It is 1 to {MOST_TRIALS:,} trials."
+            )
+        if not self.minimize:
+            raise UsageError("Nothing is to be minimized.", "Name metrics: --minimize color,motion.")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration that was tried.
+
+    turn: its number, from 0. point: dimension → value. knobs: knob → text. state: done, failed or running.
+    values, objectives, noise: label → number. broken: constraint → how far beyond (≤ 0: kept). reason: of
+    a failed one.
+    """
+
+    turn: int
+    point: dict[str, Value]
+    knobs: dict[str, str]
+    state: str
+    values: dict[str, float] = field(default_factory=dict)
+    objectives: dict[str, float] = field(default_factory=dict)
+    noise: dict[str, float] = field(default_factory=dict)
+    broken: dict[str, float] = field(default_factory=dict)
+    reason: str = ""
+    seconds: float = 0.0
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it was measured and keeps every constraint."""
+        return self.state == "done" and all(b <= 0 for b in self.broken.values())
+
+
+class Search:
+    """A search over a space on a bench, kept in a storage file.
+
+    Args:
+        bench: measures configurations; its metrics are those to minimize and those of constraints. space:
+        what may be set. storage: the journal; made where there is none, gone on with where there is one.
+
+    Raises:
+        UsageError: a space without dimensions, a storage of another search. DataError: the preset itself
+        cannot be measured, or lacks a metric that a constraint compares with.
+    """
+
+    def __init__(self, bench: Bench, space: Space, asked: Asked, storage: Path) -> None:
+        if not space.dimensions:
+            raise UsageError(f"{space.preset.name} has nothing to search.", "See: synvid-eval show PRESET.")
+        self.bench, self.space, self.asked, self.storage = bench, space, asked, storage
+        self.start = bench.seen(bench.measure({}))
+        for label, seen in self.start.items():
+            if seen.reason:
+                raise DataError(f"{space.preset.name} as it is has no {label}: {seen.reason}")
+        self._order = {d.name: d for d in space.dimensions}
+
+    # -- trials ------------------------------------------------------------------------------------
+
+    def run(self) -> list[Trial]:
+        """Tries configurations until the budget is used, with whatever other processes share the storage;
+        all trials, in their order.
+
+        Raises:
+            DataError: every trial failed, none keeps the constraints.
+        """
+        progress = self.bench.options.progress
+        with self._open() as study, self._alive() as owner:
+            told = sum(t.state != "running" for t in self._trials(study))
+            progress.begin(f"{self.space.preset.name} (trials)", self.asked.budget)
+            if told:
+                progress.advance(min(told, self.asked.budget), cached=True)
+            while True:
+                with self._alone():
+                    trial = self._next(study, owner)
+                if trial is None:
+                    running = [t for t in self._trials(study) if t.state == "running"]
+                    if not running:
+                        break
+                    time.sleep(_WAIT)  # another process is at the last ones, or has been killed at them
+                    continue
+                self._try(study, trial)
+                progress.advance(1, cached=False)
+            found = [t for t in self._trials(study) if t.turn < self.asked.budget]
+        return self._checked(found)
+
+    def _checked(self, found: list[Trial]) -> list[Trial]:
+        done = [t for t in found if t.state == "done"]
+        if not done:
+            reasons = sorted({t.reason for t in found})[:3]
+            raise DataError(f"None of {len(found)} trials could be measured: {' '.join(reasons)}")
+        if not any(t.feasible for t in done):
+            closest = min(done, key=lambda t: sum(max(b, 0.0) for b in t.broken.values()))
+            seen = ", ".join(f"{k.metric} {closest.values[k.metric]:.4g}" for k in self.asked.keep)
+            asked = " and ".join(f"--keep {k.text}" for k in self.asked.keep)
+            start = ", ".join(f"{k.metric} {self.start[k.metric].value:.4g}" for k in self.asked.keep)
+            raise DataError(
+                f"None of {len(done)} trials keeps {asked}; the closest has {seen} (start: {start}).",
+                "Loosen it, or search longer or over more knobs.",
+            )
+        return found
+
+    def _next(self, study: optuna.Study, owner: str) -> optuna.Trial | None:
+        """The next trial, taken for this process; None where the budget is used."""
+        import optuna
+
+        again = self._abandoned(study)
+        trials = self._trials(study)
+        distributions = {d.name: _distribution(d) for d in self.space.dimensions}
+        if again is not None:
+            turn, point = again
+        else:
+            turn = 1 + max((t.turn for t in trials), default=-1)
+            if turn >= self.asked.budget:
+                return None
+            point = self._proposed(turn, trials, distributions)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that such a sampler is new
+            study.sampler = optuna.samplers.PartialFixedSampler(point, optuna.samplers.RandomSampler())
+        trial = study.ask(distributions)
+        # a process that is killed before this leaves a trial without a turn, which nobody looks at
+        trial.set_user_attr("owner", owner)
+        trial.set_user_attr("turn", turn)
+        return trial
+
+    def _abandoned(self, study: optuna.Study) -> tuple[int, dict[str, Value]] | None:
+        """(turn, point) of a trial whose process is gone; it is marked so."""
+        import optuna
+
+        for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+            if "turn" in trial.user_attrs and not self._lives(trial.user_attrs["owner"]):
+                study._storage.set_trial_user_attr(trial._trial_id, "abandoned", True)
+                study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+                return trial.user_attrs["turn"], self._point(trial.params)
+        return None
+
+    def _try(self, study: optuna.Study, trial: optuna.Trial) -> None:
+        """Measures a trial and tells what came out; what this generator refuses or cannot draw is a failed
+        trial, any other error ends the search.
+        """
+        import optuna
+
+        began = time.monotonic()
+        try:
+            knobs = self.space.knobs(self._point(trial.params))
+            seen = self.bench.seen(self.bench.measure(knobs))
+        except (UsageError, DataError) as error:
+            trial.set_user_attr("reason", str(error))
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            return
+        trial.set_user_attr("knobs", knobs)
+        reasons = [s.reason for s in seen.values() if s.reason]
+        if reasons:
+            trial.set_user_attr("reason", " ".join(reasons))
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            return
+        for name, what in (("values", "value"), ("objectives", "objective"), ("noise", "noise")):
+            trial.set_user_attr(name, {label: _plain(getattr(s, what)) for label, s in seen.items()})
+        for one in self.asked.keep:
+            trial.set_constraint(one.text, one.broken(seen[one.metric].value, self.start[one.metric].value))
+        trial.set_user_attr("seconds", round(time.monotonic() - began, 3))
+        study.tell(trial, [seen[label].objective for label in self.asked.minimize])
+
+    def _trials(self, study: optuna.Study) -> list[Trial]:
+        """All trials in the order of their turns, without those that were begun again."""
+        found: dict[int, Trial] = {}
+        for trial in study.get_trials(deepcopy=False):
+            about = trial.user_attrs
+            if "turn" not in about or about.get("abandoned"):
+                continue
+            state = {"COMPLETE": "done", "FAIL": "failed"}.get(trial.state.name, "running")
+            noise = {k: math.nan if v is None else v for k, v in about.get("noise", {}).items()}
+            found[about["turn"]] = Trial(
+                about["turn"],
+                self._point(trial.params),
+                about.get("knobs", {}),
+                state,
+                about.get("values", {}),
+                about.get("objectives", {}),
+                noise,
+                dict(trial.constraints),
+                about.get("reason", ""),
+                about.get("seconds", 0.0),
+            )
+        return [found[turn] for turn in sorted(found)]
+
+    def _point(self, params: Mapping[str, Any]) -> dict[str, Value]:
+        return {name: self._order[name].exact(value) for name, value in params.items() if name in self._order}
+
+    # -- proposals ---------------------------------------------------------------------------------
+
+    @property
+    def startup(self) -> int:
+        """Trials before the sampler proposes: the preset and an even filling of the space."""
+        if self.asked.sampler == "random":
+            return 1
+        return min(4 + len(self.space.dimensions) // 2, 12)
+
+    def _proposed(
+        self, turn: int, trials: Sequence[Trial], distributions: Mapping[str, Any]
+    ) -> dict[str, Value]:
+        if turn == 0:
+            return self.space.start
+        key = address(_DOMAIN, self.asked.seed, turn)
+        if self.asked.sampler == "random":
+            return self._at(np.random.default_rng(key).random(len(self.space.dimensions)))
+        if turn < self.startup:
+            return self._at(self._even(turn - 1))
+        sampler = self._sampler(key, trials)
+        temporary = _quiet_study(sampler, len(self.asked.minimize))
+        for trial in self._completed(trials, distributions):
+            temporary.add_trial(trial)
+        for running in (t for t in trials if t.state == "running"):
+            temporary.enqueue_trial(running.point)
+            temporary.ask(dict(distributions))
+        return self._point(temporary.ask(dict(distributions)).params)
+
+    def _even(self, index: int) -> NDArray[np.float64]:
+        """Point `index` of a Sobol sequence, scrambled by the seed."""
+        from scipy.stats import qmc
+
+        seed = address(_DOMAIN, self.asked.seed, "even")
+        sequence = qmc.Sobol(len(self.space.dimensions), rng=np.random.default_rng(seed))
+        if index:
+            sequence.fast_forward(index)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that a power of two of points is best balanced
+            found: NDArray[np.float64] = sequence.random(1)[0]
+        return found
+
+    def _at(self, shares: NDArray[np.float64]) -> dict[str, Value]:
+        return {
+            d.name: d.choices[min(int(s * len(d.choices)), len(d.choices) - 1)]
+            if d.kind == CHOICE
+            else d.at(s)
+            for d, s in zip(self.space.dimensions, shares.tolist(), strict=True)
+        }
+
+    def _sampler(self, key: int, trials: Sequence[Trial]) -> Any:
+        import optuna
+
+        seed = key % 2**32
+        done = [t for t in trials if t.state == "done"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a sampler is new
+            if self.asked.sampler == "tpe":
+                return optuna.samplers.TPESampler(
+                    seed=seed, n_startup_trials=1, multivariate=True, constant_liar=True
+                )
+            if self.asked.sampler == "nsga2":
+                size = max(8, min(50, self.asked.budget // 8))
+                return optuna.samplers.NSGAIISampler(seed=seed, population_size=size)
+            sampler = optuna.samplers.GPSampler(seed=seed, n_startup_trials=1)
+        shares = [self._noise_share(label, done) for label in self.asked.minimize]
+        told = [s for s in shares if math.isfinite(s)]
+        # one least for all objectives (Optuna knows no other), so the smallest is what is true of each
+        if told and hasattr(sampler, "_minimum_noise"):
+            sampler._minimum_noise = max(sampler._minimum_noise, min(min(told), 0.5))
+        return sampler
+
+    def _modelled(self, label: str, done: Sequence[Trial]) -> NDArray[np.float64]:
+        """What a model sees of an objective: log √(y² + σ²), or y itself where it can be negative."""
+        values = np.array([t.objectives[label] for t in done])
+        if not len(values) or (values < 0).any():
+            return values
+        floor = max(self._floor(label, done), np.finfo(float).tiny)
+        found: NDArray[np.float64] = np.log(np.hypot(values, floor))
+        return found
+
+    def _floor(self, label: str, done: Sequence[Trial]) -> float:
+        """The standard error of an objective over clips: the median of the better half of the trials."""
+        best = sorted(done, key=lambda t: t.objectives[label])[: max(1, len(done) // 2)]
+        noise = [t.noise[label] for t in best if math.isfinite(t.noise[label])]
+        return float(np.median(noise)) if noise else 0.0
+
+    def _noise_share(self, label: str, done: Sequence[Trial]) -> float:
+        """Which share of the variance of what a model sees is noise; NaN where it cannot be told."""
+        seen = self._modelled(label, done)
+        if len(seen) < 2 or not seen.var() > 0:
+            return math.nan
+        error = self._floor(label, done)
+        values = np.array([t.objectives[label] for t in done])
+        if not (values < 0).any():
+            best = float(np.median(np.sort(values)[: max(1, len(values) // 2)]))
+            error *= best / (best**2 + error**2) if error else 0.0
+        return float(error**2 / seen.var())
+
+    def _completed(self, trials: Sequence[Trial], distributions: Mapping[str, Any]) -> Iterator[Any]:
+        """The trials that are done as Optuna's own, with the values that a model is to see."""
+        import optuna
+
+        done = [t for t in trials if t.state == "done"]
+        if self.asked.sampler == "gp":
+            seen = np.stack([self._modelled(label, done) for label in self.asked.minimize], 1)
+        else:
+            seen = np.array([[t.objectives[label] for label in self.asked.minimize] for t in done])
+        # NSGA-II takes its parents from whole generations
+        size = max(8, min(50, self.asked.budget // 8))
+        for i, (trial, values) in enumerate(zip(done, seen, strict=True)):
+            system = {"NSGAIISampler:generation": i // size} if self.asked.sampler == "nsga2" else {}
+            yield optuna.trial.create_trial(
+                params=dict(trial.point),
+                distributions=dict(distributions),
+                values=values.tolist(),
+                system_attrs=system,
+                constraints=dict(trial.broken) or None,
+            )
+
+    # -- storage -----------------------------------------------------------------------------------
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """What decides the trials, ready for JSON: a storage goes on with the same alone."""
+        return {
+            "minimize": list(self.asked.minimize),
+            "keep": [k.text for k in self.asked.keep],
+            "sampler": self.asked.sampler,
+            "startup": "even" if self.asked.sampler != "random" else "none",
+            "seed": self.asked.seed,
+            "clips": self.bench.clips,
+            "reference": self.bench.reference.facts.fingerprint,
+            "space": [d.facts() for d in self.space.dimensions],
+            "preset": self.bench.location({}),
+            **self.asked.about,
+        }
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[optuna.Study]:
+        """The study in the storage; UsageError where that is of another search, or none."""
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        text = json.dumps(self.signature, sort_keys=True)
+        with self._alone():
+            _mended(self.storage)
+            lock = _lock(self._beside("write"))
+            try:
+                journal = JournalStorage(JournalFileBackend(os.fspath(self.storage), lock_obj=lock))
+                studies = {s.study_name: s for s in optuna.get_all_study_summaries(journal)}
+            except (ValueError, KeyError, TypeError, UnicodeDecodeError):
+                raise DataError(f"{self.storage} is no Optuna journal.", "Give another --storage.") from None
+            except OSError as error:
+                raise DataError(f"{self.storage} cannot be used: {error.strerror}.") from None
+            name = "synvid-eval guide search"
+            if studies and name not in studies:
+                raise UsageError(f"{self.storage} holds other studies.", "Give another --storage.")
+            if name in studies:
+                study = optuna.load_study(study_name=name, storage=journal)
+                self._same(study.user_attrs.get("signature", ""))
+            else:
+                study = optuna.create_study(
+                    storage=journal, study_name=name, directions=["minimize"] * len(self.asked.minimize)
+                )
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # that names are new
+                    study.set_metric_names(list(self.asked.minimize))
+                study.set_user_attr("signature", text)
+        yield study
+
+    def _same(self, text: str) -> None:
+        """UsageError that says what differs where the storage is of another search."""
+        try:
+            theirs = json.loads(text)
+        except ValueError:
+            theirs = {}
+        mine = json.loads(json.dumps(self.signature))
+        other = [k for k in sorted({*mine, *theirs}) if mine.get(k) != theirs.get(k)]
+        if not other:
+            return
+        kept, asked = (json.dumps(d.get(other[0]))[:60] for d in (theirs, mine))
+        told = f" ({kept}, here {asked})" if len(kept) < 60 and len(asked) < 60 else ""
+        raise UsageError(
+            f"{self.storage} is of a search with another {other[0]}{told}.",
+            "Give another --out or --storage, or remove it.",
+        )
+
+    def _beside(self, what: str) -> Path:
+        return self.storage.with_name(f"{self.storage.name}.{what}")
+
+    def _alone(self) -> contextlib.AbstractContextManager[bool]:
+        return locks.held(self._beside("lock"), f"{self.storage}", wait=True)
+
+    @contextlib.contextmanager
+    def _alive(self) -> Iterator[str]:
+        """Holds a lock of this process's own while it works: by that others see that it is alive."""
+        owner = f"{os.getpid()}-{secrets.token_hex(4)}"
+        with locks.held(self._beside(owner)):
+            yield owner
+
+    def _lives(self, owner: str) -> bool:
+        path = self._beside(owner)
+        if not path.exists():
+            return False
+        try:
+            with locks.held(path):
+                return False
+        except UsageError:
+            return True
+
+
+def _plain(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _distribution(dimension: Dimension) -> Any:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if dimension.kind == CHOICE:
+        return CategoricalDistribution(dimension.choices)
+    if dimension.kind == WHOLE:
+        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
+    return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+
+
+def _quiet_study(sampler: Any, objectives: int) -> optuna.Study:
+    """A study in memory, to ask a sampler."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna.create_study(sampler=sampler, directions=["minimize"] * objectives)
+
+
+def _lock(path: Path) -> Any:
+    """A lock of Optuna's kind that the system takes back from a killed process at once."""
+    from optuna.storages.journal._file import BaseJournalFileLock
+
+    class Lock(BaseJournalFileLock):
+        def __init__(self) -> None:
+            self._stack = contextlib.ExitStack()
+
+        def acquire(self) -> bool:
+            self._stack.enter_context(locks.held(path, wait=True))
+            return True
+
+        def release(self) -> None:
+            self._stack.close()
+
+    return Lock()
+
+
+def _mended(storage: Path) -> None:
+    """Cuts off a last line that a killed process left unfinished.
+
+    Raises:
+        DataError: a folder, or what cannot be read or written.
+    """
+    try:
+        if not storage.exists():
+            archive.write_bytes(storage, b"")
+            return
+        data = storage.read_bytes()
+        if data and not data.endswith(b"\n"):
+            archive.write_bytes(storage, data[: data.rfind(b"\n") + 1])
+    except OSError as error:
+        raise DataError(f"{storage} cannot be used: {error.strerror}.", "Give another --storage.") from None
+
+
+# -- what was found ------------------------------------------------------------------------------------
+
+
+def front(trials: Sequence[Trial], minimize: Sequence[str]) -> list[Trial]:
+    """The trials that keep every constraint and that no other such trial beats in one objective without
+    losing in another, in their order. Of equal ones the first.
+    """
+    good = [t for t in trials if t.feasible]
+    rows = np.array([[t.objectives[label] for label in minimize] for t in good]).reshape(len(good), -1)
+    kept = []
+    for i, row in enumerate(rows):
+        better = (rows <= row).all(1) & (rows < row).any(1)
+        same = (rows[:i] == row).all(1)
+        if not better.any() and not same.any():
+            kept.append(good[i])
+    return kept
+
+
+def shares(trial: Trial, start: Mapping[str, Seen], minimize: Sequence[str]) -> dict[str, float]:
+    """Objective → its share of the start's: 1 where nothing changed, below 1 where it is better.
+
+    For a richness, whose objective is negative, the start's value divided by the trial's. A start below its
+    own noise counts as that noise.
+    """
+    found = {}
+    for label in minimize:
+        began, now = start[label].objective, trial.objectives[label]
+        if began < 0:
+            found[label] = began / now if now < 0 else math.inf
+        else:
+            noise = start[label].noise
+            least = max(began, noise if math.isfinite(noise) else 0.0)
+            found[label] = now / least if least > 0 else (math.inf if now > 0 else 1.0)
+    return found
+
+
+def knee(trials: Sequence[Trial], start: Mapping[str, Seen], minimize: Sequence[str]) -> Trial:
+    """The trial of a front whose worst objective is smallest, each as its share of the start's.
+
+    Raises:
+        DataError: an empty front.
+    """
+    if not trials:
+        raise DataError("The front is empty: no trial was measured and keeps every constraint.")
+    return min(
+        trials, key=lambda t: (max((s := shares(t, start, minimize)).values()), sum(s.values()), t.turn)
+    )
+
+
+def importances(
+    trials: Sequence[Trial], space: Space, minimize: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Objective → dimension → how much it decides whether a trial is among the better ones, in sum 1.
+
+    PED-ANOVA (Watanabe et al. 2023), by Optuna. Empty below 10 trials that are done.
+    """
+    import optuna
+
+    done = [t for t in trials if t.state == "done"]
+    if len(done) < 10:
+        return {}
+    distributions = {d.name: _distribution(d) for d in space.dimensions}
+    found: dict[str, dict[str, float]] = {}
+    for label in minimize:
+        study = _quiet_study(None, 1)
+        for trial in done:
+            value = trial.objectives[label]
+            study.add_trial(
+                optuna.trial.create_trial(params=dict(trial.point), distributions=distributions, value=value)
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the evaluator is new
+            evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+            told = optuna.importance.get_param_importances(study, evaluator=evaluator)
+        found[label] = {d.name: float(told.get(d.name, 0.0)) for d in space.dimensions}
+    return found
+
+
+def trial_facts(trial: Trial) -> dict[str, Any]:
+    """Ready for JSON."""
+    return asdict(trial) | {"feasible": trial.feasible}
