@@ -41,6 +41,7 @@ from synvid_eval.cli import common, guiding, names
 )
 @guiding.clips
 @guiding.step
+@guiding.frames("the comparison's")
 @guiding.seed(None, "the comparison's")
 @guiding.looking
 def command(

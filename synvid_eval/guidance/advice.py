@@ -17,6 +17,7 @@ which step of which knob would bring it nearer, measured (`sensitivity`). Rules,
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import time
@@ -28,7 +29,7 @@ from urllib.parse import parse_qsl, urlencode
 from synvid_eval import association, correlation, knobs, published
 from synvid_eval import features as feature_room
 from synvid_eval import metrics as metric_room
-from synvid_eval.comparison import versions
+from synvid_eval.comparison import parse_recipe, versions
 from synvid_eval.correlation import DIFFERENCE, bounds_text, short_number
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.features.network import NetworkFeature
@@ -49,7 +50,7 @@ from synvid_eval.rounding import (
     with_unit,
 )
 from synvid_eval.schemas import ADVICE, STRENGTHS
-from synvid_eval.score import Comparison, Score, short_signature
+from synvid_eval.score import Comparison, Score, SetFacts, short_signature
 from synvid_eval.sets import is_uri, needs, open_set, split_name
 from synvid_eval.verdict import interval_reason, is_random, short_name, signed_difference
 from synvid_eval.video.sampling import Sampler
@@ -495,6 +496,9 @@ def advise(
         if name not in candidates:
             raise UsageError(f"{where} has no candidate {name!r}.", nearest(name, candidates))
     shown = [candidates[n] for n in dict.fromkeys(asked.names or candidates)]
+    if asked.metrics is not None:
+        parse_recipe(asked.metrics, asked.settings)
+    _check_given(shown, asked)
     notes: list[str] = []
     document, source = None, ""
     if evidence_from is not None:
@@ -578,6 +582,19 @@ def advise(
             "versions": versions(),
         },
     }
+
+
+def _check_given(shown: Sequence[SetFacts], asked: Asked) -> None:
+    """UsageError for pictures or videos that no preset takes."""
+    for option in ("images", "videos"):
+        if (said := getattr(asked, option)) is None:
+            continue
+        taken = []
+        for candidate in shown:
+            with contextlib.suppress(UsageError, DataError):
+                taken.append(_preset_of(candidate.location, asked)[2].get(option))
+        if said not in taken:
+            raise UsageError(f"--{option} {said} means nothing: no preset here wants it.", "Leave it away.")
 
 
 def _preset_of(location: str, asked: Asked) -> tuple[Preset, str, dict[str, str]]:

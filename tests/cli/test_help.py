@@ -19,6 +19,8 @@ WIDTH = 100
 SUBCOMMANDS = [
     "cache info",
     "cache prune",
+    "guide advise",
+    "guide sensitivity",
     "textures make",
     "train pretrain",
     "train finetune",
