@@ -23,18 +23,18 @@ from synvid_eval.cache import Cache
 from synvid_eval.measurement import Options
 from synvid_eval.training import engine, recipe
 from synvid_eval.training.engine import Devices
-from synvid_eval.training.pretrain import Planned
+from synvid_eval.training.pretrain import PlannedPretraining
 
 PRESETS = "static_circles,moving_circles,moving_shapes,moving_transforming_shapes,acc_transforming_shapes"
 
 
-def planned(preset: str, name: str) -> Planned:
+def planned(preset: str, name: str) -> PlannedPretraining:
     """A training of a preset by a recipe."""
     chosen, network = recipe.chosen(recipe.PRETRAINING, name, [])
-    return Planned(preset, chosen, network, Options(workers=1, cache=Cache(None)), device="cpu")
+    return PlannedPretraining(preset, chosen, network, Options(workers=1, cache=Cache(None)), device="cpu")
 
 
-def making(plan: Planned, rounds: int) -> float:
+def making(plan: PlannedPretraining, rounds: int) -> float:
     """CPU seconds to make a clip: drawn, cropped, its mask."""
     make = plan.training("cpu").make
     make((0, 0))

@@ -3,8 +3,8 @@
     python -m experiments.metric_behavior --reference DIR [--clips 120] [--corruptions NAME,…] [--workers 1]
                                           [--cache DIR] [--out reports/metric_behavior]
 
-DIR holds real clips (any layout). They are halved, whole source groups to a side (`v_CLASS_gGG_cCC.avi`;
-else each clip by itself): half A is corrupted, half B never. Of every metric, corruption and severity this
+DIR holds real clips (any layout). They are halved, whole source groups to a side (as `train finetune --split
+kfold:K` tells them): half A is corrupted, half B never. Of every metric, corruption and severity this
 takes
 
 - `value`: corrupted A against B (of properties and richness: of corrupted A alone), and `clean`, the same of
@@ -47,6 +47,7 @@ from synvid_eval.score import dump_json
 from synvid_eval.scoring import score_pair
 from synvid_eval.sets import open_set
 from synvid_eval.states import Side
+from synvid_eval.video.groups import source_groups
 from synvid_eval.video.videoset import VideoSet
 
 OUT = Path(__file__).parents[1] / "reports" / "metric_behavior"
@@ -56,7 +57,6 @@ KINDS = ("noise", "blur", "digital", "camera", "time")
 MILDER = ("jumble", "box_jumble")
 ROUNDING = 1e-5
 """Of the clean value: shifts up to that are rounding (views are float32), as of a quarter turn."""
-_GROUP = re.compile(r"v_.+_g\d+(?=_c\d+)")
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,10 @@ class Row:
 def halves(videos: VideoSet) -> tuple[VideoSet, VideoSet]:
     """Two sets of clips of other sources: groups in the order of a hash, each to the smaller side."""
     groups: dict[str, list[str]] = {}
-    for name in videos.ids:
-        match = _GROUP.search(name)
-        groups.setdefault(match[0] if match else name, []).append(name)
+    for name, group in source_groups(videos).items():
+        groups.setdefault(group, []).append(name)
     sides: tuple[set[str], set[str]] = (set(), set())
-    for group in sorted(groups, key=lambda g: (address("experiments.metric_behavior", g), g)):
+    for group in sorted(groups, key=lambda g: (address("experiments.metric_behavior", _named(g)), g)):
         min(sides, key=len).update(groups[group])
     found = [tuple(c for c in videos.clips if c.id in side) for side in sides]
     a, b = (
@@ -100,6 +99,11 @@ def halves(videos: VideoSet) -> tuple[VideoSet, VideoSet]:
         for letter, clips in zip("ab", found, strict=True)
     )
     return a, b
+
+
+def _named(group: str) -> str:
+    """What a group is drawn by: CLASS/gNN of UCF101 as its files have it, v_CLASS_gNN."""
+    return re.sub(r"^(\w+)/(g\d+)$", r"v_\1_\2", group)
 
 
 def corrupted_row(

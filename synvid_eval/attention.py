@@ -45,7 +45,7 @@ from synvid_eval.components import COMPONENTS, QUANTILES, Pca, colors, scale, se
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.execute import Failure, Processes, Reply
 from synvid_eval.measurement import Options, content_hashes, decoder_versions, parse_share, plan_shards
-from synvid_eval.networks import checkpoints
+from synvid_eval.networks import checkpoints, videomae
 from synvid_eval.networks.checkpoints import Checkpoint
 from synvid_eval.networks.loading import exact, resolve_device
 from synvid_eval.prober import pairs_task
@@ -534,28 +534,21 @@ class _Network:
 
     def rows(self, frames: NDArray[Any]) -> NDArray[np.float32]:
         """Rows float32 [n, d] of frames uint8 [K, side, side, 3]: tubelet after tubelet, line after line."""
-        inputs = normalized(frames).reshape(-1, self._tubelet, 3, *frames.shape[1:3])
+        import torch
+
+        tubelets = frames.reshape(-1, self._tubelet, *frames.shape[1:])
+        inputs = videomae.normalized(torch.tensor(tubelets)).contiguous()
         with exact():
             if self._place != "cpu":
                 return self._forward(inputs)
-            return np.concatenate(list(self._pool.map(self._forward, np.split(inputs, len(inputs)))))
+            return np.concatenate(list(self._pool.map(self._forward, inputs.tensor_split(len(inputs)))))
 
-    def _forward(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _forward(self, inputs: Tensor) -> NDArray[np.float32]:
         import torch
 
         with torch.inference_mode():
-            x = torch.from_numpy(np.ascontiguousarray(inputs)).to(self._place)
-            out = tapped(self._module, x, self._layer, self._what)
+            out = tapped(self._module, inputs.to(self._place), self._layer, self._what)
             return out.reshape(-1, out.shape[-1]).float().cpu().numpy()
-
-
-def normalized(frames: NDArray[Any]) -> NDArray[np.float32]:
-    """Frames uint8 [K, side, side, 3] as the network takes them: float32 [K, 3, side, side]."""
-    from synvid_eval.networks.videomae import MEAN, STD
-
-    scaled = frames.astype(np.float32) / 255
-    out = (scaled - np.array(MEAN, np.float32)) / np.array(STD, np.float32)
-    return np.ascontiguousarray(out.transpose(0, 3, 1, 2), np.float32)
 
 
 def tapped(module: nn.Module, x: Tensor, layer: int, what: str) -> Tensor:

@@ -395,7 +395,7 @@ def compare(
     without = check_names(no_previews, [o.name if isinstance(o, VideoSet) else o.facts.name for o in opened])
     for one in opened:
         if isinstance(one, Measurement):  # before any long work
-            _check_recipe(one, made, chosen.seed)
+            check_recipe(one, made, chosen.seed)
     for one in opened:
         if isinstance(one, VideoSet):
             progress.say(f"{one.name}: {one.layout}: {one.said}")
@@ -593,7 +593,7 @@ def compare_measured(
     """
     everyone = [*candidates, reference]
     for one in everyone:
-        _check_recipe(one, made, options.seed)
+        check_recipe(one, made, options.seed)
     scores: dict[tuple[str, str], Score] = {}
     signatures: dict[str, str] = {}
     scored: list[tuple[str, Metric]] = []
@@ -609,7 +609,7 @@ def compare_measured(
             except Unscored as error:
                 settled, reason = metric, str(error)
             scored.append((label, settled))
-            signatures[label], short = _signature(settled, made, options.seed, everyone)
+            signatures[label], short = signature(settled, made, options.seed, everyone)
             for candidate, side in zip(candidates, sides, strict=False):
                 names = (candidate.facts.name, reference.facts.name)
                 bare = [n for n, s in zip(names, (side, sides[-1]), strict=True) if s is None]
@@ -660,7 +660,7 @@ def compare_measured(
     return Comparison(reference.facts, [c.facts for c in candidates], order, run, media)
 
 
-def _check_recipe(one: Measurement, made: Recipe, seed: int) -> None:
+def check_recipe(one: Measurement, made: Recipe, seed: int) -> None:
     """DataError where a measurement was not made as asked: names each knob that differs."""
     who = one.facts.name
     if one.statistics is not None:
@@ -758,7 +758,7 @@ def _untold(everyone: Sequence[Measurement]) -> list[Measurement]:
     return [m for m in everyone if m.statistics is not None and m.statistics.recipe is None]
 
 
-def _signature(metric: Metric, made: Recipe, seed: int, everyone: Sequence[Measurement]) -> tuple[str, str]:
+def signature(metric: Metric, made: Recipe, seed: int, everyone: Sequence[Measurement]) -> tuple[str, str]:
     """Long and short form: built from the dataclass fields of metric, feature and sampler, the seed and the
     version. Files of mu and sigma that do not say what made them stand in it by their hashes; where there is
     nothing else, no feature and no sampler do.

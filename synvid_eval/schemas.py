@@ -6,9 +6,11 @@ writes has none.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
-from synvid_eval.errors import UsageError, nearest
+from synvid_eval.errors import DataError, UsageError, nearest
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -17,6 +19,22 @@ ATTENTION = "synvid-eval/attention/1"
 
 SEARCH = "synvid-eval/search/1"
 """What a document of `guide search` says it is."""
+
+SENSITIVITY = "synvid-eval/sensitivity/1"
+ADVICE = "synvid-eval/advice/1"
+"""What documents of `guide sensitivity` and `guide advise` say they are."""
+
+STRENGTHS = {
+    "beyond chance": "the metric goes with accuracy beyond chance as the best of all metrics, and neither a "
+    "set, nor a family, nor the sets outside the band carry more than half of it",
+    "carried": "beyond chance as the best of all metrics, but a set, a family, or the sets outside the band "
+    "carry more than half of it",
+    "not given": "no correlation was given, or none that has this metric, with an interval over families and "
+    "a band",
+    "chance": "not distinguishable from chance as the best of all metrics",
+    "against": "beyond chance, but a smaller gap goes with lower accuracy",
+}
+"""How strong the evidence is that a metric matters, strongest first → what that means."""
 
 _TEXT = {"type": "string"}
 _NUMBER_OR_NULL = {"type": ["number", "null"]}
@@ -555,17 +573,22 @@ _ROBUSTNESS = _object(
     }
 )
 
+_LEVEL = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
+_VALUE = {"type": ["number", "string", "boolean"]}
+_KNOBS = {"type": "object", "additionalProperties": _TEXT, "description": "Knob → text, as in a location."}
+_ESTIMATE = _object(
+    {
+        "value": _NUMBER_OR_NULL,
+        "interval": {**_BOUNDS, "description": "null: then `reason` says why."},
+        "reason": _TEXT_OR_NULL,
+        "sure": {"type": "boolean", "description": "Whether the interval excludes 0."},
+    }
+)
 _HALF = _object({"name": _TEXT, "clips": _COUNT, "groups": {**_COUNT, "description": "Source groups."}})
 _NUMBERS = {"type": "object", "additionalProperties": _NUMBER_OR_NULL}
-_SETTINGS = {"type": "object", "additionalProperties": _TEXT}
 _POINT = {"type": "object", "additionalProperties": {"type": ["number", "string", "boolean"]}}
-_ESTIMATE = {
-    "anyOf": [
-        {"type": "null"},
-        _object({"value": _NUMBER_OR_NULL, "interval": _BOUNDS, "reason": _TEXT_OR_NULL}),
-    ]
-}
-_VALUE = {
+_ESTIMATE_OR_NULL = {"anyOf": [{"type": "null"}, _ESTIMATE]}
+_MEASURED_OR_NULL = {
     "anyOf": [{"type": "null"}, _object({"value": _NUMBER_OR_NULL, "objective": _NUMBER_OR_NULL})],
 }
 
@@ -619,7 +642,7 @@ _SEARCH = _object(
                 {
                     "turn": {**_COUNT, "description": "Its number, from 0."},
                     "point": _POINT,
-                    "knobs": _SETTINGS,
+                    "knobs": _KNOBS,
                     "state": {"enum": ["done", "failed", "running"]},
                     "values": _NUMBERS,
                     "objectives": _NUMBERS,
@@ -637,9 +660,14 @@ _SEARCH = _object(
         "front": {"type": "array", "items": _COUNT, "description": "Trials that no other beats."},
         "knee": {**_COUNT, "description": "The one of them that is kept."},
         "shares": {**_NUMBERS, "description": "Its objectives as shares of the start's, in the search."},
+        "confirmed": {
+            "type": "array",
+            "items": _object({"trial": _COUNT, "shares": _NUMBERS}),
+            "description": "The best trials, measured again with more clips of another seed.",
+        },
         "importances": {"type": "object", "additionalProperties": _NUMBERS},
         "found": _object(
-            {"file": _TEXT, "trial": _COUNT, "changed": _SETTINGS, "location": _TEXT},
+            {"file": _TEXT, "trial": _COUNT, "changed": _KNOBS, "location": _TEXT},
         ),
         "gain": _object(
             {
@@ -653,10 +681,13 @@ _SEARCH = _object(
                             "unit": _TEXT,
                             "better": _TEXT,
                             "minimized": {"type": "boolean"},
-                            "start": _VALUE,
-                            "found": _VALUE,
-                            "ratio": {**_ESTIMATE, "description": "Of the objectives, found by start."},
-                            "difference": _ESTIMATE,
+                            "start": _MEASURED_OR_NULL,
+                            "found": _MEASURED_OR_NULL,
+                            "ratio": {
+                                **_ESTIMATE_OR_NULL,
+                                "description": "Of the objectives, found by start.",
+                            },
+                            "difference": _ESTIMATE_OR_NULL,
                             "reason": _TEXT_OR_NULL,
                         }
                     ),
@@ -670,7 +701,224 @@ _SEARCH = _object(
     }
 )
 
+_BETTER = {"enum": ["lower", "higher", "match"]}
+_BY_STEP = _object({"step": _ESTIMATE, "unit": _ESTIMATE})
+_SENSITIVITY = _object(
+    {
+        "schema": {"const": SENSITIVITY},
+        "preset": _object(
+            {
+                "name": _TEXT,
+                "place": {**_TEXT, "description": "What names it behind preset: in a location."},
+                "fixed": {**_KNOBS, "description": "Knobs that were given: knob → text."},
+                "location": _TEXT,
+                "clips": {**_COUNT, "description": "Of each setting."},
+                "seed": _COUNT,
+            }
+        ),
+        "reference": _SIDE,
+        "level": _LEVEL,
+        "step": {"type": "number", "exclusiveMinimum": 0, "maximum": 0.5},
+        "metrics": {
+            "type": "array",
+            "items": _object(
+                {
+                    "metric": _TEXT,
+                    "unit": _TEXT,
+                    "better": _BETTER,
+                    "kind": {"enum": ["property", "distance", "unbiased", "richness"]},
+                    "value": {**_NUMBER_OR_NULL, "description": "Of the preset as it is."},
+                    "objective": {
+                        **_NUMBER_OR_NULL,
+                        "description": "What is to be small: the distance, |value − reference|, −richness.",
+                    },
+                    "noise": {**_NUMBER_OR_NULL, "description": "Standard error of it, by clips drawn."},
+                    "reference": {**_NUMBER_OR_NULL, "description": "The reference's own value."},
+                    "reason": _TEXT_OR_NULL,
+                    "signature": _TEXT,
+                }
+            ),
+        },
+        "dimensions": {
+            "type": "array",
+            "items": _object(
+                {
+                    "name": {**_TEXT, "description": "KNOB, KNOB:middle or KNOB:spread."},
+                    "knob": _TEXT,
+                    "kind": {"enum": ["whole", "real", "choice"]},
+                    "start": _VALUE,
+                    "low": {"type": "number"},
+                    "high": {"type": "number"},
+                    "log": {"type": "boolean"},
+                    "choices": {"type": "array", "items": _VALUE},
+                    "unit": _TEXT,
+                    "about": _TEXT,
+                    "group": _TEXT,
+                    "now": {**_TEXT, "description": "What the preset's knob says."},
+                    "exact": {"type": "boolean", "description": "Whether `start` says just that."},
+                    "reason": {**_TEXT_OR_NULL, "description": "Why a side is missing."},
+                    "tried": {
+                        "type": "array",
+                        "items": _object(
+                            {
+                                "value": _VALUE,
+                                "knobs": _KNOBS,
+                                "location": _TEXT,
+                                "reason": {**_TEXT_OR_NULL, "description": "Why it has no numbers."},
+                                "metrics": {
+                                    "type": "array",
+                                    "items": _object(
+                                        {
+                                            "metric": _TEXT,
+                                            "value": _NUMBER_OR_NULL,
+                                            "objective": _NUMBER_OR_NULL,
+                                            "change": _object({"objective": _ESTIMATE, "value": _ESTIMATE}),
+                                        }
+                                    ),
+                                },
+                            }
+                        ),
+                    },
+                    "slopes": {
+                        "type": "array",
+                        "description": "Difference quotients of a number; none of a choice.",
+                        "items": _object(
+                            {
+                                "metric": _TEXT,
+                                "sides": {"enum": [0, 1, 2]},
+                                "objective": _BY_STEP,
+                                "value": _BY_STEP,
+                            }
+                        ),
+                    },
+                }
+            ),
+        },
+        "notes": _TEXTS,
+        "run": {"type": "object"},
+    }
+)
+
+_STRENGTH = {"enum": list(STRENGTHS)}
+_EVIDENCE = _object(
+    {
+        "strength": _STRENGTH,
+        "words": _TEXT,
+        "n": {**_COUNT_OR_NULL, "description": "Sets."},
+        "pearson": _NUMBER_OR_NULL,
+        "pearson_interval": {**_BOUNDS, "description": "Over families."},
+        "spearman": _NUMBER_OR_NULL,
+        "spearman_interval": {**_BOUNDS, "description": "Over families."},
+        "band_n": _COUNT_OR_NULL,
+        "band_spearman": _NUMBER_OR_NULL,
+        "p_best": {**_NUMBER_OR_NULL, "description": "For the best of all metrics."},
+        "verdict": _TEXT_OR_NULL,
+    }
+)
+_ADVICE = _object(
+    {
+        "schema": {"const": ADVICE},
+        "comparison": {**_TEXT, "description": "The file that was read."},
+        "reference": _SIDE,
+        "level": _LEVEL,
+        "evidence": _object(
+            {
+                "source": {**_TEXT_OR_NULL, "description": "null: none was given."},
+                "benchmark": _TEXT_OR_NULL,
+                "protocol": _TEXT_OR_NULL,
+                "sets": _COUNT,
+                "families": _COUNT_OR_NULL,
+                "band": _BOUNDS,
+                "words": _TEXT,
+            }
+        ),
+        "strengths": {
+            "type": "object",
+            "description": "What the words for the strength of evidence mean.",
+            "additionalProperties": _TEXT,
+        },
+        "sets": {
+            "type": "array",
+            "items": _object(
+                {
+                    "name": _TEXT,
+                    "location": _TEXT,
+                    "accuracy": {
+                        **_NUMBER_OR_NULL,
+                        "description": "Published, of the preset as it ships [%].",
+                    },
+                    "reason": {**_TEXT_OR_NULL, "description": "Why no knobs were tried."},
+                    "gaps": {
+                        "type": "array",
+                        "items": _object(
+                            {
+                                "metric": _TEXT,
+                                "unit": _TEXT,
+                                "better": _BETTER,
+                                "value": _NUMBER_OR_NULL,
+                                "reference": _NUMBER_OR_NULL,
+                                "gap": {**_NUMBER_OR_NULL, "description": "Signed where a match is wanted."},
+                                "interval": _BOUNDS,
+                                "floor": _NUMBER_OR_NULL,
+                                "state": {"enum": ["open", "unsure", "noise", "richness", "missing"]},
+                                "words": _TEXT,
+                                "signature": _TEXT,
+                                "evidence": _EVIDENCE,
+                            }
+                        ),
+                    },
+                    "suggestions": {
+                        "type": "array",
+                        "items": _object(
+                            {
+                                "dimension": _TEXT,
+                                "from": _VALUE,
+                                "to": _VALUE,
+                                "unit": _TEXT,
+                                "now": {**_TEXT, "description": "What the preset's knob says."},
+                                "knobs": _KNOBS,
+                                "for": {**_TEXT, "description": "The metric that it is suggested for."},
+                                "share": {
+                                    **_NUMBER_OR_NULL,
+                                    "description": "Of that metric's gap, how much is expected to close.",
+                                },
+                                "strength": _STRENGTH,
+                                "advised": {"type": "boolean"},
+                                "why_not": _TEXT_OR_NULL,
+                                "changes": {
+                                    "type": "array",
+                                    "items": _object(
+                                        {
+                                            "metric": _TEXT,
+                                            "effect": {"enum": ["better", "worse", "unsure", "missing"]},
+                                            "objective": _ESTIMATE,
+                                            "value": _ESTIMATE,
+                                            "from": _NUMBER_OR_NULL,
+                                            "to": _NUMBER_OR_NULL,
+                                        }
+                                    ),
+                                },
+                                "worse": {**_TEXTS, "description": "Metrics that surely get worse."},
+                                "words": _TEXT,
+                                "command": _TEXT,
+                            }
+                        ),
+                    },
+                    "nothing": {
+                        **_TEXTS,
+                        "description": "For which metrics nothing is advised, and why.",
+                    },
+                    "sensitivity": {"anyOf": [{"type": "null"}, _SENSITIVITY]},
+                }
+            ),
+        },
+        "notes": _TEXTS,
+        "run": {"type": "object"},
+    }
+)
+
 _TITLES: dict[str, tuple[str, dict[str, Any]]] = {
+    "advice": ("What guide advise --json writes and report reads.", _ADVICE),
     "attention": ("What attention --json writes and report reads.", _ATTENTION),
     "comparison": ("What compare --json writes and report reads.", _COMPARISON),
     "correlation": ("What correlate --json writes and report reads.", _CORRELATION),
@@ -689,6 +937,7 @@ _TITLES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "robustness": ("What robustness --json writes.", _ROBUSTNESS),
     "search": ("What guide search --json writes and report reads.", _SEARCH),
+    "sensitivity": ("What guide sensitivity --json writes and report reads.", _SENSITIVITY),
 }
 
 SCHEMAS: dict[str, dict[str, Any]] = {
@@ -702,3 +951,87 @@ def get(name: str) -> dict[str, Any]:
     if name not in SCHEMAS:
         raise UsageError(f"No schema is called {name!r}.", nearest(name, SCHEMAS))
     return SCHEMAS[name]
+
+
+def is_one(text: str, schema: str) -> bool:
+    """Whether a JSON text says that it is of `schema` (`synvid-eval/advice/1`); it need not be whole."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(data, dict) and data.get("schema") == schema
+
+
+def read(text: str, name: str, where: str, command: str) -> dict[str, Any]:
+    """A document from JSON text that has to fit the schema of that name.
+
+    where: the file, command: what writes such, for messages. Raises DataError, which names the first part
+    that does not fit.
+    """
+    cure = f"Give a file that {command} --json F wrote."
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where} is no JSON: {error}.", cure) from None
+    try:
+        wrong = misfit(data, get(name))
+    except RecursionError:
+        wrong = "nested too deeply"
+    if wrong:
+        raise DataError(f"{where} is no {name}: {wrong}.", cure)
+    return dict(data)
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "null": (type(None),),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "string": (str,),
+    "array": (list,),
+    "object": (dict,),
+}
+
+
+def misfit(data: Any, schema: Mapping[str, Any], place: str = "it") -> str:
+    """Where JSON data do not fit a schema, in words; empty where they do.
+
+    Of JSON Schema it knows what the schemas of this module are made of, but for `if` and `prefixItems`.
+    """
+    if "anyOf" in schema:
+        found = [misfit(data, one, place) for one in schema["anyOf"]]
+        return "" if not all(found) else found[-1]
+    if "const" in schema and data != schema["const"]:
+        return f"{place} is not {schema['const']!r}"
+    if "enum" in schema and not any(data == one and type(data) is type(one) for one in schema["enum"]):
+        return f"{place} is {str(data)[:60]!r}, none of {', '.join(map(str, schema['enum']))}"
+    if "type" in schema:
+        kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+        fits = any(
+            isinstance(data, _TYPES[k]) and (k == "boolean" or not isinstance(data, bool)) for k in kinds
+        )
+        if not fits:
+            return f"{place} is no {' or '.join(kinds)}"
+    if isinstance(data, (int, float)) and not isinstance(data, bool):
+        low, high = schema.get("minimum", data), schema.get("maximum", data)
+        above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+        beyond = (above is not None and data <= above) or (below is not None and data >= below)
+        if not low <= data <= high or beyond:
+            return f"{place} is {data}, out of range"
+    if isinstance(data, list):
+        if not schema.get("minItems", 0) <= len(data) <= schema.get("maxItems", len(data)):
+            return f"{place} has {len(data)} entries"
+        inner = schema.get("items", {})
+        return next(filter(None, (misfit(v, inner, f"{place}[{i}]") for i, v in enumerate(data))), "")
+    if isinstance(data, dict):
+        known = schema.get("properties", {})
+        if lacking := [key for key in schema.get("required", ()) if key not in data]:
+            return f"{place} lacks {lacking[0]!r}"
+        other = schema.get("additionalProperties", True)
+        for key, value in data.items():
+            inner = known.get(key, other)
+            if inner is False:
+                return f"{place} has an unknown key {key[:60]!r}"
+            if isinstance(inner, dict) and (wrong := misfit(value, inner, f"{place}.{key}"[:200])):
+                return wrong
+    return ""

@@ -75,6 +75,22 @@ def test_data() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def array_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set of clips in `.npz` files, called set; read by tests and not changed."""
+    from tests.derived_sets import arrays
+
+    return arrays(tmp_path_factory.mktemp("arrays") / "set")
+
+
+@pytest.fixture(scope="session")
+def video_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set of videos in two classes, called videos; read by tests and not changed."""
+    from tests.derived_sets import videos
+
+    return videos(tmp_path_factory.mktemp("videos") / "videos")
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No test touches the user's cache, and none sees what weights the machine has."""

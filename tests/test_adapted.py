@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -19,40 +18,24 @@ from synvid_eval.generators.adaptation import Draws
 from synvid_eval.generators.operations import OPERATIONS
 from synvid_eval.measurement import Options, content_hashes, measure
 from synvid_eval.sets import open_clip, open_set
-from synvid_eval.video import decode, encode
-from synvid_eval.video.decode import FewerFrames, Unreadable
-from tests.clips import moving, write_video
+from synvid_eval.video import decode
+from synvid_eval.video.decode import Unreadable
+from tests.clips import moving
 from tests.conftest import Run
-from tests.test_generation import killed, same_trees
-
-TOTAL, HEIGHT, WIDTH = 24, 32, 48
-
-
-def arrays(root: Path, count: int, first: int = 0) -> Path:
-    """A folder of clips in `.npz` files."""
-    root.mkdir(exist_ok=True)
-    for k in range(first, first + count):
-        np.savez(root / f"{k:03}.npz", frames=moving(TOTAL + k % 3, HEIGHT, WIDTH, seed=k))
-    return root
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return arrays(tmp_path_factory.mktemp("adapted") / "set", 5)
-
-
-@pytest.fixture(scope="module")
-def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("adapted") / "videos"
-    for k in range(4):
-        (root / "ab"[k % 2]).mkdir(parents=True, exist_ok=True)
-        write_video(root / "ab"[k % 2] / f"{k}.avi", moving(20, HEIGHT, WIDTH, seed=k))
-    return root
-
-
-def of(ref: Any, wanted: Any = None) -> np.ndarray:
-    reader = open_clip(ref)
-    return np.stack([f for _, f in reader.frames(range(reader.total) if wanted is None else wanted)])
+from tests.derived_sets import (
+    HEIGHT,
+    TOTAL,
+    WIDTH,
+    Short,
+    arrays,
+    frames_of,
+    holds_what_is_read,
+    is_compared_and_inspected,
+    is_refused,
+    is_rehearsed_made_and_kept,
+    is_the_same_by_workers_and_shards,
+    survives_a_kill,
+)
 
 
 def adapted_set(root: Path, chain: str, options: str = "") -> Any:
@@ -62,13 +45,13 @@ def adapted_set(root: Path, chain: str, options: str = "") -> Any:
 # -- the scheme -------------------------------------------------------------------------------------
 
 
-def test_clips_keep_what_they_are_called(videos: Path) -> None:
-    opened, plain = adapted_set(videos, "shake,zoom"), open_set(videos)
+def test_clips_keep_what_they_are_called(video_set: Path) -> None:
+    opened, plain = adapted_set(video_set, "shake,zoom"), open_set(video_set)
     assert opened.ids == plain.ids and len(opened) == 4
     assert [(c.label, c.fps) for c in opened.clips] == [(c.label, c.fps) for c in plain.clips]
     assert opened.name == "videos+shake+zoom"
     assert opened.said == "4 videos in 2 classes; adapted by shake,zoom, seed 0"
-    assert len(open_set(f"adapt:mirror?of={videos}", clips=2)) == 2
+    assert len(open_set(f"adapt:mirror?of={video_set}", clips=2)) == 2
 
 
 class Known:
@@ -87,11 +70,11 @@ class Known:
 
 
 @pytest.mark.parametrize("chain", ["shake", "reverse", "scale,background", "clone", "published"])
-@pytest.mark.parametrize("kind", ["folder", "videos"])
+@pytest.mark.parametrize("kind", ["array_set", "video_set"])
 def test_a_clip_is_its_operations_on_what_was_read(kind: str, chain: str, request: Any) -> None:
     """By hand: the whole clip, decoded, through each function, with backgrounds taken from decoded clips."""
     root = request.getfixturevalue(kind)
-    plain = {c.id: of(c) for c in open_set(root).clips}
+    plain = {c.id: frames_of(c) for c in open_set(root).clips}
     opened = adapted_set(root, chain, "seed=7&")
     changed = 0
     for ref in opened.clips:
@@ -103,24 +86,24 @@ def test_a_clip_is_its_operations_on_what_was_read(kind: str, chain: str, reques
         made = clip
         for operation, parameters in stages:
             made = type(operation).apply(made, parameters)
-        read = of(ref)
+        read = frames_of(ref)
         assert np.array_equal(read, made)
-        assert np.array_equal(of(ref, [2, 11, 17]), made[[2, 11, 17]])
+        assert np.array_equal(frames_of(ref, [2, 11, 17]), made[[2, 11, 17]])
         changed += not np.array_equal(read, clip)
     assert changed >= len(opened) - 1
 
 
-def test_the_seed_decides_and_the_place_does_not(folder: Path, tmp_path: Path) -> None:
+def test_the_seed_decides_and_the_place_does_not(array_set: Path, tmp_path: Path) -> None:
     def frames(location: str, **asked: Any) -> bytes:
-        return b"".join(of(c, [3]).tobytes() for c in open_set(location, **asked).clips)
+        return b"".join(frames_of(c, [3]).tobytes() for c in open_set(location, **asked).clips)
 
-    first = frames(f"adapt:shake,background?of={folder}")
-    assert frames(f"adapt:shake,background?of={folder}&seed=0") == first
-    assert frames(f"adapt:shake,background?seed=1&of={folder}") != first
-    assert frames(f"adapt:shake,background?of={folder}", seed=1) == frames(
-        f"adapt:shake,background?of={folder}&seed=1"
+    first = frames(f"adapt:shake,background?of={array_set}")
+    assert frames(f"adapt:shake,background?of={array_set}&seed=0") == first
+    assert frames(f"adapt:shake,background?seed=1&of={array_set}") != first
+    assert frames(f"adapt:shake,background?of={array_set}", seed=1) == frames(
+        f"adapt:shake,background?of={array_set}&seed=1"
     )
-    copied = arrays(tmp_path / "elsewhere", 5)
+    copied = arrays(tmp_path / "elsewhere")
     assert frames(f"adapt:shake,background?of={copied}") == first
 
 
@@ -146,7 +129,8 @@ def test_of_a_preset_it_is_the_presets_own_knob() -> None:
     opened = open_set(f"adapt:shake,zoom?of={place}", seed=3)
     wanted = open_set(f"{place}&adapt=shake,zoom", seed=3)
     assert opened.ids == wanted.ids and opened.name == "moving_shapes+shake+zoom"
-    assert all(np.array_equal(of(a), of(b)) for a, b in zip(opened.clips, wanted.clips, strict=True))
+    for one, other in zip(opened.clips, wanted.clips, strict=True):
+        assert np.array_equal(frames_of(one), frames_of(other))
     assert sets.preset_recipe(opened.clips[0]) == sets.preset_recipe(wanted.clips[0])
 
 
@@ -228,27 +212,14 @@ def test_measuring_keeps_and_renews(tmp_path: Path) -> None:
     assert measured().facts.fingerprint != first.facts.fingerprint
 
 
-class Short(decode.ArrayClip):
-    """A clip that announces two frames more than it has."""
-
-    def __init__(self, ref: Any, array: Any = None) -> None:
-        super().__init__(ref, array)
-        self.has, self.total = self.total, self.total + 2
-
-    def frames(self, wanted: Any) -> Any:
-        yield from super().frames([i for i in wanted if i < self.has])
-        if self.total > self.has:
-            raise FewerFrames(self.has)
-
-
 @pytest.mark.parametrize("chain", ["shake", "reverse", "background(dynamic=1)", "published"])
 def test_frames_that_are_announced_and_missing_change_nothing(
-    folder: Path, chain: str, monkeypatch: pytest.MonkeyPatch
+    array_set: Path, chain: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a clip becomes depends on the frames that it has."""
-    whole = [of(c) for c in adapted_set(folder, chain).clips]
+    whole = [frames_of(c) for c in adapted_set(array_set, chain).clips]
     monkeypatch.setitem(sets._READERS, "array", Short)
-    for ref, wanted in zip(adapted_set(folder, chain).clips, whole, strict=True):
+    for ref, wanted in zip(adapted_set(array_set, chain).clips, whole, strict=True):
         reader = open_clip(ref)
         assert reader.total == len(wanted)
         read = np.stack([f for _, f in reader.frames(range(reader.total))])
@@ -266,7 +237,7 @@ def test_a_background_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         parts = adapted.Parts.read(ref)
         if parts.of.id != "001.npz" and "001.npz" in [c.id for c in parts.others]:
             with pytest.raises(Unreadable, match=r"its background 001\.npz: "):
-                of(ref, [0])
+                frames_of(ref, [0])
             told += 1
     assert told
     measured = measure(
@@ -276,7 +247,7 @@ def test_a_background_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert len(measured.facts.skipped) == told + 1
 
 
-def test_frames_of_several_sizes_cannot_be_adapted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_of_several_sizes_cannot_be_adapted(array_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Odd(decode.ArrayClip):
         def frames(self, wanted: Any) -> Any:
             for index, frame in super().frames(wanted):
@@ -284,13 +255,13 @@ def test_frames_of_several_sizes_cannot_be_adapted(folder: Path, monkeypatch: py
 
     monkeypatch.setitem(sets._READERS, "array", Odd)
     with pytest.raises(Unreadable, match="its frames change their size"):
-        of(adapted_set(folder, "shake").clips[0])
+        frames_of(adapted_set(array_set, "shake").clips[0])
 
 
-def test_few_frames_are_held(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_frames_are_held(array_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A chain that keeps the order reads a few frames at a time."""
     monkeypatch.setattr(adapting, "CHUNK", 5)
-    (ref, *_) = adapted_set(folder, "shake").clips
+    (ref, *_) = adapted_set(array_set, "shake").clips
     reader = adapted.AdaptedClip(ref, open_clip)
     asked: list[int] = []
 
@@ -319,35 +290,22 @@ def made(out: Path, root: Path, chain: str = "published", **asked: Any) -> gener
     )
 
 
-def test_files_hold_what_the_scheme_gives(videos: Path, tmp_path: Path) -> None:
-    done = made(tmp_path / "out", videos, kind="ffv1", seed=4)
-    opened = adapted_set(videos, "published", "seed=4&")
-    assert [row["id"] for row in done.rows] == opened.ids
-    for row, ref in zip(done.rows, opened.clips, strict=True):
-        wanted = of(ref)
-        read = np.stack(list(encode.read_clip(tmp_path / "out" / row["file"], "ffv1")))
-        assert np.array_equal(read, wanted)
-        assert row["sha256"] == hashlib.sha256(wanted.tobytes()).hexdigest()
-        assert (row["preset"], row["seed"], row["truth"]) == ("videos", 4, None)
+def test_files_hold_what_the_scheme_gives(video_set: Path, tmp_path: Path) -> None:
+    done = made(tmp_path / "out", video_set, kind="ffv1", seed=4)
+    holds_what_is_read(tmp_path / "out", done, adapted_set(video_set, "published", "seed=4&"))
+    assert {row["seed"] for row in done.rows} == {4}
     told = json.loads((tmp_path / "out" / "generation.json").read_text())
     assert told["identity"] == {"adapt": adapting.parsed("published").spelled, "adaptation": 1}
-    assert told["given"] == {"of": os.fspath(videos), "chain": "published"}
+    assert told["given"] == {"of": os.fspath(video_set), "chain": "published"}
     card = (tmp_path / "out" / "README.md").read_text()
-    assert f"synvid-eval adapt {videos} AGAIN --clips 4 --chain published --seed 4 --format ffv1" in card
+    assert f"synvid-eval adapt {video_set} AGAIN --clips 4 --chain published --seed 4 --format ffv1" in card
     assert "Clips keep the terms of their owners" in card and "preset.toml" not in card
-    assert not (tmp_path / "out" / "preset.toml").exists() and not list((tmp_path / "out").rglob(".*"))
+    assert not (tmp_path / "out" / "preset.toml").exists()
 
 
 @pytest.mark.slow
-def test_workers_and_shards_change_no_byte(folder: Path, tmp_path: Path) -> None:
-    made(tmp_path / "one", folder, kind="npz")
-    made(tmp_path / "two", folder, kind="npz", workers=2)
-    assert same_trees(tmp_path / "one", tmp_path / "two")
-    for k in range(2):
-        made(tmp_path / "parts", folder, kind="npz", shard=(k, 2))
-    generation.merge(tmp_path / "parts")
-    whole, parts = ((tmp_path / d / "manifest.jsonl").read_bytes() for d in ("one", "parts"))
-    assert whole == parts
+def test_workers_and_shards_change_no_byte(array_set: Path, tmp_path: Path) -> None:
+    is_the_same_by_workers_and_shards(made, array_set, tmp_path)
 
 
 def test_another_chain_or_other_clips_are_another_set(tmp_path: Path) -> None:
@@ -364,14 +322,9 @@ def test_another_chain_or_other_clips_are_another_set(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_runs_end_in_the_same_manifest(
-    videos: Path, tmp_path: Path, cli_env: dict[str, str], run_cli: Run
+    video_set: Path, tmp_path: Path, cli_env: dict[str, str], run_cli: Run
 ) -> None:
-    args = ["adapt", str(videos), str(tmp_path / "killed"), "--workers", "2", "--cache", "none", "-q"]
-    assert killed(args, tmp_path / "killed", cli_env, 1) <= 1
-    assert run_cli(*args).returncode == 0
-    args[2] = str(tmp_path / "once")
-    assert run_cli(*args).returncode == 0
-    assert same_trees(tmp_path / "once", tmp_path / "killed")
+    survives_a_kill("adapt", video_set, (), tmp_path, cli_env, run_cli)
 
 
 @pytest.mark.parametrize(
@@ -387,12 +340,9 @@ def test_killed_runs_end_in_the_same_manifest(
     ],
 )
 def test_what_the_command_refuses(
-    args: list[str], code: int, message: str, folder: Path, tmp_path: Path, run_cli: Run
+    args: list[str], code: int, message: str, array_set: Path, tmp_path: Path, run_cli: Run
 ) -> None:
-    args = [a.replace("SET", str(folder)).replace("OUT", str(tmp_path / "out")) for a in args]
-    done = run_cli("adapt", *args, "--cache", "none", "-q")
-    assert done.returncode == code and message in done.stderr and done.stderr.count("\n") == 1
-    assert not (tmp_path / "out").exists()
+    is_refused("adapt", args, code, message, array_set, tmp_path, run_cli)
 
 
 def test_clips_that_cannot_be_read_are_told_before_anything_is_made(tmp_path: Path) -> None:
@@ -409,23 +359,11 @@ def test_clips_that_cannot_be_read_are_told_before_anything_is_made(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_the_command_and_its_rehearsal(folder: Path, tmp_path: Path, run_cli: Run) -> None:
-    args = ["adapt", str(folder), str(tmp_path / "out"), "--chain", "shake,zoom(p=0.5)", "--clips", "3"]
-    args += ["--format", "npz", "--cache", str(tmp_path / "cache")]
-    rehearsed = run_cli(*args, "--dry-run")
-    assert rehearsed.returncode == 0 and "set: 3 clips" in rehearsed.stdout
-    assert not (tmp_path / "out").exists()
-    done = run_cli(*args, "--json", "-")
-    facts = json.loads(done.stdout)
-    assert done.returncode == 0 and (facts["clips"], facts["made"]) == (3, 3)
-    assert json.loads(run_cli(*args, "--json", "-").stdout)["kept"] == 3
-    compared = run_cli(
-        "compare", str(folder), f"adapt:shake,zoom(p=0.5)?of={folder}", "--metrics", "color",
-        "--cache", "none", "--json", "-",
-    )  # fmt: skip
-    assert compared.returncode == 0, compared.stderr
-    looked = run_cli("inspect", f"adapt:shake?of={folder}")
-    assert looked.returncode == 0 and "adapted by shake" in looked.stdout
+def test_the_command_and_its_rehearsal(array_set: Path, tmp_path: Path, run_cli: Run) -> None:
+    asked = ["--chain", "shake,zoom(p=0.5)"]
+    is_rehearsed_made_and_kept("adapt", array_set, asked, tmp_path, run_cli)
+    place = f"adapt:shake,zoom(p=0.5)?of={array_set}"
+    is_compared_and_inspected(place, "adapted by shake", array_set, run_cli)
 
 
 def test_a_preset_is_generated_adapted(tmp_path: Path, run_cli: Run) -> None:
@@ -466,18 +404,18 @@ def test_completion_knows_the_operations() -> None:
     assert "x=adapt:published" in names.location(None, None, "x=adapt:p")  # type: ignore[arg-type]
 
 
-def test_a_worker_measures_adapted_clips_alone(folder: Path) -> None:
+def test_a_worker_measures_adapted_clips_alone(array_set: Path) -> None:
     """A clip's reference is all that a process needs."""
-    (ref, *_) = adapted_set(folder, "published").clips
+    (ref, *_) = adapted_set(array_set, "published").clips
     task = json.loads(json.dumps(worker.clip_task(ref, ["lab"])))
-    assert np.array_equal(of(type(ref)(**task["clip"])), of(ref))
+    assert np.array_equal(frames_of(type(ref)(**task["clip"])), frames_of(ref))
 
 
-def test_what_is_adapted_is_not_written_into_its_set(folder: Path) -> None:
-    for out in (folder / "sub", folder):
+def test_what_is_adapted_is_not_written_into_its_set(array_set: Path) -> None:
+    for out in (array_set / "sub", array_set):
         with pytest.raises(UsageError, match="the set that is adapted"):
-            generation.make(generation.plan_adapting(str(folder), "mirror"), out, Options(cache=Cache(None)))
-    assert not (folder / "sub").exists()
+            made(out, array_set, "mirror")
+    assert not (array_set / "sub").exists()
 
 
 def test_a_measured_set_has_no_clips_to_adapt(tmp_path: Path) -> None:

@@ -1,21 +1,24 @@
-"""CONTRIBUTING.md's example is true: its metric file alone makes a working metric, its test passes."""
+"""CONTRIBUTING.md's examples are true: a file alone makes a working metric or corruption, its test passes."""
 
 from __future__ import annotations
 
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from synvid_eval import corruptions
 from tests.cli.test_errors import install_plugin
 from tests.conftest import REPOSITORY, Run
+from tests.corruptions import test_contract as rules
 from tests.metrics import contract
 
 TEXT = (REPOSITORY / "CONTRIBUTING.md").read_text()
-METRIC, TEST = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+METRIC, METRIC_TEST, CORRUPTION, CORRUPTION_TEST = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 
 
 @pytest.fixture
@@ -30,6 +33,26 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return made
 
 
+@pytest.fixture
+def contrast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The example's name; its file lies beside the package's own corruptions."""
+    (tmp_path / "contrast.py").write_text(CORRUPTION)
+    monkeypatch.setattr(corruptions, "__path__", [*corruptions.__path__, str(tmp_path)])
+    monkeypatch.setattr(corruptions.registry, "_found", None)
+    yield "contrast"
+    sys.modules.pop("synvid_eval.corruptions.contrast", None)
+
+
+def passes(source: str) -> None:
+    """Runs the tests of a file's text; there are some."""
+    names: dict[str, object] = {}
+    exec(compile(source, "example", "exec"), names)
+    tests = [f for n, f in names.items() if n.startswith("test_")]
+    assert tests
+    for test in tests:
+        test()  # type: ignore[operator]
+
+
 def test_the_example_holds_the_contract_of_metrics(module: ModuleType) -> None:
     cls = module.Lightness
     contract.describes_itself(cls)
@@ -40,12 +63,7 @@ def test_the_example_holds_the_contract_of_metrics(module: ModuleType) -> None:
 
 
 def test_the_example_s_own_test_passes(module: ModuleType) -> None:
-    names: dict[str, object] = {}
-    exec(compile(TEST, "test_lightness.py", "exec"), names)
-    tests = [f for n, f in names.items() if n.startswith("test_")]
-    assert tests
-    for test in tests:
-        test()  # type: ignore[operator]
+    passes(METRIC_TEST)
 
 
 @pytest.mark.slow
@@ -61,3 +79,28 @@ def test_the_example_works_by_command_from_another_package(run_cli: Run, tmp_pat
     twice = json.loads(run_cli(*command, "--set", "lightness.scale=2", env=env).stdout)["scores"][0]
     assert twice["value"] == pytest.approx(2 * score["value"])
     assert twice["signature"] != score["signature"]
+
+
+def test_the_corruption_holds_the_contract_of_corruptions(contrast: str) -> None:
+    assert contrast in corruptions.registry.names()
+    for severity in rules.SEVERITIES:
+        rules.test_a_frame_alone_has_the_bytes_that_it_has_in_its_clip(contrast, severity)
+        rules.test_small_and_odd_frames_and_short_clips(contrast, severity, (3, 5))
+    rules.test_seed_and_clip_decide_what_is_drawn(contrast, corruptions.Draws(1, "a", ""))
+    rules.test_the_severity_is_one_to_five(contrast)
+    rules.test_it_opens_with_what_it_does_its_table_and_its_source(contrast)
+
+
+def test_the_corruption_s_own_test_passes(contrast: str) -> None:
+    passes(CORRUPTION_TEST)
+
+
+def test_the_corruption_works_by_command_from_another_package(run_cli: Run, tmp_path: Path) -> None:
+    env = install_plugin(tmp_path, CORRUPTION, "synvid_eval.corruptions", "contrast", "Contrast")
+    assert "contrast" in run_cli("list", "corruptions", env=env).stdout
+    plain = "preset:moving_circles?n=4&size=48&length=16"
+    command = ("compare", f"a=corrupt:contrast?severity=5&of={plain}", f"b={plain}", "--metrics", "color")
+    (score,) = json.loads(run_cli(*command, "--json", "-", "-q", env=env).stdout)["scores"]
+    keys = ("covariance", "reference_covariance")
+    spread, before = (sum(score["detail"][key][i] for i in (0, 4, 8)) for key in keys)
+    assert spread < before / 4  # what is left lies between frames, whose means stay

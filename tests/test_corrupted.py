@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -17,40 +16,23 @@ from synvid_eval.corruptions import Draws, registry
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.measurement import Options, content_hashes, measure
 from synvid_eval.sets import open_clip, open_set
-from synvid_eval.video import decode, encode
-from synvid_eval.video.decode import FewerFrames
+from synvid_eval.video import decode
 from tests.clips import moving, write_video
 from tests.conftest import Run
-from tests.test_generation import killed, same_trees
-
-TOTAL, HEIGHT, WIDTH = 40, 32, 48
-
-
-def arrays(root: Path, count: int) -> Path:
-    """A folder of clips in `.npz` files."""
-    root.mkdir(exist_ok=True)
-    for k in range(count):
-        np.savez(root / f"{k:03}.npz", frames=moving(TOTAL + k % 3, HEIGHT, WIDTH, seed=k))
-    return root
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return arrays(tmp_path_factory.mktemp("corrupted") / "set", 4)
-
-
-@pytest.fixture(scope="module")
-def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("corrupted") / "videos"
-    for k in range(3):
-        (root / "ab"[k % 2]).mkdir(parents=True, exist_ok=True)
-        write_video(root / "ab"[k % 2] / f"{k}.avi", moving(36, HEIGHT, WIDTH, seed=k))
-    return root
-
-
-def of(ref: Any, wanted: Any = None) -> np.ndarray:
-    reader = open_clip(ref)
-    return np.stack([f for _, f in reader.frames(range(reader.total) if wanted is None else wanted)])
+from tests.derived_sets import (
+    HEIGHT,
+    TOTAL,
+    WIDTH,
+    Short,
+    arrays,
+    frames_of,
+    holds_what_is_read,
+    is_compared_and_inspected,
+    is_refused,
+    is_rehearsed_made_and_kept,
+    is_the_same_by_workers_and_shards,
+    survives_a_kill,
+)
 
 
 def corrupted_set(root: Path, name: str, options: str = "severity=2&") -> Any:
@@ -60,65 +42,64 @@ def corrupted_set(root: Path, name: str, options: str = "severity=2&") -> Any:
 # -- the scheme -------------------------------------------------------------------------------------
 
 
-def test_clips_keep_what_they_are_called(videos: Path) -> None:
-    opened, plain = corrupted_set(videos, "rotate"), open_set(videos)
-    assert opened.ids == plain.ids and len(opened) == 3
+def test_clips_keep_what_they_are_called(video_set: Path) -> None:
+    opened, plain = corrupted_set(video_set, "rotate"), open_set(video_set)
+    assert opened.ids == plain.ids and len(opened) == 4
     assert [(c.label, c.fps) for c in opened.clips] == [(c.label, c.fps) for c in plain.clips]
     assert opened.name == "videos+rotate-2"
-    assert opened.said == "3 videos in 2 classes; corrupted by rotate, severity 2, seed 0"
-    assert len(open_set(f"corrupt:rotate?severity=1&of={videos}", clips=2)) == 2
-    assert sets.default_name(f"corrupt:rotate?of={videos}") == "videos+rotate-3"
+    assert opened.said == "4 videos in 2 classes; corrupted by rotate, severity 2, seed 0"
+    assert len(open_set(f"corrupt:rotate?severity=1&of={video_set}", clips=2)) == 2
+    assert sets.default_name(f"corrupt:rotate?of={video_set}") == "videos+rotate-3"
 
 
 @pytest.mark.parametrize("name", registry.names())
-@pytest.mark.parametrize("kind", ["folder", "videos"])
+@pytest.mark.parametrize("kind", ["array_set", "video_set"])
 def test_a_clip_is_the_corruption_of_what_was_read(kind: str, name: str, request: Any) -> None:
     """By hand: the whole clip, decoded, its frames taken and changed one by one."""
     root = request.getfixturevalue(kind)
     corruption = registry.get(name)(severity=4)
     for ref in corrupted_set(root, name, "severity=4&seed=7&").clips:
-        clip = of(next(c for c in open_set(root).clips if c.id == ref.id))
+        clip = frames_of(next(c for c in open_set(root).clips if c.id == ref.id))
         draws = Draws(7, ref.id, name)
         times = corruption.times(len(clip), draws)
         made = np.stack([corruption.change(clip[t], draws, i) for i, t in enumerate(times)])
         reader = open_clip(ref)
         assert reader.total == len(made)
-        assert np.array_equal(of(ref), made)
+        assert np.array_equal(frames_of(ref), made)
         some = sorted({0, len(made) // 2, len(made) - 1})
-        assert np.array_equal(of(ref, some), made[some])
+        assert np.array_equal(frames_of(ref, some), made[some])
 
 
-def test_the_seed_decides_and_the_place_does_not(folder: Path, tmp_path: Path) -> None:
+def test_the_seed_decides_and_the_place_does_not(array_set: Path, tmp_path: Path) -> None:
     def frames(location: str, **asked: Any) -> bytes:
-        return b"".join(of(c, [3]).tobytes() for c in open_set(location, **asked).clips)
+        return b"".join(frames_of(c, [3]).tobytes() for c in open_set(location, **asked).clips)
 
-    first = frames(f"corrupt:shot_noise?severity=3&of={folder}")
-    assert frames(f"corrupt:shot_noise?of={folder}&severity=3&seed=0") == first
-    assert frames(f"corrupt:shot_noise?severity=3&seed=1&of={folder}") != first
-    assert frames(f"corrupt:shot_noise?severity=3&of={folder}", seed=1) == frames(
-        f"corrupt:shot_noise?severity=3&seed=1&of={folder}"
+    first = frames(f"corrupt:shot_noise?severity=3&of={array_set}")
+    assert frames(f"corrupt:shot_noise?of={array_set}&severity=3&seed=0") == first
+    assert frames(f"corrupt:shot_noise?severity=3&seed=1&of={array_set}") != first
+    assert frames(f"corrupt:shot_noise?severity=3&of={array_set}", seed=1) == frames(
+        f"corrupt:shot_noise?severity=3&seed=1&of={array_set}"
     )
-    assert frames(f"corrupt:shot_noise?severity=3&of={arrays(tmp_path / 'elsewhere', 4)}") == first
+    assert frames(f"corrupt:shot_noise?severity=3&of={arrays(tmp_path / 'elsewhere')}") == first
 
 
-def test_presets_cuts_and_corrupted_sets_are_corrupted(folder: Path, tmp_path: Path) -> None:
+def test_presets_cuts_and_corrupted_sets_are_corrupted(array_set: Path, tmp_path: Path) -> None:
     place = "preset:moving_shapes?n=2&size=32&length=20&seed=5"
     opened = open_set(f"corrupt:gaussian_noise?severity=1&of={place}", seed=3)
     drawn = open_set(place)
     assert opened.ids == drawn.ids and opened.name == "moving_shapes+gaussian_noise-1"
     noise = registry.get("gaussian_noise")(severity=1)
     for ref, plain in zip(opened.clips, drawn.clips, strict=True):
-        wanted = noise.change(of(plain, [9])[0], Draws(3, ref.id, noise.name), 9)
-        assert np.array_equal(of(ref, [9])[0], wanted)
-    twice = open_set(f"corrupt:sampling?severity=1&of=corrupt:static_rotate?severity=5&of={folder}")
+        wanted = noise.change(frames_of(plain, [9])[0], Draws(3, ref.id, noise.name), 9)
+        assert np.array_equal(frames_of(ref, [9])[0], wanted)
+    twice = open_set(f"corrupt:sampling?severity=1&of=corrupt:static_rotate?severity=5&of={array_set}")
     assert twice.name == "set+static_rotate-5+sampling-1"
-    for ref, plain in zip(twice.clips, open_set(folder).clips, strict=True):
-        turned = np.stack(
-            [registry.get("static_rotate")(severity=5).change(f, Draws(0, "", ""), 0) for f in of(plain)]
-        )
-        assert np.array_equal(of(ref), turned[::2])
-    both = open_set(f"adapt:mirror?of=corrupt:sampling?severity=1&of={folder}")
-    assert len(of(both.clips[0])) == 20
+    turn = registry.get("static_rotate")(severity=5).change
+    for ref, plain in zip(twice.clips, open_set(array_set).clips, strict=True):
+        turned = np.stack([turn(f, Draws(0, "", ""), 0) for f in frames_of(plain)])
+        assert np.array_equal(frames_of(ref), turned[::2])
+    both = open_set(f"adapt:mirror?of=corrupt:sampling?severity=1&of={array_set}")
+    assert len(frames_of(both.clips[0])) == 20
     movie = write_video(tmp_path / "movie.avi", moving(50))
     assert len(open_set(f"corrupt:jumble?severity=2&of=cut:{movie}?seconds=1")) == 2
 
@@ -148,8 +129,8 @@ def test_what_cannot_be_corrupted_is_told(location: str, kind: type[Exception], 
             sets.check_usage(location)
 
 
-def test_the_same_noise_is_not_drawn_twice(folder: Path) -> None:
-    inner = f"corrupt:gaussian_noise?severity=1&of={folder}"
+def test_the_same_noise_is_not_drawn_twice(array_set: Path) -> None:
+    inner = f"corrupt:gaussian_noise?severity=1&of={array_set}"
     with pytest.raises(UsageError, match="corrupted by gaussian_noise with seed 0 already") as caught:
         open_set(f"corrupt:gaussian_noise?severity=2&of={inner}")
     assert "seed=1" in caught.value.hint
@@ -211,29 +192,16 @@ def test_measuring_keeps_and_renews(tmp_path: Path) -> None:
     assert measured() != first
 
 
-class Short(decode.ArrayClip):
-    """A clip that announces two frames more than it has."""
-
-    def __init__(self, ref: Any, array: Any = None) -> None:
-        super().__init__(ref, array)
-        self.has, self.total = self.total, self.total + 2
-
-    def frames(self, wanted: Any) -> Any:
-        yield from super().frames([i for i in wanted if i < self.has])
-        if self.total > self.has:
-            raise FewerFrames(self.has)
-
-
 @pytest.mark.parametrize("name", ["gaussian_noise", "reverse_sampling", "freeze", "box_jumble", "sampling"])
 def test_frames_that_are_announced_and_missing_change_nothing(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    array_set: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = [of(c) for c in corrupted_set(folder, name).clips]
+    whole = [frames_of(c) for c in corrupted_set(array_set, name).clips]
     monkeypatch.setitem(sets._READERS, "array", Short)
-    for ref, wanted in zip(corrupted_set(folder, name).clips, whole, strict=True):
+    for ref, wanted in zip(corrupted_set(array_set, name).clips, whole, strict=True):
         assert np.array_equal(np.stack(list(decode.all_frames(open_clip(ref)))), wanted)
     measured = measure(
-        corrupted_set(folder, name), features=["lab"], options=Options(workers=1, cache=Cache(None))
+        corrupted_set(array_set, name), features=["lab"], options=Options(workers=1, cache=Cache(None))
     )
     assert measured.facts.clips == 4 and not measured.facts.skipped
 
@@ -249,17 +217,17 @@ def test_a_clip_that_a_corruption_leaves_nothing_of_is_skipped(tmp_path: Path) -
     assert name == "small.npz" and "translate.margin=16 leaves nothing of its frames of 8×8 px" in reason
 
 
-def test_a_worker_measures_corrupted_clips_alone(folder: Path) -> None:
+def test_a_worker_measures_corrupted_clips_alone(array_set: Path) -> None:
     """A clip's reference is all that a process needs."""
-    (ref, *_) = corrupted_set(folder, "freeze").clips
+    (ref, *_) = corrupted_set(array_set, "freeze").clips
     task = json.loads(json.dumps(worker.clip_task(ref, ["lab"])))
-    assert np.array_equal(of(type(ref)(**task["clip"])), of(ref))
+    assert np.array_equal(frames_of(type(ref)(**task["clip"])), frames_of(ref))
 
 
-def test_few_frames_are_held(folder: Path) -> None:
+def test_few_frames_are_held(array_set: Path) -> None:
     """Frames are read as they come, also where neighbors change places."""
     for name, most in (("gaussian_noise", 1), ("jumble", 16)):
-        (ref, *_) = corrupted_set(folder, name).clips
+        (ref, *_) = corrupted_set(array_set, name).clips
         reader = open_clip(ref)
         asked: list[int] = []
 
@@ -278,13 +246,13 @@ def test_few_frames_are_held(folder: Path) -> None:
         assert len(asked) <= most
 
 
-def test_notes_of_the_clip_are_kept(videos: Path) -> None:
+def test_notes_of_the_clip_are_kept(video_set: Path) -> None:
     class Noted(decode.VideoFile):
         def frames(self, wanted: Any) -> Any:
             yield from super().frames(wanted)
             self.notes.append("seen")
 
-    (ref, *_) = corrupted_set(videos, "rotate").clips
+    (ref, *_) = corrupted_set(video_set, "rotate").clips
     reader = corrupted.CorruptedClip(ref, Noted)
     list(reader.frames([0]))
     assert "seen" in reader.notes and derived.is_drawn(ref) is False
@@ -299,64 +267,46 @@ def made(out: Path, root: Path, name: str = "rotate", severity: int = 2, **asked
     return generation.make(what, out, options)
 
 
-def test_files_hold_what_the_scheme_gives(videos: Path, tmp_path: Path) -> None:
-    done = made(tmp_path / "out", videos, "glass_blur", kind="ffv1", seed=4, settings={"swaps": "true"})
-    opened = corrupted_set(videos, "glass_blur", "severity=2&swaps=true&seed=4&")
-    assert [row["id"] for row in done.rows] == opened.ids
-    for row, ref in zip(done.rows, opened.clips, strict=True):
-        wanted = of(ref)
-        read = np.stack(list(encode.read_clip(tmp_path / "out" / row["file"], "ffv1")))
-        assert np.array_equal(read, wanted)
-        assert row["sha256"] == hashlib.sha256(wanted.tobytes()).hexdigest()
-        assert (row["preset"], row["seed"], row["label"]) == ("videos", 4, ref.label)
+def test_files_hold_what_the_scheme_gives(video_set: Path, tmp_path: Path) -> None:
+    done = made(tmp_path / "out", video_set, "glass_blur", kind="ffv1", seed=4, settings={"swaps": "true"})
+    opened = corrupted_set(video_set, "glass_blur", "severity=2&swaps=true&seed=4&")
+    holds_what_is_read(tmp_path / "out", done, opened)
+    assert {row["seed"] for row in done.rows} == {4}
     told = json.loads((tmp_path / "out" / "generation.json").read_text())
     assert told["identity"] == registry.get("glass_blur")(severity=2, swaps=True).identity()
     assert told["given"] == {
-        "of": os.fspath(videos), "corruption": "glass_blur", "severity": "2", "set": "swaps=true",
+        "of": os.fspath(video_set), "corruption": "glass_blur", "severity": "2", "set": "swaps=true",
     }  # fmt: skip
     card = (tmp_path / "out" / "README.md").read_text()
-    again = f"synvid-eval corrupt {videos} AGAIN --clips 3 --corruption glass_blur --severity 2"
+    again = f"synvid-eval corrupt {video_set} AGAIN --clips 4 --corruption glass_blur --severity 2"
     assert f"{again} --set swaps=true --seed 4 --format ffv1" in card
     assert "corrupted by synvid-eval" in card and "What corrupts the set again" in card
-    assert not list((tmp_path / "out").rglob(".*"))
 
 
-def test_clips_that_grow_shorter_are_whole_files(folder: Path, tmp_path: Path) -> None:
-    done = made(tmp_path / "out", folder, "sampling", 3, kind="npz")
+def test_clips_that_grow_shorter_are_whole_files(array_set: Path, tmp_path: Path) -> None:
+    done = made(tmp_path / "out", array_set, "sampling", 3, kind="npz")
     assert [row["frames"] for row in done.rows] == [5, 6, 6, 5]
 
 
-def test_another_severity_or_seed_is_another_set(folder: Path, tmp_path: Path) -> None:
-    made(tmp_path / "out", folder, kind="npz")
-    assert made(tmp_path / "out", folder, kind="npz").made == 0
+def test_another_severity_or_seed_is_another_set(array_set: Path, tmp_path: Path) -> None:
+    made(tmp_path / "out", array_set, kind="npz")
+    assert made(tmp_path / "out", array_set, kind="npz").made == 0
     for asked in ({"severity": 3}, {"seed": 1}, {"name": "freeze"}, {"clips": 2}):
         with pytest.raises(UsageError, match="holds a set"):
-            made(tmp_path / "out", folder, kind="npz", **asked)  # type: ignore[arg-type]
+            made(tmp_path / "out", array_set, kind="npz", **asked)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
-def test_workers_and_shards_change_no_byte(folder: Path, tmp_path: Path) -> None:
-    made(tmp_path / "one", folder, kind="npz")
-    made(tmp_path / "two", folder, kind="npz", workers=2)
-    assert same_trees(tmp_path / "one", tmp_path / "two")
-    for k in range(2):
-        made(tmp_path / "parts", folder, kind="npz", shard=(k, 2))
-    generation.merge(tmp_path / "parts")
-    whole, parts = ((tmp_path / d / "manifest.jsonl").read_bytes() for d in ("one", "parts"))
-    assert whole == parts
+def test_workers_and_shards_change_no_byte(array_set: Path, tmp_path: Path) -> None:
+    is_the_same_by_workers_and_shards(made, array_set, tmp_path)
 
 
 @pytest.mark.slow
 def test_killed_runs_end_in_the_same_manifest(
-    videos: Path, tmp_path: Path, cli_env: dict[str, str], run_cli: Run
+    video_set: Path, tmp_path: Path, cli_env: dict[str, str], run_cli: Run
 ) -> None:
-    args = ["corrupt", str(videos), str(tmp_path / "killed"), "--corruption", "jumble", "--severity", "1"]
-    args += ["--workers", "2", "--cache", "none", "-q"]
-    assert killed(args, tmp_path / "killed", cli_env, 1) <= 1
-    assert run_cli(*args).returncode == 0
-    args[2] = str(tmp_path / "once")
-    assert run_cli(*args).returncode == 0
-    assert same_trees(tmp_path / "once", tmp_path / "killed")
+    asked = ["--corruption", "jumble", "--severity", "1"]
+    survives_a_kill("corrupt", video_set, asked, tmp_path, cli_env, run_cli)
 
 
 @pytest.mark.parametrize(
@@ -375,32 +325,17 @@ def test_killed_runs_end_in_the_same_manifest(
     ],
 )  # fmt: skip
 def test_what_the_command_refuses(
-    args: list[str], code: int, message: str, folder: Path, tmp_path: Path, run_cli: Run
+    args: list[str], code: int, message: str, array_set: Path, tmp_path: Path, run_cli: Run
 ) -> None:
-    args = [a.replace("SET", str(folder)).replace("OUT", str(tmp_path / "out")) for a in args]
-    done = run_cli("corrupt", *args, "--cache", "none", "-q")
-    assert done.returncode == code and message in done.stderr and done.stderr.count("\n") == 1
-    assert not (tmp_path / "out").exists()
+    is_refused("corrupt", args, code, message, array_set, tmp_path, run_cli)
 
 
 @pytest.mark.slow
-def test_the_command_and_its_rehearsal(folder: Path, tmp_path: Path, run_cli: Run) -> None:
-    args = ["corrupt", str(folder), str(tmp_path / "out"), "--corruption", "zoom_blur", "--severity", "1"]
-    args += ["--clips", "3", "--format", "npz", "--cache", str(tmp_path / "cache")]
-    rehearsed = run_cli(*args, "--dry-run")
-    assert rehearsed.returncode == 0 and "set: 3 clips" in rehearsed.stdout
-    assert not (tmp_path / "out").exists()
-    done = run_cli(*args, "--json", "-")
-    facts = json.loads(done.stdout)
-    assert done.returncode == 0 and (facts["clips"], facts["made"]) == (3, 3)
-    assert json.loads(run_cli(*args, "--json", "-").stdout)["kept"] == 3
-    compared = run_cli(
-        "compare", str(folder), f"corrupt:zoom_blur?severity=1&of={folder}", "--metrics", "color",
-        "--cache", "none", "--json", "-",
-    )  # fmt: skip
-    assert compared.returncode == 0, compared.stderr
-    looked = run_cli("inspect", f"corrupt:zoom_blur?severity=1&of={folder}")
-    assert looked.returncode == 0 and "corrupted by zoom_blur" in looked.stdout
+def test_the_command_and_its_rehearsal(array_set: Path, tmp_path: Path, run_cli: Run) -> None:
+    asked = ["--corruption", "zoom_blur", "--severity", "1"]
+    is_rehearsed_made_and_kept("corrupt", array_set, asked, tmp_path, run_cli)
+    place = f"corrupt:zoom_blur?severity=1&of={array_set}"
+    is_compared_and_inspected(place, "corrupted by zoom_blur", array_set, run_cli)
     place = "corrupt:rotate?severity=1&of=preset:moving_shapes?n=2&size=32&length=20"
     file = str(tmp_path / "a.measured")
     drawn = run_cli("measure", place, "--out", file, "--metrics", "color", "--cache", "none")

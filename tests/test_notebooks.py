@@ -15,8 +15,8 @@ from tests.conftest import REPOSITORY
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 
 
-def test_there_are_four_and_each_has_a_twin() -> None:
-    assert [n.name[:2] for n in NOTEBOOKS] == ["1_", "2_", "3_", "4_"]
+def test_there_are_five_and_each_has_a_twin() -> None:
+    assert [n.name[:2] for n in NOTEBOOKS] == ["1_", "2_", "3_", "4_", "5_"]
     assert [n.with_suffix(".py") for n in NOTEBOOKS] == sorted((REPOSITORY / "notebooks").glob("*.py"))
 
 
@@ -42,7 +42,11 @@ def test_a_notebook_runs(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     ).execute()
     last = [c for c in book.cells if c.cell_type == "code"][-1]
     assert not any(o.output_type == "error" for o in last.outputs)
-    made = {"1": "report.html", "2": "correlation.html", "3": "fast_few.toml", "4": "accuracies.csv"}[
-        file.name[0]
-    ]
+    made = {
+        "1": "report.html",
+        "2": "correlation.html",
+        "3": "fast_few.toml",
+        "4": "accuracies.csv",
+        "5": "best.toml",
+    }[file.name[0]]
     assert (tmp_path / made).stat().st_size > 50

@@ -27,6 +27,7 @@ COMMANDS = {
     "measure": "Measure one set and save it; compare takes the saved file in its place.",
     "report": "Make the HTML page of a comparison or a correlation again from its JSON.",
     "correlate": "Say which measurement goes with fine-tune accuracies, over many sets, and how surely.",
+    "guide": "Say what to change in a generator: advice, sensitivities, a search over its knobs.",
     "attention": "Show what video transformers attend to: key components as colors, beside the frames.",
     "inspect": "Say what a set holds, what cannot be read, and what measuring it would cost here.",
     "list": "List metrics, features, layouts, protocols, presets or corruptions.",

@@ -28,22 +28,7 @@ def command(
     set_: str,
     out: str,
     chain: str,
-    clips: int | None,
-    seed: int,
-    kind: str,
-    shard: str | None,
-    layout: str,
-    fps: float | None,
-    split: str | None,
-    root: str | None,
-    follow_outside: bool,
-    workers: str,
-    cache: str | None,
-    decode_timeout: float,
-    dry_run: bool,
-    json: str | None,
-    quiet: bool,
-    verbose: bool,
+    **given: Any,
 ) -> None:
     """Adapt the clips of a SET into the folder OUT: one file a clip, a manifest, a data card.
 
@@ -59,13 +44,9 @@ def command(
     """
     from synvid_eval import generation
 
-    asked: dict[str, Any] = {"layout": layout, "fps": fps}
-    asked |= {"split": split, "root": root, "follow_outside": follow_outside}
+    asked = common.take_opening(given) | {"kind": given.pop("kind")}
 
     def plan(options: Any, parts: tuple[int, int]) -> generation.Plan:
-        return generation.plan_adapting(
-            set_, chain, clips=clips, seed=seed, kind=kind, shard=parts, options=options, **asked
-        )
+        return generation.plan_adapting(set_, chain, seed=options.seed, shard=parts, options=options, **asked)
 
-    run = making.Run(set_, out, seed, workers, cache, decode_timeout, shard, dry_run, json, quiet, verbose)
-    run.make(plan)
+    making.Run(set_, out, **given).make(plan)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synvid_eval.cli import common, making, names
+from synvid_eval.cli import common, names
 from synvid_eval.errors import one_line
 
 if TYPE_CHECKING:
@@ -56,46 +56,16 @@ WHAT = ("keys", "queries", "values", "tokens")
     shell_complete=names.folder,
     help="Write a video of each clip beside its components into this folder.",
 )
-@making.seed
-@click.option(
-    "--layout",
-    default="auto",
-    show_default=True,
-    metavar="NAME",
-    shell_complete=names.completed(names.layouts),
-    help="How clips lie on disk, where that cannot be recognized (see: list layouts).",
-)
-@click.option("--fps", type=float, metavar="RATE", help="Frame rate of frame folders and arrays.")
+@common.seed
+@common.layout
+@common.fps
 @common.listing
 @common.picturing
-@click.option(
-    "--max-skipped",
-    default="5%",
-    show_default=True,
-    metavar="N|P%",
-    help="How many unreadable videos a set may have before it is refused.",
-)
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="auto|cpu|cuda[:N]|mps",
-    help="Where networks run.",
-)
-@click.option(
-    "--workers",
-    default="auto",
-    show_default=True,
-    metavar="auto|N",
-    help="Processes that read clips, and threads that run networks on a CPU.",
-)
+@common.max_skipped
+@common.device()
+@common.workers("Processes that read clips, and threads that run networks on a CPU.")
 @common.decode_timeout
-@click.option(
-    "--cache",
-    metavar="DIR|none",
-    shell_complete=names.folder,
-    help="Where a stopped run goes on from.  [default: the user's cache folder]",
-)
+@common.cache("Where a stopped run goes on from.")
 @click.option(
     "--dry-run", is_flag=True, help="Say what would be read, computed and written, with time and disk."
 )
@@ -117,7 +87,7 @@ def command(
     dry_run: bool,
     quiet: bool,
     verbose: bool,
-    **others: Any,
+    **given: Any,
 ) -> None:
     """Show what video transformers (VideoMAE) attend to in the clips of a SET: the keys of a layer, two
     frames at a time, as their first three principal components in red, green and blue, beside the frames.
@@ -137,10 +107,10 @@ def command(
     common.check_outputs([set_, *checkpoints], json=json, html=html, png=png)
     if video is not None:
         paintings.check_folder(video)
-    how = {k: others.pop(k) for k in ("layout", "fps", "split", "root", "follow_outside", "images", "videos")}
+    how = common.take_opening(given)
     writes = [f for f in (json, html, png, video) if f and f != "-"]
     with common.Terminal(quiet, verbose) as progress:
-        options = common.build_options(progress=progress, verbose=verbose, **others)
+        options = common.build_options(progress=progress, verbose=verbose, **given)
         if dry_run:
             _rehearse(set_, checkpoints, asked, options, device, writes, json, how)
             return

@@ -61,6 +61,40 @@ talking = _stack(
     click.option("-v", "verbose", is_flag=True, help="Tracebacks and timings."),
 )
 
+seed = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of every random draw.",
+)
+
+clips = click.option(
+    "--clips", type=int, metavar="N", help="At most N clips a set, drawn by hash of their ids."
+)
+
+layout = click.option(
+    "--layout",
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    shell_complete=names.completed(names.layouts),
+    help="How clips lie on disk, where that cannot be recognized (see: list layouts).",
+)
+
+fps = click.option(
+    "--fps", type=float, metavar="RATE", help="Frame rate of frame folders and arrays.  [default: 25]"
+)
+
+max_skipped = click.option(
+    "--max-skipped",
+    default="5%",
+    show_default=True,
+    metavar="N|P%",
+    help="How many unreadable videos a set may have before it is refused.",
+)
+
 decode_timeout = click.option(
     "--decode-timeout",
     type=click.FloatRange(min=0.1),
@@ -69,6 +103,43 @@ decode_timeout = click.option(
     metavar="S",
     help="Seconds without a new frame after which a file is given up as hung.",
 )
+
+weights = click.option(
+    "--weights",
+    metavar="DIR|NAME=FILE",
+    shell_complete=names.folder,
+    help="Where network weights lie: a folder, or inception=FILE,i3d=FILE (see: weights list).",
+)
+
+
+def workers(what: str = "Worker processes.") -> Callable[[F], F]:
+    """The option `--workers auto|N`; what: its help."""
+    return click.option("--workers", default="auto", show_default=True, metavar="auto|N", help=what)
+
+
+def device(what: str = "Where networks run.") -> Callable[[F], F]:
+    """The option `--device`; what: its help."""
+    return click.option(
+        "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:N]|mps", help=what
+    )
+
+
+def cache(what: str = "Where measurements are kept.") -> Callable[[F], F]:
+    """The option `--cache DIR|none`; what: its help, but for the default."""
+    return click.option(
+        "--cache",
+        metavar="DIR|none",
+        shell_complete=names.folder,
+        help=f"{what}  [default: the user's cache folder]",
+    )
+
+
+def out(metavar: str) -> Callable[[F], F]:
+    """The option `--out`, a folder that has to be named."""
+    return click.option(
+        "--out", type=PATH, required=True, metavar=metavar, shell_complete=names.folder, help="The folder."
+    )
+
 
 looking = _stack(
     click.option(
@@ -89,46 +160,17 @@ looking = _stack(
     click.option(
         "--frames", type=int, metavar="N", help="Frames looked at a clip, spread over it.  [default: 16]"
     ),
-    click.option(
-        "--clips", type=int, metavar="N", help="At most N clips a set, drawn by hash of their names."
-    ),
-    click.option(
-        "--seed",
-        type=click.IntRange(min=0),
-        default=0,
-        show_default=True,
-        metavar="N",
-        help="Seed of every random draw.",
-    ),
-    click.option(
-        "--layout",
-        default="auto",
-        show_default=True,
-        metavar="NAME",
-        shell_complete=names.completed(names.layouts),
-        help="How clips lie on disk, where that cannot be recognized (see: list layouts).",
-    ),
-    click.option(
-        "--fps", type=float, metavar="RATE", help="Frame rate of frame folders and arrays.  [default: 25]"
-    ),
-    click.option(
-        "--max-skipped",
-        default="5%",
-        show_default=True,
-        metavar="N|P%",
-        help="How many unreadable videos a set may have before it is refused.",
-    ),
-    click.option("--workers", default="auto", show_default=True, metavar="auto|N", help="Worker processes."),
+    clips,
+    seed,
+    layout,
+    fps,
+    max_skipped,
+    workers(),
     decode_timeout,
 )
 
 networked = _stack(
-    click.option(
-        "--weights",
-        metavar="DIR|NAME=FILE",
-        shell_complete=names.folder,
-        help="Where network weights lie: a folder, or inception=FILE,i3d=FILE (see: weights list).",
-    ),
+    weights,
     click.option(
         "--features",
         metavar="random[:SEED]",
@@ -141,13 +183,7 @@ networked = _stack(
         show_default=True,
         help="What networks compute in; two precisions are never compared.",
     ),
-    click.option(
-        "--device",
-        default="auto",
-        show_default=True,
-        metavar="auto|cpu|cuda[:N]|mps",
-        help="Where networks run.",
-    ),
+    device(),
     click.option(
         "--batch-size",
         default="auto",
@@ -158,34 +194,25 @@ networked = _stack(
 )
 
 
-def take_networks(running: dict[str, Any]) -> Networks:
+def take_networks(given: dict[str, Any]) -> Networks:
     """The options of `networked`, taken out of a command's others; UsageError for what cannot be."""
     from synvid_eval.features.network import Networks
 
-    if running["weights"] == "":
+    if given["weights"] == "":
         raise UsageError("--weights is empty.", "Give DIR, or inception=FILE,i3d=FILE.")
-    size = running.pop("batch_size")
+    size = given.pop("batch_size")
     if size != "auto" and not (size.isascii() and size.isdigit() and 0 < int(size) <= MOST_INPUTS):
         raise UsageError(f"--batch-size {size} is not possible.", f"Give auto, or 1 to {MOST_INPUTS:,}.")
     return Networks(
-        weights=running.pop("weights") or "",
-        features=running.pop("features") or "",
-        precision=running.pop("precision"),
-        device=running.pop("device"),
+        weights=given.pop("weights") or "",
+        features=given.pop("features") or "",
+        precision=given.pop("precision"),
+        device=given.pop("device"),
         batch=0 if size == "auto" else int(size),
     )
 
 
-measuring = _stack(
-    looking,
-    networked,
-    click.option(
-        "--cache",
-        metavar="DIR|none",
-        shell_complete=names.folder,
-        help="Where measurements are kept.  [default: the user's cache folder]",
-    ),
-)
+measuring = _stack(looking, networked, cache())
 
 
 following = _stack(
@@ -235,6 +262,26 @@ picturing = _stack(
         help="Where presets that have a real part take it from.",
     ),
 )
+
+
+_OPENING = ("clips", "layout", "fps", "split", "root", "follow_outside", "images", "videos")
+
+
+def take_opening(given: dict[str, Any]) -> dict[str, Any]:
+    """How a SET is opened, taken out of a command's options, as far as it has them: `clips`, `layout`, `fps`,
+    those of `listing` and of `picturing`, as keywords of `sets.open_set`.
+    """
+    return {name: given.pop(name) for name in _OPENING if name in given}
+
+
+def take_asked(given: dict[str, Any]) -> dict[str, Any]:
+    """What is looked at and by what, taken out of the options of a command that has `looking`, `networked`,
+    `listing`, `picturing` and `following`, as keywords of `comparison.prepare`. What is left says how it is
+    run (see `build_options`). UsageError for what cannot be.
+    """
+    asked = take_opening(given)
+    asked |= {name: given.pop(name) for name in ("settings", "frames", "protocol")}
+    return asked | {"metrics": name_list(given.pop("metrics")), "networks": take_networks(given)}
 
 
 def outputs(*kinds: str) -> Callable[[F], F]:
@@ -315,13 +362,16 @@ def build_options(
     *,
     seed: int,
     workers: str,
-    cache: str | None,
-    max_skipped: str,
-    decode_timeout: float,
+    cache: str | None = None,
+    max_skipped: str = "0%",
+    decode_timeout: float = 60.0,
     progress: Any,
     verbose: bool,
 ) -> Options:
-    """Measurement options from the command line's; UsageError for what cannot be."""
+    """Measurement options from the command line's; UsageError for what cannot be.
+
+    The defaults are for commands without such an option: the user's cache folder, and no video skipped.
+    """
     from synvid_eval.cache import Cache, default_root
     from synvid_eval.generators.pool import keep_in
     from synvid_eval.measurement import Options, parse_share
@@ -342,6 +392,19 @@ def build_options(
         progress=progress,
         loud=verbose,
     )
+
+
+def training_options(*, workers: str, **given: Any) -> tuple[Options, int | None]:
+    """(options of a training, processes that make clips ready meanwhile) from the command line's.
+
+    Args:
+        workers: `auto`, for which the second is None, or a number; 0 is none but this one. given: see
+        `build_options`; a training caches no measurements.
+
+    UsageError for what cannot be.
+    """
+    options = build_options(workers="auto" if workers == "0" else workers, cache="none", **given)
+    return options, None if workers == "auto" else int(workers)
 
 
 def name_list(text: str | None) -> list[str] | None:

@@ -30,27 +30,15 @@ from synvid_eval.cli import common, names, table
 @common.talking
 def command(
     sets: tuple[str, ...],
-    metrics: str | None,
-    settings: tuple[str, ...],
-    frames: int | None,
-    clips: int | None,
-    layout: str,
-    fps: float | None,
-    split: str | None,
-    root: str | None,
-    follow_outside: bool,
-    images: str | None,
-    videos: str | None,
     json: str | None,
     csv: str | None,
     html: str | None,
     media: bool,
     no_previews: tuple[str, ...],
-    protocol: str,
     dry_run: bool,
     quiet: bool,
     verbose: bool,
-    **running: Any,
+    **given: Any,
 ) -> None:
     """Measure sets of videos, each alone, and compare every SET with the REFERENCE, which is named last.
 
@@ -74,24 +62,19 @@ def command(
             f"compare wants one SET or more and then the REFERENCE; {seen}.", "compare synth/ ucf101/"
         )
     common.check_outputs(sets, json=json, csv=csv, html=html)
-    networks = common.take_networks(running)
+    asked = common.take_asked(given)
     with common.Terminal(quiet, verbose) as progress:
-        options = common.build_options(progress=progress, verbose=verbose, **running)
-        opening: dict[str, Any] = {"clips": clips, "layout": layout, "fps": fps}
-        opening |= {"split": split, "root": root, "follow_outside": follow_outside}
-        opening |= {"images": images, "videos": videos}
-        opening |= {"metrics": common.name_list(metrics), "settings": settings, "frames": frames}
-        opening |= {"protocol": protocol, "networks": networks}
+        options = common.build_options(progress=progress, verbose=verbose, **given)
         if dry_run:
             writes = [t for t in (json, csv, html) if t and t != "-"]
-            common.rehearsed(sets, options, writes, json, **opening)
+            common.rehearsed(sets, options, writes, json, **asked)
             return
         comparison = compare(
             list(sets[:-1]),
             sets[-1],
             with_media=media or html is not None,
             no_previews=no_previews,
-            **opening,
+            **asked,
             command=common.command_line(sys.argv[1:]),
             options=options,
         )

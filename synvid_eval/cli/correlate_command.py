@@ -44,14 +44,7 @@ from synvid_eval.cli import common
 )
 @click.option("--draws", type=click.IntRange(100, 100_000), default=1000, show_default=True, metavar="B",
               help="Draws of each bootstrap.")  # fmt: skip
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Seed of every random draw.",
-)
+@common.seed
 @common.outputs("json", "csv", "html")
 @click.option(
     "--png", type=common.PATH, metavar="DIR", help="Write a figure a metric for papers (PNG and PDF)."

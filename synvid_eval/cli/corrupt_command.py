@@ -30,22 +30,7 @@ def command(
     corruption: str,
     severity: int,
     settings: tuple[str, ...],
-    clips: int | None,
-    seed: int,
-    kind: str,
-    shard: str | None,
-    layout: str,
-    fps: float | None,
-    split: str | None,
-    root: str | None,
-    follow_outside: bool,
-    workers: str,
-    cache: str | None,
-    decode_timeout: float,
-    dry_run: bool,
-    json: str | None,
-    quiet: bool,
-    verbose: bool,
+    **given: Any,
 ) -> None:
     """Corrupt the clips of a SET into the folder OUT: one file a clip, a manifest, a data card.
 
@@ -59,8 +44,7 @@ def command(
     """
     from synvid_eval import generation
 
-    asked: dict[str, Any] = {"layout": layout, "fps": fps}
-    asked |= {"split": split, "root": root, "follow_outside": follow_outside}
+    asked = common.take_opening(given) | {"kind": given.pop("kind")}
     own = making.overrides(settings, severity=str(severity))
     del own["severity"]
 
@@ -70,13 +54,10 @@ def command(
             corruption,
             severity,
             settings=own,
-            clips=clips,
-            seed=seed,
-            kind=kind,
+            seed=options.seed,
             shard=parts,
             options=options,
             **asked,
         )
 
-    run = making.Run(set_, out, seed, workers, cache, decode_timeout, shard, dry_run, json, quiet, verbose)
-    run.make(plan)
+    making.Run(set_, out, **given).make(plan)

@@ -112,13 +112,8 @@ class Lessons(common.Terminal):
     shell_complete=names.folder,
     help="The folder to write into.",
 )
-@click.option("--workers", default="auto", show_default=True, metavar="auto|N", help="Worker processes.")
-@click.option(
-    "--cache",
-    metavar="DIR|none",
-    shell_complete=names.folder,
-    help="Where measurements are kept.  [default: the user's cache folder]",
-)
+@common.workers()
+@common.cache()
 @click.option("--dry-run", is_flag=True, help="Say what would be drawn, measured and written; do none of it.")
 @common.talking
 def command(out: str, workers: str, cache: str | None, dry_run: bool, quiet: bool, verbose: bool) -> None:
@@ -151,13 +146,7 @@ def command(out: str, workers: str, cache: str | None, dry_run: bool, quiet: boo
                 "which numbers does that bring nearer to real video?"
             )
         options = common.build_options(
-            seed=0,
-            workers=workers,
-            cache=cache,
-            max_skipped="5%",
-            decode_timeout=60.0,
-            progress=progress,
-            verbose=verbose,
+            seed=0, workers=workers, cache=cache, progress=progress, verbose=verbose
         )
         if dry_run:
             writes = [str(folder / n) for n in ("comparison.json", "comparison.csv", "report.html")]

@@ -15,7 +15,7 @@ from synvid_eval.cli import common, making, names
 @click.option("--clips", type=int, metavar="N", help="How many clips.  [default: the preset's own number]")
 @click.option("--classes", metavar="N", help="Number of classes, of a preset that can have some.")
 @click.option("--per-class", type=int, metavar="M", help="Clips of each class, in place of --clips.")
-@making.seed
+@common.seed
 @click.option("--size", metavar="PX", help="Height and width of the frames; what moves is scaled with it.")
 @click.option("--length", metavar="A:B", help="Frames of a clip, drawn from a range, or one number.")
 @click.option("--fps", metavar="RATE", help="Frames a second.")
@@ -27,15 +27,11 @@ from synvid_eval.cli import common, making, names
     help="What is exactly known of the clips, too: flow, masks, tracks, occluded, hidden, or all.",
 )
 @making.shard
-@making.workers
+@common.workers()
 @making.cache
 @common.decode_timeout
 @common.picturing
-@click.option(
-    "--dry-run",
-    is_flag=True,
-    help="Say what would be made, its time and disk (two clips are tried); keep and write nothing.",
-)
+@making.dry_run
 @common.outputs("json")
 @common.talking
 def command(
@@ -44,7 +40,6 @@ def command(
     clips: int | None,
     classes: str | None,
     per_class: int | None,
-    seed: int,
     size: str | None,
     length: str | None,
     fps: str | None,
@@ -52,15 +47,14 @@ def command(
     kind: str,
     truth: str | None,
     shard: str | None,
-    workers: str,
     cache: str | None,
-    decode_timeout: float,
     images: str | None,
     videos: str | None,
     dry_run: bool,
     json: str | None,
     quiet: bool,
     verbose: bool,
+    **running: Any,
 ) -> None:
     """Draw the clips of a PRESET into the folder OUT: one file a clip, a manifest, the preset, a data card.
 
@@ -80,12 +74,12 @@ def command(
     overrides = making.overrides(settings, size=size, length=length, fps=fps, classes=classes)
     with common.Terminal(quiet, verbose) as progress:
         kept = "none" if dry_run else cache
-        options = making.options(seed, workers, kept, progress, verbose, decode_timeout)
+        options = common.build_options(cache=kept, progress=progress, verbose=verbose, **running)
         what = generation.plan(
             preset,
             clips=clips,
             per_class=per_class,
-            seed=seed,
+            seed=options.seed,
             overrides=overrides,
             kind=kind,
             truth=common.name_list(truth) or (),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from synvid_eval.cli import common, making, names
+from synvid_eval.cli import common, names
 from synvid_eval.errors import UsageError, one_line
 
 
@@ -26,7 +26,7 @@ from synvid_eval.errors import UsageError, one_line
     "--over",
     metavar="LIST",
     help="Knobs (speed, palette) or groups (color, motion, form, texture, background, camera).  [default: "
-    "all that say where to search]",
+    "all that say where to search; where only color is minimized, color and background]",
 )
 @click.option("--clips", type=int, default=24, show_default=True, metavar="N", help="Clips of a trial.")
 @click.option(
@@ -58,7 +58,6 @@ from synvid_eval.errors import UsageError, one_line
 @click.option(
     "--out", type=common.PATH, required=True, metavar="FILE.toml", help="The preset file that is written."
 )
-@making.seed
 @click.option(
     "--set",
     "settings",
@@ -67,23 +66,20 @@ from synvid_eval.errors import UsageError, one_line
     shell_complete=names.complete_setting,
     help="Any knob of a metric or feature, such as spectrum.window=none. May be repeated.",
 )
-@click.option(
-    "--layout",
-    default="auto",
-    metavar="NAME",
-    shell_complete=names.completed(names.layouts),
-    help="What the reference's folder looks like.  [default: recognized]",
-)
+@common.seed
+@common.layout
+@common.fps
 @common.listing
 @common.picturing
+@common.max_skipped
 @common.networked
-@making.workers
+@common.workers()
 @common.decode_timeout
+@common.cache()
 @click.option(
-    "--cache",
-    metavar="DIR|none",
-    shell_complete=names.folder,
-    help="Where measurements are kept.  [default: the user's cache folder]",
+    "--dry-run",
+    is_flag=True,
+    help="Say what would be searched and how long it would take (a trial is tried); write nothing.",
 )
 @common.outputs("json", "html")
 @common.talking
@@ -99,22 +95,16 @@ def command(
     palette: str | None,
     storage: str | None,
     out: str,
-    seed: int,
     settings: tuple[str, ...],
-    layout: str,
-    split: str | None,
-    root: str | None,
-    follow_outside: bool,
+    seed: int,
     images: str | None,
     videos: str | None,
-    workers: str,
-    decode_timeout: float,
-    cache: str | None,
+    dry_run: bool,
     json: str | None,
     html: str | None,
     quiet: bool,
     verbose: bool,
-    **running: Any,
+    **given: Any,
 ) -> None:
     """Search better values of a PRESET's knobs, towards a REFERENCE (extra: guide).
 
@@ -124,17 +114,19 @@ def command(
     \b
     Examples:
       synvid-eval guide search moving_circles ucf101/ --minimize color --budget 15 --out best.toml
-      synvid-eval guide search acc_transforming_shapes ucf101/ --minimize color,motion,tubelet --out best.toml
+      synvid-eval guide search moving_shapes ucf101/ --minimize color,motion,tubelet --out best.toml
       synvid-eval compare "preset:best.toml?n=200" ucf101/
     """
-    import shlex
     import sys
     import time
     from pathlib import Path
 
+    import optuna  # noqa: F401  (where it is missing, that is told before anything is read)
+
     from synvid_eval.archive import write_bytes
     from synvid_eval.guidance import bench, found, gain, search
-    from synvid_eval.guidance.space import space
+    from synvid_eval.guidance.space import groups_of, space
+    from synvid_eval.metrics import registry
     from synvid_eval.score import dump_json
 
     began = time.monotonic()
@@ -142,77 +134,63 @@ def command(
         raise UsageError(f"--out {out} is no preset file.", "Its name ends in .toml.")
     journal = storage or f"{out.removesuffix('.toml')}.journal"
     common.check_outputs([preset, reference], out=out, storage=journal, json=json, html=html)
-    metrics = _list(minimize)
-    kept = tuple(search.keep(text) for text in keep)
+    asked = search.Asked(
+        tuple(common.name_list(minimize) or ()),
+        budget,
+        sampler,
+        tuple(search.keep(text) for text in keep),
+        seed,
+    )
+    kinds = [registry.get(name) for name in asked.minimize]
     place, chosen, fixed = bench.chosen(preset, images, videos)
-    networks = common.take_networks(running)
+    if palette is not None:  # what cannot take one is told before anything is read
+        chosen.configured(**fixed, palette="colors")
+    where = space(chosen, fixed, common.name_list(over) or groups_of(kinds, chosen, fixed))
+    networks, opening = common.take_networks(given), common.take_opening(given)
     with common.Terminal(quiet, verbose) as progress:
-        options = common.build_options(
-            seed=seed,
-            workers=workers,
-            cache=cache,
-            max_skipped="5%",
-            decode_timeout=decode_timeout,
-            progress=progress,
-            verbose=verbose,
-        )
-        asked = search.Asked(metrics, budget, sampler, kept, seed)
-        if palette is not None:
-            # what cannot take one is told before anything is read
-            chosen.configured(**fixed, palette="colors")
-        listing: dict[str, Any] = {
-            "layout": layout,
-            "split": split,
-            "root": root,
-            "follow_outside": follow_outside,
-        }
-        whole = bench.opened(reference, options, **listing)
+        options = common.build_options(seed=seed, progress=progress, verbose=verbose, **given)
+        whole = bench.opened(reference, options, **opening)
         parts = gain.halves(whole)
         if palette is not None:
             # of the reference itself the half that may be seen
             of = parts[0] if palette == reference else bench.opened(palette, options)
             fixed["palette"] = bench.palette_of(of, options)
-        where = space(chosen, fixed, _list(over) if over else ())
-        wanted = list(dict.fromkeys([*metrics, *(k.metric for k in kept)]))
-        with bench.Bench(
-            place,
-            chosen,
-            fixed,
-            parts[0],
-            wanted,
-            clips,
-            options,
-            settings=settings,
-            networks=networks,
-        ) as one:
+            where = where.without("palette", fixed)
+        progress.say(f"searched: {', '.join(dict.fromkeys(d.plain for d in where.dimensions))}")
+        wanted = list(dict.fromkeys([*asked.minimize, *(k.metric for k in asked.keep)]))
+        how: dict[str, Any] = {"settings": settings, "networks": networks}
+        with bench.Bench(place, chosen, fixed, parts[0], wanted, clips, options, **how) as one:
             looking = search.Search(one, where, asked, Path(journal))
+            if dry_run:
+                planned = looking.rehearsed()
+                common.write_text(dump_json(planned), json) if json else click.echo(_planned(planned))
+                return
             trials = looking.run()
-            best = found.best(looking, trials)
+            best, again = gain.confirmed(looking, trials)
             gained = gain.measured_again(
                 one,
                 best.knobs,
                 parts[1],
-                metrics,
+                asked.minimize,
                 options,
-                settings=settings,
-                networks=networks,
                 with_media=html is not None or json is not None,
+                **how,
             )
-        name = Path(out).name
         source = f"guide search: trial {best.turn} of {budget}, search {found.digest(looking.signature)}"
         said = found.note(looking, best, whole.name)
-        text = found.preset_text(chosen, fixed | best.knobs, said, source)
         told = found.document(
             looking,
             trials,
+            best,
+            again,
             parts,
             reference,
             gained,
-            file=name,
-            command=shlex.join(["synvid-eval", *sys.argv[1:]]),
+            file=Path(out).name,
+            command=common.command_line(sys.argv[1:]),
             seconds=round(time.monotonic() - began, 1),
         )
-        write_bytes(Path(out), text.encode())
+        write_bytes(Path(out), found.preset_text(chosen, fixed | best.knobs, said, source).encode())
     if json:
         common.write_text(dump_json(told), json)
     if html:
@@ -223,11 +201,20 @@ def command(
         click.echo("\n".join(map(one_line, _told(told, out, reference))))
 
 
-def _list(text: str) -> tuple[str, ...]:
-    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not found:
-        raise UsageError(f"{text!r} names nothing.", "It is a list such as color,motion.")
-    return found
+def _planned(planned: Mapping[str, Any]) -> str:
+    """What would be searched, for people: a line a dimension, then the time."""
+    rows = [["", "start", "from", "to", ""]]
+    for one in planned["space"]:
+        ends = [" | ".join(map(str, one["choices"])), ""] if one["choices"] else [one["low"], one["high"]]
+        start = str(one["start"]).lower() if isinstance(one["start"], bool) else f"{one['start']}"
+        rows.append([one["name"], start, *map(str, ends), one["unit"] + (" (log)" if one["log"] else "")])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines.append(
+        f"{planned['left']} of {planned['budget']} trials left, {planned['clips']} clips each: about "
+        f"{common.time_text(planned['seconds'])} ({planned['seconds_a_trial']:.2g} s a trial, tried)"
+    )
+    return "\n".join(map(one_line, lines))
 
 
 def _told(told: Mapping[str, Any], out: str, reference: str) -> list[str]:

@@ -32,24 +32,12 @@ WIDEST = 40
 @common.talking
 def command(
     set_: str,
-    metrics: str | None,
-    settings: tuple[str, ...],
-    frames: int | None,
-    clips: int | None,
-    layout: str,
-    fps: float | None,
-    split: str | None,
-    root: str | None,
-    follow_outside: bool,
-    images: str | None,
-    videos: str | None,
-    protocol: str,
     dry_run: bool,
     no_cost: bool,
     json: str | None,
     quiet: bool,
     verbose: bool,
-    **running: Any,
+    **given: Any,
 ) -> None:
     """Say what a SET holds: layout, labels, sizes, rates, lengths, codecs, duplicates, what cannot be read,
     and what measuring it would cost here.
@@ -72,28 +60,11 @@ def command(
     from synvid_eval.score import dump_json
 
     common.check_outputs([set_], json=json)
-    networks = common.take_networks(running)
+    asked = common.take_asked(given)
     with common.Terminal(quiet, verbose) as progress:
-        options = common.build_options(cache="none", progress=progress, verbose=verbose, **running)
-        made, (opened,) = prepare(
-            [set_],
-            metrics=common.name_list(metrics),
-            settings=settings,
-            frames=frames,
-            protocol=protocol,
-            networks=networks,
-            clips=clips,
-            layout=layout,
-            fps=fps,
-            split=split,
-            root=root,
-            follow_outside=follow_outside,
-            images=images,
-            videos=videos,
-            seed=options.seed,
-            decode_timeout=options.decode_timeout,
-            progress=progress,
-        )
+        options = common.build_options(cache="none", progress=progress, verbose=verbose, **given)
+        asked |= {"decode_timeout": options.decode_timeout, "progress": progress}
+        made, (opened,) = prepare([set_], seed=options.seed, **asked)
         options = replace(options, sampler=made.sampler)
         if dry_run:
             writes = [json] if json and json != "-" else []

@@ -11,7 +11,7 @@ from synvid_eval.cli import common, making, names
 from synvid_eval.errors import one_line
 
 if TYPE_CHECKING:
-    from synvid_eval.training.labelled import Planned
+    from synvid_eval.training.labelled import PlannedFolds
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,16 +40,9 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="What is trained on and what is tested: K folds that divide no source (UCF101's gNN, Weizmann's "
         "person); a list such as trainlist01, whose counterpart is found; JSON with train and test.",
     ),
-    click.option(
-        "--out",
-        type=common.PATH,
-        required=True,
-        metavar="RUN2",
-        shell_complete=names.folder,
-        help="The folder.",
-    ),
+    common.out("RUN2"),
     making.settings("lr=1e-3"),
-    making.seed,
+    common.seed,
     click.option(
         "--name",
         metavar="NAME",
@@ -59,36 +52,11 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--benchmark", metavar="NAME", help="What the row calls the SET.  [default: the SET's name]"
     ),
-    click.option(
-        "--layout",
-        default="auto",
-        show_default=True,
-        metavar="NAME",
-        shell_complete=names.completed(names.layouts),
-        help="How clips lie on disk, where that cannot be recognized (see: list layouts).",
-    ),
-    click.option(
-        "--device",
-        default="auto",
-        show_default=True,
-        metavar="auto|cpu|cuda[:N]|mps",
-        help="Where the network runs.",
-    ),
-    click.option(
-        "--workers",
-        default="auto",
-        show_default=True,
-        metavar="auto|N",
-        help="Processes that decode clips; 0: none but this one.",
-    ),
+    common.layout,
+    common.device(),
+    common.workers("Processes that decode clips; 0: none but this one."),
     common.decode_timeout,
-    click.option(
-        "--max-skipped",
-        default="5%",
-        show_default=True,
-        metavar="N|P%",
-        help="How many unreadable videos a set may have before it is refused.",
-    ),
+    common.max_skipped,
     click.option(
         "--dry-run", is_flag=True, help="Say what would be trained and its time, from a try; write nothing."
     ),
@@ -123,22 +91,20 @@ def carried_out(
     benchmark: str | None,
     layout: str,
     device: str,
-    workers: str,
-    decode_timeout: float,
-    max_skipped: str,
     dry_run: bool,
     json: str | None,
     csv: str | None,
     html: str | None,
     quiet: bool,
     verbose: bool,
+    **running: Any,
 ) -> None:
-    """Trains and tests by `kind` (a class of `labelled.Planned`) with a recipe of `recipes`, and says it."""
+    """Trains and tests by `kind` (a `labelled.PlannedFolds`) with a recipe of `recipes`, and says it."""
     from pathlib import Path
 
     from synvid_eval import sets
     from synvid_eval.score import dump_json
-    from synvid_eval.training import accuracy, labelled, splits
+    from synvid_eval.training import accuracy, engine, labelled, splits
     from synvid_eval.training import recipe as all_recipes
 
     reads = [videos] if run == labelled.SCRATCH else [videos, run]
@@ -162,23 +128,14 @@ def carried_out(
         seed=str(seed),
         source=run,
     )
-    with common.Terminal(quiet, verbose) as progress:
-        asked = common.build_options(
-            seed=seed,
-            workers="auto" if workers == "0" else workers,
-            cache="none",
-            max_skipped=max_skipped,
-            decode_timeout=decode_timeout,
-            progress=progress,
-            verbose=verbose,
-        )
+    with common.Terminal(quiet or not engine.speaks(), verbose) as progress:
+        asked, loaders = common.training_options(seed=seed, progress=progress, verbose=verbose, **running)
         frames = begin.architecture.frames
         on = labelled.opened(place, split, asked, frames, of.stride, of.short, name=called, layout=layout)
-        loaders = None if workers == "auto" else int(workers)
-        planned: Planned = kind(begin, run, place, on, of, named, asked, device=device, loaders=loaders)
+        planned: PlannedFolds = kind(begin, run, place, on, of, named, asked, device=device, loaders=loaders)
         facts = planned.rehearsed() if dry_run else planned.made(out)
-    if not facts:
-        return  # the first of torchrun's processes tells
+    if not engine.speaks():
+        return
     if csv and not dry_run:
         accuracy.add_row(Path(csv), facts["row"])
     if html and not dry_run:

@@ -19,25 +19,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-seed = click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Seed of every random draw.",
-)
-
-workers = click.option(
-    "--workers", default="auto", show_default=True, metavar="auto|N", help="Worker processes."
-)
-
-cache = click.option(
-    "--cache",
-    metavar="DIR|none",
-    shell_complete=names.folder,
-    help="Where textures are kept that are made on the way.  [default: the user's cache folder]",
-)
+cache = common.cache("Where textures are kept that are made on the way.")
 
 format = click.option(
     "--format",
@@ -51,40 +33,27 @@ format = click.option(
 
 shard = click.option("--shard", metavar="i/n", help="Only the i-th of n parts, from 0.")
 
+dry_run = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what would be made, its time and disk (two clips are tried); keep and write nothing.",
+)
+
 
 def of_set(command: F) -> F:
     """The options that commands share which make the clips of a set into others."""
     options = [
-        click.option(
-            "--clips", type=int, metavar="N", help="At most that many clips, drawn by hash of their ids."
-        ),
-        seed,
+        common.clips,
+        common.seed,
         format,
         shard,
-        click.option(
-            "--layout",
-            default="auto",
-            metavar="NAME",
-            shell_complete=names.completed(names.layouts),
-            help="What the folder looks like.  [default: recognized]",
-        ),
-        click.option(
-            "--fps", type=float, metavar="RATE", help="Rate of frame folders and arrays.  [default: 25]"
-        ),
+        common.layout,
+        common.fps,
         common.listing,
-        workers,
-        click.option(
-            "--cache",
-            metavar="DIR|none",
-            shell_complete=names.folder,
-            help="Where it is kept what files held, by a hash.  [default: the user's cache folder]",
-        ),
+        common.workers(),
+        common.cache("Where it is kept what files held, by a hash."),
         common.decode_timeout,
-        click.option(
-            "--dry-run",
-            is_flag=True,
-            help="Say what would be made, its time and disk (two clips are tried); keep and write nothing.",
-        ),
+        dry_run,
     ]
     for option in reversed(options):
         command = option(command)
@@ -99,26 +68,6 @@ def settings(example: str) -> Callable[[F], F]:
         metavar="KNOB=VALUE",
         multiple=True,
         help=f"Any knob, such as {example}. May be repeated.",
-    )
-
-
-def options(
-    seed: int,
-    workers: str,
-    cache: str | None,
-    progress: Any,
-    verbose: bool,
-    decode_timeout: float = 60.0,
-) -> Options:
-    """Options of a run that draws, from the command line's; UsageError for what cannot be."""
-    return common.build_options(
-        seed=seed,
-        workers=workers,
-        cache=cache,
-        max_skipped="0%",
-        decode_timeout=decode_timeout,
-        progress=progress,
-        verbose=verbose,
     )
 
 
@@ -159,7 +108,14 @@ class Run:
         common.check_outputs([self.place], json=self.json)
         with common.Terminal(self.quiet, self.verbose) as progress:
             kept = "none" if self.dry_run else self.cache
-            found = options(self.seed, self.workers, kept, progress, self.verbose, self.decode_timeout)
+            found = common.build_options(
+                seed=self.seed,
+                workers=self.workers,
+                cache=kept,
+                decode_timeout=self.decode_timeout,
+                progress=progress,
+                verbose=self.verbose,
+            )
             what = plan(found, shards.parse(self.shard))
             if self.dry_run:
                 rehearsed(what, self.out, found, self.cache, self.json)

@@ -27,22 +27,10 @@ def command(
     set_: str,
     out: str,
     statistics: str | None,
-    metrics: str | None,
-    settings: tuple[str, ...],
-    frames: int | None,
-    clips: int | None,
-    layout: str,
-    fps: float | None,
-    split: str | None,
-    root: str | None,
-    follow_outside: bool,
-    images: str | None,
-    videos: str | None,
-    protocol: str,
     dry_run: bool,
     quiet: bool,
     verbose: bool,
-    **running: Any,
+    **given: Any,
 ) -> None:
     """Measure one SET and save the result; compare takes the file wherever it takes a SET.
 
@@ -67,14 +55,9 @@ def command(
     if statistics is not None and not statistics.endswith(".npz"):
         raise UsageError(f"--statistics {statistics} does not end in .npz.", "Give F.npz.")
     common.check_outputs([set_], out=out, statistics=statistics)
-    networks = common.take_networks(running)
+    asked = common.take_asked(given)
     with common.Terminal(quiet, verbose) as progress:
-        options = common.build_options(progress=progress, verbose=verbose, **running)
-        asked: dict[str, Any] = {"clips": clips, "layout": layout, "fps": fps}
-        asked |= {"split": split, "root": root, "follow_outside": follow_outside}
-        asked |= {"images": images, "videos": videos}
-        asked |= {"metrics": common.name_list(metrics), "settings": settings, "frames": frames}
-        asked |= {"protocol": protocol, "networks": networks}
+        options = common.build_options(progress=progress, verbose=verbose, **given)
         if dry_run:
             writes = [out, statistics] if statistics else [out]
             common.rehearsed([set_], options, writes, None, **asked)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from synvid_eval.cli import common, making, names
@@ -15,9 +17,9 @@ from synvid_eval.cli import common, making, names
 @click.option(
     "--clips", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N", help="Clips a preset."
 )
-@making.seed
+@common.seed
 @making.settings("speed=2:6")
-@making.workers
+@common.workers()
 @making.cache
 @common.decode_timeout
 @common.picturing
@@ -26,15 +28,12 @@ def command(
     presets: tuple[str, ...],
     html: str,
     clips: int,
-    seed: int,
     settings: tuple[str, ...],
-    workers: str,
-    cache: str | None,
-    decode_timeout: float,
     images: str | None,
     videos: str | None,
     quiet: bool,
     verbose: bool,
+    **running: Any,
 ) -> None:
     """Show playing clips of presets in one HTML file, with every knob and where its value comes from.
 
@@ -52,7 +51,7 @@ def command(
     common.check_outputs(html=html)
     overrides = making.overrides(settings)
     with common.Terminal(quiet, verbose) as progress:
-        options = making.options(seed, workers, cache, progress, verbose, decode_timeout)
+        options = common.build_options(progress=progress, verbose=verbose, **running)
         found = previews.previews(
             presets, options, count=clips, overrides=overrides, images=images, videos=videos
         )

@@ -13,8 +13,8 @@ from synvid_eval.cli import common
 @click.option("--dry-run", is_flag=True, help="Read and check the file, say what would be written.")
 @common.talking
 def command(file: str, html: str | None, dry_run: bool, quiet: bool, verbose: bool) -> None:
-    """Make the HTML page again from the JSON that compare, correlate, attention or guide search wrote: the
-    same bytes as theirs.
+    """Make the HTML page again from the JSON that compare, correlate, attention or guide wrote: the same
+    bytes as theirs.
 
     \b
     Example:
@@ -22,7 +22,7 @@ def command(file: str, html: str | None, dry_run: bool, quiet: bool, verbose: bo
     """
     from synvid_eval import correlation
     from synvid_eval.errors import UsageError
-    from synvid_eval.report import attention, search
+    from synvid_eval.report import attention, guidance, search
     from synvid_eval.score import read_comparison
 
     if html is None:
@@ -44,6 +44,10 @@ def command(file: str, html: str | None, dry_run: bool, quiet: bool, verbose: bo
         found = search.read(text, file)
         holds = f"a search of {len(found['trials'])} trials over {len(found['space'])} dimensions"
         made = search.page(found)
+    elif kind := guidance.kind_of(text):
+        told = guidance.read(text, file)
+        what = f"{len(told['sets'])} sets" if kind == "advice" else f"{len(told['dimensions'])} knobs"
+        holds, made = f"{kind} for {what}", guidance.page(told)
     else:
         from synvid_eval.report.page import page
 

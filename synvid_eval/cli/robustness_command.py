@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from synvid_eval.cli import common, making, names
+from synvid_eval.cli import common, names
 from synvid_eval.errors import UsageError, one_line
 
 
@@ -30,23 +30,11 @@ from synvid_eval.errors import UsageError, one_line
     help="What is done to the clips (see: list corruptions).",
 )
 @click.option("--severities", default="1,2,3,4,5", show_default=True, metavar="LIST", help="How strong.")
-@making.seed
-@click.option(
-    "--layout",
-    default="auto",
-    metavar="NAME",
-    shell_complete=names.completed(names.layouts),
-    help="What the folder looks like.  [default: recognized]",
-)
+@common.seed
+@common.layout
 @common.listing
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="auto|cpu|cuda[:N]|mps",
-    help="Where the network runs.",
-)
-@making.workers
+@common.device()
+@common.workers()
 @common.decode_timeout
 @common.outputs("json", "csv")
 @common.talking
@@ -56,18 +44,12 @@ def command(
     baseline: str | None,
     corruptions: str,
     severities: str,
-    seed: int,
-    layout: str,
-    split: str | None,
-    root: str | None,
-    follow_outside: bool,
     device: str,
-    workers: str,
-    decode_timeout: float,
     json: str | None,
     csv: str | None,
     quiet: bool,
     verbose: bool,
+    **given: Any,
 ) -> None:
     """Test a fine-tuned RUN on the clips of SET that it was not trained on, damaged: accuracy by corruption
     and severity, absolute and relative robustness (extra: train).
@@ -90,27 +72,20 @@ def command(
     common.check_outputs([run, set_, *([baseline] if baseline else [])], json=json, csv=csv)
     asked = robustness.cases(_listed(corruptions), _numbers(severities))
     ((called, location),) = sets.name_sets([set_])
+    how = common.take_opening(given)
     with common.Terminal(quiet, verbose) as progress:
-        options = common.build_options(
-            seed=seed,
-            workers=workers,
-            cache=None,
-            max_skipped="0%",
-            decode_timeout=decode_timeout,
-            progress=progress,
-            verbose=verbose,
-        )
+        options = common.build_options(progress=progress, verbose=verbose, **given)
         places = [run, *([baseline] if baseline else [])]
-        known = [Finetuned(place, device, options.worker_count(), decode_timeout) for place in places]
-        listing: dict[str, Any] = {"split": split, "root": root, "follow_outside": follow_outside}
+        patience = options.decode_timeout
+        known = [Finetuned(place, device, options.worker_count(), patience) for place in places]
         tested = [one.tested for one in known]
-        clips = robustness.opened(location, tested, options, name=called, layout=layout, **listing)
+        clips = robustness.opened(location, tested, options, name=called, **how)
         found = [
             list(robustness.evaluated(one, clips, asked, options, Path(place) / robustness.KEPT))
             for one, place in zip(known, places, strict=True)
         ]
         other = (known[1], found[1]) if baseline else None
-        told = robustness.document(known[0], clips, asked, found[0], other, seed)
+        told = robustness.document(known[0], clips, asked, found[0], other, options.seed)
     if json:
         common.write_text(dump_json(told), json)
     if csv:

@@ -20,19 +20,8 @@ LACKS = ("weights", "data", "time")
 
 
 @click.command(name="selfcheck")
-@click.option(
-    "--weights",
-    metavar="DIR|NAME=FILE",
-    shell_complete=names.folder,
-    help="Where network weights lie: a folder, or inception=FILE,i3d=FILE (see: weights list).",
-)
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="auto|cpu|cuda[:N]|mps",
-    help="Where networks run.",
-)
+@common.weights
+@common.device()
 @click.option(
     "--all",
     "everything",

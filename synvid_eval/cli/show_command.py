@@ -30,12 +30,7 @@ if TYPE_CHECKING:
     help="Seed of the clips on the sheet.  [default: 0]",
 )
 @common.picturing
-@click.option(
-    "--cache",
-    metavar="DIR|none",
-    shell_complete=names.folder,
-    help="Where textures are kept.  [default: the user's cache folder]",
-)
+@common.cache("Where textures are kept.")
 @common.outputs("json")
 @common.talking
 def command(

@@ -20,10 +20,8 @@ def command() -> None:
 @command.command(name="make")
 @click.argument("name", metavar="NAME", shell_complete=names.completed(names.textures))
 @click.option("--n", "count", type=int, required=True, metavar="N", help="How many textures.")
-@click.option(
-    "--out", type=common.PATH, required=True, metavar="DIR", shell_complete=names.folder, help="The folder."
-)
-@making.seed
+@common.out("DIR")
+@common.seed
 @making.settings("size=128")
 @click.option(
     "--images",
@@ -32,7 +30,7 @@ def command() -> None:
     help="Pictures for textures that show some: a folder of JPEG, PNG, WebP, or scikit-image's own.",
 )
 @making.shard
-@making.workers
+@common.workers()
 @common.talking
 def make(
     name: str,
@@ -62,7 +60,7 @@ def make(
     from synvid_eval.video.layouts import count_of
 
     with common.Terminal(quiet, verbose) as progress:
-        options = making.options(seed, workers, None, progress, verbose)
+        options = common.build_options(seed=seed, workers=workers, progress=progress, verbose=verbose)
         bank = banks.make_bank(
             name,
             count,

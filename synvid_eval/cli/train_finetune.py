@@ -36,4 +36,4 @@ def command(**given: Any) -> None:
     """
     from synvid_eval.training import finetune
 
-    labelling.carried_out(finetune.Planned, finetune.FINETUNING, lambda of: "finetune", **given)
+    labelling.carried_out(finetune.PlannedFinetuning, finetune.FINETUNING, lambda of: "finetune", **given)

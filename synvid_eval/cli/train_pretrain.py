@@ -21,34 +21,14 @@ from synvid_eval.errors import one_line
     help="paper, paper-vitl (Yu et al. 2024, Table 5), released (their code), small (a GPU-day), tiny "
     "(minutes on 2 cores).",
 )
-@click.option(
-    "--out", type=common.PATH, required=True, metavar="RUN", shell_complete=names.folder, help="The folder."
-)
+@common.out("RUN")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Steps in all.  [default: by epochs]")
 @making.settings("lr=1e-4")
-@making.seed
-@click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    metavar="auto|cpu|cuda[:N]|mps",
-    help="Where the network runs; under torchrun each process takes a GPU of its own.",
-)
-@click.option(
-    "--workers",
-    default="auto",
-    show_default=True,
-    metavar="auto|N",
-    help="Processes that draw or decode clips; 0: none but this one.",
-)
+@common.seed
+@common.device("Where the network runs; under torchrun each process takes a GPU of its own.")
+@common.workers("Processes that draw or decode clips; 0: none but this one.")
 @common.decode_timeout
-@click.option(
-    "--max-skipped",
-    default="5%",
-    show_default=True,
-    metavar="N|P%",
-    help="How many unreadable videos a set may have before it is refused.",
-)
+@common.max_skipped
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, its time and disk; write nothing.")
 @common.outputs("json")
 @common.talking
@@ -58,15 +38,12 @@ def command(
     out: str,
     steps: int | None,
     settings: tuple[str, ...],
-    seed: int,
     device: str,
-    workers: str,
-    decode_timeout: float,
-    max_skipped: str,
     dry_run: bool,
     json: str | None,
     quiet: bool,
     verbose: bool,
+    **running: Any,
 ) -> None:
     """Pre-train VideoMAE on a PRESET's clips, which are drawn on the way, or on those of any SET.
 
@@ -87,17 +64,10 @@ def command(
     more = (f"steps={steps}",) if steps is not None else ()
     chosen, network = recipes.chosen(recipes.PRETRAINING, recipe, (*settings, *more))
     with common.Terminal(quiet or not engine.speaks(), verbose) as progress:
-        options = common.build_options(
-            seed=seed,
-            workers="auto" if workers == "0" else workers,
-            cache="none",
-            max_skipped=max_skipped,
-            decode_timeout=decode_timeout,
-            progress=progress,
-            verbose=verbose,
+        options, loaders = common.training_options(progress=progress, verbose=verbose, **running)
+        planned = pretrain.PlannedPretraining(
+            location, chosen, network, options, device=device, loaders=loaders
         )
-        loaders = None if workers == "auto" else int(workers)
-        planned = pretrain.Planned(location, chosen, network, options, device=device, loaders=loaders)
         facts = planned.rehearsed() if dry_run else planned.made(out)
     if not engine.speaks():
         return

@@ -35,4 +35,4 @@ def command(**given: Any) -> None:
     """
     from synvid_eval.training import probe
 
-    labelling.carried_out(probe.Planned, probe.PROBING, probe.protocol, **given)
+    labelling.carried_out(probe.PlannedProbe, probe.PROBING, probe.protocol, **given)

@@ -246,7 +246,7 @@ _kept = _Kept(_KEPT_BYTES)
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnBackgrounds:
     """Clips of a preset that backgrounds are taken from: drawn as if the preset were called NAME/background,
     so they are none of the set's own, however many it has. See `Others`. pool: how many there are; 0: without
     end.
@@ -300,7 +300,7 @@ def _stages(
         generator.clip_length(*where),
         generator.frame_size,
         strength,
-        (lambda number: Drawn(generator, seed, preset, pools[number])) if pictures else None,
+        (lambda number: DrawnBackgrounds(generator, seed, preset, pools[number])) if pictures else None,
     )
 
 

@@ -263,7 +263,9 @@ def interval(instance: Any, knob: str) -> tuple[Fraction, Fraction]:
         raise UsageError(f"{label}={text} runs backwards.", f"Did you mean {parts[1]}:{parts[0]}?")
     if field.metadata["ends"] == "whole" and (low.denominator != 1 or high.denominator != 1):
         raise UsageError(f"{label}={text} must hold whole numbers.", f"As in {field.default}.")
-    least, most = field.metadata["low"], field.metadata["high"]
+    # as they are written: the float 0.01 is more than 1/100
+    ends = field.metadata["low"], field.metadata["high"]
+    least, most = (end if end is None else Fraction(str(end)) for end in ends)
     if (least is not None and low < least) or (most is not None and high > most):
-        raise UsageError(f"{label}={text} is out of range.", f"Allowed: {knobs.bounds(least, most)}.")
+        raise UsageError(f"{label}={text} is out of range.", f"Allowed: {knobs.bounds(*ends)}.")
     return low, high

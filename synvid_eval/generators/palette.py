@@ -141,7 +141,7 @@ def _together(default: float, first: str, second: str) -> Any:
         low=-0.95,
         high=0.95,
         source=_OF_UNIFORM,
-        search=(-0.5, 0.5),  # within which any three can be together
+        search=(-0.49, 0.49),  # within which any three can be together
         group="color",
     )
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from synvid_eval.comparison import Recipe, prepare
+from synvid_eval.comparison import Recipe, check_recipe, prepare
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.features.pixels import Pixels
 from synvid_eval.generators.presets import Preset
@@ -47,6 +47,8 @@ class Seen:
     value: the metric's own, NaN where there is none (`reason`). objective: what is to be made small. without:
     float64 [20], the objective with each block of the configuration's clips left out (NaN where empty).
     beside: the same with each block of the reference left out. clips, reference_clips: of each block.
+    own_without: float64 [20], the value with each block of the configuration's clips left out; None where
+    that is the objective.
     """
 
     metric: str
@@ -57,6 +59,16 @@ class Seen:
     clips: tuple[int, ...]
     reference_clips: tuple[int, ...]
     reason: str = ""
+    own_without: Floats | None = None
+
+    @property
+    def itself(self) -> Seen:
+        """The same with the metric's own value in the objective's place."""
+        if self.own_without is None:
+            return self
+        # of a value that is no distance, no block of the reference changes anything
+        beside = np.where(np.array(self.reference_clips) > 0, self.value, math.nan)
+        return replace(self, objective=self.value, without=self.own_without, beside=beside)
 
     @property
     def noise(self) -> float:
@@ -82,10 +94,15 @@ class Estimate:
         """Whether the interval excludes 0."""
         return math.isfinite(self.low) and (self.low > 0 or self.high < 0)
 
+    def scaled(self, factor: float) -> Estimate:
+        """The estimate of that many times the number."""
+        ends = sorted((factor * self.low, factor * self.high))
+        return replace(self, value=factor * self.value, low=ends[0], high=ends[1])
+
     def facts(self) -> dict[str, Any]:
         """Ready for JSON."""
         ends = None if self.reason else [self.low, self.high]
-        return {"value": self.value, "interval": ends, "reason": self.reason or None}
+        return {"value": self.value, "interval": ends, "reason": self.reason or None, "sure": self.sure}
 
 
 def of_both(
@@ -94,22 +111,29 @@ def of_both(
     """A function of two configurations' objectives (their difference, their ratio), with its interval.
 
     The same block of clips is left out of both, then the same block of the reference: the weighted jackknife
-    (see `synvid_eval.intervals`). The configurations must be of the same clips.
+    (see `synvid_eval.intervals`). The configurations must be of the same clips. A metric may look at fewer of
+    them (it leaves out frames without contrast, say): a block that is empty for one of both leaves that one
+    as it is.
     """
     value = float(of(one.objective, other.objective))
     if not math.isfinite(value):
         return Estimate(math.nan, math.nan, math.nan, one.reason or other.reason or "It is no finite number.")
     parts: list[Jackknife] = []
-    for left, right, clips, whose in (
-        (one.without, other.without, one.clips, "The preset's clips"),
-        (one.beside, other.beside, one.reference_clips, "The reference's clips"),
-    ):
-        filled = sum(c > 0 for c in clips)
-        if filled < MIN_GROUPS:
+    for turn, whose in enumerate(("The preset's clips", "The reference's clips")):
+        blocks = [(s.without, s.clips) if turn == 0 else (s.beside, s.reference_clips) for s in (one, other)]
+        clips = np.maximum(blocks[0][1], blocks[1][1])
+        if (filled := int((clips > 0).sum())) < MIN_GROUPS:
             why = f"{whose} fill {filled} groups, and an interval needs {MIN_GROUPS}."
             return Estimate(value, math.nan, math.nan, why)
+        left, right = (
+            np.where(np.array(there) > 0, out, whole.objective)
+            for (out, there), whole in zip(blocks, (one, other), strict=True)
+        )
         parts.append(jackknife(value, of(left, right), clips))
     low, high = interval(value, parts, level)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        why = "With a group of clips left out it is no finite number."
+        return Estimate(value, math.nan, math.nan, why)
     return Estimate(value, low, high)
 
 
@@ -142,6 +166,7 @@ def opened(
     options: Options,
     *,
     layout: str = "auto",
+    fps: float | None = None,
     split: str | None = None,
     root: str | None = None,
     follow_outside: bool = False,
@@ -163,6 +188,7 @@ def opened(
         location,
         name=name,
         layout=layout,
+        fps=fps,
         seed=options.seed,
         decode_timeout=options.decode_timeout,
         tell=hashing(name, options.progress),
@@ -195,8 +221,9 @@ class Bench:
     Args:
         place, preset, fixed: as `chosen` gives them. reference: a set, as on the command line, or one that is
         open or measured already. metrics: names; settings: `NAME.KNOB=VALUE` of them. clips: of a
-        configuration. options: the seed of the clips, workers, cache, progress. opening: how the reference is
-        opened, as of `compare`.
+        configuration. options: the seed of the clips, workers, cache, progress. lenient: a metric that
+        reference and preset cannot both give stands in `absent`, with the reason, and ends nothing. opening:
+        how the reference is opened, as of `compare`.
 
     Raises:
         UsageError, WeightsError, DataError: as of `compare`, before anything is drawn.
@@ -214,6 +241,7 @@ class Bench:
         *,
         settings: Sequence[str] = (),
         networks: Any = None,
+        lenient: bool = False,
         **opening: Any,
     ) -> None:
         if clips < 2:
@@ -231,9 +259,21 @@ class Bench:
         )
         self.recipe: Recipe = made
         self.options = replace(options, sampler=made.sampler)
+        self.absent: dict[str, str] = {}
+        for one in opened:
+            if isinstance(one, Measurement):
+                if one.statistics is not None:
+                    who = f"{one.facts.name} is a file of mu and sigma"
+                    raise UsageError(f"{who}, which knows no clips.", "Give the videos it was made of.")
+                check_recipe(one, made, options.seed)
         self._measurer = Measurer(made.features, self.options)
-        self.reference = self._measured(opened[0])
-        self.metrics = self._settled()
+        try:
+            self.reference = self._measured(opened[0])
+            self.start = self.measure({})
+            self.metrics = self._settled(lenient)
+        except BaseException:
+            self._measurer.__exit__()
+            raise
 
     def __enter__(self) -> Bench:
         return self
@@ -244,25 +284,28 @@ class Bench:
     def _measured(self, one: VideoSet | Measurement) -> Measurement:
         return self._measurer.measure(one) if isinstance(one, VideoSet) else one
 
-    def _settled(self) -> dict[str, Metric]:
+    def _settled(self, lenient: bool) -> dict[str, Metric]:
         """Label → metric, decided once for the reference and the preset as it is, so that all configurations
         are scored alike.
         """
-        start = self.measure({})
         found = {}
         for metric in self.recipe.metrics:
             feature = next(f for f in self.recipe.features if f.name == metric.feature)
-            sides = [m.sides[metric.feature] for m in (start, self.reference)]
+            sides = [m.sides[metric.feature] for m in (self.start, self.reference)]
             try:
                 found[self.recipe.label(metric)] = metric.settle(sides, feature)
             except Unscored as error:
-                raise DataError(f"{metric.name} cannot be had of both sets: {error}") from None
+                why = f"{metric.name} cannot be had of both sets: {error}"
+                if not lenient:
+                    raise DataError(why) from None
+                self.absent[self.recipe.label(metric)] = why
         return found
 
     def location(self, knobs: Mapping[str, str], clips: int = 0, seed: int | None = None) -> str:
         """A configuration as a SET of the command line."""
         given = {"n": str(clips or self.clips), "seed": str(self.options.seed if seed is None else seed)}
-        return f"preset:{self.place}?{urlencode({**given, **self.fixed, **knobs})}"
+        # what shells and readers do without is not escaped; a plus would be read as a blank
+        return f"preset:{self.place}?{urlencode({**given, **self.fixed, **knobs}, safe=':,()/=')}"
 
     def measure(self, knobs: Mapping[str, str], clips: int = 0, seed: int | None = None) -> Measurement:
         """The measured set of a configuration (knob → text), of `clips` clips (default: the bench's).
@@ -296,6 +339,7 @@ def look(metric: Metric, label: str, candidate: Side, reference: Side) -> Seen:
     sides = (candidate, reference)
     clips, others = (tuple(side.block_clips(metric.state)) for side in sides)
     nothing = np.full(len(clips), math.nan), np.full(len(others), math.nan)
+    alone: Floats | None = None
     try:
         value = float(metric.value(*sides))
         if metric.pair:
@@ -303,7 +347,7 @@ def look(metric: Metric, label: str, candidate: Side, reference: Side) -> Seen:
             found = value, without, beside
         else:
             own = float(metric.value(reference, reference))
-            left = np.array(metric.left_out((candidate,), 0))
+            left = alone = np.array(metric.left_out((candidate,), 0))
             if metric.better == "match":
                 right = np.array(metric.left_out((reference,), 0))
                 found = abs(value - own), np.abs(left - own), np.abs(value - right)
@@ -315,4 +359,4 @@ def look(metric: Metric, label: str, candidate: Side, reference: Side) -> Seen:
     objective, without, beside = found
     if not math.isfinite(objective):
         return Seen(label, value, math.nan, *nothing, clips, others, f"It came out as {objective}.")
-    return Seen(label, value, objective, without, beside, clips, others)
+    return Seen(label, value, objective, without, beside, clips, others, own_without=alone)

@@ -11,20 +11,10 @@ import synvid_eval
 from synvid_eval.generators.presets import Preset
 from synvid_eval.guidance.bench import Bench, Seen
 from synvid_eval.guidance.gain import Gain
-from synvid_eval.guidance.search import Search, Trial, front, importances, knee, shares, trial_facts
+from synvid_eval.guidance.search import Search, Trial, front, importances, shares, trial_facts
 from synvid_eval.schemas import SEARCH
 from synvid_eval.video.groups import source_groups
 from synvid_eval.video.videoset import VideoSet
-
-
-def best(search: Search, trials: Sequence[Trial]) -> Trial:
-    """The trial that is kept: the knee of the front (with one objective, the best trial).
-
-    Raises:
-        DataError: an empty front.
-    """
-    minimize = search.asked.minimize
-    return knee(front(trials, minimize), search.start, minimize)
 
 
 def note(search: Search, trial: Trial, reference: str) -> str:
@@ -45,6 +35,8 @@ def changes(bench: Bench, trial: Trial) -> dict[str, str]:
 def document(
     search: Search,
     trials: Sequence[Trial],
+    kept: Trial,
+    again: Sequence[tuple[Trial, Mapping[str, float]]],
     halves: tuple[VideoSet, VideoSet],
     reference: str,
     gain: Gain,
@@ -56,11 +48,10 @@ def document(
     """The document `synvid-eval/search/1`.
 
     Args:
-        trials: all of them, in their order. halves: of the reference, seen and unseen. reference: its
-        location. file: where the preset of what was found lies.
+        trials: all of them, in their order. kept, again: as `gain.confirmed` gives them. halves: of the
+        reference, seen and unseen. reference: its location. file: where the preset of what was found lies.
     """
     minimize, bench = search.asked.minimize, search.bench
-    kept = best(search, trials)
     return {
         "schema": SEARCH,
         "preset": search.space.preset.name,
@@ -81,7 +72,8 @@ def document(
         "trials": [trial_facts(t) for t in trials],
         "front": [t.turn for t in front(trials, minimize)],
         "knee": kept.turn,
-        "shares": shares(kept, search.start, minimize),
+        "shares": shares(kept.objectives, search.start, minimize),
+        "confirmed": [{"trial": t.turn, "shares": dict(found)} for t, found in again],
         "importances": importances(trials, search.space, minimize),
         "found": {
             "file": file,

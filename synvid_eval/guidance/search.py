@@ -159,6 +159,28 @@ class Search:
                 raise DataError(f"{space.preset.name} as it is has no {label}: {seen.reason}")
         self._order = {d.name: d for d in space.dimensions}
 
+    def rehearsed(self) -> dict[str, Any]:
+        """What would be searched and how long it would take, ready for JSON: a point in the middle of the
+        space is measured, nothing is kept in the storage.
+        """
+        middle = {d.name: d.start if d.kind == CHOICE else d.at(0.5) for d in self.space.dimensions}
+        began = time.monotonic()
+        self.bench.seen(self.bench.measure(self.space.knobs(middle)))
+        took = time.monotonic() - began
+        done = 0
+        if self.storage.exists():
+            with self._open() as study:
+                done = sum(t.state != "running" for t in self._trials(study))
+        left = max(0, self.asked.budget - done)
+        return {
+            "space": [d.facts() for d in self.space.dimensions],
+            "budget": self.asked.budget,
+            "left": left,
+            "clips": self.bench.clips,
+            "seconds_a_trial": took,
+            "seconds": left * took,
+        }
+
     # -- trials ------------------------------------------------------------------------------------
 
     def run(self) -> list[Trial]:
@@ -390,7 +412,7 @@ class Search:
         return float(error**2 / seen.var())
 
     def _completed(self, trials: Sequence[Trial], distributions: Mapping[str, Any]) -> Iterator[Any]:
-        """The trials that are done as Optuna's own, with the values that a model is to see."""
+        """The finished trials as Optuna's own, with the values that a model is to see."""
         import optuna
 
         done = [t for t in trials if t.state == "done"]
@@ -398,6 +420,10 @@ class Search:
             seen = np.stack([self._modelled(label, done) for label in self.asked.minimize], 1)
         else:
             seen = np.array([[t.objectives[label] for label in self.asked.minimize] for t in done])
+        if done:  # what failed is as bad as the worst: else it would be proposed again and again
+            failed = [t for t in trials if t.state == "failed"]
+            seen = np.concatenate([seen, np.tile(seen.max(0), (len(failed), 1))])
+            done = [*done, *failed]
         # NSGA-II takes its parents from whole generations
         size = max(8, min(50, self.asked.budget // 8))
         for i, (trial, values) in enumerate(zip(done, seen, strict=True)):
@@ -407,7 +433,9 @@ class Search:
                 distributions=dict(distributions),
                 values=values.tolist(),
                 system_attrs=system,
-                constraints=dict(trial.broken) or None,
+                constraints=dict(trial.broken)
+                or dict.fromkeys((k.text for k in self.asked.keep), 1.0)
+                or None,
             )
 
     # -- storage -----------------------------------------------------------------------------------
@@ -579,15 +607,17 @@ def front(trials: Sequence[Trial], minimize: Sequence[str]) -> list[Trial]:
     return kept
 
 
-def shares(trial: Trial, start: Mapping[str, Seen], minimize: Sequence[str]) -> dict[str, float]:
+def shares(
+    objectives: Mapping[str, float], start: Mapping[str, Seen], minimize: Sequence[str]
+) -> dict[str, float]:
     """Objective → its share of the start's: 1 where nothing changed, below 1 where it is better.
 
-    For a richness, whose objective is negative, the start's value divided by the trial's. A start below its
-    own noise counts as that noise.
+    For a richness, whose objective is negative, the start's value divided by the other. A start below its own
+    noise counts as that noise.
     """
     found = {}
     for label in minimize:
-        began, now = start[label].objective, trial.objectives[label]
+        began, now = start[label].objective, objectives[label]
         if began < 0:
             found[label] = began / now if now < 0 else math.inf
         else:
@@ -597,17 +627,24 @@ def shares(trial: Trial, start: Mapping[str, Seen], minimize: Sequence[str]) -> 
     return found
 
 
-def knee(trials: Sequence[Trial], start: Mapping[str, Seen], minimize: Sequence[str]) -> Trial:
-    """The trial of a front whose worst objective is smallest, each as its share of the start's.
+def best(
+    trials: Sequence[Trial], start: Mapping[str, Seen], minimize: Sequence[str], count: int
+) -> list[Trial]:
+    """The `count` trials that keep every constraint whose worst objective is smallest, each as its share of
+    the start's; the first is the knee of the front.
 
     Raises:
-        DataError: an empty front.
+        DataError: no such trial.
     """
-    if not trials:
+    good = [t for t in trials if t.feasible]
+    if not good:
         raise DataError("The front is empty: no trial was measured and keeps every constraint.")
-    return min(
-        trials, key=lambda t: (max((s := shares(t, start, minimize)).values()), sum(s.values()), t.turn)
-    )
+    return sorted(good, key=lambda t: (*worst(shares(t.objectives, start, minimize)), t.turn))[:count]
+
+
+def worst(of: Mapping[str, float]) -> tuple[float, float]:
+    """What settings are ordered by: the largest of some shares, then their sum."""
+    return max(of.values()), sum(of.values())
 
 
 def importances(

@@ -26,6 +26,7 @@ from synvid_eval import knobs
 from synvid_eval.errors import UsageError, nearest
 from synvid_eval.generators.base import interval
 from synvid_eval.generators.presets import NESTED, Preset
+from synvid_eval.metrics.base import Metric
 
 Number: TypeAlias = float | int
 Value: TypeAlias = float | int | str | bool
@@ -33,6 +34,10 @@ Point: TypeAlias = Mapping[str, Value]
 """Dimension → value."""
 
 DIGITS = 4
+
+OFFERED = "scale(p=0),perspective(p=0)"
+"""Operations that a preset is offered which adapts nothing: they resample what was drawn, which no knob of a
+generator does."""
 
 MOST_CHOICES = 256
 """Combinations of choices that are looked at to see whether a knob does anything."""
@@ -206,6 +211,21 @@ class Space:
         self.preset.configured(**found)
         return found
 
+    def without(self, knob: str, fixed: Mapping[str, str]) -> Space:
+        """The same without a knob's dimensions, and with what is given instead."""
+        return replace(self, fixed=fixed, dimensions=tuple(d for d in self.dimensions if d.knob != knob))
+
+    def spelled(self, dimension: Dimension) -> str:
+        """What the knob of a dimension would say if the start of its dimensions were all that is known of it:
+        the preset's own text, but for digits, or another one where the space cannot say that.
+        """
+        generator = self.preset.configured(**self.fixed)
+        own = {d.name: d.start for d in self.dimensions if d.knob == dimension.knob}
+        if dimension.knob in NESTED:
+            given = {name.removeprefix(f"{dimension.knob}."): value for name, value in own.items()}
+            return _nested(dimension.knob, str(getattr(generator, dimension.knob)), given)
+        return _text(generator, dimension.knob, own)
+
     def only(self, names: Sequence[str]) -> Space:
         """The same with those dimensions whose name, knob or group is in `names`.
 
@@ -224,6 +244,18 @@ class Space:
                 )
             kept += [d for d in of if d not in kept]
         return replace(self, dimensions=tuple(d for d in self.dimensions if d in kept))
+
+
+def groups_of(metrics: Sequence[type[Metric]], preset: Preset, fixed: Mapping[str, str]) -> tuple[str, ...]:
+    """The groups of knobs over which a search of that preset goes that minimizes these metrics, unless told
+    otherwise; empty: all.
+
+    What a metric cannot see is better left alone: a search that minimizes color would change speeds at
+    random.
+    """
+    named = [m.groups for m in metrics]
+    there = {d.group for d in space(preset, fixed).dimensions}
+    return tuple(dict.fromkeys(g for own in named for g in own if g in there)) if all(named) else ()
 
 
 def space(preset: Preset, fixed: Mapping[str, str] | None = None, over: Sequence[str] = ()) -> Space:
@@ -280,14 +312,15 @@ def _possible(of: Space, dimension: Dimension) -> Dimension | None:
 
 
 def _matters(of: Space, dimension: Dimension) -> bool:
-    """Whether a dimension changes what is drawn, whatever the choices of the others: circles that no knob
-    lets turn have no rotation.
+    """Whether a dimension changes what is drawn while the other numbers are in their middle, whatever the
+    choices: circles that no knob lets turn have no rotation.
     """
     if dimension.kind == CHOICE:
         return True
     others = [d for d in of.dimensions if d.kind == CHOICE]
+    numbers = {d.name: d.at(0.5) for d in of.dimensions if d.kind != CHOICE}
     for choices in itertools.islice(itertools.product(*(d.choices for d in others)), MOST_CHOICES):
-        point = dict(zip((d.name for d in others), choices, strict=True))
+        point = numbers | dict(zip((d.name for d in others), choices, strict=True))
         try:
             seen = [
                 of.preset.configured(**of.knobs({**point, dimension.name: dimension.at(share)})).identity(0)
@@ -383,14 +416,12 @@ def _read(knob: str, text: str) -> tuple[list[Any], Callable[[list[Any]], str]]:
     if knob == "adapt":
         from synvid_eval.generators import adapting
 
-        if not text:
-            return [], lambda _: ""
-        chain = adapting.parsed(text)
+        chain = adapting.parsed(text or OFFERED)
 
         def chained(operations: list[Any]) -> str:
             rest = iter(operations)
-            links = tuple(tuple(next(rest) for _ in link) for link in chain.links)
-            return adapting.Chain(links).spelled
+            links = [tuple(o for o in (next(rest) for _ in link) if o.p) for link in chain.links]
+            return adapting.Chain(tuple(filter(None, links))).spelled
 
         return chain.operations, chained
     if knob == "palette":

@@ -89,6 +89,8 @@ class Metric(ABC):
     revision: ClassVar[int] = 1
     apart: ClassVar[str] = ""
     """What the distance between two clips' `clip_rows` is, as a phrase."""
+    groups: ClassVar[tuple[str, ...]] = ()
+    """Groups of knobs (`knobs.GROUPS`) over which a search that minimizes it alone goes; empty: all."""
 
     def __post_init__(self) -> None:
         knobs.check(self)

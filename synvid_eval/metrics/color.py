@@ -55,6 +55,7 @@ class Color(Metric):
     kind: ClassVar[Kind] = "distance"
     better: ClassVar[Literal["lower", "higher", "match"]] = "lower"
     unit: ClassVar[str] = "nats"
+    groups: ClassVar[tuple[str, ...]] = ("color", "background")
     apart: ClassVar[str] = (
         "how far a clip's mean color and color spread, in L*a*b*, lie from the reference's average"
     )

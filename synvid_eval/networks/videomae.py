@@ -93,6 +93,17 @@ SIZES: dict[str, Architecture] = {
 """Published sizes (the released code's; S, B, L and H in the papers), and `tiny`, which is ours."""
 
 
+def normalized(frames: torch.Tensor) -> torch.Tensor:
+    """Frames uint8 [B, T, H, W, 3] as networks take them: float32 [B, T, 3, H, W], by ImageNet's mean and
+    deviation.
+    """
+    import torch
+
+    mean, std = (torch.tensor(v, device=frames.device) for v in (MEAN, STD))
+    found: torch.Tensor = ((frames.float() / 255 - mean) / std).permute(0, 1, 4, 2, 3)
+    return found
+
+
 def size(name: str) -> Architecture:
     """The architecture of that name in SIZES; UsageError for another."""
     if name not in SIZES:

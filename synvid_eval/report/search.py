@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from markupsafe import Markup
 
-from synvid_eval import rounding
+from synvid_eval import rounding, schemas
 from synvid_eval.errors import DataError, one_line
 from synvid_eval.report import clips, document, figures, rows, svg
 from synvid_eval.report.colors import colors
@@ -30,7 +30,6 @@ from synvid_eval.report.trials import (
     FOUND,
     MOST_OBJECTIVES,
     MOST_ROWS,
-    ROLES,
     START,
     Dimension,
     Trial,
@@ -44,22 +43,9 @@ from synvid_eval.report.trials import (
     trials,
 )
 from synvid_eval.rounding import finite, finite_pair, typographic
-from synvid_eval.schemas import SEARCH
 from synvid_eval.score import LEVEL, Comparison, dump_json, read_comparison
 from synvid_eval.verdict import short_name
 
-_WROTE = "Give a file that guide search --json F wrote."
-_KEYS: dict[str, type | tuple[type, ...]] = {
-    "preset": str,
-    "reference": dict,
-    "minimize": list,
-    "space": list,
-    "trials": list,
-    "found": dict,
-    "gain": dict,
-    "comparison": dict,
-    "run": dict,
-}
 _SAMPLERS = {
     "gp": "Gaussian processes",
     "tpe": "Parzen estimators",
@@ -73,23 +59,12 @@ _REASONS, _TURNS = 100, 20  # reasons of failed trials that are listed, and tria
 
 def is_one(text: str) -> bool:
     """Whether a JSON text says that it is of `guide search`; it need not be whole."""
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(data, dict) and data.get("schema") == SEARCH
+    return schemas.is_one(text, schemas.SEARCH)
 
 
 def read(text: str, where: str) -> dict[str, Any]:
-    """The document from JSON text; DataError says what is missing or of the wrong type."""
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where} is no JSON: {error}.", _WROTE) from None
-    for key, kind in _KEYS.items():
-        if not isinstance(data, dict) or not isinstance(data.get(key), kind):
-            raise DataError(f"{where}: {key!r} is missing or of the wrong type.", _WROTE)
-    return dict(data)
+    """The document from JSON text; DataError says what does not fit its schema."""
+    return schemas.read(text, "search", where, "guide search")
 
 
 def page(found: Mapping[str, Any]) -> str:
@@ -205,8 +180,7 @@ class _View:
         self.kept = next((t for t in self.trials if t.role == "kept"), None)
         self.comparison, self.unread = _comparison(data.get("comparison"))
         self.gains = self._gains()
-        front = {number(turn) for turn in items(data.get("front"))}
-        self.front = [t for t in self.trials if t.turn in front]
+        self.again = self._again()
 
     def context(self) -> dict[str, Any]:
         data, run = self.data, dict(mapping(self.data.get("run")))
@@ -243,8 +217,7 @@ class _View:
             "pairs": pairs("pair", self.trials, self.objectives),
             "undrawn": max(0, len(self.objectives) - MOST_OBJECTIVES),
             "objectives": self.objectives,
-            "front": self.front,
-            "roles": ROLES,
+            "again": self.again,
             "parallel": parallel("parallel", self.trials, self.space, self.objectives),
             "importances": [
                 f
@@ -285,7 +258,7 @@ class _View:
             tried = _count(len(self.trials), "trial")
             many = ", taken together," if len(self.objectives) > 1 else ""
             return (
-                f"Nothing better was found: none of {tried} is better in {labels}{many} than the preset is."
+                f"Nothing better was found: none of {tried} proved better in {labels}{many} than the preset."
             )
         if not wanted:
             return "What was found was not measured again."
@@ -322,17 +295,14 @@ class _View:
                 f"that the search never saw; in brackets the {self._level()} interval."
             )
         if self.kept is not None:
-            many, turn = len(self.front), self.kept.turn
             if not self.changed:
                 out.append("The preset stays as it is.")
-            elif len(self.objectives) > 1 and many:
-                front = f"a front of {many}" if many > 1 else "a front of its own"
-                out.append(
-                    f"Trial {turn} is kept: the knee of {front}, the trial whose worst gap is the smallest "
-                    "share of the start’s."
-                )
             else:
-                out.append(f"Trial {turn} is kept, the best of {len(self.trials)}; trial 0 is the preset.")
+                gap = (
+                    "gap is the smallest" if len(self.objectives) == 1 else "worst gap is the smallest share"
+                )
+                again = f": of the best {len(self.again)}, measured again, its {gap}" if self.again else ""
+                out.append(f"Trial {self.kept.turn} is kept{again}. Trial 0 is the preset.")
         rest = [g for g in self.gains if not g.minimized]
         if rest and self.changed:
             told = [f"{g.metric} is {g.badge} ({g.words})" for g in rest if g.state in ("nearer", "farther")]
@@ -372,6 +342,19 @@ class _View:
             return [g if g.state == "none" else replace(g, state="kept") for g in found]
         scale = _ratios(found)
         return [_with_strip(g, scale) for g in found]
+
+    def _again(self) -> list[tuple[str, bool, list[str]]]:
+        """(trial, whether it is kept, its shares of the start's objectives) of those measured again, the one
+        that is kept first.
+        """
+        kept = None if self.kept is None else self.kept.turn
+        found = []
+        for row in map(mapping, items(self.data.get("confirmed"))):
+            turn, own = number(row.get("trial")), mapping(row.get("shares"))
+            if turn is not None:
+                shares = [number(own.get(o.label)) for o in self.objectives]
+                found.append((f"{turn:.0f}", turn == kept, [say(v) for v in shares]))
+        return sorted(found, key=lambda row: not row[1])
 
     def _changes(self) -> list[_Change]:
         out = []

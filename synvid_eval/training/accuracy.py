@@ -7,7 +7,7 @@ Two intervals, since clips of one source are no independent draws:
 - by group: Wilson's interval at the number of independent clips that would scatter as much (Korn & Graubard
   1998; Franco et al. 2019): the variance is the delete-one-group jackknife's (`intervals`), the design effect
   is at least 1, and Student's t with groups − 1 degrees of freedom stands in for the normal quantile. Where
-  all clips are right, or none, groups count as clips. None below MIN_GROUPS groups.
+  all clips are right, or none, groups count as clips. None below MIN_SOURCE_GROUPS groups.
 
 Both speak of clips like these, given the trained networks; what another seed of training would give, only
 another seed tells. `difference` compares two sets of predictions of the same clips, pair by pair.
@@ -36,7 +36,7 @@ from synvid_eval.errors import DataError
 from synvid_eval.score import dump_json
 
 SCHEMA = "synvid-eval/predictions/1"
-MIN_GROUPS = 5
+MIN_SOURCE_GROUPS = 5
 """Fewest source groups that an interval by group is made of."""
 TOP = 5
 _COLUMNS = (*accuracies.COLUMNS, "family", "std", "seed", "source", "note")
@@ -100,8 +100,8 @@ def accuracy(hits: NDArray[np.bool_], groups: Sequence[str], level: float = 0.95
     distinct = len(set(groups))
     low, high = wilson(share, count, float(ndtri((1 + level) / 2)))
     by_group, reason = None, ""
-    if distinct < MIN_GROUPS:
-        reason = f"{distinct} source groups; an interval by group needs {MIN_GROUPS}"
+    if distinct < MIN_SOURCE_GROUPS:
+        reason = f"{distinct} source groups; an interval by group needs {MIN_SOURCE_GROUPS}"
     else:
         z = float(stdtrit(distinct - 1, (1 + level) / 2))
         begin, end = wilson(share, effective(hits, groups), z)
@@ -162,8 +162,8 @@ def difference(one: Predictions, other: Predictions, level: float = 0.95) -> Dif
     paired = one.hits().astype(np.float64) - np.array([theirs[c.id] for c in one.clips], np.float64)
     groups = one.groups()
     distinct = len(set(groups))
-    if distinct < MIN_GROUPS:
-        reason = f"{distinct} source groups; an interval needs {MIN_GROUPS}"
+    if distinct < MIN_SOURCE_GROUPS:
+        reason = f"{distinct} source groups; an interval needs {MIN_SOURCE_GROUPS}"
         return Difference(100 * float(paired.mean()), len(paired), distinct, level, None, reason)
     low, high = intervals.interval(float(paired.mean()), [_jackknife(paired, groups)], level)
     return Difference(100 * float(paired.mean()), len(paired), distinct, level, (100 * low, 100 * high))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from synvid_eval.cache import file_hash
 from synvid_eval.errors import DataError, UsageError
+from synvid_eval.networks import videomae
 from synvid_eval.networks.loading import resolve_device
 from synvid_eval.networks.videomae import Architecture
 from synvid_eval.training import accuracy, engine, finetune, views
@@ -21,8 +22,7 @@ from synvid_eval.training.accuracy import Predictions
 from synvid_eval.training.data import Files, Item, loader
 from synvid_eval.training.finetune import Finetuning
 from synvid_eval.training.labelled import PREDICTIONS, Start, Viewed
-from synvid_eval.training.pretrain import normalized
-from synvid_eval.training.robustness import Case, Clips
+from synvid_eval.training.robustness import Case, HeldOut
 from synvid_eval.training.run_folder import CONFIG, Config, RunFolder, load
 
 if TYPE_CHECKING:
@@ -77,22 +77,22 @@ class Finetuned:
             file_hash(os.fspath(file)) for file in (place / CONFIG, RunFolder(place).checkpoints()[-1])
         )
 
-    def scores(self, clips: Clips, asked: Sequence[Case], seed: int) -> Iterator[NDArray[np.float64]]:
+    def scores(self, clips: HeldOut, asked: Sequence[Case], seed: int) -> Iterator[NDArray[np.float64]]:
         """What is said of clips in each of several cases, each clip by the network of its fold: float64
         [clips, classes] a case, each ≥ 0 with sum 1.
 
-        Clips are decoded by other processes, the same for all cases. DataError: one cannot be read any more,
-        or ends such a process (see `data.Watch`).
+        Clips are decoded by other processes, the same for all cases, anew for each (why: see `robustness`).
+        DataError: one cannot be read any more, or ends such a process (see `data.Watch`).
         """
         folds = {clip.id: clip.fold for clip in self.tested.clips}
         of = [folds[name] for name in clips.videos.ids]
-        made = Damaged(self._viewed(clips), tuple(asked), seed, self._patience)
+        made = DamagedViews(self._viewed(clips), tuple(asked), seed, self._patience)
         passes = ([(number, index)] for number in range(len(asked)) for index in range(len(of)))
         each = (batch["views"][0] for batch in loader(made, passes, self._workers))
         for _ in asked:
             yield np.stack([self._said(next(each), fold) for fold in of])
 
-    def _viewed(self, clips: Clips) -> Viewed:
+    def _viewed(self, clips: HeldOut) -> Viewed:
         """The views that are tested of undamaged clips: all folds are of one recipe."""
         config = next(iter(self._configs.values()))
         of, network = _recipe(config), _architecture(config)
@@ -112,10 +112,11 @@ class Finetuned:
 
         of, device = _recipe(self._configs[fold]), resolve_device(self._device)
         at_once = of.micro or min(of.batch, _AT_ONCE)
-        with engine.enough_memory(at_once, device), torch.inference_mode():
+        cure = "Does something else use it? Else take another --device; the same command goes on."
+        with engine.enough_memory(at_once, "view", device, cure), torch.inference_mode():
             module = self._network(fold).to(device)
             parts = (clip[i : i + at_once].to(device) for i in range(0, len(clip), at_once))
-            logits = [module(normalized(part)).logits.float().cpu() for part in parts]
+            logits = [module(videomae.normalized(part)).logits.float().cpu() for part in parts]
             return views.averaged(torch.cat(logits).numpy())
 
     def _network(self, fold: int) -> nn.Module:
@@ -134,7 +135,7 @@ class Finetuned:
 
 
 @dataclass(frozen=True)
-class Damaged:
+class DamagedViews:
     """(number of a case, index of a clip) → its views; see `Viewed`.
 
     plain: of the clips as they are. Corruptions of time change which of the frames that are looked at are

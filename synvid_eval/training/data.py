@@ -71,7 +71,7 @@ class Source(Protocol):
         """What a user should know of them."""
 
 
-class Drawn:
+class DrawnClips:
     """Clips of a preset, without files; see `generators.Clips`. short: see `Files`."""
 
     def __init__(self, clips: Clips, short: int = 0) -> None:

@@ -19,6 +19,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from synvid_eval.errors import DataError, UsageError
@@ -26,7 +27,7 @@ from synvid_eval.measurement import Progress
 from synvid_eval.randomness import address
 from synvid_eval.training.data import Batches, Item, loader
 from synvid_eval.training.recipe import Optimization
-from synvid_eval.training.run_folder import Checkpoint, RunFolder
+from synvid_eval.training.run_folder import RunFolder, TrainingState
 
 if TYPE_CHECKING:
     import torch
@@ -35,22 +36,45 @@ if TYPE_CHECKING:
 SCALER = "scaler"
 """Among what the optimizer remembers: scale and growth of fp16's gradients."""
 
+PATIENCE = timedelta(days=7)
+"""How long processes wait while the first of them works alone; see `Devices.wait`."""
+
 Layer = Callable[[str], int]
 """Name of a weight → how many layers below the top it lies."""
+
+Cure = Callable[[int, bool], str]
+"""(clips of a pass for which memory is short, whether the run has steps behind it) → what to try."""
+
+SMALLER = "Take a smaller network (--set size=…), or smaller frames (--set network.image=…)."
+"""What to try where a single clip is too much for a network that is drawn here."""
 
 
 @dataclass(frozen=True)
 class Devices:
-    """Where a training runs: this process's device, its rank among `world` processes."""
+    """Where a training runs: this process's device, its rank among `world` processes.
+
+    waiting: the group of torch.distributed in which these wait for each other, where there are several.
+    """
 
     device: str
     rank: int = 0
     world: int = 1
+    waiting: Any = None
 
     @property
     def first(self) -> bool:
         """Whether this process logs and saves."""
         return self.rank == 0
+
+    def wait(self) -> None:
+        """Until all processes are here: to be called by all of them behind what the first does alone, such as
+        testing. That may take hours; devices that wait in a step for each other's gradients give up after 10
+        minutes (NCCL) or 30 (gloo), and end the run.
+        """
+        if self.world > 1:
+            import torch
+
+            torch.distributed.barrier(self.waiting)
 
 
 @contextlib.contextmanager
@@ -74,7 +98,7 @@ def devices(asked: str) -> Iterator[Devices]:
     else:
         group.init_process_group("gloo")
     try:
-        yield Devices(device, group.get_rank(), world)
+        yield Devices(device, group.get_rank(), world, group.new_group(backend="gloo", timeout=PATIENCE))
     finally:
         group.destroy_process_group()
 
@@ -91,12 +115,25 @@ def _number(name: str, default: int) -> int:
     return int(text)
 
 
+def fewer_at_once(micro: int, goes_on: bool = False) -> str:
+    """What to try where passes of `micro` clips are too large, and decide no weights (a `Cure`)."""
+    if micro == 1:
+        return SMALLER
+    return f"Try --set micro={divisor(micro, micro // 2)}: as many clips a step, in smaller passes."
+
+
+def divisor(of: int, most: int) -> int:
+    """The largest number, at most `most` ≥ 1, that divides another."""
+    return next(n for n in range(most, 0, -1) if of % n == 0)
+
+
 @dataclass(frozen=True)
 class Training:
     """All that a loop needs.
 
     task: batch → loss; `network` is what checkpoints hold. make: (epoch, clip) → a dict of arrays. workers:
-    processes that make. layer: of a weight, where learning rates fall with depth.
+    processes that make. layer: of a weight, where learning rates fall with depth. cure: of too little
+    memory.
     """
 
     recipe: Optimization
@@ -106,6 +143,7 @@ class Training:
     make: Callable[[Item], Any]
     workers: int = 0
     layer: Layer = lambda name: 0
+    cure: Cure = fewer_at_once
 
     def share(self, world: int) -> int:
         """Clips of a batch that a device passes; UsageError where they cannot be dealt out."""
@@ -133,11 +171,12 @@ def train(
 ) -> int:
     """Trains to the recipe's last step from the folder's newest checkpoint on; returns that step.
 
-    after: called behind every step, with the number of steps done.
+    after: called behind every step, with the number of steps done, by every process. Where only the first
+    has much to do there, all of them wait (`Devices.wait`).
 
     Raises:
         DataError: a loss that is no number, data that cannot be read, a checkpoint of another network.
-        UsageError: too little memory for the batch, naming one to try; a batch that cannot be dealt out.
+        UsageError: too little memory for a pass, with what to try; a batch that cannot be dealt out.
     """
     schedule = what.recipe.schedule(what.batches.steps_an_epoch)
     micro = what.micro(where.world)
@@ -163,7 +202,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["scale"]
             try:
-                loss = _step(what, module, optimizer, scaler, ready, step, where)
+                loss = _step(what, module, optimizer, scaler, ready, step, where, goes_on=step > 0)
             except DataError:
                 if not stopped():
                     raise
@@ -217,15 +256,17 @@ def _step(
     ready: Iterator[dict[str, Tensor]],
     step: int,
     where: Devices,
+    goes_on: bool = False,
 ) -> float:
-    """One step of the optimizer; returns the mean loss over the whole batch."""
+    """One step of the optimizer; returns the mean loss over the whole batch. goes_on: see `Cure`."""
     import torch
 
-    passes = what.share(where.world) // what.micro(where.world)
+    micro = what.micro(where.world)
+    passes = what.share(where.world) // micro
     kind = where.device.partition(":")[0]
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(_precision(what.recipe, where.device))
     total = torch.zeros((), device=where.device)
-    with enough_memory(what.micro(where.world), where.device):
+    with enough_memory(micro, "clip", where.device, what.cure(micro, goes_on)):
         for number in range(passes):
             batch = {k: v.to(where.device, non_blocking=True) for k, v in next(ready).items()}
             torch.manual_seed(
@@ -250,8 +291,12 @@ def _step(
 
 
 @contextlib.contextmanager
-def enough_memory(micro: int, device: str) -> Iterator[None]:
-    """Where memory is short inside, of a GPU or of the machine: UsageError (see `too_little_memory`)."""
+def enough_memory(count: int, noun: str, device: str, cure: str) -> Iterator[None]:
+    """Where memory is short inside, of a GPU or of the machine: UsageError.
+
+    Args:
+        count: how many are passed at once, of what the noun says. cure: what to try.
+    """
     import torch
 
     try:
@@ -261,25 +306,8 @@ def enough_memory(micro: int, device: str) -> Iterator[None]:
         said = ("out of memory", "can't allocate memory", "not enough memory")
         if isinstance(error, RuntimeError) and not any(words in text for words in said):
             raise
-        raise too_little_memory(micro, device) from None
-
-
-def too_little_memory(micro: int, device: str) -> UsageError:
-    """What to tell where `micro` clips at once are too many for a device."""
-    if micro == 1:
-        return UsageError(
-            f"One clip at once is too much for the memory of {device}.",
-            "Take a smaller network (--set size=small) or picture (--set network.image=112).",
-        )
-    return UsageError(
-        f"{micro} clips at once are too many for the memory of {device}.",
-        f"Try --set micro={_divisor(micro)}: a step sees the same batch, in smaller passes.",
-    )
-
-
-def _divisor(micro: int) -> int:
-    """The largest number that divides `micro` > 1 and is at most half of it."""
-    return next(n for n in range(micro // 2, 0, -1) if micro % n == 0)
+        many = f"{count} {noun}s at once are too many" if count > 1 else f"One {noun} at once is too much"
+        raise UsageError(f"{many} for the memory of {device}.", cure) from None
 
 
 def _precision(recipe: Optimization, device: str) -> str:
@@ -344,7 +372,7 @@ def _scaler(what: Training, where: Devices, folder: RunFolder | None = None) -> 
 
 def _state(
     step: int, network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler
-) -> Checkpoint:
+) -> TrainingState:
     import torch
 
     kept = {
@@ -355,7 +383,7 @@ def _state(
     if scaler.is_enabled():
         now = scaler.state_dict()
         kept[SCALER] = torch.tensor([now["scale"], now["_growth_tracker"]], dtype=torch.float64)
-    return Checkpoint(step, dict(network.state_dict()), kept, {})
+    return TrainingState(step, dict(network.state_dict()), kept, {})
 
 
 def restore(folder: RunFolder, network: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> int:

@@ -38,7 +38,6 @@ from synvid_eval.training.accuracy import Predictions
 from synvid_eval.training.augment import LEAST
 from synvid_eval.training.data import Files, Item
 from synvid_eval.training.labelled import Start, Viewed
-from synvid_eval.training.pretrain import normalized
 from synvid_eval.training.recipe import Optimization
 from synvid_eval.training.run_folder import RunFolder
 
@@ -180,7 +179,7 @@ class Augmented:
         clip = augment.resized_crop(clip, box, self.size)
         if of.flip and augment.flips(key):
             clip = clip.flip(-1)
-        ready = normalized(clip.permute(0, 2, 3, 1)[None])[0]
+        ready = videomae.normalized(clip.permute(0, 2, 3, 1)[None])[0]
         gone = augment.erase_box(self.size, self.size, key, of.erase)
         found: NDArray[np.float32] = (augment.erased(ready, gone, key) if gone else ready).numpy()
         return found
@@ -269,25 +268,26 @@ def depth_below(layers: int) -> engine.Layer:
 # -- a run -----------------------------------------------------------------------------------------
 
 
-class Planned(labelled.Planned):
+class PlannedFinetuning(labelled.PlannedFolds):
     """Fine-tuning on each fold of a split."""
 
     kind = KIND
     of: Finetuning
 
     def trained(self, folder: RunFolder, number: int, where: engine.Devices) -> Predictions | None:
-        """See `labelled.Planned.trained`."""
+        """See `labelled.PlannedFolds.trained`."""
         tester = _Tester(self, folder, number, where)
         done = engine.restore(folder, tester.network) if where.first else 0
-        if done and all(row["step"] != done for row in tests(folder.path)):
-            tester.after(done)  # a killed run may have saved a step and not tested it
+        if done and tester.wanted(done) and all(row["step"] != done for row in tests(folder.path)):
+            tester.test(done)  # a killed run may have saved a step and not tested it
+        where.wait()
         engine.train(
             folder, self._training(number, tester.network), where, self.options.progress, tester.after
         )
         return tester.predictions() if where.first else None
 
     def tried(self, where: engine.Devices) -> tuple[float, float]:
-        """See `labelled.Planned.tried`."""
+        """See `labelled.PlannedFolds.tried`."""
         tester = _Tester(self, RunFolder(""), 0, where)
         step, _ = engine.tried(self._training(0, tester.network), where)
         began = time.perf_counter()
@@ -300,13 +300,27 @@ class Planned(labelled.Planned):
         made = Augmented(self.on.files, train, self.on.labels, self.of, size, self.options.seed)
         passed = task(network, len(self.on.split.classes), self.of)
         below = depth_below(self.begin.architecture.depth)
-        return engine.Training(self.of, network, passed, self.batches(number), made, self.loaders, below)
+        return engine.Training(
+            *(self.of, network, passed, self.batches(number), made, self.loaders, below),
+            cure=lambda micro, goes_on: self.cure(micro, goes_on or number > 0),
+        )
+
+    def cure(self, micro: int, goes_on: bool) -> str:
+        """See `engine.Cure`: here passes decide weights, so a run, all its folds, keeps to them."""
+        if micro == 1:
+            return self.smaller()
+        if goes_on:
+            return (
+                "A run keeps to its passes, within which clips are mixed: make room on the device, or begin "
+                "another run with a smaller micro."
+            )
+        return engine.fewer_at_once(micro)
 
 
 class _Tester:
     """Looks at a fold's test clips, meanwhile and at the end."""
 
-    def __init__(self, of: Planned, folder: RunFolder, number: int, where: engine.Devices) -> None:
+    def __init__(self, of: PlannedFinetuning, folder: RunFolder, number: int, where: engine.Devices) -> None:
         self._of, self._folder, self._number, self._where = of, folder, number, where
         self._fold = of.on.split.folds[number]
         labels = of.on.labels
@@ -315,11 +329,20 @@ class _Tester:
         self.network = built(of.begin, len(of.on.split.classes), of.of, of.options.seed)
 
     def after(self, step: int) -> None:
-        """Behind every step: a line in `tests.csv` where an epoch ends that asks for it."""
+        """Behind every step, in every process: the first tests, where that is wanted, and all wait for it."""
+        if self.wanted(step):
+            if self._where.first:
+                self.test(step)
+            self._where.wait()
+
+    def wanted(self, step: int) -> bool:
+        """Whether an epoch ends with a step that asks for a test."""
         epoch, rest = divmod(step, self._steps)
         every = self._of.of.test_every
-        if rest or not every or epoch % every or not self._where.first:
-            return
+        return not rest and bool(every) and epoch % every == 0
+
+    def test(self, step: int) -> None:
+        """A line in `tests.csv`: how much the network knows of the test clips, a view each."""
         logits = self.logits(self._fold.test, 1, 1)[:, 0].astype(np.float64)
         labels = self._labels
         top = float((logits.argmax(axis=1) == labels).mean())
@@ -332,7 +355,7 @@ class _Tester:
             )
         )
         rows = [row for row in tests(self._folder.path) if row["step"] < step]
-        rows.append({"step": step, "epoch": epoch, "top1": 100 * top, "loss": loss})
+        rows.append({"step": step, "epoch": step // self._steps, "top1": 100 * top, "loss": loss})
         lines = [
             ",".join(_COLUMNS),
             *(f"{row['step']:.0f},{row['epoch']:.0f},{row['top1']!r},{row['loss']!r}" for row in rows),
@@ -353,13 +376,14 @@ class _Tester:
         at_once = of.of.micro or min(of.of.batch, 16)
 
         def run(frames: Tensor) -> Tensor:
-            found: Tensor = network(normalized(frames.to(device))).logits
+            found: Tensor = network(videomae.normalized(frames.to(device))).logits
             return found
 
         trained = network.training
         network.to(device).eval()
         try:
-            with engine.enough_memory(at_once, device):
+            cure = "To learn takes more than to test: does something else use it? The same command goes on."
+            with engine.enough_memory(at_once, "view", device, cure):
                 each = labelled.each_view(made, of.on.indices(ids), run, at_once, of.loaders)
                 return np.stack(list(each))
         finally:

@@ -100,7 +100,7 @@ def _run(location: str) -> dict[str, Any]:
 
 
 def check_settings(settings: Sequence[str], idle: Mapping[str, str]) -> None:
-    """Refuses, by a UsageError, a `NAME=VALUE` of a knob that decides nothing (see `Planned.idle`)."""
+    """Refuses, by a UsageError, a `NAME=VALUE` of a knob that decides nothing (see `PlannedFolds.idle`)."""
     for setting in settings:
         if of := idle.get(setting.partition("=")[0]):
             raise UsageError(f"--set {setting} means nothing for {of}.", "Leave it away.")
@@ -289,7 +289,7 @@ class _Folds(_Tested):
     config_file = FOLDS
 
 
-class Planned:
+class PlannedFolds:
     """A training on each fold of a split, and the predictions of what was left out; nothing is written yet.
 
     Args:
@@ -381,6 +381,12 @@ class Planned:
             **self._what(),
         }
 
+    def smaller(self) -> str:
+        """What to try where a clip alone is too much for a device's memory."""
+        if self.begin.tensors is None:
+            return engine.SMALLER
+        return f"The network is as {self.source} has it: take another --device, or begin with a smaller one."
+
     def looked(self) -> int:
         """How many clips are looked at by all their views, over all folds."""
         return sum(len(fold.test) for fold in self.on.split.folds)
@@ -409,6 +415,7 @@ class Planned:
             if found is not None:
                 write_bytes(folder.path / CARD, self._card(folder, config, found).encode())
                 leave(folder.path, found, self.named)
+            where.wait()
         return found
 
     def config(self, number: int) -> Config:

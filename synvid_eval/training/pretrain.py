@@ -23,7 +23,7 @@ from synvid_eval.networks import videomae
 from synvid_eval.networks.videomae import Architecture
 from synvid_eval.randomness import address
 from synvid_eval.training import crops, data, engine, masking, recipe
-from synvid_eval.training.data import Batches, Drawn, Item, Source
+from synvid_eval.training.data import Batches, DrawnClips, Item, Source
 from synvid_eval.training.recipe import Pretraining
 from synvid_eval.training.run_folder import CARD, Config, RunFolder
 
@@ -65,21 +65,11 @@ def task(network: nn.Module) -> nn.Module:
             self.network = network
 
         def forward(self, batch: dict[str, Tensor]) -> Tensor:
-            found: Tensor = self.network(normalized(batch["frames"]), bool_masked_pos=batch["mask"]).loss
+            inputs = videomae.normalized(batch["frames"])
+            found: Tensor = self.network(inputs, bool_masked_pos=batch["mask"]).loss
             return found
 
     return Reconstruction()
-
-
-def normalized(frames: Tensor) -> Tensor:
-    """Frames uint8 [B, T, H, W, 3] as networks take them: float32 [B, T, 3, H, W], by ImageNet's mean and
-    deviation.
-    """
-    import torch
-
-    mean, std = (torch.tensor(v, device=frames.device) for v in (videomae.MEAN, videomae.STD))
-    found: Tensor = ((frames.float() / 255 - mean) / std).permute(0, 1, 4, 2, 3)
-    return found
 
 
 def opened(location: str, chosen: Pretraining, network: Architecture, options: Options) -> Source:
@@ -124,7 +114,7 @@ def _as_set(location: str) -> str:
 
 def _drawn(
     place: str, chosen: Pretraining, network: Architecture, count: int, seed: int, own: dict[str, Any]
-) -> Drawn:
+) -> DrawnClips:
     name = place.removeprefix("preset:").partition("?")[0]
     with warnings.catch_warnings():  # what it warns of is said by the source's notes
         warnings.simplefilter("ignore")
@@ -138,10 +128,10 @@ def _drawn(
             curriculum=chosen.curriculum,
             **own,
         )
-    return Drawn(clips, chosen.short)
+    return DrawnClips(clips, chosen.short)
 
 
-class Planned:
+class PlannedPretraining:
     """A pre-training of a network on a preset or SET: what is trained on is opened, nothing is written.
 
     Args:

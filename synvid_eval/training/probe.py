@@ -39,7 +39,6 @@ from synvid_eval.training import augment, engine, labelled, views
 from synvid_eval.training.accuracy import Predictions
 from synvid_eval.training.data import Item
 from synvid_eval.training.labelled import Labelled, Start, Viewed
-from synvid_eval.training.pretrain import normalized
 from synvid_eval.training.recipe import Optimization
 from synvid_eval.training.run_folder import RunFolder
 
@@ -63,6 +62,13 @@ class Probing(Optimization):
     """Learning a head on frozen features."""
 
     head: str = knob("linear", "What learns.", choices=("linear", "attentive", "knn"))
+    micro: int = knob(
+        0,
+        "Views that the encoder passes at once; 0: 16. A head passes its batch.",
+        low=0,
+        high=65536,
+        recipe=False,
+    )
     epochs: int = knob(100, "Times that all clips are seen.", low=1, high=1_000_000, source="released code")
     warmup: int = knob(5, "Epochs in which the learning rate grows.", low=0, high=1_000_000)
     lr: float = knob(1e-2, "Learning rate for 256 clips a step, after the warm-up.", low=0, high=100)
@@ -234,7 +240,7 @@ def knn(
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnViews:
     """(epoch, place in `indices`) → features of one of a clip's views, and its label."""
 
     features: Features
@@ -252,7 +258,7 @@ class Drawn:
 
 
 def task(head: Any, classes: int, smoothing: float) -> nn.Module:
-    """The module that turns a batch of `Drawn` into its loss."""
+    """The module that turns a batch of `DrawnViews` into its loss."""
     import torch
     from torch import nn
 
@@ -270,10 +276,15 @@ def task(head: Any, classes: int, smoothing: float) -> nn.Module:
     return Classification()
 
 
+def _smaller_batch(batch: int, goes_on: bool) -> str:
+    """What to try where a head's step is too much for a device's memory (see `engine.Cure`)."""
+    return f"Take a smaller batch: --set batch={max(1, batch // 2)}, which learns otherwise."
+
+
 # -- a run -----------------------------------------------------------------------------------------
 
 
-class Planned(labelled.Planned):
+class PlannedProbe(labelled.PlannedFolds):
     """A probe on each fold of a split; features are computed once for all of them."""
 
     kind = KIND
@@ -282,7 +293,7 @@ class Planned(labelled.Planned):
 
     @staticmethod
     def idle(of: Probing) -> dict[str, str]:
-        """See `labelled.Planned.idle`."""
+        """See `labelled.PlannedFolds.idle`."""
         if of.head == "knn":
             meant = {*_VIEWS, "neighbors", "temperature"}
         else:
@@ -293,17 +304,16 @@ class Planned(labelled.Planned):
     def __init__(
         self, begin: Start, source: str, location: str, on: Labelled, of: Probing, *more: Any, **how: Any
     ) -> None:
-        """See `labelled.Planned`. UsageError: a linear head that is to learn from one clip at a time."""
-        if of.head == "linear" and 1 in (of.batch, of.micro):
-            knob = "batch" if of.batch == 1 else "micro"
+        """See `labelled.PlannedFolds`. UsageError: a linear head that is to learn from one clip at a time."""
+        if of.head == "linear" and of.batch == 1:
             raise UsageError(
-                f"{knob}=1 is too little for a linear head: its batch norm needs two clips a pass.",
-                f"Give --set {knob}=2 or more, or --set head=knn.",
+                "batch=1 is too little for a linear head: its batch norm needs two clips.",
+                "Give --set batch=2 or more, or --set head=knn.",
             )
         super().__init__(begin, source, location, on, of, *more, **how)
 
     def trained(self, folder: RunFolder, number: int, where: engine.Devices) -> Predictions | None:
-        """See `labelled.Planned.trained`."""
+        """See `labelled.PlannedFolds.trained`."""
         if where.world > 1:
             raise UsageError("A probe is trained by one process.", "Leave torchrun away.")
         whole = self._all(folder, where.device)
@@ -317,15 +327,16 @@ class Planned(labelled.Planned):
             scores = knn(means[list(train)], of_train, means[list(test)], classes, near, self.of.temperature)
             return self.predictions(number, list(scores))
         head = self.head(whole.shape[-1])
-        made = Drawn(whole, tuple(self.on.files.videos.ids), train, labels, self.options.seed)
+        made = DrawnViews(whole, tuple(self.on.files.videos.ids), train, labels, self.options.seed)
+        of = dataclasses.replace(self.of, micro=0)  # which is the encoder's
         training = engine.Training(
-            self.of, head, task(head, classes, self.of.smoothing), self.batches(number), made
+            of, head, task(head, classes, of.smoothing), self.batches(number), made, cure=_smaller_batch
         )
         engine.train(folder, training, where, self.options.progress)
         return self.predictions(number, [self._scores(head, whole[i], where.device) for i in test])
 
     def tried(self, where: engine.Devices) -> tuple[float, float]:
-        """See `labelled.Planned.tried`: a head's steps take no time beside a clip's views."""
+        """See `labelled.PlannedFolds.tried`: a head's steps take no time beside a clip's views."""
         made, run = self._viewed(where.device)
         list(labelled.each_view(made, [0], run, self._at_once, self.loaders))
         began = time.perf_counter()
@@ -333,12 +344,20 @@ class Planned(labelled.Planned):
         return 0.0, time.perf_counter() - began
 
     def looked(self) -> int:
-        """See `labelled.Planned.looked`: once for all folds."""
+        """See `labelled.PlannedFolds.looked`: once for all folds."""
         return len(self.on.files)
 
     @property
     def _at_once(self) -> int:
+        """Views that the encoder passes at once."""
         return self.of.micro or 16
+
+    def _cure(self) -> str:
+        """What to try where these are too many for a device's memory."""
+        if self._at_once == 1:
+            return self.smaller()
+        fewer = engine.divisor(self.of.batch, self._at_once // 2)
+        return f"Try --set micro={fewer}: the same features, from fewer views at once."
 
     def _viewed(self, device: str) -> tuple[Viewed, Callable[[Tensor], Tensor]]:
         """(clip → views, views → features)."""
@@ -346,7 +365,7 @@ class Planned(labelled.Planned):
         module = encoder(self.begin, self.options.seed).to(device)
 
         def run(frames: Tensor) -> Tensor:
-            last: Tensor = module(normalized(frames.to(device))).last_hidden_state
+            last: Tensor = module(videomae.normalized(frames.to(device))).last_hidden_state
             return last if of.head == "attentive" else pooled(last)
 
         return Viewed(self.on.files, architecture.frames, architecture.image, of.segments, of.crops), run
@@ -384,7 +403,7 @@ class Planned(labelled.Planned):
         progress = self.options.progress
         progress.begin(f"{self.on.files.name}: features", len(made.files))
         place = folder.path.parent if len(self.on.split.folds) > 1 else folder.path
-        with engine.enough_memory(self._at_once, device):
+        with engine.enough_memory(self._at_once, "view", device, self._cure()):
             self._features = features(
                 place / FEATURES,
                 made,

@@ -22,6 +22,12 @@ Where it differs: both papers damage frames of 224 × 224 px, after resizing; he
 own size, then tested by the views of the run's recipe. The clean accuracy is taken anew, from the same SET by
 the same way. Predictions are kept in RUN/robustness/, a file a corruption and severity, so that a run that is
 stopped goes on.
+
+Therefore cases follow each other, each over all clips, and a clip is decoded once for each of them. To decode
+it once for all of them would be to hold the frames of all clips, or to have no case done before the last
+clip is. It would save little: of what the views of a UCF101 clip take a process (5 runs × 3 squares of 224
+px, mean over all corruptions at severities 1 and 5) decoding is about a sixth; the rest is damaging and
+resizing.
 """
 
 from __future__ import annotations
@@ -47,7 +53,7 @@ from synvid_eval.errors import DataError, UsageError
 from synvid_eval.intervals import interval, jackknife
 from synvid_eval.measurement import Options, content_hashes
 from synvid_eval.training import accuracy, data
-from synvid_eval.training.accuracy import MIN_GROUPS, Predictions
+from synvid_eval.training.accuracy import MIN_SOURCE_GROUPS, Predictions
 from synvid_eval.video.layouts import count_of
 from synvid_eval.video.videoset import VideoSet
 
@@ -68,7 +74,7 @@ class Classifier(Protocol):
     tested: Predictions
     signature: str
 
-    def scores(self, clips: Clips, asked: Sequence[Case], seed: int) -> Iterator[NDArray[np.float64]]:
+    def scores(self, clips: HeldOut, asked: Sequence[Case], seed: int) -> Iterator[NDArray[np.float64]]:
         """What is said of clips in each of several cases, each clip by the network of its fold: float64
         [clips, classes] a case, each ≥ 0 with sum 1.
         """
@@ -119,7 +125,7 @@ def cases(names: Sequence[str], severities: Sequence[int]) -> list[Case]:
 
 
 @dataclass(frozen=True)
-class Clips:
+class HeldOut:
     """The clips of a SET that a classifier was tested on. totals: frames of each. contents: a hash of what is
     in them.
     """
@@ -129,7 +135,7 @@ class Clips:
     contents: str
 
 
-def opened(location: str, tested: Sequence[Predictions], options: Options, **asked: Any) -> Clips:
+def opened(location: str, tested: Sequence[Predictions], options: Options, **asked: Any) -> HeldOut:
     """The clips of a SET that all of several classifiers were tested on, each looked at.
 
     Raises UsageError and DataError: see `sets.open_set` and `data.read`; classifiers that were tested on
@@ -156,11 +162,11 @@ def opened(location: str, tested: Sequence[Predictions], options: Options, **ask
     hashes = content_hashes(files.videos, options.cache, options.worker_count(), options.progress)
     text = json.dumps(sorted(hashes.items()))
     contents = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
-    return Clips(files.videos, files.totals, contents)
+    return HeldOut(files.videos, files.totals, contents)
 
 
 def predictions(
-    classifier: Classifier, clips: Clips, case: Case, seed: int, scores: NDArray[np.float64]
+    classifier: Classifier, clips: HeldOut, case: Case, seed: int, scores: NDArray[np.float64]
 ) -> Predictions:
     """Of clips of a case, from what a classifier says of them: float64 [clips, classes]."""
     known = {clip.id: clip for clip in classifier.tested.clips}
@@ -172,7 +178,7 @@ def predictions(
     return replace(classifier.tested, clips=tuple(sorted(found, key=lambda c: c.id)), about=about)
 
 
-def about_case(classifier: Classifier, clips: Clips, case: Case, seed: int) -> dict[str, Any]:
+def about_case(classifier: Classifier, clips: HeldOut, case: Case, seed: int) -> dict[str, Any]:
     """Everything that decides the predictions of a case, ready for JSON."""
     identity = None if case.corruption is None else case.corruption.identity()
     return {
@@ -184,7 +190,7 @@ def about_case(classifier: Classifier, clips: Clips, case: Case, seed: int) -> d
 
 
 def evaluated(
-    classifier: Classifier, clips: Clips, asked: Sequence[Case], options: Options, keep: Path | None
+    classifier: Classifier, clips: HeldOut, asked: Sequence[Case], options: Options, keep: Path | None
 ) -> Iterator[Predictions]:
     """Predictions of each case, in order; those that `keep`, a folder, holds already are read from there.
 
@@ -243,8 +249,8 @@ def hits(several: Sequence[Predictions]) -> NDArray[np.float64]:
 class Better:
     """By how much a classifier is better than a baseline on damaged clips.
 
-    differences: of each corruption [points], with its interval, or None below `MIN_GROUPS` groups. on: how
-    many are above 0, surely: how many with all of their interval; interval: of `on`.
+    differences: of each corruption [points], with its interval, or None below `MIN_SOURCE_GROUPS` groups. on:
+    how many are above 0, surely: how many with all of their interval; interval: of `on`.
     """
 
     differences: tuple[float, ...]
@@ -269,8 +275,8 @@ def better(own: NDArray[np.float64], other: NDArray[np.float64], groups: Sequenc
     sums = np.stack([np.bincount(of, weights=row, minlength=len(counts)) for row in paired])
     means = 100 * paired.mean(axis=1)
     on = int((means > 0).sum())
-    if len(counts) < MIN_GROUPS:
-        reason = f"{len(counts)} source groups; an interval needs {MIN_GROUPS}"
+    if len(counts) < MIN_SOURCE_GROUPS:
+        reason = f"{len(counts)} source groups; an interval needs {MIN_SOURCE_GROUPS}"
         return Better(tuple(map(float, means)), (None,) * len(means), on, 0, None, reason)
     rest = 100 * (sums.sum(axis=1)[:, None] - sums) / (counts.sum() - counts)
     bounds = tuple(
@@ -285,7 +291,7 @@ def better(own: NDArray[np.float64], other: NDArray[np.float64], groups: Sequenc
 
 def document(
     classifier: Classifier,
-    clips: Clips,
+    clips: HeldOut,
     asked: Sequence[Case],
     found: Sequence[Predictions],
     baseline: tuple[Classifier, Sequence[Predictions]] | None,

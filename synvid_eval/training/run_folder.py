@@ -44,7 +44,7 @@ Config = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class TrainingState:
     """The state of a training after a number of steps. metadata: what else the file says of itself."""
 
     step: int
@@ -121,12 +121,12 @@ class RunFolder:
             return []
         return sorted(found, key=lambda p: p.name.rjust(40))
 
-    def newest(self) -> Checkpoint | None:
+    def newest(self) -> TrainingState | None:
         """The last checkpoint; None where there is none. DataError: it cannot be read."""
         files = self.checkpoints()
         return load(files[-1]) if files else None
 
-    def save(self, checkpoint: Checkpoint, keep: int) -> None:
+    def save(self, checkpoint: TrainingState, keep: int) -> None:
         """Writes a checkpoint; all but the `keep` newest go."""
         from safetensors import SafetensorError
         from safetensors.torch import save_file
@@ -209,7 +209,7 @@ def _line(row: Mapping[str, float]) -> str:
     return ",".join(str(int(row[c])) if c == "step" else repr(float(row[c])) for c in COLUMNS)
 
 
-def load(path: Path) -> Checkpoint:
+def load(path: Path) -> TrainingState:
     """A checkpoint from its file. DataError where it is damaged."""
     from safetensors import SafetensorError, safe_open
 
@@ -224,7 +224,7 @@ def load(path: Path) -> Checkpoint:
         ) from None
     optimizer = {n.removeprefix(OPTIMIZER): t for n, t in tensors.items() if n.startswith(OPTIMIZER)}
     network = {n: t for n, t in tensors.items() if not n.startswith(OPTIMIZER)}
-    return Checkpoint(step, network, optimizer, meta)
+    return TrainingState(step, network, optimizer, meta)
 
 
 def _keys(*configs: Config) -> list[tuple[str, str]]:

@@ -24,6 +24,9 @@ SUBCOMMANDS = [
     "train finetune",
     "train probe",
     "train curves",
+    "guide advise",
+    "guide sensitivity",
+    "guide search",
     *(f"weights {w}" for w in ("list", "fetch", "verify", "path")),
 ]
 NAMES = ["", *COMMANDS, *SUBCOMMANDS]

@@ -19,14 +19,14 @@ DRAWN = {
     "gaussian_noise", "speckle_noise", "shot_noise", "impulse_noise", "motion_blur", "glass_blur", "rotate",
     "translate", "jumble", "box_jumble", "freeze",
 }  # fmt: skip
+PUBLISHED = DRAWN | {
+    "defocus_blur", "zoom_blur", "compression", "static_rotate", "sampling", "reverse_sampling",
+}  # fmt: skip
 
 
 def test_the_seventeen_are_there() -> None:
-    assert set(NAMES) == DRAWN | {
-        "defocus_blur", "zoom_blur", "compression", "static_rotate", "sampling", "reverse_sampling",
-    }  # fmt: skip
-    assert len(NAMES) == 17
-    kinds = [registry.get(name).kind for name in NAMES]
+    assert len(PUBLISHED) == 17 and set(NAMES) >= PUBLISHED
+    kinds = [registry.get(name).kind for name in PUBLISHED]
     assert {k: kinds.count(k) for k in kinds} == {
         "noise": 4, "blur": 4, "digital": 1, "camera": 3, "time": 5,
     }  # fmt: skip
@@ -57,7 +57,8 @@ def test_seed_and_clip_decide_what_is_drawn(name: str, other: Draws) -> None:
     def outcome(at: Draws) -> list[Any]:
         return [found.times(640, at).tolist(), *(found.change(smooth(), at, i).tolist() for i in range(4))]
 
-    assert (outcome(first) != outcome(second)) == (name in DRAWN)
+    if name in PUBLISHED:  # of others it is not known
+        assert (outcome(first) != outcome(second)) == (name in DRAWN)
     assert outcome(first) == outcome(Draws(0, "a", name))
 
 

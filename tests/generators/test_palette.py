@@ -406,7 +406,7 @@ def test_knobs_say_where_a_search_looks():
         "l_std": (3, 40),
         "a_std": (1, 60),
         "b_std": (1, 60),
-        **dict.fromkeys(("la", "lb", "ab"), (-0.5, 0.5)),
+        **dict.fromkeys(("la", "lb", "ab"), (-0.49, 0.49)),
     }
     for kind in PALETTES.values():
         for declared in dataclasses.fields(kind):

@@ -20,7 +20,7 @@ import pytest
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.generators import presets
 from synvid_eval.guidance.bench import Seen
-from synvid_eval.guidance.search import Asked, Search, Trial, front, importances, keep, knee, shares
+from synvid_eval.guidance.search import Asked, Search, Trial, best, front, importances, keep, shares
 from synvid_eval.guidance.space import space
 from synvid_eval.measurement import Quiet
 
@@ -95,11 +95,11 @@ def told(trials: list[Trial]) -> list[tuple[Any, ...]]:
 def test_a_known_optimum_is_found(tmp_path: Path, sampler: str) -> None:
     search = looking(tmp_path, budget=30, sampler=sampler)
     trials = search.run()
-    best = knee(front(trials, ["a"]), search.start, ["a"])
+    (found,) = best(trials, search.start, ["a"], 1)
     assert trials[0].knobs == {} and trials[0].turn == 0  # the preset itself
-    assert best.objectives["a"] < 0.15  # 0.05 is the least, 2.4 the start
-    assert abs(float(best.point["speed:middle"]) - 5) < 0.6
-    assert best.point["radius_power"] == 2
+    assert found.objectives["a"] < 0.15  # 0.05 is the least, 2.4 the start
+    assert abs(float(found.point["speed:middle"]) - 5) < 0.6
+    assert found.point["radius_power"] == 2
 
 
 @pytest.mark.parametrize("sampler", ["gp", "nsga2"])
@@ -112,9 +112,10 @@ def test_several_objectives_give_a_front_and_its_knee(tmp_path: Path, sampler: s
     assert len(kept) >= 3
     rows = np.array([[t.objectives["a"], t.objectives["b"]] for t in kept])
     assert (np.diff(rows[np.argsort(rows[:, 0])][:, 1]) < 0).all()
-    chosen = knee(kept, search.start, ["a", "b"])
+    (chosen,) = best(trials, search.start, ["a", "b"], 1)
+    assert chosen in kept
     assert 4.5 < float(chosen.point["speed:middle"]) < 7.5
-    assert max(shares(chosen, search.start, ["a", "b"]).values()) < 0.4
+    assert max(shares(chosen.objectives, search.start, ["a", "b"]).values()) < 0.4
 
 
 def test_a_run_that_goes_on_ends_as_one_that_was_not_stopped(tmp_path: Path) -> None:
@@ -247,16 +248,16 @@ def test_front_and_knee_by_hand() -> None:
     assert [t.turn for t in front(trials, ["a", "b"])] == [0, 1, 2]
     start = {"a": seen("a", 8.0), "b": seen("b", 4.0)}
     # shares (0.5, 0.25), (0.25, 0.5), (0.125, 1): the first two are equally bad at worst, then in sum, too
-    assert knee(front(trials, ["a", "b"]), start, ["a", "b"]).turn == 0
-    assert shares(trials[2], start, ["a", "b"]) == {"a": 0.125, "b": 1.0}
+    assert [t.turn for t in best(trials, start, ["a", "b"], 3)] == [0, 1, 4]
+    assert shares(trials[2].objectives, start, ["a", "b"]) == {"a": 0.125, "b": 1.0}
     with pytest.raises(DataError, match="The front is empty"):
-        knee([], start, ["a"])
+        best(trials[5:], start, ["a"], 1)
 
 
 def test_shares_of_a_richness_and_of_a_start_below_its_noise() -> None:
     trial = Trial(0, {}, {}, "done", {}, {"r": -20.0, "m": 0.002}, {})
     start = {"r": seen("r", -10.0), "m": seen("m", 0.0, noise=0.004)}
-    found = shares(trial, start, ["r", "m"])
+    found = shares(trial.objectives, start, ["r", "m"])
     assert found["r"] == 0.5
     assert start["m"].noise == pytest.approx(0.004) and found["m"] == pytest.approx(0.5)
 

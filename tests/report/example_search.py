@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from synvid_eval.guidance.search import Trial, front, knee, shares, trial_facts
+from synvid_eval.guidance.search import Trial, best, front, shares, trial_facts
 from synvid_eval.score import Comparison, read_comparison
 
 from .example_media import everything, media
@@ -83,7 +83,8 @@ def search(
     space = dimensions(parts)
     done = [_trial(t, space, minimize, draw, better, t in broken, t in failed) for t in range(trials)]
     start = {k: SimpleNamespace(objective=START[k], noise=abs(START[k]) * 0.04) for k in minimize}
-    kept = knee(front(done, minimize), start, minimize)  # type: ignore[arg-type]
+    found = best(done, start, minimize, 3)  # type: ignore[arg-type]
+    kept = found[0]
     many = sum(t.state == "done" for t in done) >= 10
     return {
         "schema": "synvid-eval/search/1",
@@ -108,7 +109,10 @@ def search(
         "trials": [trial_facts(t) for t in done],
         "front": [t.turn for t in front(done, minimize)],
         "knee": kept.turn,
-        "shares": shares(kept, start, minimize),  # type: ignore[arg-type]
+        "shares": shares(kept.objectives, start, minimize),  # type: ignore[arg-type]
+        "confirmed": [
+            {"trial": t.turn, "shares": dict.fromkeys(minimize, 0.4 + 0.1 * k)} for k, t in enumerate(found)
+        ],
         "importances": {k: _importances(space, draw) for k in minimize} if many else {},
         "found": {
             "file": "best.toml",
@@ -173,10 +177,10 @@ def _gain(metric: str, minimize: Sequence[str], changed: bool) -> dict[str, Any]
     objective, share = START[metric], {"color": 0.28, "motion": 0.9, "tubelet": 1.2}.get(metric, 1.0)
     share = share if changed else 1.0
     width = 0.2 if changed else 0.0
-    ratio = {"value": share, "interval": [share - width / 2, share + width / 2], "reason": None}
-    by = {"value": objective * (share - 1), "interval": None, "reason": "Few."}
+    ratio = {"value": share, "interval": [share - width / 2, share + width / 2], "reason": None, "sure": True}
+    by = {"value": objective * (share - 1), "interval": None, "reason": "Few.", "sure": False}
     if metric == "effective_rank":
-        by = {"value": -6.7, "interval": [-8.6, -4.8], "reason": None} if changed else by
+        by = {"value": -6.7, "interval": [-8.6, -4.8], "reason": None, "sure": True} if changed else by
     about = {"metric": metric, "unit": UNITS.get(metric, ""), "better": BETTER[metric]}
     if metric == "spectrum" and changed:
         empty = dict.fromkeys(("start", "found", "ratio", "difference"))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +18,8 @@ from synvid_eval.report.attention import bounds, is_one, page, percent, read
 from synvid_eval.schemas import get
 from synvid_eval.score import dump_json
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-HOSTILE = "</script><script>alert(1)</script>\u202e"
+from .pages import HOSTILE, accessible, opened, until
+from .test_page import Parsed
 
 
 def made() -> dict[str, Any]:
@@ -121,11 +119,8 @@ def test_hostile_names_stay_text(found: dict[str, Any]) -> None:
         one["separation"]["reason"] = HOSTILE
     for clip in odd["media"]["clips"]:
         clip |= {"id": HOSTILE, "label": HOSTILE, "film": '" onerror="alert(1)', "frames": '"><b>'}
-    tags: list[tuple[str, dict[str, str | None]]] = []
-    parser = HTMLParser()
-    parser.handle_starttag = lambda tag, attrs: tags.append((tag, dict(attrs)))  # type: ignore[method-assign]
     text = page(odd)
-    parser.feed(text)
+    tags = Parsed(text).tags
     scripts = [a for t, a in tags if t == "script"]
     assert scripts == [{"type": "application/json", "id": "synvid-eval-attention"}]
     assert not [a for _, a in tags if any(k.startswith("on") for k in a)] and "\u202e" not in text
@@ -149,45 +144,30 @@ def test_shares_and_bounds_for_people() -> None:
     assert bounds(None) == "" and bounds({"interval": None}) == ""
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_in_a_browser(found: dict[str, Any], tmp_path: Path, scheme: str) -> None:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+def test_in_a_browser(browser: Any, found: dict[str, Any], tmp_path: Path, scheme: str) -> None:
     path = tmp_path / "attention.html"
     path.write_text(page(found), "utf-8")
-    with api.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        view = browser.new_context(offline=True, color_scheme=scheme).new_page()
-        troubles: list[str] = []
-        own = (path.as_uri(), "data:")
-        view.on("request", lambda r: None if r.url.startswith(own) else troubles.append(r.url))
-        view.on("console", lambda m: troubles.append(m.text))
-        view.goto(path.as_uri())
-        view.locator("video").first.scroll_into_view_if_needed()  # what is not seen does not play
-        for _ in range(100):
-            if view.evaluate("document.querySelector('video').currentTime > 0"):
-                break
-            view.wait_for_timeout(50)
-        assert view.evaluate("document.querySelector('video').currentTime") > 0
-        sizes = view.evaluate("[...document.images].map(i => [i.naturalWidth, i.complete])")
-        assert sizes == [[924, True]] * 6
-        lefts = view.evaluate("[...document.images].map(i => i.getBoundingClientRect().left)")
-        assert len(set(lefts)) == 1  # columns stand below each other
-        reached = set()
-        for _ in range(20):
-            view.keyboard.press("Tab")
-            reached.add(view.evaluate("document.activeElement.className || document.activeElement.tagName"))
-        assert {"moving", "scroll strips"} <= reached
-        view.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-        for width in (1280, 390):
-            view.set_viewport_size({"width": width, "height": 800})
-            assert view.evaluate("document.documentElement.scrollWidth") <= width
-            report = axe.Axe().run(view)
-            assert report.violations_count == 0, report.generate_report()
-        view.emulate_media(reduced_motion="reduce")
-        assert not view.locator("video").first.is_visible()
-        view.emulate_media(media="print", reduced_motion="no-preference")
-        assert not view.locator("video").first.is_visible() and view.locator("img").first.is_visible()
-        assert troubles == []
-        browser.close()
+    view, troubles = opened(browser, path, scheme, scripted=False)
+    view.locator("video").first.scroll_into_view_if_needed()  # what is not seen does not play
+    until(view, "document.querySelector('video').currentTime > 0")
+    sizes = view.evaluate("[...document.images].map(i => [i.naturalWidth, i.complete])")
+    assert sizes == [[924, True]] * 6
+    lefts = view.evaluate("[...document.images].map(i => i.getBoundingClientRect().left)")
+    assert len(set(lefts)) == 1  # columns stand below each other
+    reached = set()
+    for _ in range(20):
+        view.keyboard.press("Tab")
+        reached.add(view.evaluate("document.activeElement.className || document.activeElement.tagName"))
+    assert {"moving", "scroll strips"} <= reached
+    view.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    for width in (1280, 390):
+        view.set_viewport_size({"width": width, "height": 800})
+        assert view.evaluate("document.documentElement.scrollWidth") <= width
+        accessible(view)
+    view.emulate_media(reduced_motion="reduce")
+    assert not view.locator("video").first.is_visible()
+    view.emulate_media(media="print", reduced_motion="no-preference")
+    assert not view.locator("video").first.is_visible() and view.locator("img").first.is_visible()
+    assert troubles == []
+    view.context.close()

@@ -7,9 +7,7 @@ import dataclasses
 import io
 import json
 import re
-import shutil
 import xml.etree.ElementTree
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,44 +18,9 @@ from synvid_eval.report.page import write_page
 from synvid_eval.score import Comparison
 
 from .example_media import everything
+from .pages import accessible, menu, opened, saved, texts, until
 from .test_page import CASES
 from .timing import beyond_empty
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-axe_api = pytest.importorskip(
-    "axe_playwright_python.sync_playwright", reason="axe-playwright-python is missing"
-)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright_api.sync_playwright() as api:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        running = api.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield running
-        running.close()
-
-
-def opened(
-    browser: Any, path: Path, scheme: str = "light", width: int = 1280, *, fragment: str = "", **more: Any
-) -> tuple[Any, list[str]]:
-    """The page, and what it asked for or complained about beyond its own file and the data inside it."""
-    context = browser.new_context(
-        color_scheme=scheme, viewport={"width": width, "height": 800}, offline=True, **more
-    )
-    view = context.new_page()
-    view.set_default_timeout(10_000)
-    troubles: list[str] = []
-    own = (path.as_uri(), "data:", f"blob:{path.as_uri()[:7]}", "blob:null")
-    view.on("request", lambda r: None if r.url.startswith(own) else troubles.append(f"request {r.url}"))
-    view.on("console", lambda m: troubles.append(f"console {m.text}"))
-    view.on("pageerror", lambda e: troubles.append(f"error {e}"))
-    view.goto(path.as_uri() + fragment)
-    if more.get("java_script_enabled", True):
-        view.wait_for_selector(":root.ready", state="attached")  # what is far away is drawn only then
-    return view, troubles
 
 
 @pytest.fixture(scope="module")
@@ -71,26 +34,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-def until(view: Any, expression: str) -> None:
-    """Waits for a truth in the page (`wait_for_function` asks for eval, which the policy forbids)."""
-    for _ in range(100):
-        if view.evaluate(expression):
-            return
-        view.wait_for_timeout(50)
-    raise AssertionError(f"not true after 5 s: {expression}")
-
-
-def menu(view: Any, label: str) -> None:
-    """Opens a menu; its panel is filled by `toggle`, which a browser sends after the click is over."""
-    view.locator(".menu > summary", has_text=label).first.click()
-    view.locator(".menu[open] .panel > *").first.wait_for()
-
-
-def texts(view: Any, query: str) -> list[str]:
-    """What the elements that are seen say, on one line each."""
-    return [" ".join(t.split()) for t in view.locator(query).all_inner_texts()]
-
-
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", ["hostile with media", "networks", "media"])
 def test_accessible_quiet_and_alone(browser: Any, pages: dict[str, Path], case: str, scheme: str) -> None:
@@ -102,8 +45,7 @@ def test_accessible_quiet_and_alone(browser: Any, pages: dict[str, Path], case: 
         view.wait_for_selector(".point")
         view.locator(".point").nth(3).focus()
         assert view.locator(".card").is_visible()
-    found = axe_api.Axe().run(view)
-    assert found.violations_count == 0, found.generate_report()
+    accessible(view)
     paper = view.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert paper == ("rgb(247, 246, 243)" if scheme == "light" else "rgb(21, 23, 26)")
     assert troubles == []
@@ -362,13 +304,6 @@ def test_tables_are_copied_as_markdown_latex_and_csv(browser: Any, pages: dict[s
     assert "Copied the command." in texts(view, ".said")
     assert troubles == []
     view.context.close()
-
-
-def saved(view: Any, name: str, where: str = "#downloads") -> tuple[str, bytes]:
-    """(file name, content) of what a button saves."""
-    with view.expect_download() as waiting:
-        view.locator(where).get_by_role("button", name=name).click()
-    return waiting.value.suggested_filename, Path(waiting.value.path()).read_bytes()
 
 
 def odd_numbers() -> Comparison:

@@ -20,12 +20,10 @@ from synvid_eval.correlation import to_csv
 from synvid_eval.report.correlation import write_page
 
 from .example_media import everything
-from .test_browser import CHROMIUM, axe_api, browser, menu, opened, saved, texts, until
+from .pages import accessible, menu, opened, saved, texts, until
 from .test_correlation import CASES, FULL
 from .timing import beyond_empty
 
-__all__ = ["browser"]
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 TAGS = {s["name"]: str(i) for i, s in enumerate(FULL["sets"])}
 
 
@@ -52,8 +50,7 @@ def test_accessible_quiet_and_alone(browser: Any, pages: dict[str, Path], case: 
     view.wait_for_selector(".point[role=button]")
     view.locator(".point[role=button]").first.focus()
     assert view.locator(".card").is_visible()
-    found = axe_api.Axe().run(view)
-    assert found.violations_count == 0, found.generate_report()
+    accessible(view)
     assert troubles == []
     view.context.close()
 

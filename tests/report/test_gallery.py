@@ -6,8 +6,6 @@ import base64
 import copy
 import json
 import re
-import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +20,8 @@ from synvid_eval.report import document
 from synvid_eval.report.gallery import page
 from tests.conftest import Run
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-HOSTILE = "</script><script>alert(1)</script>\u202e"
+from .pages import HOSTILE, accessible, opened, until
+from .test_page import Parsed
 
 
 @pytest.fixture(scope="module")
@@ -62,50 +60,32 @@ def test_hostile_names_stay_text(found: list[dict[str, Any]]) -> None:
             clip["video"] = '" onerror="alert(1)'
         for knob in preset["knobs"]:
             knob |= dict.fromkeys(knob, HOSTILE)
-    tags: list[tuple[str, dict[str, str | None]]] = []
-    parser = HTMLParser()
-    parser.handle_starttag = lambda tag, attrs: tags.append((tag, dict(attrs)))  # type: ignore[method-assign]
-    parser.feed(page(odd))
+    tags = Parsed(page(odd)).tags
     assert [a for t, a in tags if t == "script"] == [
         {"type": "application/json", "id": "synvid-eval-presets"}
     ]
     assert not [a for _, a in tags if any(k.startswith("on") for k in a)]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_in_a_browser(found: list[dict[str, Any]], tmp_path: Path, scheme: str) -> None:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+def test_in_a_browser(browser: Any, found: list[dict[str, Any]], tmp_path: Path, scheme: str) -> None:
     path = tmp_path / "preview.html"
     path.write_text(page(found), "utf-8")
-    with api.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        view = browser.new_context(offline=True, color_scheme=scheme).new_page()
-        troubles: list[str] = []
-        own = (path.as_uri(), "data:")
-        view.on("request", lambda r: None if r.url.startswith(own) else troubles.append(r.url))
-        view.on("console", lambda m: troubles.append(m.text))
-        view.goto(path.as_uri())
-        for _ in range(100):
-            if view.evaluate("document.querySelector('video').currentTime > 0"):
-                break
-            view.wait_for_timeout(50)
-        assert view.evaluate("document.querySelector('video').videoWidth") == 64
-        assert view.evaluate("document.querySelector('video').currentTime") > 0
-        for _ in range(8):  # links come first; controls that are not seen are reached by keyboard
-            view.keyboard.press("Tab")
-            if view.evaluate("document.activeElement.tagName") == "VIDEO":
-                break
-        assert view.evaluate("document.activeElement.tagName") == "VIDEO"
-        view.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-        report = axe.Axe().run(view)
-        assert report.violations_count == 0, report.generate_report()
-        view.emulate_media(reduced_motion="reduce")
-        assert not view.locator("video").first.is_visible()
-        assert view.locator("img.still").first.is_visible()
-        assert troubles == []
-        browser.close()
+    view, troubles = opened(browser, path, scheme, scripted=False)
+    until(view, "document.querySelector('video').currentTime > 0")
+    assert view.evaluate("document.querySelector('video').videoWidth") == 64
+    for _ in range(8):  # links come first; controls that are not seen are reached by keyboard
+        view.keyboard.press("Tab")
+        if view.evaluate("document.activeElement.tagName") == "VIDEO":
+            break
+    assert view.evaluate("document.activeElement.tagName") == "VIDEO"
+    view.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    accessible(view)
+    view.emulate_media(reduced_motion="reduce")
+    assert not view.locator("video").first.is_visible()
+    assert view.locator("img.still").first.is_visible()
+    assert troubles == []
+    view.context.close()
 
 
 @pytest.mark.slow

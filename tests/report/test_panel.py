@@ -18,11 +18,10 @@ from synvid_eval.rounding import finite
 from synvid_eval.score import Comparison
 
 from .example import example
-from .test_browser import CHROMIUM, axe_api, browser, opened, texts
+from .pages import accessible, opened, texts
 from .test_correlation import named
 from .test_page import ATTRIBUTES, TAGS, Parsed
 
-__all__ = ["browser"]
 KNOWN = list(dict.fromkeys(p.dataset for p in published.table() if published.of(p.dataset)))[:7]
 COMMAND = (
     "synvid-eval correlate FILE.json --accuracies published:yu2024 --benchmark UCF101 --protocol finetune"
@@ -119,7 +118,6 @@ def test_numbers_of_random_networks_are_not_drawn_beside_accuracies() -> None:
     assert "UCF101 finetune accuracy against color" in page(both)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_it_is_part_of_the_page(browser: Any, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     write_page(renamed(KNOWN), path)
@@ -134,7 +132,6 @@ def test_it_is_part_of_the_page(browser: Any, tmp_path: Path) -> None:
     with view.expect_download() as waiting:
         section.get_by_role("button", name="SVG").click()
     assert "class=" not in Path(waiting.value.path()).read_text()
-    found = axe_api.Axe().run(view, context="section:has(#accuracies)")
-    assert found.violations_count == 0, found.generate_report()
+    accessible(view, context="section:has(#accuracies)")
     assert troubles == []
     view.context.close()

@@ -6,7 +6,6 @@ import copy
 import json
 import math
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ import pytest
 
 from synvid_eval.report.training import page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-HOSTILE = "</script><script>alert(1)</script>\u202e<img src=x onerror=alert(1)>"
+from .pages import HOSTILE, accessible, opened
 
 
 def run(name: str, kind: str, rate: float, folds: int = 3, done: int = 60) -> dict[str, Any]:
@@ -126,31 +124,15 @@ def test_odd_data_are_left_out(curves: dict[str, Any], odd: Any) -> None:
     assert "<h1>" in page({"runs": odd})
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_accessible_quiet_and_no_wider_than_its_window(
-    curves: dict[str, Any], tmp_path: Path, scheme: str
+    browser: Any, curves: dict[str, Any], tmp_path: Path, scheme: str
 ) -> None:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is missing")
     path = tmp_path / "curves.html"
     path.write_text(page(curves))
-    with api.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        context = browser.new_context(
-            color_scheme=scheme, viewport={"width": 400, "height": 800}, offline=True
-        )
-        view = context.new_page()
-        troubles: list[str] = []
-        view.on(
-            "request",
-            lambda r: None if r.url.startswith((path.as_uri(), "data:")) else troubles.append(r.url),
-        )
-        view.on("console", lambda m: troubles.append(m.text))
-        view.goto(path.as_uri())
-        assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        view.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-        found = axe.Axe().run(view)
-        assert found.violations_count == 0, found.generate_report()
-        assert troubles == []
-        browser.close()
+    view, troubles = opened(browser, path, scheme, 400, scripted=False)
+    assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    view.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    accessible(view)
+    assert troubles == []
+    view.context.close()

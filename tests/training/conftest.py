@@ -11,13 +11,20 @@ import torch
 from synvid_eval.cache import Cache
 from synvid_eval.measurement import Options
 from synvid_eval.training import recipe
-from synvid_eval.training.pretrain import Planned
+from synvid_eval.training.pretrain import PlannedPretraining
+from tests.training.small import labelled_set
 
 NANO = [
     "network.width=24", "network.depth=2", "network.heads=2", "network.image=16", "network.frames=4",
     "network.decoder_width=16", "network.decoder_heads=2", "network.decoder_depth=1", "batch=4", "clips=16",
     "save=2", "keep=100",
 ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A labelled set, read by tests and not changed."""
+    return labelled_set(tmp_path_factory.mktemp("bars") / "bars")
 
 
 @pytest.fixture
@@ -29,9 +36,9 @@ def options() -> Options:
 def planned(options: Options) -> Any:
     """(location, settings, keywords) → what is planned, on a nano network."""
 
-    def plan(location: str = "moving_circles", *settings: str, **more: Any) -> Planned:
+    def plan(location: str = "moving_circles", *settings: str, **more: Any) -> PlannedPretraining:
         chosen, network = recipe.chosen(recipe.PRETRAINING, "tiny", [*NANO, *settings])
-        return Planned(location, chosen, network, options, device="cpu", **more)
+        return PlannedPretraining(location, chosen, network, options, device="cpu", **more)
 
     return plan
 

@@ -63,4 +63,5 @@ def planned(kind: Any, where: Path, options: Any, *settings: str, of: str = "", 
     whole = _opened(where, begin.architecture.frames, chosen.stride, chosen.short)
     on = Labelled(whole.files, splits.split(whole.files.videos, split, options.seed), whole.kept)
     named = Named("scratch", "bars", kind.KIND, "mini", begin.family, str(options.seed), begin_at)
-    return kind.Planned(begin, begin_at, str(where), on, chosen, named, options, device="cpu", **more)
+    made = finetune.PlannedFinetuning if kind is finetune else probe.PlannedProbe
+    return made(begin, begin_at, str(where), on, chosen, named, options, device="cpu", **more)

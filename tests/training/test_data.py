@@ -15,7 +15,7 @@ from synvid_eval.generators import Clips
 from synvid_eval.measurement import Options
 from synvid_eval.sets import open_clip, open_set
 from synvid_eval.training import data
-from synvid_eval.training.data import Batches, Drawn
+from synvid_eval.training.data import Batches, DrawnClips
 
 
 def test_an_epoch_has_each_clip_once_and_leaves_out_what_fills_no_batch() -> None:
@@ -49,9 +49,9 @@ def test_another_seed_is_another_order() -> None:
 
 def test_drawn_clips_are_those_of_clips() -> None:
     clips = Clips("moving_shapes", 4, seed=3, frames=4, size="32")
-    source = Drawn(clips)
+    source = DrawnClips(clips)
     assert np.array_equal(source.clip(2, 5), clips.array(2, 5)) and len(source) == 4
-    assert source.identity() != Drawn(Clips("moving_shapes", 4, seed=4, frames=4, size="32")).identity()
+    assert source.identity() != DrawnClips(Clips("moving_shapes", 4, seed=4, frames=4, size="32")).identity()
 
 
 LOCATION = "preset:moving_shapes?n=3&size=48&length=12"

@@ -252,7 +252,7 @@ def test_too_little_memory_names_the_batch_to_try(tmp_path: Path, error: Excepti
 
 
 def test_too_little_memory_for_one_clip(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="One clip at once"):
+    with pytest.raises(UsageError, match=r"One clip at once is too much .*--set size="):
         line(tmp_path, MemoryError(), micro=1)
 
 

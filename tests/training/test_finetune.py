@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -13,7 +16,6 @@ import pytest
 import torch
 
 from synvid_eval import accuracies
-from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.measurement import Options, Quiet
 from synvid_eval.networks import videomae
@@ -25,20 +27,10 @@ from synvid_eval.training.finetune import FINETUNING, Augmented, built, depth_be
 from synvid_eval.training.labelled import Start
 from synvid_eval.training.run_folder import RunFolder
 from tests.training.conftest import same
-from tests.training.small import CLASSES, labelled_set, planned
+from tests.training.small import CLASSES, MINI, planned
 from tests.training.test_engine import Quits, Stop
 
 NANO = Architecture(24, 2, 2, image=16, frames=4)
-
-
-@pytest.fixture(scope="module")
-def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return labelled_set(tmp_path_factory.mktemp("bars") / "bars")
-
-
-@pytest.fixture
-def options() -> Options:
-    return Options(workers=1, cache=Cache(None))
 
 
 # -- recipes ---------------------------------------------------------------------------------------
@@ -284,11 +276,11 @@ def test_it_begins_with_a_run_of_ours(
 def planned_run(tmp_path: Path, options: Options) -> Path:
     """A run of pre-training on circles."""
     from synvid_eval.training import recipe
-    from synvid_eval.training.pretrain import Planned
+    from synvid_eval.training.pretrain import PlannedPretraining
     from tests.training.conftest import NANO as SETTINGS
 
     chosen, network = recipe.chosen(recipe.PRETRAINING, "tiny", [*SETTINGS, "steps=2"])
-    Planned("moving_circles", chosen, network, options, device="cpu").made(tmp_path / "circles")
+    PlannedPretraining("moving_circles", chosen, network, options, device="cpu").made(tmp_path / "circles")
     return tmp_path / "circles"
 
 
@@ -359,7 +351,7 @@ def test_the_config_says_the_true_size(bars: Path, options: Options) -> None:
 def test_a_folder_of_folds_is_claimed_and_held(
     bars: Path, options: Options, tmp_path: Path, planned_run: Path
 ) -> None:
-    def plan(*settings: str) -> finetune.Planned:
+    def plan(*settings: str) -> finetune.PlannedFinetuning:
         return planned(finetune, bars, options, "steps=1", *settings, split="kfold:2")
 
     with pytest.raises(UsageError, match="and no run to go on with"):
@@ -386,10 +378,10 @@ def test_predictions_are_the_last_to_be_written(
     def killed(*args: object) -> None:
         raise Stop
 
-    def plan() -> finetune.Planned:
+    def plan() -> finetune.PlannedFinetuning:
         return planned(finetune, bars, options, "steps=1", split="kfold:2")
 
-    for holder, name in ((finetune.Planned, "_card"), (accuracy, "add_row")):
+    for holder, name in ((finetune.PlannedFinetuning, "_card"), (accuracy, "add_row")):
         with monkeypatch.context() as patch, pytest.raises(Stop):
             patch.setattr(holder, name, killed)
             plan().made(tmp_path / "run")
@@ -454,5 +446,60 @@ def test_too_little_memory_of_the_machine_names_the_passes_to_try(
     assert "--set micro=4" in error.value.hint
     monkeypatch.undo()
     monkeypatch.setattr(finetune.labelled, "each_view", lambda *a: torch.empty(1 << 50))
-    with pytest.raises(UsageError, match="8 clips at once are too many for the memory of cpu"):
+    with pytest.raises(UsageError, match="8 views at once are too many for the memory of cpu"):
         plan.made(tmp_path / "run")
+
+
+def test_what_to_try_is_what_the_run_would_take(bars: Path, options: Options, planned_run: Path) -> None:
+    """Passes are bound from the first step on, and the size is that of what is learned from."""
+    scratch = planned(finetune, bars, options)
+    tuned = planned(finetune, bars, options, begin=str(planned_run))
+    assert "--set micro=4" in scratch.cure(8, False) and "--set" not in scratch.cure(8, True)
+    assert "--set size=" in scratch.cure(1, False)
+    assert "--set" not in tuned.cure(1, False) and str(planned_run) in tuned.cure(1, False)
+
+
+HASTY = """
+import time
+from datetime import timedelta
+
+import torch.distributed as group
+
+from synvid_eval import cli
+from synvid_eval.training import finetune
+
+begin, look, looks = group.init_process_group, finetune._Tester.logits, []
+
+def hasty(*given, **more):
+    begin(*given, **more)
+    shorten = getattr(group, "set_timeout", None) or group.distributed_c10d._set_pg_timeout
+    shorten(timedelta(seconds=10))
+
+def slow(*given):
+    looks.append(time.sleep(14 if len(looks) in (0, 2) else 0))
+    return look(*given)
+
+if __name__ == "__main__":
+    group.init_process_group, finetune._Tester.logits = hasty, slow
+    cli.main()
+"""
+"""The command, in processes that wait 10 s for each other's gradients, where two looks at test clips, in the
+middle of the first training and behind it, take 14 s."""
+
+
+@pytest.mark.slow
+def test_processes_wait_for_the_first_as_long_as_it_tests(bars: Path, tmp_path: Path) -> None:
+    (tmp_path / "hasty.py").write_text(HASTY)
+    settings = [x for s in (*MINI, "epochs=2", "test_every=1") for x in ("--set", s)]
+    done = subprocess.run(
+        [*(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"),
+         *(str(tmp_path / "hasty.py"), "train", "finetune", "scratch", str(bars), "--recipe", "tiny"),
+         *("--split", "kfold:2", "--out", str(tmp_path / "run"), "--device", "cpu", *settings)],
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.count(b"top 1:") == 1  # one of them speaks
+    assert len(accuracy.read(tmp_path / "run" / "predictions.json").clips) == 30
+    for fold in ("fold-0", "fold-1"):
+        assert [row["epoch"] for row in finetune.tests(tmp_path / "run" / fold)] == [1, 2]

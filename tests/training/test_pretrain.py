@@ -27,7 +27,7 @@ def test_an_item_has_the_networks_size_and_its_mask(planned: Any) -> None:
 
 def test_frames_are_normalized_as_imagenet_is() -> None:
     frames = torch.tensor([[[[[0, 128, 255]]]]], dtype=torch.uint8)
-    found = pretrain.normalized(frames)
+    found = videomae.normalized(frames)
     assert found.shape == (1, 1, 3, 1, 1)
     wanted = [(v / 255 - m) / s for v, m, s in zip((0, 128, 255), videomae.MEAN, videomae.STD, strict=True)]
     assert found.flatten().tolist() == pytest.approx(wanted, rel=1e-6)
@@ -40,7 +40,7 @@ def test_the_loss_is_that_of_hidden_normalized_patches(planned: Any) -> None:
     item = plan.training("cpu").make((0, 0))
     frames, mask = torch.from_numpy(item["frames"])[None], torch.from_numpy(item["mask"])[None]
     loss = pretrain.task(network)({"frames": frames, "mask": mask})
-    filled = network(pretrain.normalized(frames), bool_masked_pos=mask).logits[0]
+    filled = network(videomae.normalized(frames), bool_masked_pos=mask).logits[0]
     pixels = item["frames"].astype(np.float64) / 255
     squares = []
     hidden = iter(filled.detach().double().numpy())
@@ -82,7 +82,9 @@ def test_it_overfits_eight_clips(tmp_path: Path, planned: Any) -> None:
 def test_tiny_learns_within_sixty_steps(tmp_path: Path, options: Options) -> None:
     """The mean loss of steps 51 to 60 is at most 0.9 times that of steps 1 to 10."""
     chosen, network = recipe.chosen(recipe.PRETRAINING, "tiny", ["steps=60"])
-    pretrain.Planned("moving_circles", chosen, network, options, device="cpu").made(tmp_path / "run")
+    pretrain.PlannedPretraining("moving_circles", chosen, network, options, device="cpu").made(
+        tmp_path / "run"
+    )
     losses = [row["loss"] for row in RunFolder(tmp_path / "run").rows()]
     assert len(losses) == 60 and np.mean(losses[50:]) <= 0.9 * np.mean(losses[:10])
 

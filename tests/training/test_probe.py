@@ -16,26 +16,15 @@ from synvid_eval.errors import UsageError
 from synvid_eval.measurement import Options
 from synvid_eval.networks import videomae
 from synvid_eval.networks.videomae import Architecture
-from synvid_eval.training import accuracy, engine, labelled, probe
+from synvid_eval.training import accuracy, augment, engine, labelled, probe
 from synvid_eval.training.data import Batches
 from synvid_eval.training.engine import Devices
 from synvid_eval.training.labelled import Start
-from synvid_eval.training.pretrain import normalized
-from synvid_eval.training.probe import PROBING, Drawn, Probing, knn
+from synvid_eval.training.probe import PROBING, DrawnViews, Probing, knn
 from synvid_eval.training.run_folder import RunFolder
-from tests.training.small import labelled_set, planned
+from tests.training.small import planned
 
 NANO = Architecture(24, 2, 2, image=16, frames=4)
-
-
-@pytest.fixture(scope="module")
-def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return labelled_set(tmp_path_factory.mktemp("bars") / "bars")
-
-
-@pytest.fixture
-def options() -> Options:
-    return Options(workers=1, cache=Cache(None))
 
 
 def clouds(count: int = 90, width: int = 6, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -87,7 +76,7 @@ def test_a_linear_head_comes_to_the_optimum_of_logistic_regression(
         weight_decay=decay, smoothing=0.0, dropout=0.0, save=10_000,
     )  # fmt: skip
     head = probe.linear(6, 3, 0.0, 0)
-    made = Drawn(rows[:, None], tuple(map(str, range(90))), tuple(range(90)), tuple(labels), 0)
+    made = DrawnViews(rows[:, None], tuple(map(str, range(90))), tuple(range(90)), tuple(labels), 0)
     folder = RunFolder(tmp_path / "run")
     with folder.held():
         folder.begin({"run": {}})
@@ -155,11 +144,11 @@ def test_features_are_normed_means_of_the_last_tokens_without_the_last_norm() ->
     g = torch.Generator().manual_seed(0)
     frames = torch.randint(0, 256, (3, 4, 16, 16, 3), dtype=torch.uint8, generator=g)
     module = probe.encoder(Start("s", NANO, None), 0)
-    found = probe.pooled(module(normalized(frames)).last_hidden_state)
+    found = probe.pooled(module(videomae.normalized(frames)).last_hidden_state)
     whole = videomae.encoder(NANO, 0)  # the same weights, with the norm of pre-training behind them
     seen = []
     whole.encoder.register_forward_hook(lambda m, i, out: seen.append(out.last_hidden_state))
-    whole(normalized(frames))
+    whole(videomae.normalized(frames))
     mean = seen[0].mean(1)
     mean = (mean - mean.mean(1, keepdim=True)) / (mean.var(1, keepdim=True, unbiased=False) + 1e-5).sqrt()
     assert torch.allclose(found, mean, atol=1e-5)
@@ -191,7 +180,7 @@ def test_features_are_computed_once_and_mended_where_they_are_damaged(
 
 def test_each_epoch_draws_one_of_the_views() -> None:
     rows = np.arange(2 * 5 * 3, dtype=np.float32).reshape(2, 5, 3)
-    made = Drawn(rows, ("a", "b"), (1,), (0, 1), 0)
+    made = DrawnViews(rows, ("a", "b"), (1,), (0, 1), 0)
     drawn = [made((epoch, 0)) for epoch in range(200)]
     assert {int(d["features"][0]) for d in drawn} == {15, 18, 21, 24, 27}
     assert all(d["label"] == 1 for d in drawn)
@@ -235,16 +224,48 @@ def test_features_that_would_not_fit_are_refused(
         planned(probe, bars, options, of="attentive").made(tmp_path / "run")
 
 
-@pytest.mark.parametrize("setting", ["micro=1", "batch=1"])
-def test_a_linear_head_does_not_learn_from_single_clips(bars: Path, options: Options, setting: str) -> None:
-    with pytest.raises(UsageError, match=f"{setting} is too little for a linear head"):
-        planned(probe, bars, options, setting)
-    assert planned(probe, bars, options, setting, of="knn").of.head == "knn"
+def test_a_linear_head_does_not_learn_from_single_clips(bars: Path, options: Options) -> None:
+    with pytest.raises(UsageError, match="batch=1 is too little for a linear head"):
+        planned(probe, bars, options, "batch=1")
+    assert planned(probe, bars, options, "batch=1", of="knn").of.head == "knn"
+
+
+def test_smaller_passes_are_of_the_encoder_and_change_no_head(
+    bars: Path, options: Options, tmp_path: Path
+) -> None:
+    """A linear head sees its whole batch, on which its norm depends."""
+    for name, micro in (("one", "0"), ("single", "1")):
+        asked = planned(probe, bars, options, "epochs=2", f"micro={micro}", split="kfold:2")
+        asked.made(tmp_path / name)
+    one, other = (accuracy.read(tmp_path / name / "predictions.json") for name in ("one", "single"))
+    for mine, theirs in zip(one.clips, other.clips, strict=True):
+        assert mine.scores == pytest.approx(theirs.scores, rel=1e-4)
+
+
+@pytest.mark.parametrize(("micro", "cure"), [(0, "--set micro=8"), (4, "--set micro=2"), (1, "--set size=")])
+def test_too_little_memory_names_the_views_to_try(
+    bars: Path, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, micro: int, cure: str
+) -> None:
+    plan = planned(probe, bars, options, f"micro={micro}")
+    monkeypatch.setattr(probe, "pooled", lambda tokens: torch.empty(1 << 50))
+    with pytest.raises(UsageError, match=r"views? at once .* for the memory of cpu") as error:
+        plan.made(tmp_path / "run")
+    assert cure in error.value.hint
+
+
+def test_too_little_memory_for_a_head_names_the_batch_to_try(
+    bars: Path, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(probe, bars, options)
+    monkeypatch.setattr(augment, "smoothed", lambda *given: torch.empty(1 << 50))
+    with pytest.raises(UsageError, match="8 clips at once are too many") as error:
+        plan.made(tmp_path / "run")
+    assert "--set batch=4" in error.value.hint
 
 
 @pytest.mark.parametrize("name", ["paper", "knn", "attentive"])
 def test_knobs_that_decide_nothing(name: str) -> None:
-    idle = probe.Planned.idle(PROBING[name])
+    idle = probe.PlannedProbe.idle(PROBING[name])
     assert "layer_decay" in idle and "head" not in idle and "segments" not in idle
     assert ("lr" in idle, "neighbors" in idle, "heads" in idle) == {
         "paper": (False, True, True), "knn": (True, False, True), "attentive": (False, True, False),

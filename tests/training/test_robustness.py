@@ -23,10 +23,10 @@ from synvid_eval.schemas import get
 from synvid_eval.sets import open_clip, open_set
 from synvid_eval.training import accuracy, robustness
 from synvid_eval.training.accuracy import Prediction, Predictions
-from synvid_eval.training.classifiers import Damaged, Finetuned
+from synvid_eval.training.classifiers import DamagedViews, Finetuned
 from synvid_eval.training.data import Files
 from synvid_eval.training.labelled import Viewed
-from synvid_eval.training.robustness import Case, Clips, absolute, better, cases, relative
+from synvid_eval.training.robustness import Case, HeldOut, absolute, better, cases, relative
 from synvid_eval.video.decode import FewerFrames
 from tests.conftest import Run
 
@@ -70,7 +70,7 @@ class Brightness:
         self.tested, self._thresholds = said_of(root, len(thresholds)), thresholds
         self.asked: list[tuple[str, int]] = []
 
-    def scores(self, clips: Clips, asked: Sequence[Case], seed: int) -> Iterator[np.ndarray]:
+    def scores(self, clips: HeldOut, asked: Sequence[Case], seed: int) -> Iterator[np.ndarray]:
         folds = {clip.id: clip.fold for clip in self.tested.clips}
         for case in asked:
             found = []
@@ -205,7 +205,7 @@ def run_of(root: Path, out: Path, folds: int = 1) -> Path:
     from synvid_eval import knobs
     from synvid_eval.networks import videomae
     from synvid_eval.training.finetune import FINETUNING
-    from synvid_eval.training.run_folder import Checkpoint, RunFolder
+    from synvid_eval.training.run_folder import RunFolder, TrainingState
 
     network = videomae.Architecture(width=24, depth=1, heads=2, image=16, patch=8, decoder_width=12,
                                     decoder_depth=1, decoder_heads=1)  # fmt: skip
@@ -218,7 +218,7 @@ def run_of(root: Path, out: Path, folds: int = 1) -> Path:
         )
         weights = videomae.classifier(network, 2, seed=fold)
         weights.classifier.weight.data.mul_(1000)
-        place.save(Checkpoint(3, dict(weights.state_dict()), {}, {}), 1)
+        place.save(TrainingState(3, dict(weights.state_dict()), {}, {}), 1)
     accuracy.write(said_of(root, folds), out / "predictions.json")
     return out
 
@@ -237,7 +237,7 @@ def test_a_fine_tuned_run_is_asked_as_it_was_tested(folder: Path, tmp_path: Path
     videos = open_set(folder)
     chosen = replace(videos, clips=tuple(c for c in videos.clips if c.id in
                      {t.id for t in of.tested.clips if t.fold == fold})[:3])  # fmt: skip
-    (scores,) = of.scores(Clips(chosen, (20,) * 3, ""), [Case()], 0)
+    (scores,) = of.scores(HeldOut(chosen, (20,) * 3, ""), [Case()], 0)
     network = videomae.classifier(_architecture(of._configs[fold]), 2, seed=fold)
     network.classifier.weight.data.mul_(1000)
     network.eval()
@@ -264,18 +264,18 @@ def _resized(run: np.ndarray) -> np.ndarray:
     return crops.resized(run.astype(np.uint8), 16, 21).astype(np.float32)
 
 
-def counting(root: Path, length: int) -> Clips:
+def counting(root: Path, length: int) -> HeldOut:
     """One clip that tells which frame is which: all of frame i is of level i."""
     root.mkdir()
     frames = np.arange(length, dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8)
     np.savez(root / "count.npz", frames=frames)
-    return Clips(open_set(root), (length,), "")
+    return HeldOut(open_set(root), (length,), "")
 
 
-def looked_at(clips: Clips, case: Case, segments: int = 1) -> list[list[int]]:
+def looked_at(clips: HeldOut, case: Case, segments: int = 1) -> list[list[int]]:
     """Which frames 16 frames at stride 4 are, of each segment, from the pixels alone."""
     files = Files(clips.videos, clips.totals, frames=16, stride=4)
-    made = Damaged(Viewed(files, 16, 8, segments, 1), (case,), 0, 60.0)
+    made = DamagedViews(Viewed(files, 16, 8, segments, 1), (case,), 0, 60.0)
     found: list[list[int]] = made((0, 0))["views"][:, :, 0, 0, 0].tolist()
     return found
 
@@ -332,7 +332,7 @@ def test_frames_are_damaged_as_in_a_corrupted_set(tmp_path: Path) -> None:
     clips = counting(tmp_path / "set", 64)
     (case,) = cases(["gaussian_noise"], [3])[1:]
     files = Files(clips.videos, clips.totals, frames=16, stride=4)
-    views = Damaged(Viewed(files, 16, 8, 1, 1), (Case(), case), 7, 60.0)((1, 0))["views"]
+    views = DamagedViews(Viewed(files, 16, 8, 1, 1), (Case(), case), 7, 60.0)((1, 0))["views"]
     damaged = open_set(f"corrupt:gaussian_noise?severity=3&seed=7&of={tmp_path / 'set'}")
     frames = [frame for _, frame in open_clip(damaged.clips[0]).frames(range(0, 64, 4))]
     assert np.array_equal(views[0], np.stack(frames))

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from synvid_eval.errors import DataError, UsageError
-from synvid_eval.training.run_folder import Checkpoint, RunFolder, toml
+from synvid_eval.training.run_folder import RunFolder, TrainingState, toml
 
 CONFIG = {"run": {"kind": "test", "seed": 0}, "recipe": {"lr": 1e-05, "name": 'a "b"', "on": True}}
 
 
-def checkpoint(step: int) -> Checkpoint:
-    return Checkpoint(step, {"w": torch.full((2,), float(step))}, {"exp_avg/w": torch.ones(2)}, {"a": "b"})
+def checkpoint(step: int) -> TrainingState:
+    return TrainingState(step, {"w": torch.full((2,), float(step))}, {"exp_avg/w": torch.ones(2)}, {"a": "b"})
 
 
 @pytest.fixture
@@ -130,11 +130,11 @@ def test_a_checkpoint_has_the_rights_of_other_files(folder: RunFolder, tmp_path:
 def test_a_full_disk_is_told_in_a_line_and_leaves_nothing(folder: RunFolder) -> None:
     code = (
         "import resource, signal, sys, torch; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "from synvid_eval.training.run_folder import Checkpoint, RunFolder;"
+        "from synvid_eval.training.run_folder import TrainingState, RunFolder;"
         "from synvid_eval.errors import DataError;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));"
         "folder = RunFolder(sys.argv[1])\n"
-        "try: folder.save(Checkpoint(1, {'w': torch.zeros(9999)}, {}, {}), 2)\n"
+        "try: folder.save(TrainingState(1, {'w': torch.zeros(9999)}, {}, {}), 2)\n"
         "except DataError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(folder.path)], capture_output=True, text=True)

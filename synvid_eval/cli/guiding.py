@@ -1,0 +1,142 @@
+"""What the sub-commands of `guide` share: how settings of a preset and a reference are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from synvid_eval.cli import common, names
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+clips = click.option(
+    "--clips", type=int, default=24, show_default=True, metavar="N", help="Clips of each setting."
+)
+step = click.option(
+    "--step",
+    type=float,
+    default=0.1,
+    show_default=True,
+    metavar="SHARE",
+    help="How far a number is moved, as a share of the range in which a search would look.",
+)
+metrics = click.option(
+    "--metrics",
+    metavar="LIST",
+    shell_complete=names.completed_list(names.metrics),
+    help="Comma-separated names (see: list metrics).  [default: the five that need no weights]",
+)
+
+
+def seed(default: int | None, shown: str) -> Callable[[F], F]:
+    """The option `--seed`; shown: what its help says of the default."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=default,
+        metavar="N",
+        help=f"Seed of every random draw.  [default: {shown}]",
+    )
+
+
+def looking(command: F) -> F:
+    """The options that say how settings and reference are looked at, and where measurements are kept."""
+    options = [
+        click.option(
+            "--set",
+            "settings",
+            metavar="NAME.KNOB=VALUE",
+            multiple=True,
+            shell_complete=names.complete_setting,
+            help="Any knob of a metric, feature or the sampler, such as spectrum.window=none. May be "
+            "repeated.",
+        ),
+        click.option(
+            "--frames", type=int, metavar="N", help="Frames looked at a clip, spread over it.  [default: 16]"
+        ),
+        click.option(
+            "--layout",
+            default="auto",
+            show_default=True,
+            metavar="NAME",
+            shell_complete=names.completed(names.layouts),
+            help="How the reference lies on disk, where that cannot be recognized (see: list layouts).",
+        ),
+        click.option(
+            "--fps", type=float, metavar="RATE", help="Frame rate of frame folders and arrays.  [default: 25]"
+        ),
+        common.listing,
+        common.picturing,
+        common.networked,
+        click.option(
+            "--max-skipped",
+            default="5%",
+            show_default=True,
+            metavar="N|P%",
+            help="How many unreadable videos a set may have before it is refused.",
+        ),
+        click.option(
+            "--workers", default="auto", show_default=True, metavar="auto|N", help="Worker processes."
+        ),
+        common.decode_timeout,
+        click.option(
+            "--cache",
+            metavar="DIR|none",
+            shell_complete=names.folder,
+            help="Where measurements are kept.  [default: the user's cache folder]",
+        ),
+        common.outputs("json", "html"),
+        common.talking,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def opening(given: dict[str, Any]) -> dict[str, Any]:
+    """How the reference is opened, taken out of a command's options."""
+    return {key: given.pop(key) for key in ("layout", "fps", "split", "root", "follow_outside", "frames")}
+
+
+def words_of(opened: dict[str, Any]) -> list[str]:
+    """The options among `opening` that were given, as words of a command line."""
+    found = []
+    for key, value in opened.items():
+        if key == "layout" and value == "auto":
+            continue
+        if value is True:
+            found.append("--follow-outside")
+        elif value not in (None, False):
+            found += [f"--{key}", f"{value:g}" if isinstance(value, float) else str(value)]
+    return found
+
+
+def deliver(
+    document: dict[str, Any],
+    table: Callable[[Any], None],
+    say: Callable[[str], None],
+    json: str | None,
+    html: str | None,
+) -> None:
+    """Writes what was asked for; the table goes to stdout unless another document does. All show what the
+    JSON says, so that `report` makes the same page of it.
+    """
+    from json import loads
+
+    from synvid_eval.score import dump_json
+
+    text = dump_json(document)
+    shown = loads(text)
+    if json:
+        common.write_text(text, json)
+    if html:
+        from synvid_eval.report.guidance import page
+
+        common.write_text(page(shown), html)
+    if "-" not in (json, html):
+        table(shown)
+    for target in (json, html):
+        if target and target != "-":
+            say(f"{'page' if target == html else 'written'}: {target}")

@@ -1,0 +1,111 @@
+"""The rows of a sensitivity's table, for terminals and pages: a number is one row, a choice a row each other
+one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from synvid_eval.rounding import (
+    MISSING,
+    finite,
+    finite_pair,
+    format_bounds,
+    format_number,
+    last_digit,
+    typographic,
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a step adds to a metric's objective. text: with its sign. interval: for people, or why there is
+    none. share: of the objective's size at the start; None where there is none. reason: why there is no
+    number.
+    """
+
+    text: str
+    interval: str
+    sure: bool
+    share: float | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A dimension's step. name: of the dimension. start, tried: its values. about: what the knob means.
+    notes: why a side is missing.
+    """
+
+    name: str
+    start: str
+    tried: str
+    unit: str
+    about: str
+    group: str
+    note: str
+    cells: list[Cell]
+
+
+def rows_of(document: Mapping[str, Any]) -> list[Row]:
+    """The rows of a document of `guidance.sensitivity`, in its order."""
+    start = {m["metric"]: m for m in document["metrics"]}
+    rows = []
+    for dimension in document["dimensions"]:
+        if dimension["kind"] == "choice":
+            for tried in dimension["tried"]:
+                found = {m["metric"]: m["change"] for m in tried["metrics"]}
+                cells = [_cell(start[name], found.get(name)) for name in start]
+                rows.append(_row(dimension, f"→ {shown(tried['value'])}", tried["reason"] or "", cells))
+            continue
+        steps = {s["metric"]: {k: s[k]["step"] for k in ("objective", "value")} for s in dimension["slopes"]}
+        values = [shown(t["value"]) for t in dimension["tried"] if not t["reason"]]
+        cells = [_cell(start[name], steps.get(name)) for name in start]
+        rows.append(_row(dimension, " … ".join(values) or MISSING, "", cells))
+    return rows
+
+
+def _row(dimension: Mapping[str, Any], tried: str, note: str, cells: list[Cell]) -> Row:
+    reason = " ".join(filter(None, (note, dimension["reason"] or "")))
+    about = (dimension["unit"], dimension["about"], dimension["group"])
+    return Row(dimension["name"], shown(dimension["start"]), tried, *about, reason, cells)
+
+
+def _cell(start: Mapping[str, Any], change: Mapping[str, Any] | None) -> Cell:
+    if change is None:
+        return Cell(MISSING, "", False, None, str(start["reason"] or "not measured"))
+    objective = change["objective"]
+    number = finite(objective["value"])
+    if number is None:
+        return Cell(MISSING, "", False, None, str(objective["reason"] or ""))
+    interval = finite_pair(objective["interval"])
+    text = signed(number, last_digit(interval))
+    said = typographic(format_bounds(interval)) if interval else str(objective["reason"] or "no interval")
+    size = finite(start["objective"])
+    share = None if not size else number / abs(size)
+    return Cell(text, said, bool(objective["sure"]), share, "")
+
+
+def signed(value: float | None, last: int | None = None) -> str:
+    """A number for people with its sign, plus included."""
+    number = finite(value)
+    text = typographic(format_number(number, last))
+    return f"+{text}" if number is not None and number > 0 and text.strip("0.") else text
+
+
+def with_interval(estimate: Mapping[str, Any]) -> str:
+    """An estimate of a change for people: `+0.09 [0.08, 0.11]`."""
+    interval = finite_pair(estimate["interval"])
+    bounds = typographic(format_bounds(interval))
+    return f"{signed(estimate['value'], last_digit(interval))} {bounds}".strip()
+
+
+def shown(value: Any) -> str:
+    """A knob's value for people."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return typographic(f"{value:.4g}") if abs(value) < 1e4 else f"{value:,.0f}"
+    return str(value)

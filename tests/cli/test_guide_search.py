@@ -1,0 +1,147 @@
+"""`guide search` by command: what it finds, writes and refuses; killed, it goes on to the same end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from synvid_eval.generators import presets
+from synvid_eval.schemas import get
+from tests.conftest import Run
+
+SMALL = "moving_circles?size=48&length=17"
+COLORS = "lab(l=40,a=4,b=8,l_std=15,a_std=6,b_std=8,la=0,lb=0,ab=0)"
+REFERENCE = f"preset:{SMALL}&palette={COLORS}&seed=5&n=80"
+
+
+def asked(tmp_path: Path, *more: str, budget: int = 12) -> list[str]:
+    words = ["guide", "search", SMALL, REFERENCE, "--minimize", "color", "--clips", "12"]
+    words += ["--budget", str(budget), "--out", str(tmp_path / "best.toml"), "--workers", "1"]
+    return [*words, "--cache", str(tmp_path / "cache"), *more]
+
+
+@pytest.mark.slow
+def test_it_closes_a_gap_and_what_it_found_is_a_preset(tmp_path: Path, run_cli: Run) -> None:
+    done = run_cli(
+        *asked(tmp_path, "--json", str(tmp_path / "found.json"), "--html", str(tmp_path / "p.html"))
+    )
+    assert done.returncode == 0, done.stderr
+    assert "12 trials; trial" in done.stdout and "did not see" in done.stdout
+    found = json.loads((tmp_path / "found.json").read_text())
+    jsonschema.validate(found, get("search"))
+    color = next(row for row in found["gain"]["metrics"] if row["metric"] == "color")
+    assert color["ratio"]["value"] < 0.5 and color["ratio"]["interval"][1] < 1
+    assert {d["group"] for d in found["space"]} == {"color", "background"}
+    assert found["reference"]["seen"]["clips"] == found["reference"]["unseen"]["clips"] == 40
+    best = presets.find(str(tmp_path / "best.toml"))
+    assert best.extends == "moving_circles" and found["digest"] in best.note
+    tables = tomllib.loads((tmp_path / "best.toml").read_text())
+    assert set(tables["knobs"]) == {"size", "length", *found["found"]["changed"]}
+    # used like any other
+    compared = run_cli(
+        "compare", f"preset:{tmp_path}/best.toml?n=12", REFERENCE, "--metrics", "color", "--cache", "none"
+    )
+    assert compared.returncode == 0, compared.stderr
+    made = (tmp_path / "p.html").read_text()
+    assert "What was found is nearer in color" in made and made.count("<video") == 8
+    again = run_cli("report", str(tmp_path / "found.json"), "--html", str(tmp_path / "r.html"))
+    assert again.returncode == 0 and (tmp_path / "r.html").read_text() == made
+    # the same command again measures nothing new and ends in the same
+    before = (tmp_path / "best.toml").read_bytes()
+    again = run_cli(*asked(tmp_path, "--json", "-"))
+    assert (tmp_path / "best.toml").read_bytes() == before
+    told = json.loads(again.stdout)
+    assert told["trials"] == found["trials"] and told["gain"] == found["gain"]
+    # and with a larger budget it goes on
+    more = run_cli(*asked(tmp_path, "--json", "-", budget=14))
+    assert json.loads(more.stdout)["trials"][:12] == found["trials"]
+
+
+@pytest.mark.slow
+def test_a_killed_command_goes_on_to_the_same_end(tmp_path: Path, run_cli: Run) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole = run_cli(*asked(tmp_path / "a", "--json", "-"))
+    command = [sys.executable, "-m", "synvid_eval", *asked(tmp_path / "b", "-q")]
+    for count in (3, 8):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+        journal = tmp_path / "b" / "best.journal"
+        until = time.monotonic() + 200
+        while time.monotonic() < until and process.poll() is None:
+            if journal.exists() and journal.read_bytes().count(b'"turn"') >= count:
+                break
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    after = run_cli(*asked(tmp_path / "b", "--json", "-"))
+
+    def numbers(text: str) -> list[object]:
+        trials = json.loads(text)["trials"]
+        return [[t["turn"], t["point"], t["state"], t["objectives"]] for t in trials]
+
+    assert numbers(after.stdout) == numbers(whole.stdout)
+    assert (tmp_path / "b" / "best.toml").read_bytes() == (tmp_path / "a" / "best.toml").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_palette_of_a_set_takes_the_place_of_the_search_for_colors(tmp_path: Path, run_cli: Run) -> None:
+    more = ("--palette", REFERENCE, "--over", "color,speed", "--json", "-")
+    done = run_cli(*asked(tmp_path, *more, budget=3))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {d["knob"] for d in found["space"]} == {"speed"}
+    tables = tomllib.loads((tmp_path / "best.toml").read_text())
+    assert tables["knobs"]["palette"].startswith("colors(of=")
+
+
+def test_a_rehearsal_says_what_is_searched_and_writes_nothing(tmp_path: Path, run_cli: Run) -> None:
+    done = run_cli(*asked(tmp_path, "--dry-run"))
+    assert done.returncode == 0, done.stderr
+    assert "palette.lab.l_std" in done.stdout and "speed" not in done.stdout
+    assert "12 of 12 trials left, 12 clips each" in done.stdout
+    assert not (tmp_path / "best.toml").exists() and not (tmp_path / "best.journal").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "said"),
+    [
+        (["--minimize", "colour"], 2, "Did you mean 'color'"),
+        (["--minimize", ","], 2, "Nothing is to be minimized"),
+        (["--over", "sped"], 2, "has nothing called 'sped' that can be searched. Did you mean 'speed'"),
+        (["--over", "size"], 2, "size is given and to be searched, too"),
+        (["--keep", "color"], 2, "--keep color cannot be read"),
+        (["--keep", "colour<=1"], 2, "Did you mean 'color'"),
+        (["--budget", "0"], 2, "--budget 0 is out of range"),
+        (["--clips", "1"], 2, "--clips 1 is too few"),
+        (["--sampler", "bo"], 2, "No sampler is called 'bo'"),
+        (["--out", "best.json"], 2, "best.json is no preset file"),
+        (["--palette", "nowhere"], 3, "nowhere"),
+        (["--keep", "color<=0", "--budget", "1"], 3, "None of 1 trials keeps --keep color<=0; the closest"),
+    ],
+)
+def test_what_is_refused(changes: list[str], code: int, said: str, tmp_path: Path, run_cli: Run) -> None:
+    done = run_cli(*asked(tmp_path, *changes))
+    assert done.returncode == code and said in done.stderr, done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("Error")]) <= 1
+    assert not (tmp_path / "best.toml").exists()
+
+
+def test_a_preset_that_is_none(tmp_path: Path, run_cli: Run) -> None:
+    words = asked(tmp_path)
+    for preset, code, said in (
+        ("moving_circle", 2, "Did you mean 'moving_circles'"),
+        ("moving_circles?n=5", 2, "n=5 in moving_circles?n=5 means nothing here. Give --clips"),
+        ("gone.toml", 3, "gone.toml does not exist"),
+    ):
+        words[2] = preset
+        done = run_cli(*words)
+        assert done.returncode == code and said in done.stderr, done.stderr
