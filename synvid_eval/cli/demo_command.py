@@ -146,7 +146,7 @@ def command(out: str, workers: str, cache: str | None, dry_run: bool, quiet: boo
                 "which numbers does that bring nearer to real video?"
             )
         options = common.build_options(
-            seed=0, workers=workers, cache=cache, progress=progress, verbose=verbose
+            seed=0, workers=workers, cache=cache, max_skipped="5%", progress=progress, verbose=verbose
         )
         if dry_run:
             writes = [str(folder / n) for n in ("comparison.json", "comparison.csv", "report.html")]

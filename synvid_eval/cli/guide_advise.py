@@ -41,6 +41,7 @@ from synvid_eval.cli import common, guiding, names
 )
 @guiding.clips
 @guiding.step
+@guiding.frames("the comparison's")
 @guiding.seed(None, "the comparison's")
 @guiding.looking
 def command(
@@ -75,7 +76,7 @@ def command(
     """
     from synvid_eval import schemas
     from synvid_eval.cli.guide_table import print_advice
-    from synvid_eval.guidance.advice import Asked, advise
+    from synvid_eval.guidance.advice import Asked, advise, seed_of
 
     reads = [r for r in (file, correlation, reference) if r]
     common.check_outputs(reads, json=json, html=html)
@@ -86,8 +87,7 @@ def command(
         if correlation:
             text = common.read_file(correlation, "correlate")
             known = correlation, schemas.read(text, "correlation", correlation, "correlate")
-        own = comparison.run.get("seed")
-        chosen = seed if seed is not None else own if isinstance(own, int) else 0
+        chosen = seed_of(comparison) if seed is None else seed
         options = common.build_options(progress=progress, verbose=verbose, seed=chosen, **running)
         asked = Asked(
             metrics=None if metrics is None else tuple(common.name_list(metrics) or ()),

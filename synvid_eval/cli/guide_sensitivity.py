@@ -23,6 +23,7 @@ from synvid_eval.cli import common, guiding, names
 @guiding.metrics
 @guiding.clips
 @guiding.step
+@guiding.frames("16")
 @guiding.seed(0, "0")
 @guiding.looking
 def command(
@@ -54,6 +55,7 @@ def command(
     """
     from synvid_eval.cli.guide_table import print_sensitivity
     from synvid_eval.comparison import DEFAULT_METRICS
+    from synvid_eval.errors import UsageError
     from synvid_eval.guidance import sensitivity as measured
     from synvid_eval.guidance.bench import Bench, chosen
     from synvid_eval.guidance.space import space
@@ -62,7 +64,10 @@ def command(
     networks, opening = common.take_networks(running), guiding.opening(running)
     measured.check_step(step)
     place, found, given = chosen(preset, images, videos)
-    over = measured.check_space(space(found, given, common.name_list(knobs) or ()))
+    named = common.name_list(knobs)
+    if named == []:
+        raise UsageError("--knobs names none.", "Leave it away for all that say where to search.")
+    over = measured.check_space(space(found, given, named or ()))
     with common.Terminal(quiet, verbose) as progress:
         options = common.build_options(progress=progress, verbose=verbose, **running)
         with Bench(
@@ -70,7 +75,7 @@ def command(
             found,
             given,
             reference,
-            common.name_list(metrics) or DEFAULT_METRICS,
+            DEFAULT_METRICS if metrics is None else common.name_list(metrics) or (),
             clips,
             replace(options, progress=measured.Together(progress)),
             settings=settings,

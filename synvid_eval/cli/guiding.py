@@ -30,6 +30,16 @@ metrics = click.option(
 )
 
 
+def frames(shown: str) -> Callable[[F], F]:
+    """The option `--frames`; shown: what its help says of the default."""
+    return click.option(
+        "--frames",
+        type=int,
+        metavar="N",
+        help=f"Frames looked at a clip, spread over it.  [default: {shown}]",
+    )
+
+
 def seed(default: int | None, shown: str) -> Callable[[F], F]:
     """The option `--seed`; shown: what its help says of the default."""
     return click.option(
@@ -52,9 +62,6 @@ def looking(command: F) -> F:
             shell_complete=names.complete_setting,
             help="Any knob of a metric, feature or the sampler, such as spectrum.window=none. May be "
             "repeated.",
-        ),
-        click.option(
-            "--frames", type=int, metavar="N", help="Frames looked at a clip, spread over it.  [default: 16]"
         ),
         click.option(
             "--layout",

@@ -10,9 +10,9 @@ from synvid_eval.cli import names
 @click.command(name="schema")
 @click.argument("name", metavar="NAME", shell_complete=names.completed(names.schemas))
 def command(name: str) -> None:
-    """Print the JSON Schema (draft 2020-12) of what a command writes: attention, comparison,
-    correlation, dry-run, doctor, error, inspect, manifest (a line of it), measured, predictions
-    or robustness.
+    """Print the JSON Schema (draft 2020-12) of what a command writes: advice, attention, comparison,
+    correlation, dry-run, doctor, error, inspect, manifest (a line of it), measured, predictions,
+    robustness or sensitivity.
 
     \b
     Example:

@@ -17,7 +17,7 @@ which step of which knob would bring it nearer, measured (`sensitivity`). Rules,
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import os
 import shlex
 import time
@@ -29,7 +29,7 @@ from urllib.parse import parse_qsl, urlencode
 from synvid_eval import association, correlation, knobs, published
 from synvid_eval import features as feature_room
 from synvid_eval import metrics as metric_room
-from synvid_eval.comparison import versions
+from synvid_eval.comparison import parse_recipe, versions
 from synvid_eval.correlation import DIFFERENCE, bounds_text, short_number
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.features.network import NetworkFeature
@@ -50,7 +50,7 @@ from synvid_eval.rounding import (
     with_unit,
 )
 from synvid_eval.schemas import ADVICE, STRENGTHS
-from synvid_eval.score import Comparison, Score
+from synvid_eval.score import Comparison, Score, SetFacts, short_signature
 from synvid_eval.sets import is_uri, needs, open_set, split_name
 from synvid_eval.verdict import interval_reason, is_random, short_name, signed_difference
 from synvid_eval.video.sampling import Sampler
@@ -310,12 +310,8 @@ def _suggestion(
     worse = [c["metric"] for c in changes if c["effect"] == "worse"]
     stronger = [label for label in worse if label in of and _rank(of[label]) > max(rank, 1)]
     strength = of[lead]["evidence"]["strength"]
-    why_not = None
-    if strength == "chance":
-        why_not = f"the evidence that {lead} matters is below noise"
-    elif strength == "against":
-        why_not = f"the evidence is that a smaller gap in {lead} goes with lower accuracy"
-    elif stronger:
+    why_not = _below(of[lead]) or None
+    if why_not is None and stronger:
         why_not = f"{' and '.join(stronger)}, for which the evidence is stronger, gets worse"
     about = {
         "dimension": dimension["name"],
@@ -340,6 +336,15 @@ def _may_lead(one: Mapping[str, Any]) -> bool:
     if one["state"] == "richness":
         return _rank(one) > 1
     return one["state"] in ("open", "unsure")
+
+
+def _below(one: Mapping[str, Any]) -> str:
+    """Why the evidence for a metric supports no advice, as a clause; empty where it may."""
+    strength, label = one["evidence"]["strength"], one["metric"]
+    if strength == "against":
+        what = f"more {label}" if one["state"] == "richness" else f"a smaller gap in {label}"
+        return f"the evidence is that {what} goes with lower accuracy"
+    return f"the evidence that {label} matters is below noise" if strength == "chance" else ""
 
 
 def _rank(one: Mapping[str, Any]) -> int:
@@ -407,28 +412,33 @@ def _nothing(
 ) -> list[str]:
     """For which metrics nothing is advised, and why, a sentence each."""
     measured = {m["metric"]: m for m in found["metrics"]}
-    advised = {s["for"] for s in listed if s["advised"]}
-    advised |= {c["metric"] for s in listed if s["advised"] for c in s["changes"] if c["effect"] == "better"}
+    advised = [s for s in listed if s["advised"]]
+    helped = {c["metric"] for s in advised for c in s["changes"] if c["effect"] == "better"}
     out = []
     for one in gaps:
-        label = one["metric"]
-        if label in advised or one["state"] == "missing" or is_random(label):
+        label, others = one["metric"], [s for s in listed if s["for"] == one["metric"]]
+        if one["state"] == "missing" or is_random(label):
             continue
         if label not in measured:
-            out.append(f"{label}: not measured here, so nothing is known of what moves it.")
+            why = "not measured here, so nothing is known of what moves it"
         elif one["state"] == "noise":
-            out.append(f"{label}: its gap is within noise.")
+            why = "its gap is within noise"
         elif finite(measured[label]["objective"]) is None:
-            out.append(f"{label}: {measured[label]['reason']}")
+            why = str(measured[label]["reason"]).rstrip(".")
         elif one["state"] == "richness" and not _may_lead(one):
-            out.append(
-                f"{label}: richness is no nearness, and no evidence beyond chance says that it matters."
-            )
-        elif others := [s for s in listed if s["for"] == label]:
-            many = "a step that moves it is" if len(others) == 1 else f"{len(others)} steps that move it are"
-            out.append(f"{label}: {others[0]['why_not']}; {many} listed, not advised.")
+            why = "richness is no nearness, and no evidence beyond chance says that it matters"
+        elif label in helped and not _below(one):
+            continue
+        elif others or _below(one):
+            why = _below(one) or others[0]["why_not"]
+            if others:
+                are = (
+                    "a step that moves it is" if len(others) == 1 else f"{len(others)} steps that move it are"
+                )
+                why += f"; {are} listed, not advised"
         else:
-            out.append(f"{label}: no step that was tried brings it nearer by more than noise.")
+            why = "no step that was tried brings it nearer by more than noise"
+        out.append(f"{label}: {why}.")
     return out
 
 
@@ -486,6 +496,9 @@ def advise(
         if name not in candidates:
             raise UsageError(f"{where} has no candidate {name!r}.", nearest(name, candidates))
     shown = [candidates[n] for n in dict.fromkeys(asked.names or candidates)]
+    if asked.metrics is not None:
+        parse_recipe(asked.metrics, asked.settings)
+    _check_given(shown, asked)
     notes: list[str] = []
     document, source = None, ""
     if evidence_from is not None:
@@ -499,10 +512,13 @@ def advise(
     sets = []
     chosen_options = replace(options, progress=Together(options.progress))
     decided = ["sampler.frames"] if opening.get("frames") is not None else []
-    settings = (*_recipes(comparison, [*asked.settings, *decided]), *asked.settings)
-    metrics = _measurable(comparison) if asked.metrics is None else list(asked.metrics)
+    known = _measurable(comparison)
+    metrics = known if asked.metrics is None else list(asked.metrics)
     for candidate in shown:
-        gaps = [gap(s, comparison.reference.name) for s in comparison.scores if s.candidate == candidate.name]
+        scores = [s for s in comparison.scores if s.candidate == candidate.name]
+        signed = [(s, _signed(comparison, s)) for s in scores if s.metric in known and s.metric in metrics]
+        settings = (*_recipes(signed, [*asked.settings, *decided]), *asked.settings)
+        gaps = [gap(s, comparison.reference.name) for s in scores]
         gaps = [{**g, "evidence": evidence(document, g)} for g in gaps]
         one: dict[str, Any] = {"name": candidate.name, "location": candidate.location, "accuracy": None}
         one |= {"reason": None, "gaps": gaps, "suggestions": [], "nothing": [], "sensitivity": None}
@@ -514,8 +530,8 @@ def advise(
             sets.append({**one, "reason": str(error)})
             continue
         if preset.is_shipped and preset.changed(given) is preset:
-            known = published.of(preset.name)
-            one["accuracy"] = None if known is None else known.accuracy
+            of_it = published.of(preset.name)
+            one["accuracy"] = None if of_it is None else of_it.accuracy
         if not metrics:
             sets.append({**one, "reason": "No metric of the comparison can be measured without weights."})
             continue
@@ -568,6 +584,19 @@ def advise(
     }
 
 
+def _check_given(shown: Sequence[SetFacts], asked: Asked) -> None:
+    """UsageError for pictures or videos that no preset takes."""
+    for option in ("images", "videos"):
+        if (said := getattr(asked, option)) is None:
+            continue
+        taken = []
+        for candidate in shown:
+            with contextlib.suppress(UsageError, DataError):
+                taken.append(_preset_of(candidate.location, asked)[2].get(option))
+        if said not in taken:
+            raise UsageError(f"--{option} {said} means nothing: no preset here wants it.", "Leave it away.")
+
+
 def _preset_of(location: str, asked: Asked) -> tuple[Preset, str, dict[str, str]]:
     """(preset, what names it, knobs that are given) of a candidate's location, without the number of its
     clips and its seed.
@@ -611,31 +640,56 @@ def _measurable(comparison: Comparison) -> list[str]:
     return found
 
 
-def _recipes(comparison: Comparison, given: Sequence[str]) -> list[str]:
-    """The knobs of metrics, features and sampler by which a comparison was made that are not at their
-    default, as `NAME.KNOB=VALUE`; without those that are `given`.
+def _signed(comparison: Comparison, score: Score) -> dict[str, str]:
+    """What the signature of a score says: `metric.stride`, `feature.window`, `sampler.frames`, `seed`, …: all
+    of it where the comparison holds its long form, else what is not at its default.
     """
-    signatures, sampled = comparison.run.get("signatures"), comparison.run.get("sampler")
+    signatures = comparison.run.get("signatures")
+    long = signatures.get(score.metric) if isinstance(signatures, Mapping) else None
+    *short, digest = score.signature.split("|")
+    if isinstance(long, str) and short_signature("", {}, long).endswith(digest):
+        return dict(part.partition("=")[::2] for part in long.split("|"))
+    try:
+        metric = metric_room.registry.get(score.metric)
+    except UsageError:  # another tool's
+        return {}
+    found = {}
+    for part in short[1:]:
+        knob, _, value = part.partition(":")
+        if knob == "n":
+            knob = "sampler.frames"
+        elif knob in knobs.names(metric):
+            knob = f"metric.{knob}"
+        elif not knob.startswith("sampler."):
+            knob = f"feature.{knob.removeprefix(f'{metric.feature}.')}"
+        found[knob] = value
+    return found
+
+
+def seed_of(comparison: Comparison) -> int:
+    """The seed that a comparison was made with; 0 where it does not say."""
+    told = [comparison.run.get("seed"), *(_signed(comparison, s).get("seed") for s in comparison.scores)]
+    return next((int(text) for text in map(str, told) if text.isascii() and text.isdigit()), 0)
+
+
+def _recipes(scores: Sequence[tuple[Score, Mapping[str, str]]], given: Sequence[str]) -> list[str]:
+    """The knobs of metrics, features and sampler by which scores were made that are not at their default, as
+    `NAME.KNOB=VALUE`; without those that are `given`.
+
+    scores: each with what its signature says.
+    """
     found: dict[str, str] = {}
-    for knob, usual in knobs.recipe(Sampler()).items():
-        said = sampled.get(knob, usual) if isinstance(sampled, Mapping) else usual
-        if said != usual:
-            found[f"sampler.{knob}"] = str(said)
-    for label in _measurable(comparison):
-        long = signatures.get(label) if isinstance(signatures, Mapping) else None
-        if not isinstance(long, str):
-            continue
-        parts = dict(part.partition("=")[::2] for part in long.split("|"))
-        metric = metric_room.registry.get(label)
+    for score, parts in scores:
+        metric = metric_room.registry.get(score.metric)
         for prefix, kind, name in (
-            ("metric", metric, label),
+            ("metric", metric, score.metric),
             ("feature", feature_room.registry.get(metric.feature), metric.feature),
+            ("sampler", Sampler, Sampler.name),
         ):
-            default = knobs.recipe(kind())
-            for field in dataclasses.fields(kind):
-                said = parts.get(f"{prefix}.{field.name}")
-                if field.name in default and said is not None and said != str(default[field.name]):
-                    found[f"{name}.{field.name}"] = said
+            for knob, usual in knobs.recipe(kind()).items():
+                said = parts.get(f"{prefix}.{knob}", str(usual))
+                if said != str(usual):
+                    found[f"{name}.{knob}"] = said
     taken = {text.partition("=")[0] for text in given}
     return [f"{key}={value}" for key, value in found.items() if key not in taken]
 

@@ -266,10 +266,11 @@ class Bench:
                     who = f"{one.facts.name} is a file of mu and sigma"
                     raise UsageError(f"{who}, which knows no clips.", "Give the videos it was made of.")
                 check_recipe(one, made, options.seed)
+        start = self.videos({})  # what cannot be drawn is told before anything is measured
         self._measurer = Measurer(made.features, self.options)
         try:
             self.reference = self._measured(opened[0])
-            self.start = self.measure({})
+            self.start = self._measurer.measure(start)
             self.metrics = self._settled(lenient)
         except BaseException:
             self._measurer.__exit__()

@@ -51,18 +51,18 @@ class Row:
 
 def rows_of(document: Mapping[str, Any]) -> list[Row]:
     """The rows of a document of `guidance.sensitivity`, in its order."""
-    start = {m["metric"]: m for m in document["metrics"]}
+    start = document["metrics"]
     rows = []
     for dimension in document["dimensions"]:
         if dimension["kind"] == "choice":
             for tried in dimension["tried"]:
                 found = {m["metric"]: m["change"] for m in tried["metrics"]}
-                cells = [_cell(start[name], found.get(name)) for name in start]
+                cells = [_cell(m, found.get(m["metric"])) for m in start]
                 rows.append(_row(dimension, f"→ {shown(tried['value'])}", tried["reason"] or "", cells))
             continue
         steps = {s["metric"]: {k: s[k]["step"] for k in ("objective", "value")} for s in dimension["slopes"]}
         values = [shown(t["value"]) for t in dimension["tried"] if not t["reason"]]
-        cells = [_cell(start[name], steps.get(name)) for name in start]
+        cells = [_cell(m, steps.get(m["metric"])) for m in start]
         rows.append(_row(dimension, " … ".join(values) or MISSING, "", cells))
     return rows
 

@@ -24,9 +24,7 @@ SUBCOMMANDS = [
     "train finetune",
     "train probe",
     "train curves",
-    "guide advise",
-    "guide sensitivity",
-    "guide search",
+    *(f"guide {w}" for w in ("advise", "sensitivity", "search")),
     *(f"weights {w}" for w in ("list", "fetch", "verify", "path")),
 ]
 NAMES = ["", *COMMANDS, *SUBCOMMANDS]
