@@ -194,9 +194,9 @@ def command(
     if json:
         common.write_text(dump_json(told), json)
     if html:
-        from synvid_eval.report import guidance
+        from synvid_eval.report.search import page
 
-        common.write_text(guidance.search_page(told), html)
+        common.write_text(page(told), html)
     if "-" not in (json, html):
         click.echo("\n".join(map(one_line, _told(told, out, reference))))
 

@@ -22,7 +22,7 @@ def command(file: str, html: str | None, dry_run: bool, quiet: bool, verbose: bo
     """
     from synvid_eval import correlation
     from synvid_eval.errors import UsageError
-    from synvid_eval.report import attention, guidance
+    from synvid_eval.report import attention, guidance, search
     from synvid_eval.score import read_comparison
 
     if html is None:
@@ -40,6 +40,10 @@ def command(file: str, html: str | None, dry_run: bool, quiet: bool, verbose: bo
         found = attention.read(text, file)
         holds = f"what {len(found['checkpoints'])} checkpoints attend to in {len(found['clips'])} clips"
         made = attention.page(found)
+    elif search.is_one(text):
+        found = search.read(text, file)
+        holds = f"a search of {len(found['trials'])} trials over {len(found['space'])} dimensions"
+        made = search.page(found)
     elif kind := guidance.kind_of(text):
         told = guidance.read(text, file)
         what = f"{len(told['sets'])} sets" if kind == "advice" else f"{len(told['dimensions'])} knobs"

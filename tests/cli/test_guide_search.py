@@ -51,7 +51,10 @@ def test_it_closes_a_gap_and_what_it_found_is_a_preset(tmp_path: Path, run_cli: 
         "compare", f"preset:{tmp_path}/best.toml?n=12", REFERENCE, "--metrics", "color", "--cache", "none"
     )
     assert compared.returncode == 0, compared.stderr
-    assert "Trials" in (tmp_path / "p.html").read_text() or "trial" in (tmp_path / "p.html").read_text()
+    made = (tmp_path / "p.html").read_text()
+    assert "What was found is nearer in color" in made and made.count("<video") == 8
+    again = run_cli("report", str(tmp_path / "found.json"), "--html", str(tmp_path / "r.html"))
+    assert again.returncode == 0 and (tmp_path / "r.html").read_text() == made
     # the same command again measures nothing new and ends in the same
     before = (tmp_path / "best.toml").read_bytes()
     again = run_cli(*asked(tmp_path, "--json", "-"))
