@@ -3,15 +3,16 @@ scale that a laptop bears?
 
     python -m experiments.mini_progression --reference DIR [DIR …] --images DIR --work DIR [--minutes 60]
                                            [--out reports/mini_progression] [--seeds 2] [--steps 3000]
-                                           [--only SOURCE,…] [--protocols probe,finetune] [--threads 2]
+                                           [--only SOURCE,…] [--also NAME=SET …] [--protocols probe,finetune]
+                                           [--threads 2]
 
 Every DIR of --reference holds labelled real clips; the first is also what `real` is pre-trained on, without
-labels. A cell is a command or two of the package: pre-training of one source and seed, then a probe or a
-fine-tuning of it on a set, by five folds that divide no source group. Pre-trained networks lie in --work;
-of each accuracy one line goes to `OUT/cells.jsonl` as it is done, with how many clips of each of 20 blocks
-of source groups were right, nothing of single clips. So a run that was stopped goes on; after `--minutes`
-it stops by itself. At the end of each run the tables are made of what is there; what they say is written by
-hand in `README.md`.
+labels. --also adds sources, such as what a search found: `best=preset:best.toml`. A cell is a command or two
+of the package: pre-training of one source and seed, then a probe or a fine-tuning of it on a set, by five
+folds that divide no source group. Pre-trained networks lie in --work; of each accuracy one line goes to
+`OUT/cells.jsonl` as it is done, with how many clips of each of 20 blocks of source groups were right, nothing
+of single clips. So a run that was stopped goes on; after `--minutes` it stops by itself. At the end of each
+run the tables are made of what is there; what they say is written by hand in `README.md`.
 
 Differences from scratch are paired: the same clips in the same folds. Their intervals come from leaving out
 blocks of source groups (seeds are averaged first), so they hold for other clips, not for other seeds: how
@@ -190,6 +191,8 @@ class Runner:
         return os.fspath(out), told | {"seconds": round(time.monotonic() - began, 1)}
 
     def _location(self, source: str) -> str:
+        if source in self.given.also:
+            return str(self.given.also[source])
         if source == "real":
             return str(self.given.reference[0])
         images = f"?images={quote(str(self.given.images))}" if source == "acc_transforming_images" else ""
@@ -254,7 +257,7 @@ def table(column: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """A row a source: accuracy, difference from scratch with the same seeds, how much seeds differ."""
     scratch = {cell["seed"]: cell for cell in column.get("scratch", [])}
     rows = []
-    for source in SOURCES:
+    for source in dict.fromkeys((*SOURCES, *column)):
         cells = column.get(source)
         if not cells:
             continue
@@ -364,9 +367,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", type=lambda text: text.split(","), default=list(SOURCES))
+    parser.add_argument("--only", type=lambda text: text.split(","))
+    parser.add_argument("--also", nargs="*", default=[], metavar="NAME=SET")
     parser.add_argument("--protocols", type=lambda text: text.split(","), default=list(PROTOCOLS))
     given = parser.parse_args()
+    given.also = dict(text.partition("=")[::2] for text in given.also)
+    given.only = given.only or [*SOURCES, *given.also]
     runner = Runner(given)
     runner.run()
     columns = by_column(runner.done())
