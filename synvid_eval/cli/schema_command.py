@@ -12,7 +12,7 @@ from synvid_eval.cli import names
 def command(name: str) -> None:
     """Print the JSON Schema (draft 2020-12) of what a command writes: advice, attention, comparison,
     correlation, dry-run, doctor, error, inspect, manifest (a line of it), measured, predictions,
-    robustness or sensitivity.
+    robustness, search or sensitivity.
 
     \b
     Example:
