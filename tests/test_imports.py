@@ -162,6 +162,7 @@ BUDGETS = {
     f"inspect {SMALL}": NUMBERS,
     "generate static_circles out --clips 2 --size 32": NUMBERS,
     f"attention {SMALL} --checkpoint random:0:tiny --frames 2": NUMBERS | NETWORKS,
+    f"guide sensitivity static_circles?size=32&objects=20 {SMALL} --knobs shapes --clips 2": NUMBERS,
     "show moving_circles": LIGHT | {"scipy", "numba", "cv2"},
 }
 """Command → what of `WEIGHTY` it and its workers may load."""
