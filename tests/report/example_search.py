@@ -117,7 +117,10 @@ def search(
         "found": {
             "file": "best.toml",
             "trial": kept.turn,
-            "before": {k: {"shapes": "mixed", "speed": "1.2:3.0"}.get(k, "0") for k in kept.knobs},
+            "before": {
+                k: {"shapes": "mixed", "speed": "1.2:3.0", "palette": "uniform"}.get(k, "0")
+                for k in kept.knobs
+            },
             "changed": kept.knobs,
             "location": f"preset:{PRESET}?n=24&seed=0&shapes=circle&speed=1.5:3.5",
         },

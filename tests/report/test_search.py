@@ -183,8 +183,11 @@ def test_what_changed_and_the_command_that_tries_it(found: dict[str, Any]) -> No
     kept = found["trials"][found["kept"]]["point"]
     said = words(page(found), "What changed Knob")
     assert f"objects 500 {kept['objects']:g} objects of a clip" in said
-    assert f"speed 1.5:3.5 speed of an object middle 2.1 {kept['speed:middle']:g} px/frame spread" in said
-    assert "palette lab(l=58.8) lab.l 7" in said
+    assert (
+        f"speed 1.2:3.0 → 1.5:3.5 speed of an object middle 2.1 {kept['speed:middle']:g} px/frame spread"
+        in said
+    )
+    assert "palette uniform → lab(l=58.8) lab.l 7" in said
     assert "Given by the command, not searched: shapes=circle." in said
     assert "The preset file best.toml holds it." in said
     assert "synvid-eval compare 'preset:best.toml?n=100' data/ucf101" in said
