@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import math
 import re
 import types
@@ -128,9 +129,15 @@ def recipe(instance: Any) -> dict[str, Any]:
     return {f.name: getattr(instance, f.name) for f in fields if f.metadata.get("recipe", True)}
 
 
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    """The types of a dataclass's fields, which take long to be had of annotations that are texts."""
+    return typing.get_type_hints(kind)
+
+
 def parse(kind: Any, name: str, text: str) -> Any:
     """`text` as the type of knob `name` of dataclass `kind` (int, float, bool, str or a union of them)."""
-    hint = typing.get_type_hints(kind)[name]
+    hint = _hints(kind)[name]
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     options = typing.get_args(hint) if union else (hint,)
     lowered = text.strip().lower()

@@ -19,7 +19,7 @@ import math
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from synvid_eval import knobs
@@ -102,9 +102,18 @@ def check_step(step: float) -> float:
     return step
 
 
+def awake(space: Space) -> Space:
+    """A space without the knobs of operations that happen to no clip (their `p` starts at 0): by themselves
+    these change nothing.
+    """
+    never = {d.name.removesuffix(".p") for d in space.dimensions if d.name.endswith(".p") and d.start == 0}
+    kept = [d for d in space.dimensions if d.name.endswith(".p") or d.name.rpartition(".")[0] not in never]
+    return replace(space, dimensions=tuple(kept))
+
+
 def check_space(space: Space) -> Space:
     """A space with something to set; UsageError for one that has nothing."""
-    if not space.dimensions:
+    if not awake(space).dimensions:
         name = space.preset.name
         raise UsageError(
             f"{name} has no knob that says where to search.",
@@ -138,7 +147,7 @@ def stepped(dimension: Dimension, step: float) -> tuple[list[Value], str]:
 
 def planned(space: Space, step: float) -> int:
     """How many configurations are measured beside the start."""
-    return sum(len(stepped(d, step)[0]) for d in space.dimensions)
+    return sum(len(stepped(d, step)[0]) for d in awake(space).dimensions)
 
 
 def sensitivity(
@@ -164,7 +173,8 @@ def sensitivity(
     if isinstance(progress, Together):
         progress.whole(f"{space.preset.name} ({count} settings)", count * bench.clips)
     start = bench.seen(bench.start)
-    dimensions = [_dimension(bench, space, d, start, step, level) for d in space.dimensions]
+    stirring = awake(space).dimensions
+    dimensions = [_dimension(bench, space, d, start, step, level) for d in stirring]
     if isinstance(progress, Together):
         progress.over()
     facts = [_metric(bench, metric, label, start[label]) for label, metric in bench.metrics.items()]
@@ -185,7 +195,7 @@ def sensitivity(
         "step": step,
         "metrics": [f for label in made for f in facts if f["metric"] == label],
         "dimensions": dimensions,
-        "notes": _notes(bench, dimensions, level),
+        "notes": [*_asleep(space), *_notes(bench, dimensions, level)],
         "run": {
             "command": command,
             "seconds": round(time.monotonic() - began, 3),
@@ -246,6 +256,9 @@ def _dimension(
 
 def _same(now: str, space: Space, dimension: Dimension) -> bool:
     """Whether the dimension's start says just what the preset has, but for rounding."""
+    chances = [d.start for d in space.dimensions if d.knob == dimension.knob and d.name.endswith(".p")]
+    if not now and not any(chances):
+        return True  # operations that happen to no clip, offered to a preset that names none
     one, other = (f"{t}:{t}" if _NUMBER.fullmatch(t) else t for t in (now, space.spelled(dimension)))
     if _NUMBER.sub("#", one) != _NUMBER.sub("#", other):
         return False
@@ -326,6 +339,15 @@ def cells(dimensions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     slopes = [s["objective"]["step"] for d in dimensions for s in d["slopes"]]
     chosen = [d for d in dimensions if d["kind"] == CHOICE]
     return slopes + [m["change"]["objective"] for d in chosen for t in d["tried"] for m in t["metrics"]]
+
+
+def _asleep(space: Space) -> list[str]:
+    """A note on the knobs that are not stepped, since nothing would come of it."""
+    kept = awake(space).dimensions
+    gone = list(dict.fromkeys(d.plain for d in space.dimensions if d not in kept))
+    if not gone:
+        return []
+    return [f"{', '.join(gone)}: not stepped, since the preset does that to no clip (p is 0)."]
 
 
 def _notes(bench: Bench, dimensions: Sequence[Mapping[str, Any]], level: float) -> list[str]:

@@ -15,6 +15,7 @@ exactly what was tried.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import math
@@ -313,24 +314,27 @@ def _possible(of: Space, dimension: Dimension) -> Dimension | None:
 
 def _matters(of: Space, dimension: Dimension) -> bool:
     """Whether a dimension changes what is drawn while the other numbers are in their middle, whatever the
-    choices: circles that no knob lets turn have no rotation.
+    choices: circles that no knob lets turn have no rotation. Looked at are two numbers that the generator
+    takes; where it takes no two of three, the dimension stays.
     """
     if dimension.kind == CHOICE:
         return True
     others = [d for d in of.dimensions if d.kind == CHOICE]
     numbers = {d.name: d.at(0.5) for d in of.dimensions if d.kind != CHOICE}
+    compared = False
     for choices in itertools.islice(itertools.product(*(d.choices for d in others)), MOST_CHOICES):
         point = numbers | dict(zip((d.name for d in others), choices, strict=True))
-        try:
-            seen = [
-                of.preset.configured(**of.knobs({**point, dimension.name: dimension.at(share)})).identity(0)
-                for share in (0.25, 0.75)
-            ]
-        except UsageError:
-            continue
-        if seen[0] != seen[1]:
+        seen: list[Any] = []
+        for share in (0.25, 0.75, 0.5):
+            with contextlib.suppress(UsageError):  # a number that the generator refuses
+                found = of.knobs({**point, dimension.name: dimension.at(share)})
+                seen.append(of.preset.configured(**found).identity(0))
+            if len(seen) == 2:
+                break
+        compared = compared or len(seen) == 2
+        if len(seen) == 2 and seen[0] != seen[1]:
             return True
-    return False
+    return not compared  # nobody knows
 
 
 def _allowed(of: Space, point: Point) -> bool:

@@ -49,41 +49,61 @@ def test_a_sensitivity_as_a_table_a_document_and_a_page(run_cli: Run, tmp_path: 
     ]
 
 
-def test_advice_whose_commands_work(run_cli: Run, tmp_path: Path) -> None:
-    sets = [f"preset:{PRESET}&n=20", f"still=preset:static_circles?{QUERY}&n=20", f"ref={REFERENCE}"]
-    asked = ("--metrics", "motion,color", "--frames", "8")
-    done = run_cli("compare", *sets, *asked, "--json", "c.json", "-q")
+STILL = "adapt=&palette=uniform&shapes=circle&radius=0.1:1&radius_power=3&background=black"
+FEW = f"moving_circles?{QUERY}&{STILL}&acceleration=0&rotation=0&scale=0&shear=0"
+"""A preset of which nothing but the speed is left to be set."""
+ADVISE = ("guide", "advise", "c.json", "--set-name", "moving_circles", "--clips", "16")
+
+
+def compared(run_cli: Run) -> None:
+    """Writes c.json: that preset and one that stands still against one that is slower."""
+    sets = [f"preset:{FEW}&n=20", f"still=preset:static_circles?{QUERY}&n=20"]
+    slow = f"ref=preset:{FEW}&speed=0.5:1.2&n=20&seed=9"
+    done = run_cli(
+        "compare", *sets, slow, "--metrics", "motion,color", "--frames", "8", "--json", "c.json", "-q"
+    )
     assert done.returncode == 0, done.stderr
-    advise = ("guide", "advise", "c.json", "--set-name", "moving_circles", "--clips", "16")
+
+
+def test_advice_as_text_a_document_and_a_page(run_cli: Run, tmp_path: Path) -> None:
+    compared(run_cli)
     files = ("--json", "a.json", "--html", "a.html")
-    done = run_cli(*advise, *files, "--correlation", MAIN)
+    done = run_cli(*ADVISE, *files, "--correlation", MAIN)
     assert done.returncode == 0, done.stderr
     document = json.loads((tmp_path / "a.json").read_text())
     jsonschema.validate(document, get("advice"))
     (one,) = document["sets"]
     assert one["name"] == "moving_circles" and {g["metric"] for g in one["gaps"]} == {"motion", "color"}
+    assert {d["knob"] for d in one["sensitivity"]["dimensions"]} == {"speed"}
     # what it measures is measured as in the comparison
     assert one["sensitivity"]["run"]["sampler"]["frames"] == 8
     assert not any("by another recipe" in note for note in document["notes"])
     assert "Evidence: 29 sets with UCF101 finetune accuracies in 7 families" in done.stdout
     assert "rho −.75" in done.stdout and "among the 26 sets of 84 to 100 %" in done.stdout
-    listed = one["suggestions"]
-    assert listed
+    first = one["suggestions"][0]
+    assert (first["for"], first["dimension"], first["to"]) == ("motion", "speed:middle", 0.9)
     printed = [line.strip() for line in done.stdout.splitlines() if line.strip().startswith("synvid-eval ")]
-    assert printed == [s["command"] for s in listed if s["advised"]][:5] and printed
-    words = shlex.split(printed[0])
-    assert words[:2] == ["synvid-eval", "compare"]
-    tried = run_cli(*words[1:], "--json", "t.json", "-q")
-    assert tried.returncode == 0, tried.stderr
-    fresh = json.loads((tmp_path / "t.json").read_text())
-    assert [c["name"] for c in fresh["candidates"]] == ["start", "tried"]
-    assert {s["metric"] for s in fresh["scores"]} == {"motion", "color"}
-    assert all("seed=1" in c["location"] and c["clips"] == 100 for c in fresh["candidates"])
+    assert printed == [s["command"] for s in one["suggestions"] if s["advised"]][:5] and printed
     again = run_cli("report", "a.json", "--html", "again.html")
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "again.html").read_bytes() == (tmp_path / "a.html").read_bytes()
-    plain = run_cli(*advise, "-q")
+
+
+@pytest.mark.slow
+def test_the_commands_of_advice_work(run_cli: Run, tmp_path: Path) -> None:
+    compared(run_cli)
+    plain = run_cli(*ADVISE, "-q")
     assert "no evidence given: --correlation" in plain.stdout and "rho" not in plain.stdout
+    printed = [line.strip() for line in plain.stdout.splitlines() if line.strip().startswith("synvid-eval ")]
+    for command in printed[:2]:
+        words = shlex.split(command)
+        assert words[:2] == ["synvid-eval", "compare"]
+        tried = run_cli(*words[1:], "--json", "t.json", "-q")
+        assert tried.returncode == 0, tried.stderr
+        fresh = json.loads((tmp_path / "t.json").read_text())
+        assert [c["name"] for c in fresh["candidates"]] == ["start", "tried"]
+        assert {s["metric"] for s in fresh["scores"]} == {"motion", "color"}
+        assert all("seed=1" in c["location"] and c["clips"] == 100 for c in fresh["candidates"])
 
 
 def refused(run_cli: Run, *args: Any) -> tuple[int, str]:
@@ -101,7 +121,7 @@ def refused(run_cli: Run, *args: Any) -> tuple[int, str]:
         (("sensitivity", f"{PRESET}&n=4", REFERENCE), 2, ["n=4", "Give --clips"]),
         (("sensitivity", f"{PRESET}&seed=4", REFERENCE), 2, ["seed=4", "Give --seed"]),
         (
-            ("sensitivity", "perlin?time_frequency=2", REFERENCE),
+            ("sensitivity", "perlin?time_frequency=2&adapt=", REFERENCE),
             2,
             ["perlin has no knob that says", "--knobs"],
         ),

@@ -374,7 +374,7 @@ def test_a_comparisons_recipe_is_read_from_its_signatures() -> None:
 def compared(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Comparison, Options]:
     """A toy that flickers too little, one adapted, against one that flickers more."""
     options = Options(cache=Cache(tmp_path_factory.mktemp("cache")), workers=1)
-    sets = [f"preset:{toy}/toy.toml?n=40&seed=2", f"blue=preset:{toy}/toy.toml?tint=blue&n=12"]
+    sets = [f"preset:{toy}/toy.toml?n=40&seed=2&adapt=", f"blue=preset:{toy}/toy.toml?tint=blue&n=12&adapt="]
     sets.append(f"hard=corrupt:gaussian_noise?severity=1&of=preset:{toy}/toy.toml?n=12")
     found = compare(
         sets,
@@ -441,7 +441,7 @@ def test_evidence_decides_what_is_advised(
 def test_what_was_given_stays_and_is_not_stepped(compared: tuple[Comparison, Options]) -> None:
     comparison, options = compared
     (one,) = advise(comparison, "c.json", Asked(names=("blue",), metrics=("lightness",)), options)["sets"]
-    assert one["sensitivity"]["preset"]["fixed"] == {"tint": "blue"}
+    assert one["sensitivity"]["preset"]["fixed"] == {"tint": "blue", "adapt": ""}
     assert "tint" not in {d["name"] for d in one["sensitivity"]["dimensions"]}
     assert all("tint=blue" in s["command"] for s in one["suggestions"]) and one["suggestions"]
     assert any(line.startswith("color: not measured here") for line in one["nothing"])

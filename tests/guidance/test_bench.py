@@ -126,7 +126,8 @@ def test_estimates_without_an_interval_say_why() -> None:
     found = of_both(lambda a, b: b - a, seen(1, few), seen(2, few))
     assert math.isfinite(found.value) and math.isnan(found.low) and not found.sure
     assert found.reason == "The preset's clips fill 9 groups, and an interval needs 10."
-    assert found.facts() == {"value": found.value, "interval": None, "reason": found.reason}
+    facts = {"value": found.value, "interval": None, "reason": found.reason, "sure": False}
+    assert found.facts() == facts
     one = replace(seen(1, EVEN), reference_clips=few)
     assert of_both(lambda a, b: b - a, one, one).reason.startswith("The reference's clips fill 9")
     gone = replace(seen(2, EVEN), objective=math.nan, reason="It cannot be had.")
@@ -142,7 +143,7 @@ def test_scaled_estimates() -> None:
     assert one.scaled(0.5) == Estimate(1.0, 0.5, 2.0)
     assert one.scaled(-1.0) == Estimate(-2.0, -4.0, -1.0)
     assert one.sure and one.scaled(-1.0).sure and not Estimate(1.0, -1.0, 2.0).sure
-    assert one.facts() == {"value": 2.0, "interval": [1.0, 4.0], "reason": None}
+    assert one.facts() == {"value": 2.0, "interval": [1.0, 4.0], "reason": None, "sure": True}
 
 
 # -- what a metric sees --------------------------------------------------------------------------------

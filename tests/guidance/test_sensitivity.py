@@ -83,7 +83,8 @@ METRICS = ("color", "motion", "lightness", "spectrum", "effective_rank")
 
 
 def measured(toy: Path, cache: Path | None, query: str = "", **asked: Any) -> dict[str, Any]:
-    place, preset, given = chosen(f"{toy}/toy.toml{query}")
+    """The toy's sensitivities; `adapt=` is given, so that nothing is offered beside its own knobs."""
+    place, preset, given = chosen(f"{toy}/toy.toml?adapt={query}")
     options = Options(cache=Cache(cache), workers=1, progress=asked.pop("progress", Options().progress))
     over = space(preset, given, asked.pop("over", ()))
     reference = asked.pop("reference", f"preset:{toy}/toy.toml{REFERENCE}")
@@ -198,7 +199,7 @@ def test_how_many_cells_chance_would_mark_is_said(found: dict[str, Any]) -> None
 
 
 def test_a_setting_that_is_refused_is_a_gap_with_a_reason(toy: Path, tmp_path: Path) -> None:
-    document = measured(toy, None, "?tint=blue", over=("gray",), metrics=("lightness",))
+    document = measured(toy, None, "&tint=blue", over=("gray",), metrics=("lightness",))
     (gray,) = document["dimensions"]
     assert [bool(t["reason"]) for t in gray["tried"]] == [False, True]
     assert "too bright for blue" in gray["tried"][1]["reason"] and "too bright" in gray["reason"]
@@ -280,10 +281,29 @@ def test_a_step_out_of_range_is_refused(step: float) -> None:
 
 
 def test_a_preset_without_anything_to_set_is_refused(toy: Path) -> None:
-    given = {"gray": "100", "flicker": "1", "idle": "0", "tint": "none"}
+    given = {"gray": "100", "flicker": "1", "idle": "0", "tint": "none", "adapt": ""}
     _, preset, _ = chosen(f"{toy}/toy.toml")
     with pytest.raises(UsageError, match="toy has no knob that says where to search"):
         module.check_space(space(preset, given))
+
+
+def test_operations_that_happen_to_no_clip_are_stepped_by_their_chance_alone(toy: Path) -> None:
+    _, preset, _ = chosen(f"{toy}/toy.toml")
+    whole = space(preset)
+    offered = {d.name for d in whole.dimensions if d.knob == "adapt"}
+    assert "adapt.scale.scale:middle" in offered
+    kept = module.awake(whole)
+    assert {d.name for d in kept.dimensions if d.knob == "adapt"} == {"adapt.scale.p", "adapt.perspective.p"}
+    assert [d for d in kept.dimensions if d.knob != "adapt"] == [
+        d for d in whole.dimensions if d.knob != "adapt"
+    ]
+    # naming none and naming what happens to none is the same
+    assert module._same("", whole, whole["adapt.scale.p"])
+    (note,) = module._asleep(whole)
+    assert note.startswith("adapt.scale.scale, adapt.perspective") and "p is 0" in note
+    preset = replace(preset, knobs={**preset.knobs, "adapt": "scale(p=0.5)"})
+    assert module.awake(space(preset)).dimensions == space(preset).dimensions
+    assert module._asleep(space(preset)) == []
 
 
 def test_a_start_that_the_space_cannot_say_is_told() -> None:
@@ -299,13 +319,38 @@ def test_a_start_that_the_space_cannot_say_is_told() -> None:
 
 # -- what was measured is kept -------------------------------------------------------------------------
 
-COMMAND = ("guide", "sensitivity", "toy.toml", f"preset:toy.toml{REFERENCE}", "--metrics", "color,motion")
+COMMAND = (
+    "guide",
+    "sensitivity",
+    "toy.toml?adapt=",
+    f"preset:toy.toml{REFERENCE}",
+    "--metrics",
+    "color,motion",
+)
 
 
 def drawn(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
+def test_what_was_measured_is_not_drawn_again(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOY_DRAWN", str(tmp_path / "drawn"))
+    asked: dict[str, Any] = {"over": ("gray",), "metrics": ("lightness",), "clips": 12}
+    first = measured(toy, tmp_path / "cache", **asked)
+    lines = drawn(tmp_path / "drawn")
+    assert len(lines) == len(set(lines)) == 3 * 12 + 30
+    again = measured(toy, tmp_path / "cache", **asked)
+    assert drawn(tmp_path / "drawn") == lines
+    for one in (first, again):
+        del one["run"]["seconds"]
+    assert dump_json(first) == dump_json(again)
+    measured(toy, None, **asked)  # without a cache all of it is
+    assert len(drawn(tmp_path / "drawn")) == 2 * len(lines)
+
+
+@pytest.mark.slow
 def test_a_second_run_draws_nothing_and_says_the_same(run_cli: Run, tmp_path: Path) -> None:
     env = installed(tmp_path) | {"TOY_DRAWN": str(tmp_path / "drawn")}
     args = (*COMMAND, "--knobs", "gray,tint", "--workers", "1", "-q")
@@ -326,6 +371,7 @@ def test_a_second_run_draws_nothing_and_says_the_same(run_cli: Run, tmp_path: Pa
     assert "gray" in more.stdout and "80 … 160" in more.stdout
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(cli_env: dict[str, str], tmp_path: Path) -> None:
     env = {**cli_env, **installed(tmp_path), "TOY_DRAWN": str(tmp_path / "drawn"), "TOY_SLEEP": "0.02"}
     command = [sys.executable, "-m", "synvid_eval", *COMMAND, "--workers", "1", "-q", "--json", "out.json"]
