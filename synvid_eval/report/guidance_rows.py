@@ -67,6 +67,16 @@ def rows_of(document: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
+def reasons_of(document: Mapping[str, Any]) -> list[tuple[list[str], str]]:
+    """Why metrics have no number, and numbers one side only: names that share a reason, and the reason."""
+    told = [(m["metric"], m["reason"]) for m in document["metrics"] if m["reason"]]
+    told += [(d["name"], d["reason"]) for d in document["dimensions"] if d["reason"]]
+    found: dict[str, list[str]] = {}
+    for name, reason in told:
+        found.setdefault(reason, []).append(name)
+    return [(names, reason) for reason, names in found.items()]
+
+
 def _row(dimension: Mapping[str, Any], tried: str, note: str, cells: list[Cell]) -> Row:
     reason = " ".join(filter(None, (note, dimension["reason"] or "")))
     about = (dimension["unit"], dimension["about"], dimension["group"])

@@ -16,7 +16,7 @@ import pytest
 from synvid_eval.errors import DataError
 from synvid_eval.guidance.advice import evidence, suggestions
 from synvid_eval.report.guidance import kind_of, page, read
-from synvid_eval.report.guidance_rows import rows_of, shown, signed, with_interval
+from synvid_eval.report.guidance_rows import reasons_of, rows_of, shown, signed, with_interval
 from synvid_eval.schemas import STRENGTHS, get, misfit
 from synvid_eval.score import dump_json
 
@@ -292,6 +292,16 @@ def test_what_does_not_fit_is_said_as_the_schema_sees_it(spoil: Any, said: str) 
     assert said in misfit(found, get("sensitivity"))
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(found, get("sensitivity"))
+
+
+def test_a_reason_that_several_share_is_told_once() -> None:
+    found = sensitivity()
+    found["metrics"][0]["reason"] = "No stride."
+    for dimension in found["dimensions"][:2]:
+        dimension["reason"] = "One-sided."
+    reasons = reasons_of(found)
+    assert [r[0] for r in reasons] == [["motion"], ["speed:middle", "tint"], ["idle"]]
+    assert "speed:middle, tint" in re.sub(r"<.*?>", "", page(found))
 
 
 def test_rows_and_numbers() -> None:
