@@ -35,7 +35,7 @@ def print_sensitivity(document: Mapping[str, Any]) -> None:
     heads = [(m["metric"], _start(m)) for m in metrics]
     _draw(screen, ["knob", "from", "tried"], heads, rows_of(document))
     screen.say(
-        "Each cell: what a step adds to how far the metric is from what is wanted, below 0 is nearer (of "
+        "Each cell: what a step up adds to how far the metric is from what is wanted, below 0 is nearer (of "
         f"richness: richer). {SURE} sure: its {document['level']:.0%} interval excludes 0; the others are "
         "not separable from 0."
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from synvid_eval import schemas
 from synvid_eval.report import document
-from synvid_eval.report.guidance_rows import Cell, Row, reasons_of, rows_of, shown, with_interval
+from synvid_eval.report.guidance_rows import Cell, Row, between, reasons_of, rows_of, shown, with_interval
 from synvid_eval.report.rows import name_markup, table_of
 from synvid_eval.rounding import MISSING, finite, finite_pair, format_number, last_digit, typographic
 
@@ -105,7 +105,7 @@ def table(found: Mapping[str, Any], anchor: str) -> dict[str, Any]:
         {
             "name": name_markup(d["name"]),
             "unit": d["unit"] or "1",
-            "tried": " … ".join(shown(t["value"]) for t in d["tried"] if not t["reason"]) or MISSING,
+            "tried": between(d),
             "cells": [_unit(d, m["metric"]) for m in metrics],
         }
         for d in found["dimensions"]

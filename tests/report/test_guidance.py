@@ -16,7 +16,7 @@ import pytest
 from synvid_eval.errors import DataError
 from synvid_eval.guidance.advice import evidence, suggestions
 from synvid_eval.report.guidance import kind_of, page, read
-from synvid_eval.report.guidance_rows import reasons_of, rows_of, shown, signed, with_interval
+from synvid_eval.report.guidance_rows import between, reasons_of, rows_of, shown, signed, with_interval
 from synvid_eval.schemas import STRENGTHS, get, misfit
 from synvid_eval.score import dump_json
 
@@ -312,6 +312,12 @@ def test_rows_and_numbers() -> None:
     assert [c.sure for c in rows[0].cells] == [True, True, False]
     assert rows[0].cells[0].share == pytest.approx(-0.22) and rows[0].cells[2].interval == "Too few clips."
     assert rows[2].cells[0].reason == "It was refused." and rows[2].cells[0].share is None
+    one = sensitivity()["dimensions"][0]
+    for kept, said in (([0], "0.8 … 2"), ([1], "2 … 3.2"), ([], "–")):
+        assert between({**one, "tried": [one["tried"][k] for k in kept]}) == said
+    assert (
+        between({**one, "start": "x"}) == between({**one, "tried": [{"value": "x", "reason": None}]}) == "–"
+    )
     assert [shown(v) for v in (True, 3, 0.33333, -2.5, 120000, "x")] == [
         "true", "3", "0.3333", "−2.5", "120,000", "x"
     ]  # fmt: skip
