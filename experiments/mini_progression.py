@@ -316,6 +316,7 @@ def markdown(columns: Rows) -> str:
                 wanted = needed(row, clips)
                 cells += [f"{row['difference']:+.1f}", span(row, "difference_")]
                 cells += ["" if wanted is None else f"{wanted:,}"]
+            cells += [""] * (8 - len(cells))
             line = f"| {' | '.join(map(str, cells))} |"
             parts.append(line)
         parts.append("")

@@ -658,7 +658,7 @@ _SEARCH = _object(
             ),
         },
         "front": {"type": "array", "items": _COUNT, "description": "Trials that no other beats."},
-        "knee": {**_COUNT, "description": "The one of them that is kept."},
+        "kept": {**_COUNT, "description": "The trial that is kept, after the best were measured again."},
         "shares": {**_NUMBERS, "description": "Its objectives as shares of the start's, in the search."},
         "confirmed": {
             "type": "array",
@@ -667,7 +667,7 @@ _SEARCH = _object(
         },
         "importances": {"type": "object", "additionalProperties": _NUMBERS},
         "found": _object(
-            {"file": _TEXT, "trial": _COUNT, "changed": _KNOBS, "location": _TEXT},
+            {"file": _TEXT, "trial": _COUNT, "before": _KNOBS, "changed": _KNOBS, "location": _TEXT},
         ),
         "gain": _object(
             {

@@ -19,7 +19,8 @@ from synvid_eval.errors import UsageError, one_line
     required=True,
     metavar="LIST",
     shell_complete=names.completed_list(names.metrics),
-    help="Metrics whose gap to the reference is made small; several give a Pareto front and its knee.",
+    help="Metrics whose gap to the reference is made small; several give a Pareto front, and that trial is "
+    "kept whose worst gap is the smallest share of what it was.",
 )
 @click.option("--budget", type=int, default=100, show_default=True, metavar="N", help="Trials in all.")
 @click.option(
@@ -154,8 +155,7 @@ def command(
         if palette is not None:
             # of the reference itself the half that may be seen
             of = parts[0] if palette == reference else bench.opened(palette, options)
-            fixed["palette"] = bench.palette_of(of, options)
-            where = where.without("palette", fixed)
+            where = where.without("palette", {**fixed, "palette": bench.palette_of(of, options)})
         progress.say(f"searched: {', '.join(dict.fromkeys(d.plain for d in where.dimensions))}")
         wanted = list(dict.fromkeys([*asked.minimize, *(k.metric for k in asked.keep)]))
         how: dict[str, Any] = {"settings": settings, "networks": networks}
@@ -223,8 +223,8 @@ def _told(told: Mapping[str, Any], out: str, reference: str) -> list[str]:
     done = [t for t in told["trials"] if t["state"] == "done"]
     failed = len(told["trials"]) - len(done)
     lines = [
-        f"{len(done)} trials" + (f", {failed} failed" if failed else "") + f"; trial {told['knee']} is kept"
-        + (f", the knee of a front of {len(told['front'])}" if len(told["minimize"]) > 1 else ""),
+        f"{len(done)} trials" + (f", {failed} failed" if failed else "") + f"; trial {told['kept']} is kept"
+        + (f" ({len(told['front'])} trials are on the front)" if len(told["minimize"]) > 1 else ""),
         f"on {gain['clips']} fresh clips, against the {told['reference']['unseen']['clips']} clips of the "
         "reference that the search did not see:",
     ]  # fmt: skip

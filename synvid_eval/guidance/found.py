@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import synvid_eval
@@ -12,6 +12,7 @@ from synvid_eval.generators.presets import Preset
 from synvid_eval.guidance.bench import Bench, Seen
 from synvid_eval.guidance.gain import Gain
 from synvid_eval.guidance.search import Search, Trial, front, importances, shares, trial_facts
+from synvid_eval.knobs import values
 from synvid_eval.schemas import SEARCH
 from synvid_eval.video.groups import source_groups
 from synvid_eval.video.videoset import VideoSet
@@ -30,6 +31,12 @@ def note(search: Search, trial: Trial, reference: str) -> str:
 def changes(bench: Bench, trial: Trial) -> dict[str, str]:
     """Knob → text of what a trial set, without what the command gave."""
     return {k: v for k, v in trial.knobs.items() if bench.fixed.get(k) != v}
+
+
+def befores(bench: Bench, changed: Iterable[str]) -> dict[str, str]:
+    """Knob → text that the preset itself has of those that changed."""
+    own = values(bench.preset.configured(**bench.fixed))
+    return {k: str(own[k]).lower() if isinstance(own[k], bool) else str(own[k]) for k in changed}
 
 
 def document(
@@ -71,13 +78,14 @@ def document(
         "space": [d.facts() for d in search.space.dimensions],
         "trials": [trial_facts(t) for t in trials],
         "front": [t.turn for t in front(trials, minimize)],
-        "knee": kept.turn,
+        "kept": kept.turn,
         "shares": shares(kept.objectives, search.start, minimize),
         "confirmed": [{"trial": t.turn, "shares": dict(found)} for t, found in again],
         "importances": importances(trials, search.space, minimize),
         "found": {
             "file": file,
             "trial": kept.turn,
+            "before": befores(bench, changes(bench, kept)),
             "changed": changes(bench, kept),
             "location": bench.location(kept.knobs),
         },

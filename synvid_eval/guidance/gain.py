@@ -70,8 +70,8 @@ def halves(videos: VideoSet) -> tuple[VideoSet, VideoSet]:
 
 
 def confirmed(search: Search, trials: Sequence[Trial]) -> tuple[Trial, list[tuple[Trial, dict[str, float]]]]:
-    """(the trial that is kept, each of the best `CANDIDATES` with its objectives as shares of the start's, as
-    measured again): the one whose worst share is smallest.
+    """(the trial that is kept, each of the best `CANDIDATES` and of the preset as it is with its objectives
+    as shares of the start's, as measured again): the one whose worst share is smallest.
 
     Raises:
         DataError: no trial keeps the constraints; none can be measured again.
@@ -80,7 +80,10 @@ def confirmed(search: Search, trials: Sequence[Trial]) -> tuple[Trial, list[tupl
     clips, seed = fresh(bench), bench.options.seed + 2
     start = bench.seen(bench.measure({}, clips, seed))
     rows = []
-    for trial in best(trials, search.start, minimize, CANDIDATES):
+    candidates = best(trials, search.start, minimize, CANDIDATES)
+    # the preset as it is, where it was a trial: nothing is kept that does not beat it
+    candidates += [t for t in trials[:1] if t.feasible and t.knobs == bench.fixed and t not in candidates]
+    for trial in candidates:
         seen = bench.seen(bench.measure(trial.knobs, clips, seed))
         found = {label: one.objective for label, one in seen.items()}
         if all(math.isfinite(found[label]) for label in minimize):

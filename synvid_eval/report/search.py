@@ -139,8 +139,8 @@ class _Gain:
 
 @dataclass(frozen=True)
 class _Change:
-    """A knob that changed: what the preset file says, what it is where that is the same for all of its
-    dimensions, and these (name, before, after, unit, what it is where that differs).
+    """A knob that changed: what the preset and then the found file say, what it is where that is the same for
+    all of its dimensions, and these (name, before, after, unit, what it is where that differs).
     """
 
     knob: str
@@ -358,7 +358,9 @@ class _View:
 
     def _changes(self) -> list[_Change]:
         out = []
-        for knob, text in self.changed.items():
+        before = mapping(self.found.get("before"))
+        for knob, after in self.changed.items():
+            text = f"{one_line(str(before[knob]))} → {after}" if knob in before else after
             own = [d for d in self.space if d.knob == knob]
             shared = one_line(own[0].about) if len({d.about for d in own}) == 1 else ""
             parts = [

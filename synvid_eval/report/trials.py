@@ -181,7 +181,7 @@ def dimensions(document: Mapping[str, Any]) -> list[Dimension]:
 def trials(document: Mapping[str, Any], wanted: Sequence[Objective]) -> list[Trial]:
     """The trials that are measured or failed, in their order, with what each of them is."""
     front = {turn for one in items(document.get("front")) if (turn := number(one)) is not None}
-    kept = number(document.get("knee"))
+    kept = number(document.get("kept"))
     found = []
     for one in map(mapping, items(document.get("trials"))):
         turn, state = number(one.get("turn")), one.get("state")

@@ -99,8 +99,11 @@ def test_a_palette_of_a_set_takes_the_place_of_the_search_for_colors(tmp_path: P
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert {d["knob"] for d in found["space"]} == {"speed"}
+    assert found["found"]["before"]["palette"] == "uniform"
     tables = tomllib.loads((tmp_path / "best.toml").read_text())
     assert tables["knobs"]["palette"].startswith("colors(of=")
+    color = next(row for row in found["gain"]["metrics"] if row["metric"] == "color")
+    assert color["ratio"]["value"] < 0.2  # the start has the colors of the preset
 
 
 def test_a_rehearsal_says_what_is_searched_and_writes_nothing(tmp_path: Path, run_cli: Run) -> None:

@@ -108,7 +108,7 @@ def search(
         "space": space,
         "trials": [trial_facts(t) for t in done],
         "front": [t.turn for t in front(done, minimize)],
-        "knee": kept.turn,
+        "kept": kept.turn,
         "shares": shares(kept.objectives, start, minimize),  # type: ignore[arg-type]
         "confirmed": [
             {"trial": t.turn, "shares": dict.fromkeys(minimize, 0.4 + 0.1 * k)} for k, t in enumerate(found)
@@ -117,6 +117,10 @@ def search(
         "found": {
             "file": "best.toml",
             "trial": kept.turn,
+            "before": {
+                k: {"shapes": "mixed", "speed": "1.2:3.0", "palette": "uniform"}.get(k, "0")
+                for k in kept.knobs
+            },
             "changed": kept.knobs,
             "location": f"preset:{PRESET}?n=24&seed=0&shapes=circle&speed=1.5:3.5",
         },

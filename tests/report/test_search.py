@@ -110,12 +110,12 @@ def test_a_gain_is_one_only_where_its_interval_says_so(found: dict[str, Any]) ->
     )
     assert "What was not searched: effective_rank is richer (+6.7 [4.8, 8.6]); spectrum could not be" in said
     assert "spectrum ≈ α not measured No clip is large enough." in said
-    knee = found["knee"]
+    kept = found["kept"]
     assert (
-        f"Trial {knee} is kept: of the best 3, measured again, its worst gap is the smallest share." in said
+        f"Trial {kept} is kept: of the best 3, measured again, its worst gap is the smallest share." in said
     )
     assert "So 3 were measured again before one was kept" in said
-    assert f"Trial color motion tubelet {knee} kept 0.400 0.400 0.400" in said
+    assert f"Trial color motion tubelet {kept} kept 0.400 0.400 0.400" in said
     assert "What was to hold: effective_rank>=start; 1 trial broke it. 2 trials failed;" in said
 
 
@@ -140,7 +140,7 @@ def test_one_two_and_three_objectives(labels: tuple[str, ...] | None, pairs: int
     assert ('<h2 id="front">' in text) == (pairs > 0)
     assert len(re.findall(r'<svg role="img" id="importance-', text)) == len(one["minimize"])
     if labels == ("color",):
-        assert f"Trial {one['knee']} is kept: of the best 3, measured again, its gap is the small" in words(
+        assert f"Trial {one['kept']} is kept: of the best 3, measured again, its gap is the small" in words(
             text
         )
 
@@ -167,7 +167,7 @@ def test_a_richness_is_drawn_as_it_is_read() -> None:
 @pytest.mark.parametrize("labels", [("color",), ("color", "motion")])
 def test_nothing_better_is_said_plainly(labels: tuple[str, ...]) -> None:
     one = search(labels, better=False)
-    assert one["knee"] == 0 and one["found"]["changed"] == {}
+    assert one["kept"] == 0 and one["found"]["changed"] == {}
     text = page(one)
     said = words(text)
     assert "Nothing better was found: none of 24 trials proved better in color" in said
@@ -180,11 +180,14 @@ def test_nothing_better_is_said_plainly(labels: tuple[str, ...]) -> None:
 
 
 def test_what_changed_and_the_command_that_tries_it(found: dict[str, Any]) -> None:
-    kept = found["trials"][found["knee"]]["point"]
+    kept = found["trials"][found["kept"]]["point"]
     said = words(page(found), "What changed Knob")
     assert f"objects 500 {kept['objects']:g} objects of a clip" in said
-    assert f"speed 1.5:3.5 speed of an object middle 2.1 {kept['speed:middle']:g} px/frame spread" in said
-    assert "palette lab(l=58.8) lab.l 7" in said
+    assert (
+        f"speed 1.2:3.0 → 1.5:3.5 speed of an object middle 2.1 {kept['speed:middle']:g} px/frame spread"
+        in said
+    )
+    assert "palette uniform → lab(l=58.8) lab.l 7" in said
     assert "Given by the command, not searched: shapes=circle." in said
     assert "The preset file best.toml holds it." in said
     assert "synvid-eval compare 'preset:best.toml?n=100' data/ucf101" in said
@@ -216,8 +219,8 @@ def test_each_trial_has_a_mark_that_says_what_it_is(found: dict[str, Any]) -> No
     everyone = trials.trials(found, trials.objectives(found))
     roles = [t.role for t in everyone]
     assert roles[0] == "start" and roles[3] == roles[7] == "failed" and roles[5] == "broken"
-    assert roles[found["knee"]] == "kept"
-    assert {k for k, r in enumerate(roles) if r == "front"} == set(found["front"]) - {found["knee"], 0}
+    assert roles[found["kept"]] == "kept"
+    assert {k for k, r in enumerate(roles) if r == "front"} == set(found["front"]) - {found["kept"], 0}
     figure = trials.over_trials("x", everyone, trials.objectives(found)[0])
     assert figure is not None
     body, _, key = str(figure.svg).partition('class="text legend"')
@@ -255,10 +258,10 @@ def test_parallel_coordinates_stand_where_the_values_are(found: dict[str, Any]) 
     assert path
     places = [tuple(map(float, p.split())) for p in re.split("[ML]", path[1])[1:]]
     assert len(places) == len(space) + 3
-    kept = found["trials"][found["knee"]]["point"]
+    kept = found["trials"][found["kept"]]["point"]
     share = math.log(kept["objects"] / 20) / math.log(50)
     assert places[0][0] == pytest.approx(200 + 542 * share, abs=0.06)
-    assert figure.rows[0][:2] == [str(found["knee"]), "kept"] and figure.rows[1][1] == "the preset as it is"
+    assert figure.rows[0][:2] == [str(found["kept"]), "kept"] and figure.rows[1][1] == "the preset as it is"
     assert len(figure.rows) == sum(t["state"] == "done" for t in found["trials"])
 
 
