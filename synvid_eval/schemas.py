@@ -702,7 +702,10 @@ _SEARCH = _object(
 )
 
 _BETTER = {"enum": ["lower", "higher", "match"]}
-_BY_STEP = _object({"step": _ESTIMATE, "unit": _ESTIMATE})
+_BY_STEP = {
+    **_object({"step": _ESTIMATE, "unit": _ESTIMATE}),
+    "description": "What a step up adds, and a unit more.",
+}
 _SENSITIVITY = _object(
     {
         "schema": {"const": SENSITIVITY},

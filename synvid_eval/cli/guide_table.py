@@ -10,6 +10,7 @@ from synvid_eval.errors import one_line
 
 SURE = "*"
 _SHOWN = 5  # suggestions of a set
+_LONGEST = 80  # characters of a knob's text beside its step: the command has all of it
 _LISTED = 3  # of those that are not advised
 _EFFECTS = {
     "better": "better",
@@ -21,7 +22,7 @@ _EFFECTS = {
 
 def print_sensitivity(document: Mapping[str, Any]) -> None:
     """The table dimension × metric, a line a number and a line each other choice, then the notes."""
-    from synvid_eval.report.guidance_rows import rows_of
+    from synvid_eval.report.guidance_rows import reasons_of, rows_of
     from synvid_eval.verdict import short_name
 
     screen = Screen()
@@ -34,16 +35,12 @@ def print_sensitivity(document: Mapping[str, Any]) -> None:
     heads = [(m["metric"], _start(m)) for m in metrics]
     _draw(screen, ["knob", "from", "tried"], heads, rows_of(document))
     screen.say(
-        "Each cell: what a step adds to how far the metric is from what is wanted, below 0 is nearer (of "
+        "Each cell: what a step up adds to how far the metric is from what is wanted, below 0 is nearer (of "
         f"richness: richer). {SURE} sure: its {document['level']:.0%} interval excludes 0; the others are "
         "not separable from 0."
     )
-    for metric in metrics:
-        if metric["reason"]:
-            screen.say(f"{metric['metric']}: {metric['reason']}")
-    for dimension in document["dimensions"]:
-        if dimension["reason"]:
-            screen.say(f"{dimension['name']}: {dimension['reason']}")
+    for names, reason in reasons_of(document):
+        screen.say(f"{', '.join(names)}: {reason}")
     for note in document["notes"]:
         screen.say(note)
     screen.show()
@@ -157,5 +154,6 @@ def step_text(one: Mapping[str, Any]) -> str:
     from synvid_eval.report.guidance_rows import shown
 
     knobs = ", ".join(f"{k}={v}" for k, v in one["knobs"].items())
+    knobs = knobs if len(knobs) <= _LONGEST else f"{knobs[: _LONGEST - 1]}…"
     unit = f" {one['unit']}" if one["unit"] else ""
     return f"{one['dimension']} {shown(one['from'])} → {shown(one['to'])}{unit} ({knobs})"

@@ -328,7 +328,10 @@ def _suggestion(
         "changes": changes,
         "worse": worse,
     }
-    return {**about, "words": _words(about), "command": command(found, tried["knobs"], reference)}
+    words = _words(about)
+    if not dimension["exact"]:
+        words += f" It takes the place of {dimension['knob']}={dimension['now'] or 'nothing'}."
+    return {**about, "words": words, "command": command(found, tried["knobs"], reference)}
 
 
 def _may_lead(one: Mapping[str, Any]) -> bool:

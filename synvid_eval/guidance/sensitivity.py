@@ -147,7 +147,17 @@ def stepped(dimension: Dimension, step: float) -> tuple[list[Value], str]:
 
 def planned(space: Space, step: float) -> int:
     """How many configurations are measured beside the start."""
-    return sum(len(stepped(d, step)[0]) for d in awake(space).dimensions)
+    stirring = awake(space).dimensions
+    return sum(len(stepped(d, step)[0]) for d in stirring) + len(_elsewhere(space, stirring))
+
+
+def _elsewhere(space: Space, dimensions: Sequence[Dimension]) -> dict[str, str]:
+    """Knob → what it says at the start of its numbers, of those knobs of which that is not what the preset
+    has: a palette that is not normal, a range that is not symmetric. Steps go from there.
+    """
+    now = space.preset.configured(**space.fixed)
+    numbers = [d for d in dimensions if d.kind != CHOICE]
+    return {d.knob: space.spelled(d) for d in numbers if not _same(str(getattr(now, d.knob)), space, d)}
 
 
 def sensitivity(
@@ -174,7 +184,11 @@ def sensitivity(
         progress.whole(f"{space.preset.name} ({count} settings)", count * bench.clips)
     start = bench.seen(bench.start)
     stirring = awake(space).dimensions
-    dimensions = [_dimension(bench, space, d, start, step, level) for d in stirring]
+    elsewhere = {
+        knob: _measured(bench, space, text, {**space.fixed, knob: text})
+        for knob, text in _elsewhere(space, stirring).items()
+    }
+    dimensions = [_dimension(bench, space, d, start, elsewhere.get(d.knob), step, level) for d in stirring]
     if isinstance(progress, Together):
         progress.over()
     facts = [_metric(bench, metric, label, start[label]) for label, metric in bench.metrics.items()]
@@ -230,27 +244,34 @@ def _about(metric: Metric, label: str) -> dict[str, Any]:
 
 
 def _dimension(
-    bench: Bench, space: Space, dimension: Dimension, start: Mapping[str, Seen], step: float, level: float
+    bench: Bench,
+    space: Space,
+    dimension: Dimension,
+    start: Mapping[str, Seen],
+    elsewhere: _Tried | None,
+    step: float,
+    level: float,
 ) -> dict[str, Any]:
+    """A dimension with what was tried. elsewhere: where numbers are stepped from, if not from the preset."""
     values, reason = stepped(dimension, step)
     tried = [_tried(bench, space, dimension, value) for value in values]
     now = str(getattr(space.preset.configured(**space.fixed), dimension.knob))
-    exact = dimension.kind == CHOICE or _same(now, space, dimension)
     if refused := [t for t in tried if t.reason]:
         told = "; ".join(f"{t.value}: {t.reason.rstrip('.')}" for t in refused)
         reason = f"{reason} Not measured: {told}.".strip()
-    if not exact:
-        reason = f"{reason} The preset's own {now[:60]} is not quite what is stepped from.".strip()
-    numbers = dimension.kind != CHOICE
+    numbers, base = dimension.kind != CHOICE, start
+    if numbers and elsewhere is not None:
+        reason = (
+            f"Stepped from {elsewhere.value}, the nearest to the preset's own {now[:60]}. {reason}".strip()
+        )
+        base = {k: elsewhere.seen.get(k) or _unseen(k, s, elsewhere.reason) for k, s in start.items()}
     return {
         **dimension.facts(),
         "now": now,
-        "exact": exact,
+        "exact": not (numbers and elsewhere),
         "reason": reason or None,
         "tried": [_facts(bench, t, start, level) for t in tried],
-        "slopes": [_slope(dimension, tried, seen, exact, level) for seen in start.values()]
-        if numbers
-        else [],
+        "slopes": [_slope(dimension, tried, seen, level) for seen in base.values()] if numbers else [],
     }
 
 
@@ -267,11 +288,19 @@ def _same(now: str, space: Space, dimension: Dimension) -> bool:
 
 
 def _tried(bench: Bench, space: Space, dimension: Dimension, value: Value) -> _Tried:
-    """A configuration, measured; what the generator refuses or cannot draw has a reason instead."""
-    found: Mapping[str, str] = {}
+    """A dimension at another value, measured."""
     try:
         whole = space.knobs({dimension.name: value})
-        found = {k: v for k, v in whole.items() if k not in space.fixed}
+    except UsageError as error:
+        bench.options.progress.advance(bench.clips, cached=True)
+        return _Tried(value, {}, {}, str(error))
+    return _measured(bench, space, value, whole)
+
+
+def _measured(bench: Bench, space: Space, value: Value, whole: Mapping[str, str]) -> _Tried:
+    """A configuration, measured; what the generator refuses or cannot draw has a reason instead."""
+    found = {k: v for k, v in whole.items() if k not in space.fixed}
+    try:
         return _Tried(value, found, bench.seen(bench.measure(whole)))
     except (UsageError, DataError) as error:
         bench.options.progress.advance(bench.clips, cached=True)
@@ -300,11 +329,9 @@ def _change(before: Seen, after: Seen, level: float) -> Estimate:
     return of_both(lambda one, other: other - one, before, after, level)
 
 
-def _slope(
-    dimension: Dimension, tried: Sequence[_Tried], start: Seen, exact: bool, level: float
-) -> dict[str, Any]:
+def _slope(dimension: Dimension, tried: Sequence[_Tried], start: Seen, level: float) -> dict[str, Any]:
     """A number's difference quotients of one metric, from the lowest configuration that could be measured to
-    the highest.
+    the highest. start: where it is stepped from.
     """
     label, at = start.metric, float(dimension.start)
     ends = [(float(t.value), t.seen[label]) for t in tried if label in t.seen]
@@ -313,11 +340,9 @@ def _slope(
     high = next((end for end in reversed(good) if end[0] > at), None)
     sides = (low is not None) + (high is not None)
     why = ""
-    if not sides or not math.isfinite(start.objective):
+    if not sides or (sides == 1 and not math.isfinite(start.objective)):
         reasons = [start.reason, *(seen.reason for _, seen in ends), *(t.reason for t in tried)]
         why = next(filter(None, reasons), "A step changes nothing.")
-    elif sides == 1 and not exact:
-        why = "The preset's own setting lies outside of what is searched, and there is one step only."
     if why:
         missing = Estimate(math.nan, math.nan, math.nan, why)
         both = {"step": missing.facts(), "unit": missing.facts()}

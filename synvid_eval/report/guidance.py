@@ -12,7 +12,7 @@ from typing import Any
 
 from synvid_eval import schemas
 from synvid_eval.report import document
-from synvid_eval.report.guidance_rows import Cell, Row, rows_of, shown, with_interval
+from synvid_eval.report.guidance_rows import Cell, Row, between, reasons_of, rows_of, shown, with_interval
 from synvid_eval.report.rows import name_markup, table_of
 from synvid_eval.rounding import MISSING, finite, finite_pair, format_number, last_digit, typographic
 
@@ -105,14 +105,12 @@ def table(found: Mapping[str, Any], anchor: str) -> dict[str, Any]:
         {
             "name": name_markup(d["name"]),
             "unit": d["unit"] or "1",
-            "tried": " … ".join(shown(t["value"]) for t in d["tried"] if not t["reason"]) or MISSING,
+            "tried": between(d),
             "cells": [_unit(d, m["metric"]) for m in metrics],
         }
         for d in found["dimensions"]
         if d["kind"] != "choice"
     ]
-    reasons = [(m["metric"], m["reason"]) for m in metrics if m["reason"]]
-    reasons += [(d["name"], d["reason"]) for d in found["dimensions"] if d["reason"]]
     return {
         "anchor": anchor,
         "heads": heads,
@@ -120,7 +118,7 @@ def table(found: Mapping[str, Any], anchor: str) -> dict[str, Any]:
         "units": parts,
         "level": f"{100 * found['level']:.4g} %",
         "step": f"{100 * found['step']:.3g} %",
-        "reasons": reasons,
+        "reasons": [(", ".join(names), reason) for names, reason in reasons_of(found)],
         "abouts": [(d["name"], d["about"], d["group"]) for d in found["dimensions"] if d["about"]],
     }
 

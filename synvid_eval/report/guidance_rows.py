@@ -61,10 +61,29 @@ def rows_of(document: Mapping[str, Any]) -> list[Row]:
                 rows.append(_row(dimension, f"→ {shown(tried['value'])}", tried["reason"] or "", cells))
             continue
         steps = {s["metric"]: {k: s[k]["step"] for k in ("objective", "value")} for s in dimension["slopes"]}
-        values = [shown(t["value"]) for t in dimension["tried"] if not t["reason"]]
         cells = [_cell(m, steps.get(m["metric"])) for m in start]
-        rows.append(_row(dimension, " … ".join(values) or MISSING, "", cells))
+        rows.append(_row(dimension, between(dimension), "", cells))
     return rows
+
+
+def between(dimension: Mapping[str, Any]) -> str:
+    """From which number to which a dimension was moved, the lower one first; a dash where it was not."""
+    start = finite(dimension["start"])
+    found = [v for t in dimension["tried"] if not t["reason"] and (v := finite(t["value"])) is not None]
+    if not found or start is None:
+        return MISSING
+    ends = (min(found), max(found)) if min(found) < start < max(found) else sorted((start, found[0]))
+    return " … ".join(map(shown, ends))
+
+
+def reasons_of(document: Mapping[str, Any]) -> list[tuple[list[str], str]]:
+    """Why metrics have no number, and numbers one side only: names that share a reason, and the reason."""
+    told = [(m["metric"], m["reason"]) for m in document["metrics"] if m["reason"]]
+    told += [(d["name"], d["reason"]) for d in document["dimensions"] if d["reason"]]
+    found: dict[str, list[str]] = {}
+    for name, reason in told:
+        found.setdefault(reason, []).append(name)
+    return [(names, reason) for reason, names in found.items()]
 
 
 def _row(dimension: Mapping[str, Any], tried: str, note: str, cells: list[Cell]) -> Row:

@@ -229,6 +229,7 @@ def steps(*tried: list[dict[str, Any]]) -> dict[str, Any]:
         "dimensions": [
             {
                 "name": f"k{i}", "start": 1.0, "unit": "", "now": "1",
+                "knob": f"k{i}", "exact": True,
                 "tried": [{"value": 2.0, "knobs": {f"k{i}": "2"}, "reason": None, "metrics": found}],
             }
             for i, found in enumerate(tried)

@@ -15,11 +15,12 @@ from synvid_eval import intervals
 from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.guidance.bench import Bench, Estimate, Seen, chosen, look, of_both
-from synvid_eval.measurement import Options
+from synvid_eval.measurement import Options, measure
 from synvid_eval.metrics.base import Kind, Metric, Unscored
 from synvid_eval.sets import preset_parts
 from synvid_eval.states import Side
-from tests.conftest import Run
+from synvid_eval.statistics_files import Statistics
+from synvid_eval.video.sampling import Sampler
 from tests.metrics.sides import clip_side
 
 BLOCKS = 20
@@ -309,19 +310,18 @@ def test_a_bench_draws_the_preset_under_its_own_name_and_seed(toy: Path, tmp_pat
         assert second.reference is made.reference
 
 
-def test_what_a_bench_refuses(toy: Path, tmp_path: Path, run_cli: Run) -> None:
+def test_what_a_bench_refuses(toy: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--clips 1 is too few"):
         bench(toy, f"preset:{toy}/{REFERENCE}", clips=1)
-    np.savez(tmp_path / "stats.npz", mu=np.zeros(2048, np.float32), sigma=np.eye(2048, dtype=np.float32))
-    with pytest.raises(UsageError, match="stats is a file of mu and sigma, which knows no clips"):
-        bench(toy, str(tmp_path / "stats.npz"), metrics=("fid",))
     with pytest.raises(DataError, match="does not exist"):
         bench(toy, str(tmp_path / "gone"))
-    small = "preset:static_circles?n=12&size=32&objects=9"
-    done = run_cli("measure", small, "--out", "a.measured", "--frames", "4", "-q")
-    assert done.returncode == 0, done.stderr
-    with pytest.raises(DataError, match=r"measured with sampler\.frames=4, asked is 16"):
-        bench(toy, str(tmp_path / "a.measured"), metrics=("color",))
+    array = np.zeros((2, 4, 16, 16, 3), np.uint8)
+    four = measure(array, features=["lab"], name="four", options=Options(sampler=Sampler(frames=4)))
+    with pytest.raises(DataError, match=r"four was measured with sampler\.frames=4, asked is 16"):
+        bench(toy, four)
+    gaussian = Statistics(four.facts, np.zeros(3), np.eye(3))
+    with pytest.raises(UsageError, match="four is a file of mu and sigma, which knows no clips"):
+        bench(toy, replace(four, statistics=gaussian))
 
 
 def test_metrics_that_cannot_be_settled(toy: Path, tmp_path: Path) -> None:

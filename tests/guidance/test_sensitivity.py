@@ -317,6 +317,32 @@ def test_a_start_that_the_space_cannot_say_is_told() -> None:
     assert not module._same("0:0.05", odd, odd["acceleration:spread"])
 
 
+def test_steps_go_from_where_the_space_can_be_entered(tmp_path: Path) -> None:
+    """A palette of even colors is no normal one: numbers of one are stepped from the nearest."""
+    text = "moving_circles?size=32&length=16&objects=20&adapt="
+    place, preset, given = chosen(text)
+    over = space(preset, given, ("palette.lab.l", "palette.lab.lb"))
+    options = Options(cache=Cache(tmp_path), workers=1)
+    with Bench(place, preset, given, f"preset:{text}&n=20&seed=9", ["color"], CLIPS, options) as bench:
+        document = module.sensitivity(bench, over)
+        nearest = over.spelled(over["palette.lab.l"])
+        by_hand = bench.seen(bench.measure({**given, "palette": nearest}))["color"].objective
+    light, edge = document["dimensions"]
+    assert light["now"] == edge["now"] == "uniform" and not light["exact"] and nearest.startswith("lab(")
+    assert light["reason"].startswith(f"Stepped from {nearest}, the nearest to the preset's own uniform.")
+    assert document["run"]["configurations"] == 1 + 1 + 2 + 1  # the preset, where it is stepped from, steps
+    # at an edge: from there to the one step that there is
+    (tried,) = edge["tried"]
+    ((after,), (slope,)) = tried["metrics"], edge["slopes"]
+    assert slope["sides"] == 1 and "One-sided" in edge["reason"]
+    change = after["objective"] - by_hand
+    assert slope["objective"]["unit"]["value"] == pytest.approx(change / (tried["value"] - edge["start"]))
+    # what a suggestion promises is against the preset as it is
+    (start,) = document["metrics"]
+    promised = after["change"]["objective"]["value"]
+    assert promised == pytest.approx(after["objective"] - start["objective"]) and promised != change
+
+
 # -- what was measured is kept -------------------------------------------------------------------------
 
 COMMAND = (

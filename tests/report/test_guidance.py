@@ -16,7 +16,7 @@ import pytest
 from synvid_eval.errors import DataError
 from synvid_eval.guidance.advice import evidence, suggestions
 from synvid_eval.report.guidance import kind_of, page, read
-from synvid_eval.report.guidance_rows import rows_of, shown, signed, with_interval
+from synvid_eval.report.guidance_rows import between, reasons_of, rows_of, shown, signed, with_interval
 from synvid_eval.schemas import STRENGTHS, get, misfit
 from synvid_eval.score import dump_json
 
@@ -294,6 +294,16 @@ def test_what_does_not_fit_is_said_as_the_schema_sees_it(spoil: Any, said: str) 
         jsonschema.validate(found, get("sensitivity"))
 
 
+def test_a_reason_that_several_share_is_told_once() -> None:
+    found = sensitivity()
+    found["metrics"][0]["reason"] = "No stride."
+    for dimension in found["dimensions"][:2]:
+        dimension["reason"] = "One-sided."
+    reasons = reasons_of(found)
+    assert [r[0] for r in reasons] == [["motion"], ["speed:middle", "tint"], ["idle"]]
+    assert "speed:middle, tint" in re.sub(r"<.*?>", "", page(found))
+
+
 def test_rows_and_numbers() -> None:
     rows = rows_of(sensitivity())
     assert [(r.name, r.start, r.tried) for r in rows] == [
@@ -302,6 +312,12 @@ def test_rows_and_numbers() -> None:
     assert [c.sure for c in rows[0].cells] == [True, True, False]
     assert rows[0].cells[0].share == pytest.approx(-0.22) and rows[0].cells[2].interval == "Too few clips."
     assert rows[2].cells[0].reason == "It was refused." and rows[2].cells[0].share is None
+    one = sensitivity()["dimensions"][0]
+    for kept, said in (([0], "0.8 … 2"), ([1], "2 … 3.2"), ([], "–")):
+        assert between({**one, "tried": [one["tried"][k] for k in kept]}) == said
+    assert (
+        between({**one, "start": "x"}) == between({**one, "tried": [{"value": "x", "reason": None}]}) == "–"
+    )
     assert [shown(v) for v in (True, 3, 0.33333, -2.5, 120000, "x")] == [
         "true", "3", "0.3333", "−2.5", "120,000", "x"
     ]  # fmt: skip
