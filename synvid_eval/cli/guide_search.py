@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -125,7 +126,9 @@ def command(
     import optuna  # noqa: F401  (where it is missing, that is told before anything is read)
 
     from synvid_eval.archive import write_bytes
+    from synvid_eval.comparison import decide, parse_recipe
     from synvid_eval.guidance import bench, found, gain, search
+    from synvid_eval.guidance.sensitivity import Together
     from synvid_eval.guidance.space import groups_of, space
     from synvid_eval.metrics import registry
     from synvid_eval.score import dump_json
@@ -134,35 +137,41 @@ def command(
     if not out.endswith(".toml"):
         raise UsageError(f"--out {out} is no preset file.", "Its name ends in .toml.")
     journal = storage or f"{out.removesuffix('.toml')}.journal"
-    common.check_outputs([preset, reference], out=out, storage=journal, json=json, html=html)
     asked = search.Asked(
-        tuple(common.name_list(minimize) or ()),
+        tuple(dict.fromkeys(common.name_list(minimize) or ())),
         budget,
         sampler,
         tuple(search.keep(text) for text in keep),
         seed,
     )
-    kinds = [registry.get(name) for name in asked.minimize]
+    wanted = list(dict.fromkeys([*asked.minimize, *(k.metric for k in asked.keep)]))
+    kinds = [registry.get(name) for name in wanted]
+    bench.check_clips(clips)
     place, chosen, fixed = bench.chosen(preset, images, videos)
-    if palette is not None:  # what cannot take one is told before anything is read
+    reads = [place, reference, *([palette] if palette else [])]
+    common.check_outputs(reads, out=out, storage=journal, json=json, html=html)
+    where = space(
+        chosen, fixed, common.name_list(over) or groups_of(kinds[: len(asked.minimize)], chosen, fixed)
+    )
+    if palette is not None:
         chosen.configured(**fixed, palette="colors")
-    where = space(chosen, fixed, common.name_list(over) or groups_of(kinds, chosen, fixed))
+        search.check_space(where.without("palette", fixed))
     networks, opening = common.take_networks(given), common.take_opening(given)
-    with common.Terminal(quiet, verbose) as progress:
+    decide(parse_recipe(wanted, settings), networks, by_name=True)
+    with common.Terminal(quiet, verbose) as terminal:
+        progress = Together(terminal)
         options = common.build_options(seed=seed, progress=progress, verbose=verbose, **given)
         whole = bench.opened(reference, options, **opening)
         parts = gain.halves(whole)
         if palette is not None:
-            # of the reference itself the half that may be seen
-            of = parts[0] if palette == reference else bench.opened(palette, options)
+            of = gain.apart(bench.opened(palette, options), parts[1])
             where = where.without("palette", {**fixed, "palette": bench.palette_of(of, options)})
         progress.say(f"searched: {', '.join(dict.fromkeys(d.plain for d in where.dimensions))}")
-        wanted = list(dict.fromkeys([*asked.minimize, *(k.metric for k in asked.keep)]))
         how: dict[str, Any] = {"settings": settings, "networks": networks}
         with bench.Bench(place, chosen, fixed, parts[0], wanted, clips, options, **how) as one:
             looking = search.Search(one, where, asked, Path(journal))
             if dry_run:
-                planned = looking.rehearsed()
+                planned = looking.rehearsed(gain.again_clips(one))
                 common.write_text(dump_json(planned), json) if json else click.echo(_planned(planned))
                 return
             trials = looking.run()
@@ -171,9 +180,9 @@ def command(
                 one,
                 best.knobs,
                 parts[1],
-                asked.minimize,
+                looking.asked.minimize,
                 options,
-                with_media=html is not None or json is not None,
+                with_media=html is not None,
                 **how,
             )
         source = f"guide search: trial {best.turn} of {budget}, search {found.digest(looking.signature)}"
@@ -190,7 +199,7 @@ def command(
             command=common.command_line(sys.argv[1:]),
             seconds=round(time.monotonic() - began, 1),
         )
-        write_bytes(Path(out), found.preset_text(chosen, fixed | best.knobs, said, source).encode())
+        write_bytes(Path(out), found.preset_text(chosen, fixed | best.knobs, said, source, fixed).encode())
     if json:
         common.write_text(dump_json(told), json)
     if html:
@@ -211,8 +220,9 @@ def _planned(planned: Mapping[str, Any]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.append(
-        f"{planned['left']} of {planned['budget']} trials left, {planned['clips']} clips each: about "
-        f"{common.time_text(planned['seconds'])} ({planned['seconds_a_trial']:.2g} s a trial, tried)"
+        f"{planned['left']} of {planned['budget']} trials left, {planned['clips']} clips each, and "
+        f"{planned['again']:,} clips to measure the best again: about {common.time_text(planned['seconds'])} "
+        f"({planned['seconds_a_trial']:.2g} s a trial, tried)"
     )
     return "\n".join(map(one_line, lines))
 
@@ -246,7 +256,8 @@ def _told(told: Mapping[str, Any], out: str, reference: str) -> list[str]:
     lines.append("objectives: a distance, or how far a property is from the reference's; (…): not searched")
     changed = ", ".join(f"{k}={v}" for k, v in found["changed"].items())
     lines.append(f"changed: {changed}" if changed else "nothing changed: no trial was better than the preset")
-    lines.append(f'{out}: try synvid-eval compare "preset:{out}?n=100" {reference}')
+    words = ["synvid-eval", "compare", f"preset:{out}?n=100", reference]
+    lines.append(f"{out}: try {shlex.join(words)}")
     return lines
 
 

@@ -3,9 +3,9 @@
 For each set: how far each metric is from the reference's, how far the evidence says that this matters, and
 which step of which knob would bring it nearer, measured (`sensitivity`). Rules, so that nothing is folklore:
 
-- Gaps are those of the comparison. A distance is within noise where its interval reaches 0 or the distance
-  between two halves of the reference; a property where the interval of its difference holds 0. Richness is no
-  nearness: it has no gap.
+- Gaps are those of the comparison. A distance is within noise where its interval reaches 0, a property where
+  the interval of its difference holds 0. The distance between two halves of the reference is told beside it,
+  for orientation. Richness is no nearness: it has no gap.
 - Evidence is a correlation over many sets (`correlation`), by its verdict, in five strengths
   (`schemas.STRENGTHS`). Nothing is said of r or rho without an interval over families and the band.
 - A step is suggested for the best supported metric that it surely brings nearer (its interval excludes 0), of
@@ -130,14 +130,11 @@ def _of_distance(score: Score, value: float, reference: str, to: str) -> dict[st
     size = _number(point, last, score.unit)
     halves = "" if floor is None else f"two halves of {to} lie {_number(floor, last)} apart"
     if interval is None:
-        if floor is not None and value <= floor:
-            return {**about, "state": "noise", "words": f"within noise: {size}, and {halves}"}
-        return {**about, "state": "unsure", "words": f"{size} away; {interval_reason(score, reference)}"}
+        why = interval_reason(score, reference)
+        return {**about, "state": "unsure", "words": f"{size} away{f'; {halves}' if halves else ''}; {why}"}
     ends = typographic(format_bounds(interval))
     if interval[0] <= 0:
         return {**about, "state": "noise", "words": f"within noise: {size} {ends} holds 0"}
-    if floor is not None and interval[0] <= floor:
-        return {**about, "state": "noise", "words": f"within noise: {size} {ends}, and {halves}"}
     return {**about, "state": "open", "words": f"{size} {ends} away{f'; {halves}' if halves else ''}"}
 
 

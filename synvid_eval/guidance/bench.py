@@ -11,7 +11,8 @@ a richness with its sign turned.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -20,11 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from synvid_eval import knobs
+from synvid_eval.cache import Cache
 from synvid_eval.comparison import Recipe, check_recipe, prepare
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.features.pixels import Pixels
 from synvid_eval.generators.presets import Preset
-from synvid_eval.intervals import MIN_GROUPS, Jackknife, interval, jackknife
+from synvid_eval.intervals import MIN_GROUPS, Jackknife, corrected, interval, jackknife
 from synvid_eval.measurement import Measurement, Measurer, Options, hashing
 from synvid_eval.metrics.base import Metric, Unscored
 from synvid_eval.score import LEVEL
@@ -106,9 +109,16 @@ class Estimate:
 
 
 def of_both(
-    of: Callable[[Floats | float, Floats | float], Any], one: Seen, other: Seen, level: float = LEVEL
+    of: Callable[[Floats | float, Floats | float], Any],
+    one: Seen,
+    other: Seen,
+    level: float = LEVEL,
+    unbiased: bool = True,
 ) -> Estimate:
     """A function of two configurations' objectives (their difference, their ratio), with its interval.
+
+    unbiased: whether the function of unbiased objectives is meant, and what is given is one: the bias of
+    distances cancels in a difference, but not in a ratio, where the jackknife's correction is told instead.
 
     The same block of clips is left out of both, then the same block of the reference: the weighted jackknife
     (see `synvid_eval.intervals`). The configurations must be of the same clips. A metric may look at fewer of
@@ -130,6 +140,8 @@ def of_both(
             for (out, there), whole in zip(blocks, (one, other), strict=True)
         )
         parts.append(jackknife(value, of(left, right), clips))
+    if not unbiased:
+        value = corrected(value, parts)
     low, high = interval(value, parts, level)
     if not (math.isfinite(low) and math.isfinite(high)):
         why = "With a group of clips left out it is no finite number."
@@ -215,6 +227,12 @@ def palette_of(videos: VideoSet, options: Options) -> str:
     return text
 
 
+def check_clips(clips: int) -> None:
+    """UsageError for fewer clips than a set has."""
+    if clips < 2:
+        raise UsageError(f"--clips {clips} is too few.", "A set has two clips and more.")
+
+
 class Bench:
     """Measures configurations of one preset and scores them against one reference; closed at the end.
 
@@ -244,8 +262,7 @@ class Bench:
         lenient: bool = False,
         **opening: Any,
     ) -> None:
-        if clips < 2:
-            raise UsageError(f"--clips {clips} is too few.", "A set has two clips and more.")
+        check_clips(clips)
         self.place, self.preset, self.fixed, self.clips = place, preset, dict(fixed), clips
         made, opened = prepare(
             [reference],
@@ -302,6 +319,21 @@ class Bench:
                 self.absent[self.recipe.label(metric)] = why
         return found
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """Name of a metric → what it is called where it is scored."""
+        return {metric.name: self.recipe.label(metric) for metric in self.recipe.metrics}
+
+    def recipe_facts(self) -> dict[str, Any]:
+        """What decides how a configuration is scored, ready for JSON."""
+        metrics = {label: [m.revision, knobs.recipe(m)] for label, m in self.metrics.items()}
+        return {**self.reference.recipe(), "metrics": metrics}
+
+    def identities(self, settings: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
+        """Everything that decides the pixels of the preset's clips with each of these knobs (knob → text)."""
+        configured = [self.preset.configured(**{**self.fixed, **own}) for own in settings]
+        return [one.identity(self.options.seed) for one in configured]
+
     def location(self, knobs: Mapping[str, str], clips: int = 0, seed: int | None = None) -> str:
         """A configuration as a SET of the command line."""
         given = {"n": str(clips or self.clips), "seed": str(self.options.seed if seed is None else seed)}
@@ -315,6 +347,15 @@ class Bench:
             UsageError: what the generator refuses. DataError: clips that cannot be drawn.
         """
         return self._measurer.measure(self.videos(knobs, clips, seed))
+
+    def timed(self, knobs: Mapping[str, str]) -> float:
+        """Seconds that a configuration takes, drawn and measured now whatever is kept."""
+        bare = replace(self.options, cache=Cache(None))
+        with Measurer(self.recipe.features, bare) as measurer:
+            measurer.measure(self.videos(knobs, 2))  # processes start and compile
+            began = time.monotonic()
+            self.seen(measurer.measure(self.videos(knobs)))
+            return time.monotonic() - began
 
     def videos(self, knobs: Mapping[str, str], clips: int = 0, seed: int | None = None) -> VideoSet:
         """The set of a configuration, not measured."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import synvid_eval
@@ -97,13 +98,19 @@ def document(
     }
 
 
-def preset_text(preset: Preset, found: Mapping[str, str], said: str, source: str) -> str:
+def preset_text(
+    preset: Preset,
+    found: Mapping[str, str],
+    said: str,
+    source: str,
+    given: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """A preset file (TOML) of what was found: what it extends and what changed. A preset that does not ship
     is written out whole, so that the file needs no other.
 
     Args:
         preset: whose knobs `found` (knob → text) changes. said: the preset's note. source: where the values
-        come from.
+        come from, but for those that were given.
     """
     extends = preset.is_shipped
     own = dict(found) if extends else {**preset.knobs, **found}
@@ -113,7 +120,7 @@ def preset_text(preset: Preset, found: Mapping[str, str], said: str, source: str
         lines += [f"needs = {json.dumps(list(preset.needs))}"] if preset.needs else []
     lines += [f"note = {_quoted(said)}"]
     lines += [f"knobs.{knob} = {_quoted(text)}" for knob, text in own.items()]
-    lines += [f"sources.{knob} = {_quoted(source)}" for knob in found]
+    lines += [f"sources.{knob} = {_quoted(source)}" for knob in found if knob not in given]
     return "\n".join(lines) + "\n"
 
 

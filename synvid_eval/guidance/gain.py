@@ -11,6 +11,7 @@ both, and blocks of the reference.
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,13 +21,14 @@ from threadpoolctl import threadpool_limits
 
 from synvid_eval.comparison import DEFAULT_METRICS, compare_measured, prepare
 from synvid_eval.errors import DataError
-from synvid_eval.guidance.bench import Bench, Seen, look, of_both
+from synvid_eval.guidance.bench import Bench, Estimate, Seen, look, of_both
 from synvid_eval.guidance.search import Search, Trial, best, shares, worst
 from synvid_eval.measurement import Measurement, Measurer, Options
 from synvid_eval.media import previews
 from synvid_eval.metrics.base import Unscored
 from synvid_eval.randomness import address
 from synvid_eval.score import Comparison
+from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.groups import source_groups
 from synvid_eval.video.videoset import VideoSet
 
@@ -86,11 +88,43 @@ def confirmed(search: Search, trials: Sequence[Trial]) -> tuple[Trial, list[tupl
     for trial in candidates:
         seen = bench.seen(bench.measure(trial.knobs, clips, seed))
         found = {label: one.objective for label, one in seen.items()}
-        if all(math.isfinite(found[label]) for label in minimize):
+        kept = all(k.broken(seen[k.metric].value, start[k.metric].value) <= 0 for k in search.asked.keep)
+        if kept and all(math.isfinite(found[label]) for label in minimize):
             rows.append((trial, shares(found, start, minimize)))
     if not rows:
-        raise DataError(f"None of the best trials can be measured with {clips} clips of another seed.")
+        bounds = "".join(f" --keep {k.text}" for k in search.asked.keep) or " its numbers"
+        raise DataError(
+            f"None of the {len(candidates)} best trials holds{bounds} when measured again with {clips} clips "
+            "of another seed.",
+            "Loosen it, give more --clips, or search longer.",
+        )
     return min(rows, key=lambda row: (*worst(row[1]), row[0].turn))[0], rows
+
+
+def apart(videos: VideoSet, unseen: VideoSet) -> VideoSet:
+    """A set without the clips that another has, however both were named; a palette of the reference is taken
+    of the half that may be seen.
+
+    Raises:
+        DataError: nothing is left.
+    """
+
+    def place(clip: ClipRef) -> tuple[str, int, int]:
+        path = clip.path if clip.kind in ("preset", "memory") else os.path.realpath(clip.path)
+        return path, clip.index, clip.length
+
+    hidden = {place(clip) for clip in unseen.clips}
+    left = {clip.id for clip in videos.clips if place(clip) not in hidden}
+    if not left:
+        raise DataError(f"{videos.name} holds only clips that the search must not see.", "Give another set.")
+    return (
+        videos if len(left) == len(videos.clips) else videos.only(left, "without the half that is not seen")
+    )
+
+
+def again_clips(bench: Bench) -> int:
+    """Clips that are measured once the trials are done."""
+    return (CANDIDATES + 1 + 2) * fresh(bench)
 
 
 def fresh(bench: Bench) -> int:
@@ -166,6 +200,17 @@ def measured_again(
     return Gain(comparison, rows, clips, seed)
 
 
+def _ratio(metric: Any, start: Seen, after: Seen) -> Estimate:
+    """found / start, corrected where both are distances; no interval where the start is not told from 0."""
+    told = of_both(lambda one, other: other / one, start, after, unbiased=metric.kind != "distance")
+    # the start against nothing: whether there was a gap at all
+    gap = of_both(lambda one, _: one, start, after, unbiased=metric.kind != "distance")
+    if told.reason or gap.low > 0:
+        return told
+    why = "The preset's own gap is not told from 0: a share of it means little."
+    return replace(told, low=math.nan, high=math.nan, reason=why)
+
+
 def _row(
     metric: Any, label: str, minimized: bool, start: Seen | None, after: Seen | None, reason: str
 ) -> dict[str, Any]:
@@ -175,8 +220,8 @@ def _row(
         return {**about, **empty, "reason": reason}
     told = [{"value": s.value, "objective": s.objective} for s in (start, after)]
     ratio = None
-    if start.objective > 0:
-        ratio = of_both(lambda one, other: other / one, start, after).facts()
+    if metric.kind != "richness" and start.objective > 0:
+        ratio = _ratio(metric, start, after).facts()
     difference = of_both(lambda one, other: other - one, start, after).facts()
     return {
         **about,

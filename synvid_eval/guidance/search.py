@@ -25,19 +25,22 @@ import math
 import os
 import re
 import secrets
+import stat
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+import synvid_eval
 from synvid_eval import archive, locks
-from synvid_eval.errors import DataError, UsageError, nearest
+from synvid_eval.errors import DataError, SynvidEvalError, UsageError, nearest, one_line
 from synvid_eval.guidance.bench import Bench, Seen
+from synvid_eval.guidance.sensitivity import Together
 from synvid_eval.guidance.space import CHOICE, WHOLE, Dimension, Space, Value
 from synvid_eval.randomness import address
 
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
 
 SAMPLERS = ("gp", "tpe", "nsga2", "random")
 MOST_TRIALS = 100_000
+GENERATION = 16
+"""Trials of a generation of NSGA-II."""
 
 _KEEP = re.compile(r"\s*([A-Za-z0-9_.\[\]:-]+?)\s*(<=|>=)\s*(?:([0-9.eE+-]+)\s*\*\s*)?(start|[0-9.eE+-]+)\s*")
 _DOMAIN = "synvid_eval.guidance.search"
@@ -98,7 +103,6 @@ class Asked:
     sampler: str = "gp"
     keep: tuple[Keep, ...] = ()
     seed: int = 0
-    about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
@@ -109,6 +113,13 @@ class Asked:
             )
         if not self.minimize:
             raise UsageError("Nothing is to be minimized.", "Name metrics: --minimize color,motion.")
+
+    def labelled(self, labels: Mapping[str, str]) -> Asked:
+        """The same of what metrics are called where they are scored (`fid[random-inception]`): name →
+        label; a label stands for itself.
+        """
+        kept = tuple(replace(k, metric=labels.get(k.metric, k.metric)) for k in self.keep)
+        return replace(self, minimize=tuple(labels.get(m, m) for m in self.minimize), keep=kept)
 
 
 @dataclass(frozen=True)
@@ -150,23 +161,23 @@ class Search:
     """
 
     def __init__(self, bench: Bench, space: Space, asked: Asked, storage: Path) -> None:
-        if not space.dimensions:
-            raise UsageError(f"{space.preset.name} has nothing to search.", "See: synvid-eval show PRESET.")
-        self.bench, self.space, self.asked, self.storage = bench, space, asked, storage
-        self.start = bench.seen(bench.measure({}))
+        check_space(space)
+        self.bench, self.space, self.storage = bench, space, storage
+        self.asked = asked.labelled(bench.labels)
+        self.start = bench.seen(bench.start)
         for label, seen in self.start.items():
             if seen.reason:
                 raise DataError(f"{space.preset.name} as it is has no {label}: {seen.reason}")
         self._order = {d.name: d for d in space.dimensions}
 
-    def rehearsed(self) -> dict[str, Any]:
+    def rehearsed(self, again: int) -> dict[str, Any]:
         """What would be searched and how long it would take, ready for JSON: a point in the middle of the
-        space is measured, nothing is kept in the storage.
+        space is drawn and measured, nothing is kept.
+
+        again: clips that are measured after the trials.
         """
         middle = {d.name: d.start if d.kind == CHOICE else d.at(0.5) for d in self.space.dimensions}
-        began = time.monotonic()
-        self.bench.seen(self.bench.measure(self.space.knobs(middle)))
-        took = time.monotonic() - began
+        took = self.bench.timed(self.space.knobs(middle))
         done = 0
         if self.storage.exists():
             with self._open() as study:
@@ -177,8 +188,9 @@ class Search:
             "budget": self.asked.budget,
             "left": left,
             "clips": self.bench.clips,
+            "again": again,
             "seconds_a_trial": took,
-            "seconds": left * took,
+            "seconds": took * (left + again / self.bench.clips),
         }
 
     # -- trials ------------------------------------------------------------------------------------
@@ -192,21 +204,23 @@ class Search:
         """
         progress = self.bench.options.progress
         with self._open() as study, self._alive() as owner:
-            told = sum(t.state != "running" for t in self._trials(study))
-            progress.begin(f"{self.space.preset.name} (trials)", self.asked.budget)
-            if told:
-                progress.advance(min(told, self.asked.budget), cached=True)
+            told = sum(t.state != "running" for t in self._trials(study)[: self.asked.budget])
+            if isinstance(progress, Together):  # one bar for the clips of all trials
+                left = self.asked.budget - told
+                progress.whole(f"{self.space.preset.name} ({left} trials)", left * self.bench.clips)
             while True:
                 with self._alone():
                     trial = self._next(study, owner)
                 if trial is None:
-                    running = [t for t in self._trials(study) if t.state == "running"]
+                    wanted = self._trials(study)[: self.asked.budget]
+                    running = [t for t in wanted if t.state == "running"]
                     if not running:
                         break
                     time.sleep(_WAIT)  # another process is at the last ones, or has been killed at them
                     continue
                 self._try(study, trial)
-                progress.advance(1, cached=False)
+            if isinstance(progress, Together):
+                progress.over()
             found = [t for t in self._trials(study) if t.turn < self.asked.budget]
         return self._checked(found)
 
@@ -236,7 +250,8 @@ class Search:
         if again is not None:
             turn, point = again
         else:
-            turn = 1 + max((t.turn for t in trials), default=-1)
+            # a process that was killed may have left a gap
+            turn = min(set(range(len(trials) + 1)) - {t.turn for t in trials})
             if turn >= self.asked.budget:
                 return None
             point = self._proposed(turn, trials, distributions)
@@ -254,15 +269,16 @@ class Search:
         import optuna
 
         for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-            if "turn" in trial.user_attrs and not self._lives(trial.user_attrs["owner"]):
+            turn = trial.user_attrs.get("turn", self.asked.budget)
+            if turn < self.asked.budget and not self._lives(trial.user_attrs["owner"]):
                 study._storage.set_trial_user_attr(trial._trial_id, "abandoned", True)
                 study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
                 return trial.user_attrs["turn"], self._point(trial.params)
         return None
 
     def _try(self, study: optuna.Study, trial: optuna.Trial) -> None:
-        """Measures a trial and tells what came out; what this generator refuses or cannot draw is a failed
-        trial, any other error ends the search.
+        """Measures a trial and tells what came out. Whatever a point raises, it is a failed trial with its
+        reason: else one point that a plug-in chokes on would end every search that comes upon it.
         """
         import optuna
 
@@ -270,8 +286,11 @@ class Search:
         try:
             knobs = self.space.knobs(self._point(trial.params))
             seen = self.bench.seen(self.bench.measure(knobs))
-        except (UsageError, DataError) as error:
-            trial.set_user_attr("reason", str(error))
+        except Exception as error:
+            known = isinstance(error, SynvidEvalError)
+            trial.set_user_attr(
+                "reason", one_line(str(error) if known else f"{type(error).__name__}: {error}")
+            )
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
             return
         trial.set_user_attr("knobs", knobs)
@@ -374,8 +393,7 @@ class Search:
                     seed=seed, n_startup_trials=1, multivariate=True, constant_liar=True
                 )
             if self.asked.sampler == "nsga2":
-                size = max(8, min(50, self.asked.budget // 8))
-                return optuna.samplers.NSGAIISampler(seed=seed, population_size=size)
+                return optuna.samplers.NSGAIISampler(seed=seed, population_size=GENERATION)
             sampler = optuna.samplers.GPSampler(seed=seed, n_startup_trials=1)
         shares = [self._noise_share(label, done) for label in self.asked.minimize]
         told = [s for s in shares if math.isfinite(s)]
@@ -412,30 +430,33 @@ class Search:
         return float(error**2 / seen.var())
 
     def _completed(self, trials: Sequence[Trial], distributions: Mapping[str, Any]) -> Iterator[Any]:
-        """The finished trials as Optuna's own, with the values that a model is to see."""
+        """The finished trials as Optuna's own, in their order, with the values that a model is to see. What
+        failed is as bad as the worst of the others: else it would be proposed again and again.
+        """
         import optuna
 
         done = [t for t in trials if t.state == "done"]
-        if self.asked.sampler == "gp":
-            seen = np.stack([self._modelled(label, done) for label in self.asked.minimize], 1)
-        else:
-            seen = np.array([[t.objectives[label] for label in self.asked.minimize] for t in done])
-        if done:  # what failed is as bad as the worst: else it would be proposed again and again
-            failed = [t for t in trials if t.state == "failed"]
-            seen = np.concatenate([seen, np.tile(seen.max(0), (len(failed), 1))])
-            done = [*done, *failed]
-        # NSGA-II takes its parents from whole generations
-        size = max(8, min(50, self.asked.budget // 8))
-        for i, (trial, values) in enumerate(zip(done, seen, strict=True)):
-            system = {"NSGAIISampler:generation": i // size} if self.asked.sampler == "nsga2" else {}
+        if not done:
+            return
+        columns = [
+            self._modelled(label, done)
+            if self.asked.sampler == "gp"
+            else np.array([t.objectives[label] for t in done])
+            for label in self.asked.minimize
+        ]
+        seen = dict(zip((t.turn for t in done), np.stack(columns, 1), strict=True))
+        worst_of_all = np.stack(columns, 1).max(0)
+        for i, trial in enumerate(t for t in trials if t.state != "running"):
+            # NSGA-II takes its parents from whole generations
+            nsga2 = self.asked.sampler == "nsga2"
+            system = {"NSGAIISampler:generation": i // GENERATION} if nsga2 else {}
+            broken = dict(trial.broken) or dict.fromkeys((k.text for k in self.asked.keep), 1.0)
             yield optuna.trial.create_trial(
                 params=dict(trial.point),
                 distributions=dict(distributions),
-                values=values.tolist(),
+                values=seen.get(trial.turn, worst_of_all).tolist(),
                 system_attrs=system,
-                constraints=dict(trial.broken)
-                or dict.fromkeys((k.text for k in self.asked.keep), 1.0)
-                or None,
+                constraints=broken or None,
             )
 
     # -- storage -----------------------------------------------------------------------------------
@@ -443,18 +464,23 @@ class Search:
     @property
     def signature(self) -> dict[str, Any]:
         """What decides the trials, ready for JSON: a storage goes on with the same alone."""
-        return {
+        bench, preset = self.bench, self.space.preset
+        shown = ("name", "kind", "start", "low", "high", "log", "choices")
+        facts: dict[str, Any] = {
             "minimize": list(self.asked.minimize),
             "keep": [k.text for k in self.asked.keep],
             "sampler": self.asked.sampler,
-            "startup": "even" if self.asked.sampler != "random" else "none",
             "seed": self.asked.seed,
-            "clips": self.bench.clips,
-            "reference": self.bench.reference.facts.fingerprint,
-            "space": [d.facts() for d in self.space.dimensions],
-            "preset": self.bench.location({}),
-            **self.asked.about,
+            "clips": bench.clips,
+            "reference": bench.reference.facts.fingerprint,
+            "space": [{k: v for k, v in d.facts().items() if k in shown} for d in self.space.dimensions],
+            # the bench's own and the space's: a palette that was taken from a set is of the latter alone
+            "preset": [preset.name, *bench.identities(({}, dict(self.space.fixed)))],
+            "recipe": bench.recipe_facts(),
+            "version": synvid_eval.__version__,
         }
+        found: dict[str, Any] = json.loads(json.dumps(facts))
+        return found
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[optuna.Study]:
@@ -465,39 +491,45 @@ class Search:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         text = json.dumps(self.signature, sort_keys=True)
+        name = "synvid-eval guide search"
         with self._alone():
-            _mended(self.storage)
+            with locks.held(self._beside("write"), wait=True):  # nobody appends meanwhile
+                _mended(self.storage)
             lock = _lock(self._beside("write"))
             try:
                 journal = JournalStorage(JournalFileBackend(os.fspath(self.storage), lock_obj=lock))
                 studies = {s.study_name: s for s in optuna.get_all_study_summaries(journal)}
-            except (ValueError, KeyError, TypeError, UnicodeDecodeError):
-                raise DataError(f"{self.storage} is no Optuna journal.", "Give another --storage.") from None
             except OSError as error:
                 raise DataError(f"{self.storage} cannot be used: {error.strerror}.") from None
-            name = "synvid-eval guide search"
+            except Exception as error:  # whatever reading another file as a journal raises
+                said = one_line(f"{self.storage} is no Optuna journal ({type(error).__name__}).")
+                raise DataError(said, "Give another --storage.") from None
             if studies and name not in studies:
                 raise UsageError(f"{self.storage} holds other studies.", "Give another --storage.")
             if name in studies:
                 study = optuna.load_study(study_name=name, storage=journal)
-                self._same(study.user_attrs.get("signature", ""))
             else:
                 study = optuna.create_study(
                     storage=journal, study_name=name, directions=["minimize"] * len(self.asked.minimize)
                 )
+            if "signature" in study.user_attrs or study.get_trials(deepcopy=False):
+                self._same(study.user_attrs.get("signature"))
+            else:  # new, or its maker was killed before it could say what it is
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # that names are new
                     study.set_metric_names(list(self.asked.minimize))
                 study.set_user_attr("signature", text)
         yield study
 
-    def _same(self, text: str) -> None:
+    def _same(self, text: Any) -> None:
         """UsageError that says what differs where the storage is of another search."""
         try:
             theirs = json.loads(text)
-        except ValueError:
-            theirs = {}
-        mine = json.loads(json.dumps(self.signature))
+        except (ValueError, TypeError, RecursionError):
+            theirs = None
+        if not isinstance(theirs, dict):
+            raise DataError(f"{self.storage} does not say which search it is of.", "Give another --storage.")
+        mine = self.signature
         other = [k for k in sorted({*mine, *theirs}) if mine.get(k) != theirs.get(k)]
         if not other:
             return
@@ -526,10 +558,16 @@ class Search:
         if not path.exists():
             return False
         try:
-            with locks.held(path):
-                return False
+            with locks.held(path) as locked:
+                return not locked  # where there are no locks, nobody can be told to be dead
         except UsageError:
             return True
+
+
+def check_space(space: Space) -> None:
+    """UsageError for a space without dimensions."""
+    if not space.dimensions:
+        raise UsageError(f"{space.preset.name} has nothing to search.", "See: synvid-eval show PRESET.")
 
 
 def _plain(value: float) -> float | None:
@@ -582,6 +620,8 @@ def _mended(storage: Path) -> None:
         if not storage.exists():
             archive.write_bytes(storage, b"")
             return
+        if not stat.S_ISREG(storage.stat().st_mode):  # a FIFO would be waited for
+            raise DataError(f"{storage} cannot be used: it is no file.", "Give another --storage.")
         data = storage.read_bytes()
         if data and not data.endswith(b"\n"):
             archive.write_bytes(storage, data[: data.rfind(b"\n") + 1])

@@ -255,8 +255,12 @@ def groups_of(metrics: Sequence[type[Metric]], preset: Preset, fixed: Mapping[st
     random.
     """
     named = [m.groups for m in metrics]
-    there = {d.group for d in space(preset, fixed).dimensions}
-    return tuple(dict.fromkeys(g for own in named for g in own if g in there)) if all(named) else ()
+    if not all(named):
+        return ()
+    wanted = list(dict.fromkeys(g for own in named for g in own))
+    there = [d for d in space(preset, fixed).dimensions if d.group in wanted]
+    # a preset whose colors are those of its textures has nothing to set there but a choice or two
+    return tuple(g for g in wanted if any(d.group == g for d in there)) if len(there) > 2 else ()
 
 
 def space(preset: Preset, fixed: Mapping[str, str] | None = None, over: Sequence[str] = ()) -> Space:

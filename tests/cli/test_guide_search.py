@@ -110,7 +110,7 @@ def test_a_rehearsal_says_what_is_searched_and_writes_nothing(tmp_path: Path, ru
     done = run_cli(*asked(tmp_path, "--dry-run"))
     assert done.returncode == 0, done.stderr
     assert "palette.lab.l_std" in done.stdout and "speed" not in done.stdout
-    assert "12 of 12 trials left, 12 clips each" in done.stdout
+    assert "12 of 12 trials left, 12 clips each, and 1,100 clips to measure the best again" in done.stdout
     assert not (tmp_path / "best.toml").exists() and not (tmp_path / "best.journal").exists()
 
 
@@ -129,6 +129,8 @@ def test_a_rehearsal_says_what_is_searched_and_writes_nothing(tmp_path: Path, ru
         (["--out", "best.json"], 2, "best.json is no preset file"),
         (["--palette", "nowhere"], 3, "nowhere"),
         (["--keep", "color<=0", "--budget", "1"], 3, "None of 1 trials keeps --keep color<=0; the closest"),
+        (["--minimize", "fid"], 4, "fid"),
+        (["--palette", "nowhere", "--over", "color"], 2, "has nothing to search"),
     ],
 )
 def test_what_is_refused(changes: list[str], code: int, said: str, tmp_path: Path, run_cli: Run) -> None:

@@ -55,21 +55,15 @@ MATCHED: dict[str, Any] = {"reference": 7.0, "difference_interval": [-3.0, -1.0]
         ),
         (
             score(corrected=0.8, interval=(0.4, 1.2), detail=WITH_FLOOR),
-            "noise",
+            "open",  # what two halves are apart is for orientation, no test
             0.8,
-            "within noise: 0.8 u [0.4, 1.2], and two halves of r lie 0.5 apart",
-        ),
-        (
-            score(value=0.4, detail=WITH_FLOOR),
-            "noise",
-            0.4,
-            "within noise: 0.400 u, and two halves of r lie 0.500 apart",
+            "0.8 u [0.4, 1.2] away; two halves of r lie 0.5 apart",
         ),
         (
             score(value=0.6, detail=WITH_FLOOR, interval_reason="a has 9 clips."),
             "unsure",
             0.6,
-            "0.600 u away; no interval: a has 9 clips",
+            "0.600 u away; two halves of r lie 0.500 apart; no interval: a has 9 clips",
         ),
         (score(value=math.nan, reason="needs weights"), "missing", None, "needs weights"),
         (

@@ -331,3 +331,36 @@ def test_metrics_that_cannot_be_settled(toy: Path, tmp_path: Path) -> None:
     with bench(toy, short, metrics=("motion", "lightness"), cache=tmp_path, lenient=True) as made:
         assert list(made.metrics) == ["lightness"]
         assert made.absent["motion"].startswith("motion cannot be had of both sets: No stride")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("start", "found"), [(1.0, 0.05), (0.5, 0.2)])
+def test_ratios_of_distances_are_corrected_and_their_intervals_hold_the_truth(
+    start: float, found: float
+) -> None:
+    """Squared distances of means in 20 dimensions, of 100 and 60 rows: the plain ratio of the first pair is
+    ten times too large.
+    """
+    rng, dim, clips = np.random.default_rng(1), 20, (100, 60)
+
+    def look_at(rows: Any, other: Any, groups: Any, others: Any) -> Seen:
+        def apart(one: Any, two: Any) -> float:
+            return float(((one.mean(0) - two.mean(0)) ** 2).sum())
+
+        without = np.array([apart(rows[groups != k], other) for k in range(20)])
+        beside = np.array([apart(rows, other[others != k]) for k in range(20)])
+        counts = [tuple(np.bincount(g, minlength=20).tolist()) for g in (groups, others)]
+        value = apart(rows, other)
+        return Seen("m", value, value, without, beside, *counts)
+
+    truth, held, values = (found / start) ** 2, 0, []
+    for _ in range(200):
+        groups, others = (rng.integers(0, 20, n) for n in clips)
+        shared, real = rng.normal(size=(clips[0], dim)), rng.normal(size=(clips[1], dim))
+        moved = 0.5 * shared + 0.866 * rng.normal(size=(clips[0], dim))  # the same random numbers, in part
+        pair = [look_at(rows, real, groups, others) for rows in (shared + start, moved + found)]
+        told = of_both(lambda one, other: other / one, *pair, unbiased=False)
+        held += told.low <= truth <= told.high
+        values.append(told.value)
+    assert held >= 184  # 92 %
+    assert abs(np.mean(values) - truth) < 0.1 * truth + 0.002

@@ -52,6 +52,7 @@ def test_the_halves_of_real_clips(test_data: Path) -> None:
     assert abs(len(seen) - len(unseen)) <= 6
 
 
+@pytest.mark.slow
 def test_a_gain_that_is_known(tmp_path: Path) -> None:
     """The reference is the preset at another speed: that speed closes the gap in motion, on other clips."""
     reference = open_set(f"preset:{SMALL}&speed=16&seed=7&n=160", name="ref")
@@ -66,6 +67,10 @@ def test_a_gain_that_is_known(tmp_path: Path) -> None:
     assert rows["motion"]["minimized"] and not rows["color"]["minimized"]
     ratio = rows["motion"]["ratio"]
     assert ratio["value"] == rows["motion"]["found"]["objective"] / rows["motion"]["start"]["objective"]
+    # the ratio of distances is corrected
+    assert rows["tubelet"]["ratio"]["value"] != (
+        rows["tubelet"]["found"]["objective"] / rows["tubelet"]["start"]["objective"]
+    )
     assert ratio["interval"][0] < ratio["value"] < ratio["interval"][1] < 0.5
     # colors were not touched: no change, surely
     low, high = rows["color"]["difference"]["interval"]
@@ -103,6 +108,17 @@ def test_a_palette_is_taken_from_a_set(tmp_path: Path) -> None:
     share = text.count("C86432") / bench.COLORS
     assert text.count("0A141E") + text.count("C86432") == bench.COLORS
     assert abs(share - 0.25) < 0.1
+
+
+def test_a_palette_takes_nothing_of_what_is_not_seen(tmp_path: Path) -> None:
+    """However the set is named."""
+    np.save(tmp_path / "set.npy", np.zeros((12, 16, 8, 8, 3), np.uint8))
+    seen, unseen = gain.halves(bench.opened(f"{tmp_path}/set.npy", options(tmp_path)))
+    for name in (f"{tmp_path}/set.npy", f"{tmp_path}/../{tmp_path.name}/set.npy", f"x={tmp_path}/set.npy"):
+        left = gain.apart(bench.opened(name, options(tmp_path)), unseen)
+        assert left.ids == seen.ids
+    with pytest.raises(DataError, match="holds only clips that the search must not see"):
+        gain.apart(unseen, unseen)
 
 
 def test_what_a_bench_is_given(tmp_path: Path) -> None:
