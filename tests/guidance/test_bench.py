@@ -333,7 +333,6 @@ def test_metrics_that_cannot_be_settled(toy: Path, tmp_path: Path) -> None:
         assert made.absent["motion"].startswith("motion cannot be had of both sets: No stride")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("start", "found"), [(1.0, 0.05), (0.5, 0.2)])
 def test_ratios_of_distances_are_corrected_and_their_intervals_hold_the_truth(
     start: float, found: float
