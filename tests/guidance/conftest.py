@@ -47,7 +47,7 @@ def installed(root: Path) -> dict[str, str]:
     return env
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder with `toy.toml`."""
     root = tmp_path_factory.mktemp("toy")

@@ -93,7 +93,7 @@ def measured(toy: Path, cache: Path | None, query: str = "", **asked: Any) -> di
         return module.sensitivity(bench, over, **asked)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def found(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The toy's sensitivities, as JSON tells them."""
     return json.loads(dump_json(measured(toy, tmp_path_factory.mktemp("cache"))))
