@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
 
-from synvid_eval.errors import nearest
+from synvid_eval.cli.families import Family
 
 COMMANDS = {
     "pretrain": "Pre-train a video transformer on drawn or real clips, by masked autoencoding.",
@@ -16,30 +14,7 @@ COMMANDS = {
 }
 
 
-class Trainings(click.Group):
-    """A group whose sub-commands are modules of this package, loaded only when run."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All of them, in the order of use."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The sub-command of that name; a usage error names the nearest one."""
-        if cmd_name not in COMMANDS:
-            if ctx.resilient_parsing:
-                return None
-            ctx.fail(f"No command is called {cmd_name!r}. {nearest(cmd_name, COMMANDS)}")
-        module = importlib.import_module(f"synvid_eval.cli.train_{cmd_name}")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes names and one line each."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.command(cls=Trainings, name="train")
+@click.command(cls=Family, name="train", prefix="train", told=COMMANDS)
 def command() -> None:
     """Make accuracies: pre-train on a preset, fine-tune or probe on real clips (extra: train).
 
