@@ -255,7 +255,10 @@ def _told(told: Mapping[str, Any], out: str, reference: str) -> list[str]:
     lines += ["  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.append("objectives: a distance, or how far a property is from the reference's; (…): not searched")
     changed = ", ".join(f"{k}={v}" for k, v in found["changed"].items())
-    lines.append(f"changed: {changed}" if changed else "nothing changed: no trial was better than the preset")
+    bounds = " that keeps the bounds" if told["keep"] else ""
+    worst = " in its worst objective" if len(told["minimize"]) > 1 else ""
+    nothing = f"nothing changed: no trial{bounds} was better than the preset{worst}, measured again"
+    lines.append(f"changed: {changed}" if changed else nothing)
     words = ["synvid-eval", "compare", f"preset:{out}?n=100", reference]
     lines.append(f"{out}: try {shlex.join(words)}")
     return lines

@@ -377,21 +377,29 @@ class Bench:
 
 
 def look(metric: Metric, label: str, candidate: Side, reference: Side) -> Seen:
-    """One metric of a candidate against a reference, with every block left out once."""
+    """One metric of a candidate against a reference, with every block left out once; NaN for those of a side
+    that is one block, of which nothing would be left.
+    """
     sides = (candidate, reference)
     clips, others = (tuple(side.block_clips(metric.state)) for side in sides)
     nothing = np.full(len(clips), math.nan), np.full(len(others), math.nan)
     alone: Floats | None = None
+
+    def left_out(given: tuple[Side, ...], turn: int) -> Floats:
+        if sum(c > 0 for c in given[turn].block_clips(metric.state)) < 2:
+            return np.full(len(given[turn].block_clips(metric.state)), math.nan)
+        return np.array(metric.left_out(given, turn))
+
     try:
         value = float(metric.value(*sides))
         if metric.pair:
-            without, beside = (np.array(metric.left_out(sides, turn)) for turn in (0, 1))
+            without, beside = (left_out(sides, turn) for turn in (0, 1))
             found = value, without, beside
         else:
             own = float(metric.value(reference, reference))
-            left = alone = np.array(metric.left_out((candidate,), 0))
+            left = alone = left_out((candidate,), 0)
             if metric.better == "match":
-                right = np.array(metric.left_out((reference,), 0))
+                right = left_out((reference,), 0)
                 found = abs(value - own), np.abs(left - own), np.abs(value - right)
             else:
                 sign = -1.0 if metric.better == "higher" else 1.0

@@ -363,3 +363,15 @@ def test_ratios_of_distances_are_corrected_and_their_intervals_hold_the_truth(
         values.append(told.value)
     assert held >= 184  # 92 %
     assert abs(np.mean(values) - truth) < 0.1 * truth + 0.002
+
+
+def test_a_side_of_one_block_has_nothing_to_leave_out() -> None:
+    from synvid_eval.metrics.motion import Motion
+
+    one = measure("preset:moving_circles?size=32&length=17&n=1", features=["motion"])
+    other = measure("preset:moving_circles?size=32&length=17&n=6&seed=2", features=["motion"])
+    sides = [m.sides["motion"] for m in (other, one)]
+    metric = Motion(stride=1)
+    found = look(metric, "motion", *sides)
+    assert math.isfinite(found.objective) and math.isfinite(found.noise) and np.isnan(found.beside).all()
+    assert math.isnan(look(metric, "motion", *reversed(sides)).noise)
