@@ -10,7 +10,8 @@ which step of which knob would bring it nearer, measured (`sensitivity`). Rules,
   (`schemas.STRENGTHS`). Nothing is said of r or rho without an interval over families and the band.
 - A step is suggested for the best supported metric that it surely brings nearer (its interval excludes 0), of
   those whose gap is no noise; richness only where the evidence is beyond chance. It is advised unless the
-  evidence for that metric is below noise, or a better supported metric surely gets worse.
+  evidence for that metric is below noise, a better supported metric surely gets worse, or the step also puts
+  something of another kind in the place of what the preset has (a normal for a uniform palette).
 - Suggestions stand in the order of their strength, then of the share of the gap that they close. What is
   expected is what was measured at the step that was tried: no extrapolation.
 """
@@ -310,6 +311,10 @@ def _suggestion(
     why_not = _below(of[lead]) or None
     if why_not is None and stronger:
         why_not = f"{' and '.join(stronger)}, for which the evidence is stronger, gets worse"
+    if why_not is None and not dimension["exact"]:
+        # the step begins where the space comes nearest: what that alone does would be credited to the knob
+        instead = f"{dimension['knob']}={dimension['now'] or 'nothing'}"
+        why_not = f"it takes the place of {instead}, and what that alone does is in these numbers"
     about = {
         "dimension": dimension["name"],
         "from": dimension["start"],
@@ -325,10 +330,7 @@ def _suggestion(
         "changes": changes,
         "worse": worse,
     }
-    words = _words(about)
-    if not dimension["exact"]:
-        words += f" It takes the place of {dimension['knob']}={dimension['now'] or 'nothing'}."
-    return {**about, "words": words, "command": command(found, tried["knobs"], reference)}
+    return {**about, "words": _words(about), "command": command(found, tried["knobs"], reference)}
 
 
 def _may_lead(one: Mapping[str, Any]) -> bool:

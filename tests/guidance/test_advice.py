@@ -474,3 +474,14 @@ def test_a_reference_with_other_contents_is_told(compared: tuple[Comparison, Opt
     assert any("has other contents than the comparison's" in note for note in document["notes"])
     assert not any("by another recipe" in note for note in document["notes"])
     assert all(other in shlex.split(s["command"]) for s in document["sets"][0]["suggestions"])
+
+
+def test_a_step_that_changes_the_kind_of_thing_is_not_advised() -> None:
+    """What putting a normal in the place of a uniform palette does must not be credited to its mean."""
+    document = steps([moved("a", -3)])
+    document["dimensions"][0] |= {"exact": False, "now": "uniform", "knob": "palette"}
+    (one,) = suggestions(document, gaps(a=("open", "beyond chance")), ["ref/"])
+    assert not one["advised"]
+    assert one["why_not"] == (
+        "it takes the place of palette=uniform, and what that alone does is in these numbers"
+    )
