@@ -141,6 +141,15 @@ def out(metavar: str) -> Callable[[F], F]:
     )
 
 
+settings = click.option(
+    "--set",
+    "settings",
+    metavar="NAME.KNOB=VALUE",
+    multiple=True,
+    shell_complete=names.complete_setting,
+    help="Any knob of a metric, feature or the sampler, such as spectrum.window=none. May be repeated.",
+)
+
 looking = _stack(
     click.option(
         "--metrics",
@@ -149,14 +158,7 @@ looking = _stack(
         help="Comma-separated names (see: list metrics). Default: the five that need no weights, and "
         "those whose weights are there.",
     ),
-    click.option(
-        "--set",
-        "settings",
-        metavar="NAME.KNOB=VALUE",
-        multiple=True,
-        shell_complete=names.complete_setting,
-        help="Any knob of a metric, feature or the sampler, such as spectrum.window=none. May be repeated.",
-    ),
+    settings,
     click.option(
         "--frames", type=int, metavar="N", help="Frames looked at a clip, spread over it.  [default: 16]"
     ),

@@ -60,14 +60,7 @@ from synvid_eval.errors import UsageError, one_line
 @click.option(
     "--out", type=common.PATH, required=True, metavar="FILE.toml", help="The preset file that is written."
 )
-@click.option(
-    "--set",
-    "settings",
-    metavar="NAME.KNOB=VALUE",
-    multiple=True,
-    shell_complete=names.complete_setting,
-    help="Any knob of a metric or feature, such as spectrum.window=none. May be repeated.",
-)
+@common.settings
 @common.seed
 @common.layout
 @common.fps

@@ -54,46 +54,16 @@ def seed(default: int | None, shown: str) -> Callable[[F], F]:
 def looking(command: F) -> F:
     """The options that say how settings and reference are looked at, and where measurements are kept."""
     options = [
-        click.option(
-            "--set",
-            "settings",
-            metavar="NAME.KNOB=VALUE",
-            multiple=True,
-            shell_complete=names.complete_setting,
-            help="Any knob of a metric, feature or the sampler, such as spectrum.window=none. May be "
-            "repeated.",
-        ),
-        click.option(
-            "--layout",
-            default="auto",
-            show_default=True,
-            metavar="NAME",
-            shell_complete=names.completed(names.layouts),
-            help="How the reference lies on disk, where that cannot be recognized (see: list layouts).",
-        ),
-        click.option(
-            "--fps", type=float, metavar="RATE", help="Frame rate of frame folders and arrays.  [default: 25]"
-        ),
+        common.settings,
+        common.layout,
+        common.fps,
         common.listing,
         common.picturing,
         common.networked,
-        click.option(
-            "--max-skipped",
-            default="5%",
-            show_default=True,
-            metavar="N|P%",
-            help="How many unreadable videos a set may have before it is refused.",
-        ),
-        click.option(
-            "--workers", default="auto", show_default=True, metavar="auto|N", help="Worker processes."
-        ),
+        common.max_skipped,
+        common.workers(),
         common.decode_timeout,
-        click.option(
-            "--cache",
-            metavar="DIR|none",
-            shell_complete=names.folder,
-            help="Where measurements are kept.  [default: the user's cache folder]",
-        ),
+        common.cache(),
         common.outputs("json", "html"),
         common.talking,
     ]

@@ -94,8 +94,7 @@ class Asked:
     """What a search is to do.
 
     minimize: labels of metrics. budget: trials in all. sampler: of `SAMPLERS`. keep: constraints. seed: of
-    proposals (that of the clips is the bench's). about: what else decides the trials, ready for JSON, for the
-    signature.
+    proposals (that of the clips is the bench's).
     """
 
     minimize: tuple[str, ...]
