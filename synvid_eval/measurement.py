@@ -42,6 +42,7 @@ from synvid_eval.statistics_files import Statistics, read_statistics
 from synvid_eval.video import decode
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.layouts import frame_files
+from synvid_eval.video.long_lists import LongList
 from synvid_eval.video.sampling import Sampler
 from synvid_eval.video.videoset import VideoSet
 from synvid_eval.worker import Worker, class_path, clip_task, setup_task
@@ -269,6 +270,10 @@ PIECE = 256
 """Most clips of a piece: what a killed run may have to measure again."""
 
 
+TOGETHER = 50_000
+"""Clips whose contents are hashed at once: of a set of more, those of the pieces that come next."""
+
+
 @dataclass(frozen=True)
 class Piece:
     """Clips that are folded together, in the order of their ids: what is measured, kept and dealt out at
@@ -276,7 +281,7 @@ class Piece:
     """
 
     block: int
-    clips: tuple[ClipRef, ...]
+    clips: Sequence[ClipRef]
 
 
 def plan_pieces(videos: VideoSet) -> list[Piece]:
@@ -285,6 +290,12 @@ def plan_pieces(videos: VideoSet) -> list[Piece]:
 
     Where clips come from sources, a block is a source (or, above 20 sources, a hash of the source).
     """
+    if isinstance(videos.clips, LongList):
+        return [
+            Piece(block, videos.clips[at : min(at + PIECE, end)])
+            for block, begin, end in videos.clips.shards
+            for at in range(begin, end, PIECE)
+        ]
     blocks: dict[str, int] = {}
     if videos.sources:
         origins = sorted(set(videos.sources.values()))
@@ -379,14 +390,15 @@ def hashing(name: str, progress: Progress | None) -> Callable[[str, int], None]:
 
 
 def content_hashes(
-    videos: VideoSet, cache: Cache, workers: int, progress: Progress | None = None
+    videos: VideoSet, cache: Cache, workers: int, progress: Progress | None = None, part: str = ""
 ) -> dict[str, str]:
     """Clip id → hash of what decides its pixels; "" where the file cannot be read.
 
-    `progress` sees the files that the cache does not know yet as a part of its own.
+    `progress` sees the files that the cache does not know yet as a part of its own; `part` names the part of
+    a large set that it is, which has an index of its own.
     """
     paths = dict.fromkeys(p for c in videos.clips for p in _files(c))
-    place = os.path.abspath(videos.location)
+    place = os.path.abspath(videos.location) + part
     tell = hashing(videos.name, progress)
     hashes = cache.content_hashes(paths, place, workers, tell) if paths else {}
     return {clip.id: _content(clip, hashes, videos.array) for clip in videos.clips}
@@ -652,6 +664,8 @@ class Run:
         self._pieces = plan_pieces(videos) if pieces is None else pieces
         self._mine = range(len(self._pieces)) if mine is None else mine
         self._loaded: dict[int, dict[str, Entry]] = {}
+        self._hashes: dict[str, str] = {}
+        self._total = self._ahead = 0
         self._changed: dict[int, list[str]] = defaultdict(list)
         self._folders = _folders(videos)
 
@@ -665,9 +679,11 @@ class Run:
             progress.say(note)
         skipped = [{"id": i, "reason": r} for i, r in videos.skipped]
         check_skipped(videos, skipped, self._options.max_skipped)
-        own = tuple(c for i in self._mine for c in self._pieces[i].clips)
-        self._hashes = self._hashed(own, progress)
-        progress.begin(videos.name, len(own))
+        self._total = sum(len(self._pieces[i].clips) for i in self._mine)
+        if self._total <= TOGETHER:
+            own = [c for i in self._mine for c in self._pieces[i].clips]
+            self._hashes = self._hashed(own, progress)
+        progress.begin(videos.name, self._total)
         answers: list[Reply | Failure] = []
         for task, reply in self._measurer.executor(videos).map(self._tasks()):
             index = task["shard"]
@@ -680,6 +696,7 @@ class Run:
             else:
                 progress.advance(count, cached=True, reading=self._next(task["turn"] + 1, 0))
             if task.get("done"):
+                self._forget(self._pieces[index])
                 continue
             done = self._finish(index, answers)
             answers = []
@@ -702,6 +719,8 @@ class Run:
             if self._stopping():
                 return
             piece = self._pieces[index]
+            if self._total > TOGETHER:
+                self._hash_ahead(turn)
             facts: Task = {"shard": index, "turn": turn}
             hashed = all(self._hashes[c.id] for c in piece.clips)
             keys = self._keys(piece)
@@ -724,10 +743,28 @@ class Run:
         sampler, seed = self._options.sampler, self._options.seed
         return {n: entry_key(piece, self._hashes, f, sampler, seed) for n, f in self._features.items()}
 
-    def _hashed(self, clips: Sequence[ClipRef], progress: Progress | None = None) -> dict[str, str]:
+    def _hash_ahead(self, turn: int) -> None:
+        """Knows the contents of the clips of a piece and, where it did not, of those that follow it."""
+        if turn < self._ahead:
+            return
+        clips: list[ClipRef] = []
+        part = f"#{self._mine[turn]}"
+        while self._ahead < len(self._mine) and len(clips) < TOGETHER:
+            clips += self._pieces[self._mine[self._ahead]].clips
+            self._ahead += 1
+        self._hashes |= self._hashed(clips, part=part)
+
+    def _forget(self, piece: Piece) -> None:
+        if self._total > TOGETHER:
+            for clip in piece.clips:
+                del self._hashes[clip.id]
+
+    def _hashed(
+        self, clips: Sequence[ClipRef], progress: Progress | None = None, part: str = ""
+    ) -> dict[str, str]:
         options = self._options
         asked = replace(self._videos, clips=tuple(clips))
-        return content_hashes(asked, options.cache, options.worker_count(), progress)
+        return content_hashes(asked, options.cache, options.worker_count(), progress, part)
 
     def _finish(self, index: int, answers: list[Reply | Failure]) -> Finished:
         piece, entries = self._pieces[index], self._loaded.pop(index)
@@ -743,6 +780,8 @@ class Run:
             answers, passing = self._persistent(piece, every, self._look(piece.clips, every))
             entries = self._measured(index, every, answers)
             first = next(iter(entries.values()))
+        keys = self._keys(piece)
+        self._forget(piece)
         return Finished(
             index,
             piece.block,
@@ -750,7 +789,7 @@ class Run:
             {n: entries[n].fold for n in self._features},
             {n: _columns([c["summary"] for c in entries[n].clips]) for n in self._features},
             tuple(first.skipped),
-            self._keys(piece),
+            keys,
             tuple(dict.fromkeys(self._changed.get(index, ()))),
             passing,
         )
@@ -918,7 +957,9 @@ class Folding:
 
 def _folders(videos: VideoSet) -> dict[str, int]:
     """Folder → time of its last change [ns], of the folders in which a set's files lie."""
-    found = {}
+    found: dict[str, int] = {}
+    if isinstance(videos.clips, LongList):  # they are too many to be watched
+        return found
     clips = [source for clip in videos.clips for source in derived.sources_of(clip)]
     for folder in {os.path.dirname(c.path) for c in clips if c.kind in ("file", "frames", "cut")}:
         with contextlib.suppress(OSError):

@@ -29,7 +29,7 @@ from synvid_eval.features.base import Feature
 from synvid_eval.generation import TAR, Plan, there
 from synvid_eval.generators import pool as pools
 from synvid_eval.measurement import Measurement, Options, content_hashes, entry_key, plan_pieces
-from synvid_eval.randomness import address
+from synvid_eval.randomness import address, permutation
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.encode import FORMATS
 from synvid_eval.video.layouts import frame_files
@@ -41,6 +41,10 @@ TRIED = 2
 
 COUNTED = 10_000
 """Of so many clips the frames are counted; of the others as many each are taken for granted."""
+
+
+LOOKED_FOR = 200_000
+"""Clips of a set beyond which a rehearsal does not look for each in the cache."""
 
 
 @dataclass(frozen=True)
@@ -169,12 +173,18 @@ def _plan(
     videos: VideoSet, features: Sequence[Feature], options: Options, part: tuple[int, int]
 ) -> tuple[SetPlan, list[ClipRef]]:
     pieces = plan_pieces(videos)[part[0] :: part[1]]
-    if part != (0, 1):
+    count = sum(len(piece.clips) for piece in pieces)
+    many = count > LOOKED_FOR
+    if part != (0, 1) and not many:
         videos = replace(videos, clips=tuple(c for piece in pieces for c in piece.clips))
-    hashes = content_hashes(videos, options.cache, 1) if videos.array is None else {}
+    hashes = {} if many or videos.array is not None else content_hashes(videos, options.cache, 1)
     missing: list[ClipRef] = []
     cached = 0
-    for piece in pieces:
+    if many:
+        options.progress.say(f"{videos.name}: too many clips to look which the cache holds: taken as none")
+        drawn = permutation(address("rehearsal"), len(pieces))[:TRIED]
+        missing = [c for i in sorted(drawn) for c in pieces[i].clips]
+    for piece in () if many else pieces:
         known = all(hashes.get(c.id) for c in piece.clips) and all(
             options.cache.has(entry_key(piece, hashes, f, options.sampler, options.seed)) for f in features
         )
@@ -185,13 +195,13 @@ def _plan(
         videos.location,
         videos.layout,
         videos.said,
-        len(videos.clips),
+        count,
         len(videos.skipped),
         len(pieces),
         cached,
-        len(videos.clips) - len(missing),
-        sum(not hashes.get(c.id) for c in videos.clips),
-        _bytes(missing),
+        0 if many else count - len(missing),
+        count if many else sum(not hashes.get(c.id) for c in videos.clips),
+        None if many else _bytes(missing),
     )
     return plan, missing
 

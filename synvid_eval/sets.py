@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from synvid_eval import adapted, corrupted, derived
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.execute import Failure, Processes
-from synvid_eval.video import arrays, cut, decode, layouts, lists
+from synvid_eval.video import arrays, cut, decode, layouts, lists, long_lists
 from synvid_eval.video.decode import ClipRef, Frame, Reader
 from synvid_eval.video.videoset import VideoSet, rank
 
@@ -223,12 +223,15 @@ def open_set(
             )
         note = f"--fps {fps:g} means nothing for {found.name}: its clips have a rate of their own"
         found = replace(found, notes=(*found.notes, note))
-    found = replace(found, clips=tuple(sorted(found.clips, key=lambda c: c.id)))
+    if not isinstance(found.clips, long_lists.LongList):
+        found = replace(found, clips=tuple(sorted(found.clips, key=lambda c: c.id)))
     return found.draw(clips) if clips is not None else found
 
 
 def takes_fps(videos: VideoSet) -> bool:
     """Whether any clip of a set has the rate that --fps gives: pictures and arrays have none of their own."""
+    if isinstance(videos.clips, long_lists.LongList):
+        return False
     return any(c.kind in ("frames", "array", "memory") for c in videos.clips)
 
 
@@ -859,6 +862,8 @@ def open_clip(
     if ref.kind in derived.KINDS:
         made = adapted.AdaptedClip if ref.kind == adapted.KIND else corrupted.CorruptedClip
         return made(ref, lambda part: open_clip(part, array, beat))
+    if ref.within:
+        long_lists.check(ref)
     if ref.kind in ("file", "cut") and beat is not None:
         return (decode.VideoFile if ref.kind == "file" else cut.CutClip)(ref, beat)
     return _READERS[ref.kind](ref)

@@ -149,7 +149,7 @@ class Files:
     @property
     def clips(self) -> tuple[ClipRef, ...]:
         """The clips themselves, in order."""
-        return self.videos.clips
+        return tuple(self.videos.clips)
 
     def fitting(self, total: int) -> int:
         """The stride at which a clip of that many frames is taken: a run takes up frames · stride of them,

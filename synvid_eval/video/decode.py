@@ -96,8 +96,9 @@ class ClipRef:
 
     kind: "file" (one video), "frames" (a folder of pictures), "array" (element `index` of an array file; −1
     where the file is one clip), "preset" (clip `index` of a generator), "memory", "adapted" (see
-    `synvid_eval.adapted`; `path` is no path), "cut" (`length` frames from
-    frame `index` on of a video). label: class name or None.
+    `synvid_eval.adapted`; `path` is no path), "cut" (`length` frames from frame `index` on of a video).
+    label: class name or None. within: the real folder that a file must lie in which is looked for only when
+    it is opened (see `long_lists`); "" where that was done.
     """
 
     id: str
@@ -107,6 +108,7 @@ class ClipRef:
     label: str | None = None
     fps: float | None = None
     length: int = 0
+    within: str = ""
 
 
 def _silent() -> None:

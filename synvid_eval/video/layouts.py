@@ -11,7 +11,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -62,6 +62,7 @@ LIST_LAYOUTS = {
     "kinetics": "a table of label, youtube_id, time_start, time_end, split: id_000001_000011.mp4, --split",
     "ssv2": "Something-Something: a JSON list of {id, label or template}, videos <id>.webm or <id>.mp4",
     "list": "VideoMAE and mmaction2: lines `path label` or `path` (.csv or .txt, no heading), --root DIR",
+    "table": "a table with a heading: a column `path`, maybe `label` (.csv or .parquet), --root DIR",
     "rawframes": "mmaction2: lines `folder total_frames label` of frame folders, --root DIR, --fps",
 }
 LAYOUTS |= LIST_LAYOUTS
@@ -102,7 +103,7 @@ class Listing:
 
     layout: str
     said: str
-    clips: tuple[ClipRef, ...]
+    clips: Sequence[ClipRef]
     skipped: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from synvid_eval.errors import DataError, UsageError
+from synvid_eval.video import long_lists
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.layouts import (
     LIST_LAYOUTS,
@@ -33,7 +34,7 @@ from synvid_eval.video.layouts import (
     count_pictures,
 )
 
-SUFFIXES = (".txt", ".csv", ".json")
+SUFFIXES = (".txt", ".csv", ".json", ".parquet")
 
 _UCF = re.compile(r"(train|test)list0[1-3]\.txt")
 _HMDB = re.compile(r"(.+)_test_split([1-3])\.txt")
@@ -46,6 +47,8 @@ _ID = re.compile(rb'"id"\s*:\s*"?([A-Za-z0-9_-]+)')
 _COLUMN = re.compile(r"[^\W\d][\w -]*")
 _SPLIT_WORDS = ({"val", "valid", "validate", "validation"}, {"train", "training"}, {"test", "testing"})
 _SNIFF_FILES, _SNIFF_BYTES, _SAMPLE = 200, 1 << 16, 200
+_PATHS = ("path", "video_path", "file_path", "filepath", "file", "file_name", "filename", "video")
+_LABELS = ("label", "class", "category")
 
 
 @dataclass(frozen=True)
@@ -223,6 +226,8 @@ def sniff(path: Path) -> str | None:
             head = file.read(_SNIFF_BYTES)
     except OSError:
         return None
+    if path.suffix.lower() == ".parquet":
+        return "table" if head.startswith(b"PAR1") else None
     if path.suffix.lower() == ".json":
         start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
         return "ssv2" if re.match(rb"\[\s*\{", start) and b'"id"' in start else None
@@ -231,8 +236,8 @@ def sniff(path: Path) -> str | None:
         return None
     if "youtube_id" in _columns(lines[0]):
         return "kinetics"
-    if _heading(lines):
-        return None
+    if heading := _heading(lines):
+        return "table" if _column_of(heading, _PATHS) else None
     if 2 * sum(_video_line(line) is not None for line in lines) >= len(lines):
         return "list"
     return "rawframes" if all(_FRAMES.fullmatch(line) for line in lines) else None
@@ -252,9 +257,16 @@ def _heading(lines: list[str]) -> list[str]:
         columns = [c.strip().strip('"') for c in (lines or [""])[0].split(mark)]
         if len(columns) > 1 and all(map(_COLUMN.fullmatch, columns)):
             rows = lines[1:]
-            if rows and all(mark in row for row in rows) and any(map(_video_line, rows)):
+            named = _column_of(columns, _PATHS) or any(map(_video_line, rows))
+            if rows and all(mark in row for row in rows) and named:
                 return columns
     return []
+
+
+def _column_of(columns: Iterable[str], names: Sequence[str]) -> str:
+    """The column that is called like one of the names, the likeliest first; "" where none is."""
+    by_name = {c.strip().lower(): c for c in columns}
+    return next((by_name[n] for n in names if n in by_name), "")
 
 
 def _lines(data: bytes) -> list[str]:
@@ -381,17 +393,19 @@ def read_file(
             f"{path} is one class's part of an HMDB51 split.",
             "Give the folder of videos: DIR --split train1.",
         )
-    if seen is None and not any(not line.startswith("#") for line in _lines(_read(path))):
+    if seen is None and not any(not line.startswith("#") for line in _lines(_read(path, _SNIFF_BYTES))):
         raise DataError(f"The list {path} is empty.", "Write one clip a line: `path label`.")
+    if seen == "table" and layout == "list":
+        raise DataError(f"{path} has a heading, which lists of that layout have not.", "Leave --layout away.")
     if (
         seen is None
-        and path.suffix.lower() != ".json"
+        and path.suffix.lower() not in (".json", ".parquet")
         and (columns := _heading(_first_of(_read(path, _SNIFF_BYTES))))
     ):
         raise DataError(
             f"{path} is no list of videos: it is a table with a heading ({some(columns, 6)}).",
-            "Wanted are lines `path label` without a heading, or the columns of Kinetics (label, youtube_id, "
-            "time_start, time_end, split).",
+            "Wanted are lines `path label` without a heading, a column `path`, or the columns of Kinetics "
+            "(label, youtube_id, time_start, time_end, split).",
         )
     if layout == "auto":
         if seen is None:
@@ -410,11 +424,13 @@ def read_file(
     if split is not None and layout != "kinetics":
         raise UsageError(f"--split {split}: the list {path} has no splits.", "Leave --split away.")
     source = Source(layout, (path,))
-    entries, bad = _entries(source, split)
     folder = parent_of(path)
     places = [root] if root is not None else [folder, parent_of(folder)]
     if layout == "ssv2":
         places += _ssv2_folders(places)
+    if layout in ("list", "table") and _is_long(path):
+        return _long_listing(source, places, root is not None, follow_outside)
+    entries, bad = _entries(source, split)
     return _listing(source, entries, bad, places, root is not None, follow_outside, fps, split)
 
 
@@ -470,6 +486,73 @@ def _video_list(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
         return found and Entry((found[0],), found[1])
 
     return _each_line(source, parse)
+
+
+def _table_list(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
+    """A table with a heading, one of whose columns holds paths and maybe another labels:
+
+        path,label
+        videos/abseiling/a.mp4,abseiling
+
+    as .csv (commas, tabs or semicolons) or .parquet (extra `parquet`). The paths' column is called path,
+    video_path, file_path, filepath, file, file_name, filename or video; the labels' label, class or category.
+    Other columns are passed over. The table is the SET; there is no --split.
+    """
+    path = source.files[0]
+    entries, bad = [], []
+    for number, name, label in _table_rows(path):
+        if name:
+            entries.append(Entry((name,), label or None))
+        else:
+            bad.append((f"{clip_id(path.name)}:{number}", "no entry: it has no path"))
+    return entries, bad
+
+
+def _table_rows(path: Path) -> Iterator[tuple[int, str, str]]:
+    """(number, path, label) of the rows of a table; "" for what a row has not."""
+    if path.suffix.lower() == ".parquet":
+        yield from _parquet_rows(path)
+        return
+    heading = _first_of(_read(path, _SNIFF_BYTES))[0]
+    mark = next((m for m in (",", "\t", ";") if m in heading), ",")
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            rows = csv.reader(
+                (line for line in file if line.strip() and not line.startswith("#")), delimiter=mark
+            )
+            columns = next(rows)
+            where = columns.index(_column_of(columns, _PATHS))
+            labels = _column_of(columns, _LABELS)
+            of_label = columns.index(labels) if labels else -1
+            for row in rows:
+                name = row[where].strip() if where < len(row) else ""
+                yield rows.line_num, name, row[of_label].strip() if -1 < of_label < len(row) else ""
+    except (csv.Error, StopIteration, ValueError) as error:
+        raise DataError(f"{path} cannot be read as a table: {error}.", "Check the list.") from None
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[int, str, str]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            columns = file.schema_arrow.names
+            where, labels = _column_of(columns, _PATHS), _column_of(columns, _LABELS)
+            if not where:
+                raise DataError(
+                    f"{path} has no column of paths; it has {some(columns, 6)}.",
+                    f"Call it one of {', '.join(_PATHS)}.",
+                )
+            number = 0
+            for batch in file.iter_batches(1 << 14, columns=[where, *([labels] if labels else [])]):
+                names = batch.column(where).to_pylist()
+                said = batch.column(labels).to_pylist() if labels else [None] * len(names)
+                for name, label in zip(names, said, strict=True):
+                    number += 1
+                    yield number, name if isinstance(name, str) else "", "" if label is None else str(label)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(f"{path} cannot be read as Parquet: {error}.", "Check the list.") from None
 
 
 def _frame_list(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
@@ -656,6 +739,7 @@ _READERS: dict[str, Callable[[Source, str | None], tuple[list[Entry], _Bad]]] = 
     "kinetics": _kinetics,
     "ssv2": _ssv2,
     "list": _video_list,
+    "table": _table_list,
     "rawframes": _frame_list,
 }
 
@@ -665,9 +749,9 @@ def essay(layout: str) -> str:
     return f"{inspect.getdoc(_READERS[layout])}\n\n{_ANY_LIST}"
 
 
-_MISSING = "missing: in the list, not on the disk"
+_MISSING = long_lists.MISSING
 _OUTSIDE = "outside the root (--follow-outside reads it)"
-_LINK = "a symbolic link that leads out of the root (--follow-outside reads it)"
+_LINK = long_lists.LINK
 _FOLDER = "a folder, not a video"
 
 # Reasons whose names stand in a note of the set, too.
@@ -699,6 +783,21 @@ class _Root:
                 if form.isascii():
                     break
         return outside or (self._name(entry.names[0].replace("\0", "\\0")), "", _MISSING)
+
+    def named(self, name: str) -> tuple[str, str | None, str]:
+        """(id, path where that is another than the id below the root, reason why it has to be skipped or "")
+        of an entry that is not looked for.
+        """
+        if "\0" in name:
+            return self._name(name.replace("\0", "\\0")), None, _MISSING
+        found = self._name(name)
+        if found.startswith("../") and not self._follow:
+            return found, None, _OUTSIDE
+        path = os.path.join(self._root, name)
+        if os.fsencode(path) == os.fsencode(os.path.join(self._root, found)):
+            return found, None, ""
+        # of the forms of one name the one that is there, as for every other list
+        return (*self.place(Entry((name,), None))[:2], "") if not name.isascii() else (found, path, "")
 
     def lacks(self, entry: Entry) -> bool:
         """Whether an entry is neither below the root nor outside it."""
@@ -758,15 +857,7 @@ def _listing(
         hits = [sum(not r.lacks(e) for e in entries) for r in roots]
     best = max(range(len(places)), key=lambda i: (hits[i], -i))
     if not hits[best] and not given:
-        looked = list(dict.fromkeys(os.fspath(p) for p in places))
-        more = count_of(len(looked) - 3, "more folder") if len(looked) > 3 else ""
-        where = f"not below {looked[0]}"
-        if len(looked) > 1:
-            where = f"neither below {' nor '.join(looked[:3])}" + (f" nor {more}" if more else "")
-        raise DataError(
-            f"{source} names {count_of(len(entries), 'file')}, found {where} (first: {entries[0].names[0]}).",
-            "Say where they lie: --root DIR.",
-        )
+        raise _nowhere(source, len(entries), entries[0].names[0], places)
     root = roots[best]
     clips: dict[str, ClipRef] = {}
     skipped: dict[str, str] = {}
@@ -809,6 +900,95 @@ def _listing(
         many = count_of(len(twice), "entry", "entries")
         notes.append(f"{source}: {many} listed more than once, taken once ({some(twice, 3)})")
     return Listing(source.layout, said, tuple(clips.values()), (*skipped.items(), *bad), tuple(notes))
+
+
+def _nowhere(source: Source, count: int, first: str, places: Sequence[Path]) -> DataError:
+    """The error of a list none of whose files is found."""
+    looked = list(dict.fromkeys(os.fspath(p) for p in places))
+    more = count_of(len(looked) - 3, "more folder") if len(looked) > 3 else ""
+    where = f"not below {looked[0]}"
+    if len(looked) > 1:
+        where = f"neither below {' nor '.join(looked[:3])}" + (f" nor {more}" if more else "")
+    return DataError(
+        f"{source} names {count_of(count, 'file')}, found {where} (first: {first}).",
+        "Say where they lie: --root DIR.",
+    )
+
+
+def _is_long(path: Path) -> bool:
+    """Whether a list has more than `long_lists.LONG` entries, or so many by the length of its first lines."""
+    if path.suffix.lower() == ".parquet":
+        import pyarrow.parquet
+
+        try:
+            return bool(pyarrow.parquet.read_metadata(path).num_rows > long_lists.LONG)
+        except (OSError, pyarrow.ArrowException):
+            return False
+    head = _read(path, _SNIFF_BYTES)
+    return path.stat().st_size / max(1, len(head)) * head.count(b"\n") > long_lists.LONG
+
+
+def _long_rows(source: Source) -> Iterator[tuple[int, bytes, bytes | None, bool]]:
+    """(number of the line, path, label, whether the path is plainly its own id) of what a long list holds;
+    the path is empty where the line is no entry, and the label is its text then.
+    """
+    path = source.files[0]
+    if source.layout == "table":
+        for number, name, label in _table_rows(path):
+            yield number, os.fsencode(name), os.fsencode(label) or None, False
+        return
+    plain = long_lists.simple(sorted(VIDEO_SUFFIXES))
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if (found := plain(line)) is not None:
+                yield number, *found, True
+            elif text := line.decode("utf-8", "surrogateescape").removeprefix("\ufeff").rstrip(" \t\r\n"):
+                entry = _video_line(text)
+                if entry is not None:
+                    yield number, os.fsencode(entry[0]), os.fsencode(entry[1] or "") or None, False
+                elif not text.startswith("#"):
+                    yield number, b"", os.fsencode(text), False
+
+
+def _long_listing(source: Source, places: Sequence[Path], given: bool, follow_outside: bool) -> Listing:
+    """The clips of a long list: nothing is looked for but what of its first entries is there."""
+    path = source.files[0]
+    sample = [Entry((os.fsdecode(row[1]),), None) for row in islice(_long_rows(source), _SAMPLE) if row[1]]
+    roots = [_Root(p, follow_outside) for p in places]
+    hits = [sum(not r.lacks(e) for e in sample) for r in roots]
+    best = max(range(len(places)), key=lambda i: (hits[i], -i))
+    if not hits[best] and not given:
+        raise _nowhere(source, len(sample), sample[0].names[0] if sample else "none", places)
+    root, where = roots[best], os.fspath(places[best])
+    # lists with absolute paths are common: below the root they are as plain as others
+    prefix = os.fsencode(os.path.join(os.path.abspath(where), ""))
+    rows, skipped = long_lists.Rows(), dict[str, str]()
+    for number, name, label, plain in _long_rows(source):
+        if not plain and name.startswith(prefix):
+            name = name[len(prefix) :]
+        if plain or long_lists.is_plain(name):
+            rows.add(name, label)
+        elif not name:
+            said = "it has no path" if source.layout == "table" else clip_id(os.fsdecode(label or b"")[:80])
+            skipped[f"{clip_id(path.name)}:{number}"] = f"no entry: {said}"
+        else:
+            found, real, reason = root.named(os.fsdecode(name))
+            if reason:
+                skipped[found] = reason
+            else:
+                rows.add(found.encode(), label, real)
+    clips = rows.done(where, "/" if follow_outside else os.path.realpath(where))
+    about = count_of(len(clips), "video")
+    about += f" in {count_of(clips.classes, 'class', 'classes')}" if clips.classes else ""
+    about += f", {_called(source, None)}, below {where}"
+    notes = [f"{source}: its files are looked for when they are measured: they are too many to be listed"]
+    if skipped:
+        many = count_of(len(skipped), "entry is", "entries are")
+        notes.append(f"{source}: {many} skipped: {some(skipped, 10)}")
+    if clips.twice:
+        many = count_of(clips.twice, "entry", "entries")
+        notes.append(f"{source}: {many} listed more than once, taken once")
+    return Listing(source.layout, about, clips, tuple(skipped.items()), tuple(notes))
 
 
 def _called(source: Source, split: str | None) -> str:

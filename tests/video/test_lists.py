@@ -542,24 +542,63 @@ def test_lists_in_a_folder_beside_are_told_of_whatever_their_names(tmp_path: Pat
     assert open_set(tmp_path / "videos").notes == (note,)
 
 
-def test_a_table_with_a_heading_is_no_list(tmp_path: Path) -> None:
+def test_a_table_without_a_column_of_paths_is_no_list(tmp_path: Path) -> None:
     touch(tmp_path, "videos/a.mp4", "videos/b.mp4")
     rows = ["videos/a.mp4,weizmann,bend,180,144", "videos/b.mp4,weizmann,run,180,144"]
-    path = write(tmp_path / "manifest.csv", "path,dataset,label,width,height", *rows)
+    path = write(tmp_path / "manifest.csv", "where,dataset,label,width,height", *rows)
     for layout in ("auto", "list"):
         with pytest.raises(DataError) as caught:
             open_set(path, layout=layout)
         assert str(caught.value) == (
-            f"{path} is no list of videos: it is a table with a heading (path, dataset, label, "
-            "width, height). Wanted are lines `path label` without a heading, or the columns of Kinetics "
-            "(label, youtube_id, time_start, time_end, split)."
+            f"{path} is no list of videos: it is a table with a heading (where, dataset, label, "
+            "width, height). Wanted are lines `path label` without a heading, a column `path`, or the "
+            "columns of Kinetics (label, youtube_id, time_start, time_end, split)."
         )
     assert open_set(tmp_path).notes == ()
     with pytest.raises(UsageError, match="No list lies in"):
         open_set(tmp_path, split="manifest")
-    assert sniff(write(tmp_path / "tabs.txt", "label\tpath", "0\tvideos/a.mp4")) is None
+    assert sniff(write(tmp_path / "tabs.txt", "label\twhere", "0\tvideos/a.mp4")) is None
     assert sniff(write(tmp_path / "plain.csv", *rows)) == "list"
     assert sniff(write(tmp_path / "text.txt", "made by hand, for a test", "videos/a.mp4 0")) == "list"
+
+
+@pytest.mark.parametrize("mark", [",", "\t", ";"])
+def test_a_table_with_a_column_of_paths_is_a_list(tmp_path: Path, mark: str) -> None:
+    touch(tmp_path, "videos/a b.mp4", "videos/b.mp4", "videos/no.txt")
+    rows = [
+        ("180", "videos/a b.mp4", "bend"),
+        ("7", "videos/b.mp4", ""),
+        ("7", "", "x"),
+        ("7", "gone.mp4", "x"),
+    ]
+    path = write(tmp_path / "rows.csv", *(mark.join(row) for row in [("width", "Path", "Label"), *rows]))
+    found = open_set(path)
+    assert found.layout == "table"
+    assert [(c.id, c.label) for c in found.clips] == [("videos/a b.mp4", "bend"), ("videos/b.mp4", None)]
+    assert dict(found.skipped) == {
+        "gone.mp4": "missing: in the list, not on the disk",
+        "rows.csv:4": "no entry: it has no path",
+    }
+    with pytest.raises(DataError, match="has a heading"):
+        open_set(path, layout="list")
+
+
+def test_a_parquet_table_is_a_list(tmp_path: Path) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    touch(tmp_path, "videos/a.mp4", "videos/b.mp4")
+    table = pyarrow.table(
+        {"file_name": ["videos/a.mp4", "videos/b.mp4", None], "label": [3, 4, 5], "x": [1, 2, 3]}
+    )
+    parquet.write_table(table, tmp_path / "rows.parquet")
+    found = open_set(tmp_path / "rows.parquet")
+    assert [(c.id, c.label) for c in found.clips] == [("videos/a.mp4", "3"), ("videos/b.mp4", "4")]
+    assert [i for i, _ in found.skipped] == ["rows.parquet:3"]
+    parquet.write_table(pyarrow.table({"x": [1]}), tmp_path / "none.parquet")
+    with pytest.raises(DataError, match="no column of paths"):
+        open_set(tmp_path / "none.parquet")
+    (tmp_path / "cut.parquet").write_bytes((tmp_path / "rows.parquet").read_bytes()[:60])
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
+        open_set(tmp_path / "cut.parquet")
 
 
 def test_paths_are_said_as_they_were_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -628,7 +667,7 @@ def test_the_essay_of_a_layout_says_what_is_asked(layout: str) -> None:
 
 
 def test_every_layout_of_lists_is_listed_with_a_line() -> None:
-    assert set(LIST_LAYOUTS) == {"ucf101", "hmdb51", "kinetics", "ssv2", "list", "rawframes"}
+    assert set(LIST_LAYOUTS) == {"ucf101", "hmdb51", "kinetics", "ssv2", "list", "table", "rawframes"}
     assert all(LAYOUTS[n] == a and "\n" not in a for n, a in LIST_LAYOUTS.items())
 
 
