@@ -23,9 +23,10 @@ def suffix(shard: tuple[int, int]) -> str:
 
 
 def parse(text: str | None, environment: Mapping[str, str] | None = None) -> tuple[int, int]:
-    """`--shard i/n` → (i, n), 0 ≤ i < n; (0, 1) where none is given; for `auto` what the environment (default:
-    this process's) says of a Slurm array, an indexed job of Kubernetes, or torchrun, in that order.
-    UsageError for anything else.
+    """`--shard i/n` → (i, n), 0 ≤ i < n; (0, 1) where none is given; for `auto` what the environment says of a
+    Slurm array, an indexed job of Kubernetes, or torchrun, in that order. UsageError for anything else.
+
+    environment: variable → value; default: this process's.
     """
     if text is None:
         return 0, 1
@@ -48,7 +49,7 @@ def _found(environment: Mapping[str, str]) -> tuple[int, int]:
         if most - least + 1 != count:
             raise UsageError(
                 f"--shard auto: this Slurm array is {count} tasks from {least} to {most}, with gaps.",
-                f"Which parts its tasks are cannot be told: say --shard ${_SLURM[0]}/N, N the number of parts.",
+                f"Which parts they are cannot be told: say --shard ${_SLURM[0]}/N, N the number of parts.",
             )
         return _checked(task - least, count, f"{_SLURM[0]}={task}")
     if _KUBERNETES[0] in environment:
