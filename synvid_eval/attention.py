@@ -44,7 +44,7 @@ from synvid_eval.comparison import versions
 from synvid_eval.components import COMPONENTS, QUANTILES, Pca, colors, scale, separation
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.execute import Failure, Processes, Reply
-from synvid_eval.measurement import Options, content_hashes, decoder_versions, parse_share, plan_shards
+from synvid_eval.measurement import Options, content_hashes, decoder_versions, parse_share, plan_pieces
 from synvid_eval.networks import checkpoints, videomae
 from synvid_eval.networks.checkpoints import Checkpoint
 from synvid_eval.networks.loading import exact, resolve_device
@@ -394,7 +394,7 @@ class _Run:
         }
         if self.asked.masks:
             shares_of = [kept.shares[clip].ravel() for clip in order]
-            block = {c.id: shard.block for shard in plan_shards(self.videos) for c in shard.clips}
+            block = {c.id: piece.block for piece in plan_pieces(self.videos) for c in piece.clips}
             about["separation"] = separation(projected, shares_of, [block[clip] for clip in order])
         maps = [colors(p, low, high).reshape(-1, grid, grid, COMPONENTS) for p in projected]
         return Painted(about, maps)

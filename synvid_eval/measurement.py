@@ -1,8 +1,9 @@
-"""Measuring a set: plan shards, take what the cache holds, decode the rest once, fold in a fixed order.
+"""Measuring a set: plan pieces, take what the cache holds, decode the rest once, fold in a fixed order.
 
-A set is measured alone: nothing of a reference enters. The result is the same bits for any number of workers,
-any order in which clips finish, a cold or a warm cache, and a run that was killed and started again, because
-clips are folded in the order of their ids within a shard, shards in their order within one of 20 blocks.
+A set is measured alone: nothing of a reference enters. The result is the same bits for any number of workers
+and machines, any order in which clips finish, a cold or a warm cache, and a run that was killed and started
+again, because clips are folded in the order of their ids within a piece, pieces in their order within one of
+20 blocks.
 """
 
 from __future__ import annotations
@@ -244,17 +245,23 @@ def _from_meta(where: str, arrays: Arrays, meta: dict[str, Any], name: str | Non
     return Measurement(facts, sampler, recipe["seed"], features, sides, clips, summaries, meta["about"])
 
 
+PIECE = 256
+"""Most clips of a piece: what a killed run may have to measure again."""
+
+
 @dataclass(frozen=True)
-class Shard:
-    """Clips that are folded together, in the order of their ids."""
+class Piece:
+    """Clips that are folded together, in the order of their ids: what is measured, kept and dealt out at
+    once.
+    """
 
     block: int
     clips: tuple[ClipRef, ...]
 
 
-def plan_shards(videos: VideoSet) -> list[Shard]:
-    """The set's shards in order: 20 blocks by hash of the clip id, up to 16 sub-shards each; empty ones left
-    out.
+def plan_pieces(videos: VideoSet) -> list[Piece]:
+    """The set's pieces in order: 20 blocks by hash of the clip id, up to 16 shards each, empty ones left out;
+    a shard of more than PIECE clips is cut.
 
     Where clips come from sources, a block is a source (or, above 20 sources, a hash of the source).
     """
@@ -263,24 +270,28 @@ def plan_shards(videos: VideoSet) -> list[Shard]:
         origins = sorted(set(videos.sources.values()))
         few = len(origins) <= BLOCKS
         blocks = {s: i if few else address("block", s) % BLOCKS for i, s in enumerate(origins)}
-    groups: dict[tuple[int, int], list[ClipRef]] = defaultdict(list)
+    shards: dict[tuple[int, int], list[ClipRef]] = defaultdict(list)
     for clip in sorted(videos.clips, key=lambda c: c.id):
         number = address("block", clip.id)
         block = blocks[videos.sources[clip.id]] if videos.sources else number % BLOCKS
-        groups[block, number // BLOCKS % SUB_SHARDS].append(clip)
-    return [Shard(block, tuple(groups[block, sub])) for block, sub in sorted(groups)]
+        shards[block, number // BLOCKS % SUB_SHARDS].append(clip)
+    return [
+        Piece(block, tuple(clips[at : at + PIECE]))
+        for (block, _), clips in sorted(shards.items())
+        for at in range(0, len(clips), PIECE)
+    ]
 
 
 def arranged(clips: Mapping[str, Fold]) -> tuple[Fold, ...]:
     """Clip id → states of one clip, folded into 20 blocks as `measure` folds them."""
     refs = tuple(ClipRef(name, "memory", "") for name in clips)
-    shards = plan_shards(VideoSet("", "", "", "", refs))
-    park, blocks = Park(), [Fold()] * BLOCKS
-    for index, shard in enumerate(shards):
-        blocks[shard.block] = blocks[shard.block] + fold([clips[c.id] for c in shard.clips])
-        if index + 1 == len(shards) or shards[index + 1].block != shard.block:
-            blocks = rested(blocks, shard.block, park)
-    return tuple(blocks)
+    park, blocks, before = Park(), [Fold()] * BLOCKS, -1
+    for piece in plan_pieces(VideoSet("", "", "", "", refs)):
+        if before not in (-1, piece.block):
+            blocks = rested(blocks, before, park)
+        blocks[piece.block] = blocks[piece.block] + fold([clips[c.id] for c in piece.clips])
+        before = piece.block
+    return tuple(rested(blocks, before, park) if before >= 0 else blocks)
 
 
 def rested(blocks: list[Fold], block: int, park: Park) -> list[Fold]:
@@ -393,11 +404,11 @@ def _content(clip: ClipRef, hashes: Mapping[str, str], array: NDArray[np.uint8] 
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
-def entry_key(shard: Shard, hashes: Mapping[str, str], feature: Feature, sampler: Sampler, seed: int) -> str:
-    """The cache key of one shard's states of one feature: a hash of everything that decides them."""
+def entry_key(piece: Piece, hashes: Mapping[str, str], feature: Feature, sampler: Sampler, seed: int) -> str:
+    """The cache key of one piece's states of one feature: a hash of everything that decides them."""
     facts = {
         "entry": ENTRY,
-        "clips": [[c.id, c.kind, c.fps, hashes[c.id]] for c in shard.clips],
+        "clips": [[c.id, c.kind, c.fps, hashes[c.id]] for c in piece.clips],
         "seed": seed,
         "sampler": [Sampler.revision, knobs.values(sampler)],
         "feature": [class_path(feature), feature.revision, knobs.recipe(feature), feature.where()],
@@ -407,19 +418,23 @@ def entry_key(shard: Shard, hashes: Mapping[str, str], feature: Feature, sampler
 
 
 @dataclass
-class _Entry:
-    """One shard's states of one feature: what the cache keeps."""
+class Entry:
+    """One piece's states of one feature: what the cache keeps. clips: what is known of each that was
+    measured; skipped: `id` and `reason` of the others.
+    """
 
     fold: Fold
     clips: list[dict[str, Any]]
     skipped: list[dict[str, str]]
 
     def pack(self) -> tuple[Arrays, dict[str, Any]]:
+        """The entry as arrays and JSON-ready facts."""
         meta = {"clips": self.clips, "skipped": self.skipped, "fold": fold_meta(self.fold)}
         return fold_arrays(self.fold, "x"), meta
 
     @classmethod
-    def unpack(cls, arrays: Arrays, meta: dict[str, Any]) -> _Entry:
+    def unpack(cls, arrays: Arrays, meta: dict[str, Any]) -> Entry:
+        """The entry that `pack` gave."""
         return cls(fold_from(arrays, meta["fold"], "x"), meta["clips"], meta["skipped"])
 
 
@@ -446,7 +461,35 @@ def parse_share(text: str) -> Callable[[int], float]:
     )
 
 
-def check_skipped(videos: VideoSet, skipped: Sequence[Mapping[str, str]], allowed: str) -> None:
+@dataclass(frozen=True)
+class Listed:
+    """What is known of a set before any clip of it is opened. found: clips and what is none; skipped: (id,
+    reason) of the latter; sources: whether blocks are sources; facts: see `VideoSet.facts`.
+    """
+
+    name: str
+    location: str
+    found: int
+    skipped: tuple[tuple[str, str], ...]
+    sources: bool
+    facts: dict[str, Any]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, videos: VideoSet) -> Listed:
+        """What is known of an opened set."""
+        return cls(
+            videos.name,
+            videos.location,
+            videos.found,
+            videos.skipped,
+            bool(videos.sources),
+            videos.facts(),
+            videos.notes,
+        )
+
+
+def check_skipped(videos: VideoSet | Listed, skipped: Sequence[Mapping[str, str]], allowed: str) -> None:
     """DataError where more of a set's videos are skipped than `allowed` (see `parse_share`), or all of them.
 
     skipped: `id` and `reason` of each so far.
@@ -517,9 +560,16 @@ class Measurer:
         skipped.
         """
         with threadpool_limits(1):  # states are folded here: the same bits whatever the number of threads
-            return _Run(self, videos, self._executor(videos)).result()
+            run = Run(self, videos)
+            folding = Folding(self.features, Listed.of(videos), self.options)
+            changed: list[str] = []
+            for done in run.finished():
+                folding.add(done.block, done.entries)
+                changed += done.changed
+            return folding.measurement(run.notes(), changed)
 
-    def _executor(self, videos: VideoSet) -> Processes | Serial:
+    def executor(self, videos: VideoSet) -> Processes | Serial:
+        """What runs the tasks of a set: a set in memory is measured in this process."""
         if videos.array is None:
             return self._pool
         # a set in memory cannot hang or crash a decoder, so it needs no other process
@@ -527,116 +577,153 @@ class Measurer:
         return Serial(own.measure)
 
 
-class _Run:
-    """One set being measured: loads or measures shard after shard and folds them."""
+@dataclass(frozen=True)
+class Finished:
+    """A measured piece: its number among the set's, its block, feature → entry. skipped: of its clips; keys:
+    feature → `entry_key`; changed: clips whose files changed meanwhile.
+    """
 
-    def __init__(self, measurer: Measurer, videos: VideoSet, executor: Processes | Serial) -> None:
+    index: int
+    block: int
+    entries: dict[str, Entry]
+    skipped: list[dict[str, str]]
+    keys: dict[str, str]
+    changed: tuple[str, ...] = ()
+
+
+class Run:
+    """Pieces of one set being measured, one after the other: loaded from the cache, or looked at.
+
+    pieces: those of the set (default: `plan_pieces`). mine: the numbers of those that are wanted (default:
+    all). there: whether a piece with those keys is there already, so that nothing is done for it. stopping:
+    asked before a piece is begun; where it says so, the run ends after those that are begun.
+    """
+
+    def __init__(
+        self,
+        measurer: Measurer,
+        videos: VideoSet,
+        pieces: Sequence[Piece] | None = None,
+        mine: Sequence[int] | None = None,
+        there: Callable[[int, Mapping[str, str]], bool] = lambda index, keys: False,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._measurer, self._features, self._options = measurer, measurer.features, measurer.options
-        self._videos, self._executor = videos, executor
-        self._shards = plan_shards(videos)
-        self._skipped = [{"id": i, "reason": r} for i, r in videos.skipped]
-        self._loaded: dict[int, dict[str, _Entry]] = {}
-        self._blocks: dict[str, list[Fold]] = {n: [Fold()] * BLOCKS for n in self._features}
-        self._clips: list[ClipRecord] = []
-        self._columns: dict[str, list[tuple[int, Columns]]] = {n: [] for n in self._features}
-        self._park = Park()
-        self._changed: list[str] = []
+        self._videos, self._there, self._stopping = videos, there, stopping
+        self._pieces = plan_pieces(videos) if pieces is None else pieces
+        self._mine = range(len(self._pieces)) if mine is None else mine
+        self._loaded: dict[int, dict[str, Entry]] = {}
+        self._keys: dict[int, dict[str, str]] = {}
+        self._changed: dict[int, list[str]] = defaultdict(list)
         self._folders = _folders(videos)
 
-    def result(self) -> Measurement:
+    def finished(self) -> Iterator[Finished]:
+        """The pieces in their order, but for those that are there already.
+
+        Raises DataError where more of their clips are skipped than the whole set may have.
+        """
         progress, videos = self._options.progress, self._videos
         for note in videos.notes:
             progress.say(note)
-        check_skipped(self._videos, self._skipped, self._options.max_skipped)
+        skipped = [{"id": i, "reason": r} for i, r in videos.skipped]
+        check_skipped(videos, skipped, self._options.max_skipped)
+        own = tuple(c for i in self._mine for c in self._pieces[i].clips)
         workers = self._options.worker_count()
-        self._hashes = content_hashes(videos, self._options.cache, workers, progress)
-        progress.begin(videos.name, len(videos.clips))
+        self._hashes = content_hashes(replace(videos, clips=own), self._options.cache, workers, progress)
+        progress.begin(videos.name, len(own))
         answers: list[Reply | Failure] = []
-        for task, reply in self._executor.map(self._tasks()):
+        for task, reply in self._measurer.executor(videos).map(self._tasks()):
             index = task["shard"]
+            count = len(self._pieces[index].clips)
             if HERE not in task:
-                progress.advance(1, cached=False, reading=self._next(index, len(answers) + 1))
+                progress.advance(1, cached=False, reading=self._next(task["turn"], len(answers) + 1))
                 answers.append(reply)
-                if len(answers) < len(self._shards[index].clips):
+                if len(answers) < count:
                     continue
             else:
-                progress.advance(
-                    len(self._shards[index].clips), cached=True, reading=self._next(index + 1, 0)
-                )
-            self._finish(index, answers)
+                progress.advance(count, cached=True, reading=self._next(task["turn"] + 1, 0))
+            if task.get("done"):
+                continue
+            done = self._finish(index, answers)
             answers = []
-        return self._measurement()
+            skipped += done.skipped
+            check_skipped(videos, skipped, self._options.max_skipped)
+            yield done
 
-    def _next(self, shard: int, position: int) -> str:
+    def _next(self, turn: int, position: int) -> str:
         """The id of the clip that is waited for next; "" at the end."""
-        while shard < len(self._shards):
-            if position < len(self._shards[shard].clips):
-                return self._shards[shard].clips[position].id
-            shard, position = shard + 1, 0
+        while turn < len(self._mine):
+            clips = self._pieces[self._mine[turn]].clips
+            if position < len(clips):
+                return clips[position].id
+            turn, position = turn + 1, 0
         return ""
 
     def _tasks(self) -> Iterator[Task]:
-        cache = self._options.cache
-        for index, shard in enumerate(self._shards):
-            entries: dict[str, _Entry] = {}
-            hashed = all(self._hashes[c.id] for c in shard.clips)
-            for name, feature in self._features.items():
-                key = entry_key(shard, self._hashes, feature, self._options.sampler, self._options.seed)
+        cache, options = self._options.cache, self._options
+        for turn, index in enumerate(self._mine):
+            if self._stopping():
+                return
+            piece = self._pieces[index]
+            facts: Task = {"shard": index, "turn": turn}
+            hashed = all(self._hashes[c.id] for c in piece.clips)
+            keys = {
+                n: entry_key(piece, self._hashes, f, options.sampler, options.seed)
+                for n, f in self._features.items()
+            }
+            if hashed and self._there(index, keys):
+                yield {HERE: True, "done": True, **facts}
+                continue
+            entries: dict[str, Entry] = {}
+            for name, key in keys.items():
                 if hashed and (found := cache.get(key)) is not None:
-                    entries[name] = _Entry.unpack(*found)
-            self._loaded[index] = entries
+                    entries[name] = Entry.unpack(*found)
+            self._loaded[index], self._keys[index] = entries, keys
             missing = [n for n in self._features if n not in entries]
             if not missing:
-                yield {HERE: True, "shard": index}
+                yield {HERE: True, **facts}
                 continue
-            for clip in shard.clips:
-                yield {**clip_task(clip, missing), "shard": index}
+            for clip in piece.clips:
+                yield {**clip_task(clip, missing), **facts}
 
-    def _finish(self, index: int, answers: list[Reply | Failure]) -> None:
-        shard, entries = self._shards[index], self._loaded.pop(index)
+    def _finish(self, index: int, answers: list[Reply | Failure]) -> Finished:
+        piece, entries, keys = self._pieces[index], self._loaded.pop(index), self._keys.pop(index)
         missing = [n for n in self._features if n not in entries]
         if missing:
-            entries.update(self._measured(shard, missing, answers))
+            entries.update(self._measured(index, missing, answers, keys))
         first = next(iter(entries.values()))
         if any([c["id"] for c in e.clips] != [c["id"] for c in first.clips] for e in entries.values()):
             # a clip could be read when one feature was cached, not now: what is so now counts for all
-            entries = self._measured(shard, list(self._features), self._again(shard))
+            entries = self._measured(index, list(self._features), self._again(piece), keys)
             first = next(iter(entries.values()))
-        self._skipped += first.skipped
-        self._clips += [
-            ClipRecord(
-                c["id"], c["content"], c["total"], c["looked"], c["fps"], tuple(c["size"]), tuple(c["notes"])
-            )
-            for c in first.clips
-        ]
-        for name, entry in entries.items():
-            self._blocks[name][shard.block] = self._blocks[name][shard.block] + entry.fold
-            self._columns[name].append(_columns([c["summary"] for c in entry.clips]))
-        check_skipped(self._videos, self._skipped, self._options.max_skipped)
-        if index + 1 == len(self._shards) or self._shards[index + 1].block != shard.block:
-            self._blocks = {n: rested(b, shard.block, self._park) for n, b in self._blocks.items()}
+        ordered = {n: entries[n] for n in self._features}
+        changed = tuple(dict.fromkeys(self._changed.get(index, ())))
+        return Finished(index, piece.block, ordered, first.skipped, keys, changed)
 
-    def _again(self, shard: Shard) -> list[Reply | Failure]:
-        """Every feature of a shard's clips, beside the run that is under way."""
+    def _again(self, piece: Piece) -> list[Reply | Failure]:
+        """Every feature of a piece's clips, beside the run that is under way."""
         spare = self._measurer.new_pool()
         try:
             return [
-                answer for _, answer in spare.map(clip_task(c, list(self._features)) for c in shard.clips)
+                answer for _, answer in spare.map(clip_task(c, list(self._features)) for c in piece.clips)
             ]
         finally:
             spare.close()
 
-    def _measured(self, shard: Shard, names: list[str], answers: list[Reply | Failure]) -> dict[str, _Entry]:
-        entries = {n: _Entry(Fold(), [], []) for n in names}
-        # what cannot be hashed cannot be recognized as changed, so its shard is not kept
-        lasting = all(self._hashes[c.id] for c in shard.clips)
+    def _measured(
+        self, index: int, names: list[str], answers: list[Reply | Failure], keys: Mapping[str, str]
+    ) -> dict[str, Entry]:
+        piece = self._pieces[index]
+        entries = {n: Entry(Fold(), [], []) for n in names}
+        # what cannot be hashed cannot be recognized as changed, so its piece is not kept
+        lasting = all(self._hashes[c.id] for c in piece.clips)
         folds: dict[str, list[Fold]] = {n: [] for n in names}
-        for clip, answer in zip(shard.clips, answers, strict=True):
+        for clip, answer in zip(piece.clips, answers, strict=True):
             reason = answer.reason if isinstance(answer, Failure) else answer[1].get("skipped")
             lasting = lasting and not isinstance(answer, Failure) and answer[1].get("lasting", True)
             if any(map(self._options.cache.changed, _files(clip))):
                 lasting = False
-                self._changed.append(clip.id)
+                self._changed[index].append(clip.id)
                 self._options.progress.say(f"{clip.id} changed while it was measured")
             if isinstance(answer, Failure) or reason is not None:
                 for entry in entries.values():
@@ -658,58 +745,99 @@ class _Run:
         for name, entry in entries.items():
             entry.fold = fold(folds[name])
             if lasting:
-                key = entry_key(
-                    shard, self._hashes, self._features[name], self._options.sampler, self._options.seed
-                )
-                self._options.cache.put(key, *entry.pack())
+                self._options.cache.put(keys[name], *entry.pack())
         return entries
 
-    def _said_changes(self) -> list[str]:
-        """Notes of what changed while the set was measured."""
-        found = []
-        if self._changed:
-            which = ", ".join(self._changed[:10]) + (", …" if len(self._changed) > 10 else "")
-            found.append(f"changed while the set was measured: {which}")
-        if _folders(self._videos) != self._folders:
-            found.append("files came or went while the set was measured: it is the set as it was listed")
-            self._options.progress.say(f"{self._videos.name}: {found[-1]}")
-        return found
+    def notes(self) -> list[str]:
+        """What to note of the files of the whole set, once all is measured."""
+        if _folders(self._videos) == self._folders:
+            return []
+        note = "files came or went while the set was measured: it is the set as it was listed"
+        self._options.progress.say(f"{self._videos.name}: {note}")
+        return [note]
 
-    def _measurement(self) -> Measurement:
-        videos, options = self._videos, self._options
+
+class Folding:
+    """The pieces of one set, folded in their order into its measurement."""
+
+    def __init__(self, features: Mapping[str, Feature], listed: Listed, options: Options) -> None:
+        self._features, self._listed, self._options = features, listed, options
+        self._skipped = [{"id": i, "reason": r} for i, r in listed.skipped]
+        self._blocks: dict[str, list[Fold]] = {n: [Fold()] * BLOCKS for n in features}
+        self._clips: list[ClipRecord] = []
+        self._columns: dict[str, list[tuple[int, Columns]]] = {n: [] for n in features}
+        self._park = Park()
+        self._block = -1
+
+    def add(self, block: int, entries: Mapping[str, Entry]) -> None:
+        """The next piece."""
+        if block != self._block:
+            self._rest()
+        self._block = block
+        first = next(iter(entries.values()))
+        self._skipped += first.skipped
+        self._clips += [
+            ClipRecord(
+                c["id"], c["content"], c["total"], c["looked"], c["fps"], tuple(c["size"]), tuple(c["notes"])
+            )
+            for c in first.clips
+        ]
+        for name, entry in entries.items():
+            self._blocks[name][block] = self._blocks[name][block] + entry.fold
+            self._columns[name].append(_columns([c["summary"] for c in entry.clips]))
+
+    def _rest(self) -> None:
+        if self._block >= 0:
+            self._blocks = {n: rested(b, self._block, self._park) for n, b in self._blocks.items()}
+
+    def measurement(
+        self, said: Sequence[str], changed: Sequence[str] = (), networks: Mapping[str, Any] | None = None
+    ) -> Measurement:
+        """The measurement of all that was added.
+
+        Args:
+            said: notes of the whole set. changed: clips whose files changed while they were measured.
+            networks: feature → on what its network ran (default: as it would here).
+        """
+        self._rest()
+        listed, options = self._listed, self._options
         clips = tuple(self._clips)
         digest = hashlib.blake2b(digest_size=8)
         for clip in sorted(clips, key=lambda c: c.id):
             digest.update(f"{clip.id}\0{clip.content}\0".encode("utf-8", "surrogateescape"))
         facts = SetFacts(
-            videos.name,
-            videos.location,
+            listed.name,
+            listed.location,
             digest.hexdigest(),
             len(clips),
             sum(c.looked for c in clips),
             sorted(self._skipped, key=lambda s: s["id"]),
         )
-        sides = {n: Side(tuple(b), len(clips), bool(videos.sources)) for n, b in self._blocks.items()}
+        sides = {n: Side(tuple(b), len(clips), listed.sources) for n, b in self._blocks.items()}
         notes = [f"{c.id}: {n}" for c in clips for n in c.notes]
         if kinds := Counter(n.partition(":")[0] for c in clips for n in c.notes):
             told = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.most_common(6))
-            options.progress.say(f"{videos.name}: noted of clips: {told}; which ones: see run.sets of --json")
+            options.progress.say(f"{listed.name}: noted of clips: {told}; which ones: see run.sets of --json")
         rates = sorted({round(c.fps, 3) for c in clips if c.fps})
-        networks = {n: f.where() for n, f in self._features.items() if f.where()}
+        if networks is None:
+            networks = {n: f.where() for n, f in self._features.items() if f.where()}
+        if changed:
+            which = ", ".join(changed[:10]) + (", …" if len(changed) > 10 else "")
+            said = [f"changed while the set was measured: {which}", *said]
         about = {
-            **videos.facts(),
-            **({"networks": networks} if networks else {}),
+            **listed.facts,
+            **({"networks": dict(networks)} if networks else {}),
             "fps": rates if len(rates) <= 8 else [rates[0], rates[-1]],
             "notes": [
-                *videos.notes,
-                *self._said_changes(),
+                *listed.notes,
+                *said,
                 *notes[:20],
                 *([f"and {len(notes) - 20} more clips"] if len(notes) > 20 else []),
             ],
         }
         summaries = {n: _joined(parts) for n, parts in self._columns.items()}
         return Measurement(
-            facts, options.sampler, options.seed, self._features, sides, clips, summaries, about
+            facts, options.sampler, options.seed, dict(self._features), sides, clips, summaries, about
         )
 
 

@@ -28,7 +28,7 @@ from synvid_eval.execute import Failure, Processes
 from synvid_eval.features.base import Feature
 from synvid_eval.generation import TAR, Plan, there
 from synvid_eval.generators import pool as pools
-from synvid_eval.measurement import Measurement, Options, content_hashes, entry_key, plan_shards
+from synvid_eval.measurement import Measurement, Options, content_hashes, entry_key, plan_pieces
 from synvid_eval.randomness import address
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.encode import FORMATS
@@ -164,15 +164,15 @@ def _together(plans: Sequence[SetPlan], trials: Trials, workers: int) -> tuple[f
 
 def _plan(videos: VideoSet, features: Sequence[Feature], options: Options) -> tuple[SetPlan, list[ClipRef]]:
     hashes = content_hashes(videos, options.cache, 1) if videos.array is None else {}
-    shards = plan_shards(videos)
+    pieces = plan_pieces(videos)
     missing: list[ClipRef] = []
     cached = 0
-    for shard in shards:
-        known = all(hashes.get(c.id) for c in shard.clips) and all(
-            options.cache.has(entry_key(shard, hashes, f, options.sampler, options.seed)) for f in features
+    for piece in pieces:
+        known = all(hashes.get(c.id) for c in piece.clips) and all(
+            options.cache.has(entry_key(piece, hashes, f, options.sampler, options.seed)) for f in features
         )
         cached += known
-        missing += () if known else shard.clips
+        missing += () if known else piece.clips
     plan = SetPlan(
         videos.name,
         videos.location,
@@ -180,7 +180,7 @@ def _plan(videos: VideoSet, features: Sequence[Feature], options: Options) -> tu
         videos.said,
         len(videos.clips),
         len(videos.skipped),
-        len(shards),
+        len(pieces),
         cached,
         len(videos.clips) - len(missing),
         sum(not hashes.get(c.id) for c in videos.clips),

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from synvid_eval import cache, compare
 from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, UsageError
-from synvid_eval.measurement import Options, Quiet, measure, parse_share, plan_shards, read_measured
+from synvid_eval.measurement import PIECE, Options, Quiet, measure, parse_share, plan_pieces, read_measured
+from synvid_eval.randomness import address
 from synvid_eval.sets import open_set
 from synvid_eval.states import BLOCKS
 from synvid_eval.video.sampling import Sampler
@@ -148,7 +150,7 @@ def test_a_damaged_measured_file_is_refused(tmp_path: Path, damage: object) -> N
 def test_sources_are_the_blocks() -> None:
     found = open_set("preset:photo_camera?n=24&height=32&width=32&length=16")
     assert found.sources is not None
-    shards = plan_shards(found)
+    shards = plan_pieces(found)
     by_block: dict[int, set[str]] = {}
     for shard in shards:
         by_block.setdefault(shard.block, set()).update(found.sources[c.id] for c in shard.clips)
@@ -158,20 +160,33 @@ def test_sources_are_the_blocks() -> None:
     assert measured.sides["motion"].sources
 
 
-def test_shards_are_by_hash_and_at_most_320() -> None:
+def test_a_small_set_has_a_piece_a_shard_and_shards_are_by_hash() -> None:
     import hashlib
 
     found = open_set("preset:moving_circles?n=4000")
-    shards = plan_shards(found)
-    assert len(shards) == 320
-    assert sorted(c.id for s in shards for c in s.clips) == sorted(found.ids)
-    for shard in shards:
-        for clip in shard.clips:
+    pieces = plan_pieces(found)
+    assert len(pieces) == 320
+    assert sorted(c.id for p in pieces for c in p.clips) == sorted(found.ids)
+    for piece in pieces:
+        for clip in piece.clips:
             digest = hashlib.blake2b(f"block\0{clip.id}".encode(), digest_size=8).digest()
-            assert int.from_bytes(digest, "big") % BLOCKS == shard.block
-    assert {c.id: s.block for s in plan_shards(found.draw(100)) for c in s.clips}.items() <= {
-        c.id: s.block for s in shards for c in s.clips
+            assert int.from_bytes(digest, "big") % BLOCKS == piece.block
+    assert {c.id: p.block for p in plan_pieces(found.draw(100)) for c in p.clips}.items() <= {
+        c.id: p.block for p in pieces for c in p.clips
     }.items()
+
+
+def test_a_large_shard_is_cut_into_pieces_and_nothing_is_lost() -> None:
+    found = open_set(f"preset:moving_circles?n={320 * PIECE * 3 // 2}")
+    pieces = plan_pieces(found)
+    assert 320 < len(pieces) < 800 and max(len(p.clips) for p in pieces) == PIECE
+    assert sorted(c.id for p in pieces for c in p.clips) == sorted(found.ids)
+    assert [p.block for p in pieces] == sorted(p.block for p in pieces)
+    shards = defaultdict(list)
+    for piece in pieces:
+        for clip in piece.clips:
+            shards[piece.block, address("block", clip.id) // BLOCKS % 16].append(clip.id)
+    assert len(shards) == 320 and all(ids == sorted(ids) for ids in shards.values())
 
 
 def with_bad(folder: Path, good: int, bad: int) -> Path:
