@@ -23,8 +23,8 @@ def suffix(shard: tuple[int, int]) -> str:
 
 
 def parse(text: str | None, environment: Mapping[str, str] | None = None) -> tuple[int, int]:
-    """`--shard i/n` → (i, n), 0 ≤ i < n; (0, 1) where none is given; for `auto` what the environment says of a
-    Slurm array, an indexed job of Kubernetes, or torchrun, in that order. UsageError for anything else.
+    """`--shard i/n` → (i, n), 0 ≤ i < n; (0, 1) where none is given; for `auto` what the environment says of
+    a Slurm array, an indexed job of Kubernetes, or torchrun, in that order. UsageError for anything else.
 
     environment: variable → value; default: this process's.
     """

@@ -107,7 +107,7 @@ def parse_memory(text: str) -> int:
 
 
 def parse_time(text: str) -> int:
-    """`90m`, `12h`, `2d`, `12:30:00`, `1-12:00:00` → seconds. UsageError for anything else, and below 60 s."""
+    """`90m`, `12h`, `2d`, `12:30:00`, `1-12:00:00` → seconds. UsageError for anything else, or below 60 s."""
     found = 0
     if match := re.fullmatch(r"(\d{1,7})([smhd])", text, re.ASCII | re.IGNORECASE):
         found = int(match[1]) * _TIME[match[2].lower()]
@@ -115,7 +115,9 @@ def parse_time(text: str) -> int:
         days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
         found = days * 86400 + hours * 3600 + minutes * 60 + seconds
     if found < 60:
-        raise UsageError(f"--time {text[:60]} cannot be had.", "Give a minute or more: 90m, 12h, 2d, 1-12:00:00.")
+        raise UsageError(
+            f"--time {text[:60]} cannot be had.", "Give a minute or more: 90m, 12h, 2d, 1-12:00:00."
+        )
     return found
 
 

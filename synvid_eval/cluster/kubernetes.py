@@ -1,8 +1,8 @@
 """An indexed Job of Kubernetes.
 
 Each index is one part. What is read is mounted read-only, one claim can be written, and all else of the
-container is read-only but for an empty /tmp. Exit codes that no second try can mend end the job, a disruption
-(a drained node, a pre-empted pod) costs no try, all else is tried again, each index by itself.
+container is read-only but for an empty /tmp. What no second try can mend ends an index, a disruption (a
+drained node, a pre-empted pod) costs no try, all else is tried again, each index by itself.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from synvid_eval.cluster.job import ONE_THREAD, Job, rendered
 from synvid_eval.errors import UsageError, one_line
 
 NEVER_AGAIN = (2, 4, 5)
-"""Exit codes (see `synvid_eval.errors`) that are the same at every try, and in every part: the command is
-wrong, weights or a package are missing.
+"""Exit codes (see `synvid_eval.errors`) that are the same at every try: the command is wrong, weights or a
+package are missing.
 """
 
 TRIES = 3
@@ -57,7 +57,7 @@ class Pods:
         return found
 
     def check(self, out: str) -> None:
-        """UsageError where a command's output, which is named relative to the output's mount, lies elsewhere."""
+        """UsageError where a command's output, in which relative paths begin at the mount, lies elsewhere."""
         root = self.output.path
         found = posixpath.normpath(posixpath.join(root, out))
         if posixpath.commonpath([root, found]) != root:
@@ -75,17 +75,21 @@ def pods(image: str, inputs: Sequence[str], output: str, secrets: Sequence[str])
         raise UsageError(f"--image {image[:100]!r} is no image.", "Such as REGISTRY/synvid-eval:cpu.")
     for secret in secrets:
         _checked_name("--secret", secret)
-    found = Pods(image, tuple(_volume("--input", i) for i in inputs), _volume("--output", output), tuple(secrets))
+    found = Pods(
+        image, tuple(_volume("--input", i) for i in inputs), _volume("--output", output), tuple(secrets)
+    )
     places = [found.output.path, *_TAKEN, *(volume.path for volume in found.inputs)]
     for index, place in enumerate(places):
         for other in places[:index]:
             if posixpath.commonpath([place, other]) in (place, other):
-                raise UsageError(f"{place} and {other} are mounted one in the other.", "Give each a place of its own.")
+                raise UsageError(
+                    f"{place} and {other} are mounted one in the other.", "Give each a place of its own."
+                )
     return found
 
 
 def check_name(option: str, name: str, most: int = 52) -> None:
-    """UsageError for what is no DNS label of at most so many characters (pods add an index to a job's name)."""
+    """UsageError for what is no DNS label of at most so many characters (pods add an index to a job's)."""
     if len(name) > most or not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", name, re.ASCII):
         raise UsageError(
             f"{option} {name[:100]!r} is no name for a cluster.",
@@ -104,10 +108,13 @@ def _volume(option: str, text: str) -> Volume:
     claim, _, path = text.partition(":")
     if not path.startswith("/") or path.startswith("//") or posixpath.normpath(path) != path or path == "/":
         raise UsageError(
-            f"{option} {one_line(text[:200])} cannot be mounted.", "It is CLAIM:PATH with an absolute path: data:/data."
+            f"{option} {one_line(text[:200])} cannot be mounted.",
+            "It is CLAIM:PATH with an absolute path: data:/data.",
         )
     if ":" in path:
-        raise UsageError(f"{option} {one_line(text[:200])} cannot be mounted.", "A mount's path has no colon.")
+        raise UsageError(
+            f"{option} {one_line(text[:200])} cannot be mounted.", "A mount's path has no colon."
+        )
     return Volume(_checked_name(option, claim), path)
 
 

@@ -35,7 +35,8 @@ def submission(job: Job, address: str) -> str:
     """
     if not address.startswith(("http://", "https://")) or not address.isprintable() or " " in address:
         raise UsageError(
-            f"--submit {one_line(address[:200])} is no address of a Ray cluster's jobs.", "Such as http://HOST:8265."
+            f"--submit {one_line(address[:200])} is no address of a Ray cluster's jobs.",
+            "Such as http://HOST:8265.",
         )
     return rendered(
         "ray_submit.sh.j2", job=job, address=shell([address]), run=shell(job.with_options(*ENGINE))

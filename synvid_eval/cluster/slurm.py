@@ -1,9 +1,9 @@
 """A job array of Slurm.
 
-Each task is one part, by number: `--shard $SLURM_ARRAY_TASK_ID/n` with n written out, so that a few tasks that
-are submitted again are the same parts. The shell holds USR1, which Slurm sends before the time is over, and
-TERM, which it sends to what is pre-empted or cancelled, and passes both on as TERM; after USR1 it queues the
-task again.
+Each task is one part, by number: `--shard $SLURM_ARRAY_TASK_ID/n` with n written out, so that a few tasks
+that are submitted again are the same parts. The shell holds USR1, which Slurm sends before the time is over,
+and TERM, which it sends to what is pre-empted or cancelled, and passes both on as TERM; after USR1 it queues
+the task again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from synvid_eval.cluster.job import ONE_THREAD, Job, rendered, shell
 from synvid_eval.errors import UsageError
 
 MOST_RESTARTS = 100
-"""After so many times a task is not queued again: a part that never ends in its time is not what was asked."""
+"""After so many times a task is not queued again: a part that never ends in its time is a mistake."""
 
 
 def script(job: Job, at_once: int | None = None) -> str:
@@ -22,9 +22,10 @@ def script(job: Job, at_once: int | None = None) -> str:
     """
     if job.seconds is not None and job.seconds <= job.grace:
         raise UsageError(
-            f"--time of {job.seconds} s is over before --grace of {job.grace} s.", "Give more --time, or less --grace."
+            f"--time of {job.seconds} s is over before --grace of {job.grace} s.",
+            "Give more --time, or less --grace.",
         )
-    part = '--shard "$SLURM_ARRAY_TASK_ID/{}"'.format(job.parts)
+    part = f'--shard "$SLURM_ARRAY_TASK_ID/{job.parts}"'
     words = job.with_options()
     end = 1 + len(job.command)
     return rendered(
