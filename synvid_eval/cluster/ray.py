@@ -7,6 +7,8 @@ all workers: there are no parts to join.
 
 from __future__ import annotations
 
+import shlex
+
 from synvid_eval.cluster.job import Job, rendered, shell
 from synvid_eval.cluster.kubernetes import TRIES, USER, Pods
 from synvid_eval.errors import UsageError, one_line
@@ -17,11 +19,13 @@ ENGINE = ("--engine", "ray", "--ray-address", "auto")
 
 def manifest(job: Job, made_of: Pods) -> str:
     """The RayJob for `kubectl apply`; `job.parts` workers, and a head that works at nothing else."""
+    # Ray gives it to sh, which knows fewer ways of quoting than bash
+    entrypoint = f"cd {shlex.quote(made_of.output.path)} && {shlex.join(job.with_options(*ENGINE))}"
     return rendered(
         "ray.yaml.j2",
         job=job,
         pods=made_of,
-        entrypoint=f"cd {shell([made_of.output.path])} && {shell(job.with_options(*ENGINE))}",
+        entrypoint=entrypoint,
         environment=ENVIRONMENT,
         tries=TRIES,
         user=USER,
