@@ -27,12 +27,12 @@ def command(words: tuple[str, ...], at_once: int | None, target: str, **given: A
 
     \b
     Example:
-      synvid-eval cluster kubernetes --jobs 64 --image registry/synvid-eval:cpu --input videos:/videos \\
-        --output results:/results -- measure /videos/ucf101 --out parts/ > measure.yaml
+      synvid-eval cluster kubernetes --jobs 64 --image registry/synvid-eval:cpu \\
+        --input videos:/videos --output results:/results -- measure /videos/ucf101 --out p/ > m.yaml
     """
     from synvid_eval.cluster import kubernetes
 
     common.check_outputs(out=target)
-    wrapped = clustering.in_parts(words, given["cpus"])
+    wrapped = clustering.in_parts(words, given["cpus"], given["gpus"])
     pods = clustering.take_pods(given, wrapped.out)
     common.write_text(kubernetes.manifest(wrapped.job(**given), pods, at_once), target)

@@ -28,13 +28,13 @@ def command(words: tuple[str, ...], submit: str | None, target: str, **given: An
     it.
 
     COMMAND is one that has --engine, with paths as they are in the pods. It runs once, so there is nothing
-    to merge. The head has no GPU and does no work but to fold.
+    to merge. The head only folds what workers send; where these have GPUs it has one, too, to see that.
 
     \b
     Examples:
       synvid-eval cluster ray --jobs 16 --image registry/synvid-eval:cpu --input videos:/videos \\
-        --output results:/results -- measure /videos/ucf101 --out ucf101.measured > measure.yaml
-      synvid-eval cluster ray --submit http://head:8265 -- measure /videos/ucf101 --out /results/a.measured
+        --output results:/results -- measure /videos/ucf101 --out ucf101.measured > m.yaml
+      synvid-eval cluster ray --submit http://head:8265 -- measure /videos --out /results/a.measured
     """
     from synvid_eval.cluster import ray
 

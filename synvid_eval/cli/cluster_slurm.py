@@ -26,10 +26,10 @@ def command(words: tuple[str, ...], at_once: int | None, target: str, **given: A
     \b
     Examples:
       synvid-eval cluster slurm --jobs 64 -- measure videos/ --out parts/ > measure.sh
-      synvid-eval cluster slurm --jobs 8 --cpus 16 --time 4h --out shapes.sh -- generate moving_shapes shapes/
+      synvid-eval cluster slurm --jobs 8 --cpus 16 --time 4h -- generate moving_shapes shapes/ > s.sh
     """
     from synvid_eval.cluster import slurm
 
     common.check_outputs(out=target)
-    wrapped = clustering.in_parts(words, given["cpus"])
+    wrapped = clustering.in_parts(words, given["cpus"], given["gpus"])
     common.write_text(slurm.script(wrapped.job(**given), at_once), target)

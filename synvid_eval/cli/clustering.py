@@ -178,11 +178,14 @@ class Wrapped:
         )
 
 
-def in_parts(words: Sequence[str], cpus: int) -> Wrapped:
+def in_parts(words: Sequence[str], cpus: int, gpus: int) -> Wrapped:
     """A command line that parts of a job run, with as many workers as they have processors unless it says
-    otherwise. UsageError for one that is wrong, has no parts, or cannot run beside itself.
+    otherwise. UsageError for one that is wrong, has no parts, or cannot run beside itself, and for GPUs that
+    would be idle.
     """
     found = _wrapped(words, "shard", "parts (--shard)")
+    if gpus > 1 and found.given.get("engine") != "ray":
+        raise UsageError(f"--gpus {gpus}: a part uses one GPU.", "Give --gpus 1, and more --jobs.")
     if found.given["shard"] is not None:
         raise UsageError(
             f"--shard {found.given['shard']} is given to {found.name}.",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import shlex
 from pathlib import Path
 
-import click
 import pytest
 import yaml
 
@@ -16,16 +14,6 @@ from tests.conftest import Run
 SLURM = ["cluster", "slurm", "--jobs", "3", "--"]
 PODS = ["--image", "r/i:cpu", "--input", "videos:/videos", "--output", "results:/results"]
 GENERATE = ["generate", "moving_shapes", "shapes/"]
-
-
-@pytest.fixture
-def engines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`generate` with an engine, whatever else has one."""
-    command: click.Command = importlib.import_module("synvid_eval.cli.generate_command").command
-    names = {"engine": "local", "ray_address": None}
-    missing = [n for n in names if n not in {p.name for p in command.params}]
-    more = [click.Option([f"--{n.replace('_', '-')}"], default=names[n]) for n in missing]
-    monkeypatch.setattr(command, "params", [*command.params, *more])
 
 
 def started(script: str) -> list[str]:
@@ -95,6 +83,7 @@ def test_what_is_wrong_is_said_and_nothing_is_printed(
         (["--jobs", "2", "--memory", "8"], "--memory 8 cannot be had."),
         (["--jobs", "2", "--time", "8"], "--time 8 cannot be had."),
         (["--jobs", "2", "--time", "2m", "--grace", "120"], "over before --grace"),
+        (["--jobs", "2", "--gpus", "2"], "--gpus 2: a part uses one GPU."),
         (["--jobs", "2", "--name", "A b"], "--name 'A b' is no name"),
         (["--jobs", "2", "--name", "x\n#SBATCH --wrap=id"], "is no name"),
         (["--jobs", "2", "--out", "no/where.sh"], "the folder no does not exist"),

@@ -102,6 +102,7 @@ def test_nothing_is_root_and_one_volume_can_be_written() -> None:
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["runAsUser"] > 0
     assert spec["automountServiceAccountToken"] is False
+    assert spec["shareProcessNamespace"] is True  # a program without a handler for TERM ends by it
     (one,) = spec["containers"]
     assert one["securityContext"] == {
         "allowPrivilegeEscalation": False,

@@ -88,8 +88,11 @@ def test_it_is_a_rayjob(changes: dict[str, Any]) -> None:
     assert document["spec"].get("activeDeadlineSeconds") == changes.get("seconds")
     head, worker = (p["containers"][0]["resources"]["limits"] for p in pods_of(document))
     assert worker.get("nvidia.com/gpu") == ("2" if changes else None)
-    assert "nvidia.com/gpu" not in head
-    assert document["spec"]["rayClusterSpec"]["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
+    assert head.get("nvidia.com/gpu") == ("1" if changes else None)
+    assert document["spec"]["rayClusterSpec"]["headGroupSpec"]["rayStartParams"] == {
+        "num-cpus": "0",
+        "num-gpus": "0",
+    }
 
 
 def test_all_pods_are_as_closed_as_those_of_a_job_and_say_nothing_to_ray() -> None:
