@@ -43,6 +43,9 @@ HERE = "here"
 # slow clip.
 WINDOW = 64
 
+# How often a task is given to a worker before it counts as what ends them.
+TRIES = 3
+
 # Importing and compiling may take long on a busy machine; after this many seconds a worker will not come up.
 START_TIMEOUT = 600.0
 
@@ -266,9 +269,9 @@ class Processes:
             return
         pending.extendleft(reversed(worker.busy))
         if kind == "crash":
-            # once may be the machine's doing (no memory, killed): a file that crashes does it again
+            # once or twice may be the machine's doing (no memory, killed): a file that crashes does it again
             self._crashes[worker.busy[0]] += 1
-            if self._crashes[worker.busy[0]] < 2:
+            if self._crashes[worker.busy[0]] < TRIES:
                 return
         done[pending.popleft()] = Failure(kind, reason)
 

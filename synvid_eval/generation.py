@@ -1099,6 +1099,40 @@ def merge(out: str | os.PathLike[str], progress: Progress | None = None) -> Made
     return Made(0, total, ordered, folder / "manifest.jsonl")
 
 
+def state(folder: str | os.PathLike[str]) -> shards.State:
+    """Where a set stands that is made in parts, or at once: by the manifests that are there, and of others
+    the clips that are made. Whether their files are whole shows when they are merged.
+
+    Raises DataError for a folder that holds none.
+    """
+    place = Path(folder)
+    try:
+        if not place.is_dir():
+            raise DataError(f"{place} is no folder.", "Give the folder that jobs with --shard write into.")
+        seen = _tellings(place)
+        if not seen:
+            raise DataError(f"{place} holds no set made here, and no measurement.", "See: generate --shard.")
+        of = max(n for _, n in seen)
+        told = next(iter(seen.values()))
+        jobs, missing, clips = {}, [], 0
+        for part in range(of):
+            end = shards.suffix((part, of))
+            records = place / f".records{end}"
+            if (place / f"manifest{end}.jsonl").is_file():
+                clips += len(range(part, told["clips"], of))
+                continue
+            missing.append(part)
+            there = sum(name.endswith(".json") for name in os.listdir(records)) if records.is_dir() else 0
+            clips += there
+            if (part, of) in seen:
+                at = os.stat(records if there else place / f"generation{end}.json").st_mtime
+                jobs[part] = {"state": "running", "at": at}
+    except OSError as error:
+        raise refused(Path(error.filename or place), error) from None
+    made = (clips, told["clips"])
+    return shards.State(told["preset"], "part", (of - len(missing), of), made, of, jobs, tuple(missing), "")
+
+
 def _card(told: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bytes:
     if told["format"] != TAR:
         return cards.card(told, rows, told["format"], "One file a clip in `clips/`").encode()

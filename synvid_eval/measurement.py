@@ -15,6 +15,7 @@ import importlib.metadata
 import json
 import os
 import re
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -90,6 +91,16 @@ class ClipRecord:
     size: tuple[int, int]
     notes: tuple[str, ...]
 
+    def row(self) -> list[Any]:
+        """The values in their order, ready for JSON."""
+        return [self.id, self.content, self.total, self.looked, self.fps, [*self.size], [*self.notes]]
+
+    @classmethod
+    def of_row(cls, row: Sequence[Any]) -> ClipRecord:
+        """The record that `row` gave."""
+        clip, content, total, looked, fps, (height, width), notes = row
+        return cls(clip, content, total, looked, fps, (height, width), tuple(notes))
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -112,11 +123,7 @@ class Measurement:
 
     def recipe(self) -> dict[str, Any]:
         """Sampler, seed and features with knobs: two measurements are comparable where these agree."""
-        return {
-            "sampler": {"revision": Sampler.revision, **knobs.values(self.sampler)},
-            "seed": self.seed,
-            "features": {n: {"revision": f.revision, **knobs.recipe(f)} for n, f in self.features.items()},
-        }
+        return recipe_of(self.features, self.sampler, self.seed)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a `.measured` file (written aside, then renamed)."""
@@ -135,12 +142,19 @@ class Measurement:
             "recipe": self.recipe(),
             "folds": folds,
             "sources": any(s.sources for s in self.sides.values()),
-            "clips": [
-                [c.id, c.content, c.total, c.looked, c.fps, list(c.size), list(c.notes)] for c in self.clips
-            ],
+            "clips": [c.row() for c in self.clips],
             "about": self.about,
         }
         archive.write_bytes(Path(path), archive.pack(arrays, meta))
+
+
+def recipe_of(features: Mapping[str, Feature], sampler: Sampler, seed: int) -> dict[str, Any]:
+    """Sampler, seed and features with knobs, ready for JSON; `recipe_from` reads it."""
+    return {
+        "sampler": {"revision": Sampler.revision, **knobs.values(sampler)},
+        "seed": seed,
+        "features": {n: {"revision": f.revision, **knobs.recipe(f)} for n, f in features.items()},
+    }
 
 
 def fold_arrays(block: Fold, prefix: str) -> Arrays:
@@ -203,7 +217,33 @@ def read_gaussian(path: str | os.PathLike[str], name: str) -> Measurement:
 
 
 def _from_meta(where: str, arrays: Arrays, meta: dict[str, Any], name: str | None) -> Measurement:
-    recipe = meta["recipe"]
+    features, sampler, seed = recipe_from(where, meta["recipe"])
+    groups: dict[tuple[str, int], Arrays] = defaultdict(dict)
+    for full, array in arrays.items():
+        head, index, rest = full.split("/", 2)
+        if head != "summaries":
+            groups[head, int(index)][f"x/{rest}"] = array
+    clips = tuple(map(ClipRecord.of_row, meta["clips"]))
+    sides, summaries = {}, {}
+    for key, metas in meta["folds"].items():
+        blocks = tuple(fold_from(groups[key, i], m, "x") for i, m in enumerate(metas))
+        sides[key] = Side(blocks, len(clips), meta["sources"])
+        start = f"summaries/{key}/"
+        summaries[key] = {
+            k[len(start) :]: a.astype(np.float64) for k, a in arrays.items() if k.startswith(start)
+        }
+    facts = SetFacts(**meta["facts"])
+    if name is not None:
+        facts = replace(facts, name=name)
+    return Measurement(facts, sampler, seed, features, sides, clips, summaries, meta["about"])
+
+
+def recipe_from(where: str, recipe: dict[str, Any]) -> tuple[dict[str, Feature], Sampler, int]:
+    """Features by name, sampler and seed of a recipe that was written down (see `Measurement.recipe`), which
+    is used up. where: the file, for the errors.
+
+    Raises DataError for what this version does not know; KeyError and TypeError for what is no recipe.
+    """
     features: dict[str, Feature] = {}
     for key, values in recipe["features"].items():
         revision = values.pop("revision")
@@ -222,27 +262,7 @@ def _from_meta(where: str, arrays: Arrays, meta: dict[str, Any], name: str | Non
             f"{where} has revision {revision} of the sampler, here it is {Sampler.revision}.",
             "Measure the set again.",
         )
-    groups: dict[tuple[str, int], Arrays] = defaultdict(dict)
-    for full, array in arrays.items():
-        head, index, rest = full.split("/", 2)
-        if head != "summaries":
-            groups[head, int(index)][f"x/{rest}"] = array
-    clips = tuple(
-        ClipRecord(c[0], c[1], c[2], c[3], c[4], (c[5][0], c[5][1]), tuple(c[6])) for c in meta["clips"]
-    )
-    sides, summaries = {}, {}
-    for key, metas in meta["folds"].items():
-        blocks = tuple(fold_from(groups[key, i], m, "x") for i, m in enumerate(metas))
-        sides[key] = Side(blocks, len(clips), meta["sources"])
-        start = f"summaries/{key}/"
-        summaries[key] = {
-            k[len(start) :]: a.astype(np.float64) for k, a in arrays.items() if k.startswith(start)
-        }
-    facts = SetFacts(**meta["facts"])
-    if name is not None:
-        facts = replace(facts, name=name)
-    sampler = Sampler(**recipe["sampler"])
-    return Measurement(facts, sampler, recipe["seed"], features, sides, clips, summaries, meta["about"])
+    return features, Sampler(**recipe["sampler"]), recipe["seed"]
 
 
 PIECE = 256
@@ -523,12 +543,21 @@ class Options:
     decode_timeout: float = 60.0
     progress: Progress = field(default_factory=Quiet)
     loud: bool = False
+    patience: tuple[float, ...] = (1.0, 5.0, 30.0)
+    """Seconds before each further try to read what could not be read for a reason that may pass: storage that
+    is gone for a while must not change a number.
+    """
 
     def worker_count(self) -> int:
         """The number of worker processes: `workers`, or the processors this process may use where it is 0."""
         if self.workers:
             return self.workers
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def networks_of(features: Mapping[str, Feature]) -> dict[str, Any]:
+    """Feature → on what its network runs, of those that have one."""
+    return {n: f.where() for n, f in features.items() if f.where()}
 
 
 class Measurer:
@@ -562,11 +591,9 @@ class Measurer:
         with threadpool_limits(1):  # states are folded here: the same bits whatever the number of threads
             run = Run(self, videos)
             folding = Folding(self.features, Listed.of(videos), self.options)
-            changed: list[str] = []
-            for done in run.finished():
-                folding.add(done.block, done.entries)
-                changed += done.changed
-            return folding.measurement(run.notes(), changed)
+            for piece in run.finished():
+                folding.add(piece)
+            return folding.measurement(run.notes(), networks_of(self.features))
 
     def executor(self, videos: VideoSet) -> Processes | Serial:
         """What runs the tasks of a set: a set in memory is measured in this process."""
@@ -577,18 +604,30 @@ class Measurer:
         return Serial(own.measure)
 
 
+def _read(answer: Reply | Failure) -> bool:
+    return not isinstance(answer, Failure) and "skipped" not in answer[1]
+
+
+def _may_pass(answer: Reply | Failure) -> bool:
+    return not isinstance(answer, Failure) and not answer[1].get("lasting", True)
+
+
 @dataclass(frozen=True)
 class Finished:
-    """A measured piece: its number among the set's, its block, feature → entry. skipped: of its clips; keys:
-    feature → `entry_key`; changed: clips whose files changed meanwhile.
+    """A measured piece: its number among the set's, its block, its clips, feature → their states folded and
+    their summaries as columns. skipped: `id` and `reason` of its other clips; keys: feature → `entry_key`;
+    changed: clips whose files changed meanwhile; passing: whether one was skipped for a reason that may pass.
     """
 
     index: int
     block: int
-    entries: dict[str, Entry]
-    skipped: list[dict[str, str]]
+    clips: tuple[ClipRecord, ...]
+    folds: dict[str, Fold]
+    columns: dict[str, Columns]
+    skipped: tuple[dict[str, str], ...]
     keys: dict[str, str]
     changed: tuple[str, ...] = ()
+    passing: bool = False
 
 
 class Run:
@@ -613,7 +652,6 @@ class Run:
         self._pieces = plan_pieces(videos) if pieces is None else pieces
         self._mine = range(len(self._pieces)) if mine is None else mine
         self._loaded: dict[int, dict[str, Entry]] = {}
-        self._keys: dict[int, dict[str, str]] = {}
         self._changed: dict[int, list[str]] = defaultdict(list)
         self._folders = _folders(videos)
 
@@ -628,8 +666,7 @@ class Run:
         skipped = [{"id": i, "reason": r} for i, r in videos.skipped]
         check_skipped(videos, skipped, self._options.max_skipped)
         own = tuple(c for i in self._mine for c in self._pieces[i].clips)
-        workers = self._options.worker_count()
-        self._hashes = content_hashes(replace(videos, clips=own), self._options.cache, workers, progress)
+        self._hashes = self._hashed(own, progress)
         progress.begin(videos.name, len(own))
         answers: list[Reply | Failure] = []
         for task, reply in self._measurer.executor(videos).map(self._tasks()):
@@ -660,17 +697,14 @@ class Run:
         return ""
 
     def _tasks(self) -> Iterator[Task]:
-        cache, options = self._options.cache, self._options
+        cache = self._options.cache
         for turn, index in enumerate(self._mine):
             if self._stopping():
                 return
             piece = self._pieces[index]
             facts: Task = {"shard": index, "turn": turn}
             hashed = all(self._hashes[c.id] for c in piece.clips)
-            keys = {
-                n: entry_key(piece, self._hashes, f, options.sampler, options.seed)
-                for n, f in self._features.items()
-            }
+            keys = self._keys(piece)
             if hashed and self._there(index, keys):
                 yield {HERE: True, "done": True, **facts}
                 continue
@@ -678,7 +712,7 @@ class Run:
             for name, key in keys.items():
                 if hashed and (found := cache.get(key)) is not None:
                     entries[name] = Entry.unpack(*found)
-            self._loaded[index], self._keys[index] = entries, keys
+            self._loaded[index] = entries
             missing = [n for n in self._features if n not in entries]
             if not missing:
                 yield {HERE: True, **facts}
@@ -686,34 +720,81 @@ class Run:
             for clip in piece.clips:
                 yield {**clip_task(clip, missing), **facts}
 
+    def _keys(self, piece: Piece) -> dict[str, str]:
+        sampler, seed = self._options.sampler, self._options.seed
+        return {n: entry_key(piece, self._hashes, f, sampler, seed) for n, f in self._features.items()}
+
+    def _hashed(self, clips: Sequence[ClipRef], progress: Progress | None = None) -> dict[str, str]:
+        options = self._options
+        asked = replace(self._videos, clips=tuple(clips))
+        return content_hashes(asked, options.cache, options.worker_count(), progress)
+
     def _finish(self, index: int, answers: list[Reply | Failure]) -> Finished:
-        piece, entries, keys = self._pieces[index], self._loaded.pop(index), self._keys.pop(index)
+        piece, entries = self._pieces[index], self._loaded.pop(index)
         missing = [n for n in self._features if n not in entries]
+        passing = False
         if missing:
-            entries.update(self._measured(index, missing, answers, keys))
+            answers, passing = self._persistent(piece, missing, answers)
+            entries.update(self._measured(index, missing, answers))
         first = next(iter(entries.values()))
         if any([c["id"] for c in e.clips] != [c["id"] for c in first.clips] for e in entries.values()):
             # a clip could be read when one feature was cached, not now: what is so now counts for all
-            entries = self._measured(index, list(self._features), self._again(piece), keys)
+            every = list(self._features)
+            answers, passing = self._persistent(piece, every, self._look(piece.clips, every))
+            entries = self._measured(index, every, answers)
             first = next(iter(entries.values()))
-        ordered = {n: entries[n] for n in self._features}
-        changed = tuple(dict.fromkeys(self._changed.get(index, ())))
-        return Finished(index, piece.block, ordered, first.skipped, keys, changed)
+        return Finished(
+            index,
+            piece.block,
+            tuple(ClipRecord.of_row([c[k] for k in ClipRecord.__slots__]) for c in first.clips),
+            {n: entries[n].fold for n in self._features},
+            {n: _columns([c["summary"] for c in entries[n].clips]) for n in self._features},
+            tuple(first.skipped),
+            self._keys(piece),
+            tuple(dict.fromkeys(self._changed.get(index, ()))),
+            passing,
+        )
 
-    def _again(self, piece: Piece) -> list[Reply | Failure]:
-        """Every feature of a piece's clips, beside the run that is under way."""
+    def _look(self, clips: Sequence[ClipRef], names: list[str]) -> list[Reply | Failure]:
+        """What those features make of clips, beside the run that is under way."""
+        if self._videos.array is not None:
+            return [
+                answer
+                for _, answer in self._measurer.executor(self._videos).map(clip_task(c, names) for c in clips)
+            ]
         spare = self._measurer.new_pool()
         try:
-            return [
-                answer for _, answer in spare.map(clip_task(c, list(self._features)) for c in piece.clips)
-            ]
+            return [answer for _, answer in spare.map(clip_task(c, names) for c in clips)]
         finally:
             spare.close()
 
-    def _measured(
-        self, index: int, names: list[str], answers: list[Reply | Failure], keys: Mapping[str, str]
-    ) -> dict[str, Entry]:
+    def _persistent(
+        self, piece: Piece, names: list[str], answers: list[Reply | Failure]
+    ) -> tuple[list[Reply | Failure], bool]:
+        """The answers, those that failed for a reason that may pass asked for again after a while; and
+        whether some still do.
+        """
+        found = list(answers)
+        for wait in self._options.patience:
+            which = [i for i, answer in enumerate(found) if _may_pass(answer)]
+            if not which:
+                break
+            reason = found[which[0]][1]["skipped"]  # type: ignore[index]
+            clips = [piece.clips[i] for i in which]
+            others = f" and {len(which) - 1} more" if len(which) > 1 else ""
+            self._options.progress.say(f"{clips[0].id}{others}: {reason}: tried again in {wait:g} s")
+            time.sleep(wait)
+            self._hashes |= self._hashed(clips)
+            for i, answer in zip(which, self._look(clips, names), strict=True):
+                found[i] = answer
+        unknown = [c for c, a in zip(piece.clips, found, strict=True) if not self._hashes[c.id] and _read(a)]
+        if unknown:  # it could not be read when its bytes were hashed
+            self._hashes |= self._hashed(unknown)
+        return found, any(map(_may_pass, found))
+
+    def _measured(self, index: int, names: list[str], answers: list[Reply | Failure]) -> dict[str, Entry]:
         piece = self._pieces[index]
+        keys = self._keys(piece)
         entries = {n: Entry(Fold(), [], []) for n in names}
         # what cannot be hashed cannot be recognized as changed, so its piece is not kept
         lasting = all(self._hashes[c.id] for c in piece.clips)
@@ -766,39 +847,35 @@ class Folding:
         self._blocks: dict[str, list[Fold]] = {n: [Fold()] * BLOCKS for n in features}
         self._clips: list[ClipRecord] = []
         self._columns: dict[str, list[tuple[int, Columns]]] = {n: [] for n in features}
+        self._changed: list[str] = []
         self._park = Park()
         self._block = -1
 
-    def add(self, block: int, entries: Mapping[str, Entry]) -> None:
+    def add(self, piece: Finished) -> None:
         """The next piece."""
-        if block != self._block:
+        if piece.block != self._block:
             self._rest()
-        self._block = block
-        first = next(iter(entries.values()))
-        self._skipped += first.skipped
-        self._clips += [
-            ClipRecord(
-                c["id"], c["content"], c["total"], c["looked"], c["fps"], tuple(c["size"]), tuple(c["notes"])
-            )
-            for c in first.clips
-        ]
-        for name, entry in entries.items():
-            self._blocks[name][block] = self._blocks[name][block] + entry.fold
-            self._columns[name].append(_columns([c["summary"] for c in entry.clips]))
+        self._block = piece.block
+        self._skipped += piece.skipped
+        self._changed += piece.changed
+        self._clips += piece.clips
+        for name, folded in piece.folds.items():
+            self._blocks[name][piece.block] = self._blocks[name][piece.block] + folded
+            self._columns[name].append((len(piece.clips), piece.columns[name]))
 
     def _rest(self) -> None:
         if self._block >= 0:
             self._blocks = {n: rested(b, self._block, self._park) for n, b in self._blocks.items()}
 
-    def measurement(
-        self, said: Sequence[str], changed: Sequence[str] = (), networks: Mapping[str, Any] | None = None
-    ) -> Measurement:
+    def measurement(self, said: Sequence[str], networks: Mapping[str, Any]) -> Measurement:
         """The measurement of all that was added.
 
         Args:
-            said: notes of the whole set. changed: clips whose files changed while they were measured.
-            networks: feature → on what its network ran (default: as it would here).
+            said: notes of the whole set. networks: feature → on what its network ran.
+
+        Raises DataError where too many of the clips were skipped.
         """
+        check_skipped(self._listed, self._skipped, self._options.max_skipped)
         self._rest()
         listed, options = self._listed, self._options
         clips = tuple(self._clips)
@@ -819,10 +896,8 @@ class Folding:
             told = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.most_common(6))
             options.progress.say(f"{listed.name}: noted of clips: {told}; which ones: see run.sets of --json")
         rates = sorted({round(c.fps, 3) for c in clips if c.fps})
-        if networks is None:
-            networks = {n: f.where() for n, f in self._features.items() if f.where()}
-        if changed:
-            which = ", ".join(changed[:10]) + (", …" if len(changed) > 10 else "")
+        if self._changed:
+            which = ", ".join(self._changed[:10]) + (", …" if len(self._changed) > 10 else "")
             said = [f"changed while the set was measured: {which}", *said]
         about = {
             **listed.facts,
@@ -855,11 +930,10 @@ def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _columns(rows: list[dict[str, float | None]]) -> tuple[int, Columns]:
-    """How many rows, and key → their values; NaN where a row has none."""
+def _columns(rows: list[dict[str, float | None]]) -> Columns:
+    """Key → the rows' values; NaN where a row has none."""
     keys = sorted({k for r in rows for k in r})
-    values = {k: np.array([np.nan if r.get(k) is None else r[k] for r in rows], np.float64) for k in keys}
-    return len(rows), values
+    return {k: np.array([np.nan if r.get(k) is None else r[k] for r in rows], np.float64) for k in keys}
 
 
 def _joined(parts: Sequence[tuple[int, Columns]]) -> Columns:

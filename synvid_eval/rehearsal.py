@@ -92,9 +92,12 @@ class Rehearsal:
 
 
 def rehearse(
-    sets: Sequence[VideoSet | Measurement], features: Sequence[Feature], options: Options
+    sets: Sequence[VideoSet | Measurement],
+    features: Sequence[Feature],
+    options: Options,
+    part: tuple[int, int] = (0, 1),
 ) -> Rehearsal:
-    """What measuring the sets would take; opens only the clips that are tried."""
+    """What measuring the sets would take, or part i of n of each; opens only the clips that are tried."""
     cache = Peek(options.cache.root, options.progress.say)
     chosen = replace(options, cache=cache)
     plans: list[SetPlan] = []
@@ -111,7 +114,7 @@ def rehearse(
             )  # fmt: skip
             groups.append([])
         else:
-            plan, missing = _plan(one, features, chosen)
+            plan, missing = _plan(one, features, chosen, part)
             plans.append(plan)
             groups.append(missing)
     trials = try_clips(groups, features, chosen, TRIED)
@@ -162,9 +165,13 @@ def _together(plans: Sequence[SetPlan], trials: Trials, workers: int) -> tuple[f
     return seconds, kept
 
 
-def _plan(videos: VideoSet, features: Sequence[Feature], options: Options) -> tuple[SetPlan, list[ClipRef]]:
+def _plan(
+    videos: VideoSet, features: Sequence[Feature], options: Options, part: tuple[int, int]
+) -> tuple[SetPlan, list[ClipRef]]:
+    pieces = plan_pieces(videos)[part[0] :: part[1]]
+    if part != (0, 1):
+        videos = replace(videos, clips=tuple(c for piece in pieces for c in piece.clips))
     hashes = content_hashes(videos, options.cache, 1) if videos.array is None else {}
-    pieces = plan_pieces(videos)
     missing: list[ClipRef] = []
     cached = 0
     for piece in pieces:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from synvid_eval.errors import UsageError, one_line
 
@@ -38,6 +40,25 @@ def parse(text: str | None, environment: Mapping[str, str] | None = None) -> tup
             f"--shard {text[:60]} cannot be read.", "It is i/n with i from 0 to n − 1, such as 0/4, or auto."
         )
     return int(match[1]), int(match[2])
+
+
+@dataclass(frozen=True)
+class State:
+    """Where what is made in parts stands.
+
+    unit: what it is made of ("piece" of a measurement, "part" of a set that is made). units, clips: (there,
+    in all). of: the number of parts. jobs: part → what its job said last. missing: the parts that are not all
+    there. command: the command line of a part without its `--shard`, where it is known.
+    """
+
+    name: str
+    unit: str
+    units: tuple[int, int]
+    clips: tuple[int, int]
+    of: int
+    jobs: dict[int, dict[str, Any]]
+    missing: tuple[int, ...]
+    command: str
 
 
 def _found(environment: Mapping[str, str]) -> tuple[int, int]:

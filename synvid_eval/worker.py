@@ -224,7 +224,9 @@ def main() -> None:
     import cv2
     from threadpoolctl import threadpool_limits
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    # the parent decides what an interrupt means, and what a scheduler means that ends a job
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     limit_memory()
     # whatever a library prints must not get between the messages
     pipe_out = os.fdopen(os.dup(1), "wb")

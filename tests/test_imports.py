@@ -21,7 +21,7 @@ ROWS = [
     {"cli"},
     {"integrations", "training", "attention", "guidance"},
     {"comparison", "report", "inspection", "rehearsal", "explanation", "selfcheck"},
-    {"estimate", "media", "generation", "banks", "previews", "paintings"},
+    {"estimate", "media", "generation", "banks", "previews", "paintings", "receipts"},
     {"measurement"},
     {"worker", "prober", "writer"},
     {"preview", "contact_sheet", "cards", "pairs"},

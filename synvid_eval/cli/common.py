@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
+import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from synvid_eval.features.network import Networks
     from synvid_eval.measurement import Measurement, Options
     from synvid_eval.rehearsal import Rehearsal
-    from synvid_eval.score import Comparison
+    from synvid_eval.score import Comparison, SetFacts
     from synvid_eval.video.videoset import VideoSet
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -360,6 +362,12 @@ def time_text(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
+def measured_line(facts: SetFacts, out: str) -> str:
+    """What is said of a set whose measurement was written."""
+    skipped = f", {len(facts.skipped)} skipped" if facts.skipped else ""
+    return f"{facts.name}: {facts.clips:,} clips, {facts.frames:,} frames{skipped}: {out}"
+
+
 def build_options(
     *,
     seed: int,
@@ -409,15 +417,54 @@ def training_options(*, workers: str, **given: Any) -> tuple[Options, int | None
     return options, None if workers == "auto" else int(workers)
 
 
+def words_without(*without: str) -> list[str]:
+    """The words behind the program's name, those options left out, which take a value."""
+    words, kept = iter(sys.argv[1:]), []
+    for word in words:
+        if word in without:
+            next(words, None)
+        elif not word.startswith(tuple(f"{option}=" for option in without)):
+            kept.append(word)
+    return kept
+
+
+@contextlib.contextmanager
+def told_to_stop() -> Iterator[Callable[[], bool]]:
+    """Whether a scheduler has said that the job ends soon (SIGTERM, SIGUSR1): the first time what is in work
+    is brought to its end, the second ends at once.
+    """
+    told: list[int] = []
+
+    def hear(number: int, _: object) -> None:
+        if told:
+            raise KeyboardInterrupt
+        told.append(number)
+
+    names_ = [name for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+    before = {getattr(signal, name): signal.signal(getattr(signal, name), hear) for name in names_}
+    try:
+        yield lambda: bool(told)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def name_list(text: str | None) -> list[str] | None:
     """A comma-separated list as names; None where none is given."""
     return None if text is None else [n.strip() for n in text.split(",") if n.strip()]
 
 
 def rehearsed(
-    places: Sequence[str], options: Options, writes: Sequence[str], json: str | None, **asked: Any
+    places: Sequence[str],
+    options: Options,
+    writes: Sequence[str],
+    json: str | None,
+    part: tuple[int, int] | None = None,
+    **asked: Any,
 ) -> None:
-    """`--dry-run`: says what would be done (as JSON with `--json -`); `asked` goes to `prepare`."""
+    """`--dry-run`: says what would be done (as JSON with `--json -`), of `part` i of n where that is given;
+    `asked` goes to `prepare`.
+    """
     from dataclasses import replace
 
     from synvid_eval.comparison import prepare
@@ -431,7 +478,7 @@ def rehearsed(
         for note in getattr(one, "notes", ()):  # what the command itself would say
             options.progress.say(note)
     plan = replace(
-        rehearse(opened, made.features, chosen),
+        rehearse(opened, made.features, chosen, part or (0, 1)),
         writes=list(writes),
         metrics=[m.name for m in made.metrics],
         protocol=made.protocol.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,7 +12,14 @@ from synvid_eval.cli import common, names
 
 @click.command(name="measure")
 @click.argument("set_", type=common.PATH, metavar="SET", shell_complete=names.location)
-@click.option("--out", required=True, metavar="F.measured", help="The file to write.")
+@click.option(
+    "--out", required=True, metavar="F.measured|DIR", help="The file to write; with --shard, the folder."
+)
+@click.option(
+    "--shard",
+    metavar="i/n|auto",
+    help="Only the i-th of n parts, from 0, into the folder --out; auto: as the job array says (see: merge).",
+)
 @click.option(
     "--statistics",
     type=common.PATH,
@@ -26,6 +34,7 @@ from synvid_eval.cli import common, names
 def command(
     set_: str,
     out: str,
+    shard: str | None,
     statistics: str | None,
     dry_run: bool,
     quiet: bool,
@@ -42,25 +51,37 @@ def command(
       synvid-eval measure ucf101/ --out ucf101.measured
       synvid-eval compare synth/ ucf101.measured
       synvid-eval measure ucf101/ --metrics fid --out ucf101.measured --statistics ucf101.npz
+      synvid-eval measure kinetics/ --shard 3/64 --out parts/ && synvid-eval merge parts/ --out k.measured
     """
     from dataclasses import replace
 
+    from synvid_eval import receipts, shards
     from synvid_eval.comparison import prepare
     from synvid_eval.errors import UsageError
     from synvid_eval.measurement import Measurement, Measurer
     from synvid_eval.statistics_files import FEATURE, write_statistics
+    from synvid_eval.video.layouts import count_of
 
-    if not out.endswith(".measured"):
+    part = None if shard is None else shards.parse(shard)
+    if part is None and not out.endswith(".measured"):
         raise UsageError(f"--out {out} does not end in .measured.", f"Give --out {out}.measured.")
+    if part is not None and statistics is not None:
+        raise UsageError(
+            "--statistics wants the whole set, not a --shard.", "Give it to the run of the whole."
+        )
+    if part is not None and out.endswith(".measured"):
+        raise UsageError(
+            f"With --shard, --out names a folder, not {out}.", "Then: synvid-eval merge DIR --out F.measured."
+        )
     if statistics is not None and not statistics.endswith(".npz"):
         raise UsageError(f"--statistics {statistics} does not end in .npz.", "Give F.npz.")
-    common.check_outputs([set_], out=out, statistics=statistics)
+    common.check_outputs([set_], out=out if part is None else None, statistics=statistics)
     asked = common.take_asked(given)
     with common.Terminal(quiet, verbose) as progress:
         options = common.build_options(progress=progress, verbose=verbose, **given)
         if dry_run:
             writes = [out, statistics] if statistics else [out]
-            common.rehearsed([set_], options, writes, None, **asked)
+            common.rehearsed([set_], options, writes, None, part, **asked)
             return
         asked |= {"decode_timeout": options.decode_timeout, "progress": progress}
         made, (opened,) = prepare([set_], seed=options.seed, **asked)
@@ -74,6 +95,19 @@ def command(
             raise UsageError(f"{set_} is measured already.", "Give the set that it was made of.")
         progress.say(f"{opened.name}: {opened.layout}: {opened.said}")
         with Measurer(made.features, options) as measurer:
+            if part is not None:
+                about = {"protocol": made.protocol.name}
+                command = common.command_line(common.words_without("--shard"))
+                with common.told_to_stop() as stopping:
+                    taken = receipts.take(measurer, opened, Path(out), part, about, command, stopping)
+                there = f"{taken.there:,} of {count_of(taken.pieces, 'piece')}"
+                there += f" there, {taken.measured:,} measured now"
+                said = f"{opened.name}: part {part[0]} of {part[1]}: {there}"
+                if taken.stopped:
+                    progress.say(said)
+                    raise KeyboardInterrupt
+                click.echo(f"{said}: {out}")
+                return
             measured = measurer.measure(opened)
     measured = replace(measured, about={**measured.about, "protocol": made.protocol.name})
     if fid is not None:
@@ -83,6 +117,4 @@ def command(
         told["sampler"] = {k: v for k, v in recipe["sampler"].items() if k != "revision"}
         write_statistics(str(statistics), measured.sides[FEATURE], fid.state, told)
     measured.save(out)
-    facts = measured.facts
-    skipped = f", {len(facts.skipped)} skipped" if facts.skipped else ""
-    click.echo(f"{facts.name}: {facts.clips:,} clips, {facts.frames:,} frames{skipped}: {out}")
+    click.echo(common.measured_line(measured.facts, out))

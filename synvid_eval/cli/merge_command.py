@@ -1,4 +1,4 @@
-"""`synvid-eval merge OUT`: the manifests of shards joined."""
+"""`synvid-eval merge DIR`: what jobs made or measured, joined."""
 
 from __future__ import annotations
 
@@ -8,25 +8,49 @@ from synvid_eval.cli import common, making, names
 
 
 @click.command(name="merge")
-@click.argument("out", type=common.PATH, metavar="OUT", shell_complete=names.folder)
+@click.argument("folder", type=common.PATH, metavar="DIR", shell_complete=names.folder)
+@click.option("--out", metavar="F.measured", help="The file to write, where DIR is of measure --shard.")
 @common.outputs("json")
 @common.talking
-def command(out: str, json: str | None, quiet: bool, verbose: bool) -> None:
-    """Join the manifests of the shards that `generate --shard i/n` made in OUT into one, and write the data
-    card. Shards that are missing or were made otherwise, and files that are gone or cut, are named, and
-    nothing is written then.
+def command(folder: str, out: str | None, json: str | None, quiet: bool, verbose: bool) -> None:
+    """Join what jobs with --shard left in DIR.
+
+    Of measure: into one .measured file, to the byte that of one run. Of generate: their manifests into one,
+    with the data card. What is missing or damaged is named, and nothing is written then.
 
     \b
-    Example:
+    Examples:
+      synvid-eval merge parts/ --out ucf101.measured
       synvid-eval merge shapes/
     """
-    from synvid_eval import generation
+    from pathlib import Path
+
+    from synvid_eval import generation, receipts
+    from synvid_eval.errors import UsageError
     from synvid_eval.score import dump_json
 
-    common.check_outputs(json=json)
+    measured = (Path(folder) / receipts.PLAN).is_file()
+    if measured and out is None:
+        raise UsageError(f"{folder} holds a measurement by jobs.", "Give --out F.measured.")
+    if out is not None and not measured and Path(folder).is_dir():
+        raise UsageError(
+            f"{folder} holds no measurement by jobs, so --out means nothing.",
+            "Leave it away: the manifest of a set that was made goes into its folder.",
+        )
+    if out is not None and not out.endswith(".measured"):
+        raise UsageError(f"--out {out} does not end in .measured.", f"Give --out {out}.measured.")
+    common.check_outputs(json=json, out=out)
     with common.Terminal(quiet, verbose) as progress:
-        facts = generation.merge(out, progress).facts()
+        if out is None:
+            facts = generation.merge(folder, progress).facts()
+            said = making.made(facts)
+        else:
+            one = receipts.merge(folder, progress)
+            one.save(out)
+            side = one.facts
+            facts = {**vars(side), "out": out}
+            said = common.measured_line(side, out)
     if json:
         common.write_text(dump_json(facts), json)
     if json != "-":
-        click.echo(making.made(facts))
+        click.echo(said)

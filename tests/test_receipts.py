@@ -1,0 +1,357 @@
+"""A set measured by jobs: joined to the byte of one run, whatever happens to the jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from synvid_eval import archive, receipts
+from synvid_eval.cache import Cache
+from synvid_eval.errors import DataError, UsageError
+from synvid_eval.features import registry as features
+from synvid_eval.measurement import Measurement, Measurer, Options, measure, plan_pieces
+from synvid_eval.sets import open_set
+from synvid_eval.video.videoset import VideoSet
+from tests.clips import write_set
+from tests.killing import Killing
+
+pytestmark = pytest.mark.timeout(200)
+
+PRESET = "preset:moving_circles?n=24&size=16"
+NAMES = ("lab", "motion")
+
+
+def options(**more: object) -> Options:
+    return Options(**{"workers": 2, "cache": Cache(None), "patience": (0.1, 0.5, 3.0), **more})  # type: ignore[arg-type]
+
+
+def take(videos: VideoSet, folder: Path, shard: tuple[int, int], **more: object) -> receipts.Taken:
+    stopping = more.pop("stopping", lambda: False)
+    with Measurer([features.get(n)() for n in NAMES], options(**more)) as measurer:
+        return receipts.take(measurer, videos, folder, shard, {}, "synvid-eval measure x", stopping)  # type: ignore[arg-type]
+
+
+def saved(measurement: Measurement, path: Path) -> bytes:
+    measurement.save(path)
+    return path.read_bytes()
+
+
+def once(videos: VideoSet, folder: Path, **more: object) -> bytes:
+    return saved(measure(videos, features=NAMES, options=options(**more)), folder / "once.measured")
+
+
+def joined(folder: Path) -> bytes:
+    return saved(receipts.merge(folder), folder.parent / "joined.measured")
+
+
+def receipts_in(folder: Path) -> list[Path]:
+    return sorted((folder / "receipts").glob("*/*.safetensors"))
+
+
+def test_jobs_joined_are_one_run_to_the_byte(tmp_path: Path) -> None:
+    videos, parts = open_set(PRESET), tmp_path / "parts"
+    for number in (2, 0, 1):
+        taken = take(videos, parts, (number, 3))
+        assert taken.measured == taken.there == taken.pieces > 0 and not taken.stopped
+    assert len(receipts_in(parts)) == len(plan_pieces(videos))
+    assert joined(parts) == once(videos, tmp_path)
+
+
+def test_jobs_begun_in_one_number_go_on_in_another(tmp_path: Path) -> None:
+    videos, parts = open_set(PRESET), tmp_path / "parts"
+    first = take(videos, parts, (1, 3))
+    assert receipts.state(parts).missing == (0, 2)
+    second = take(videos, parts, (0, 1))
+    assert second.measured == len(plan_pieces(videos)) - first.measured
+    assert receipts.state(parts).missing == ()
+    assert joined(parts) == once(videos, tmp_path)
+
+
+def test_what_is_missing_or_damaged_is_named_and_made_again(tmp_path: Path) -> None:
+    videos, parts = open_set(PRESET), tmp_path / "parts"
+    for number in range(2):
+        take(videos, parts, (number, 2))
+    files = receipts_in(parts)
+    whole = files[3].read_bytes()
+    files[3].write_bytes(whole[:-9])
+    files[8].unlink()
+    with pytest.raises(DataError, match=r"1 of \d+ pieces .* is missing: 8\. Run again: --shard 0/2"):
+        receipts.merge(parts)
+    take(videos, parts, (0, 2))
+    with pytest.raises(DataError, match=r"3 \(damaged .*Run again: --shard 1/2"):
+        receipts.merge(parts)
+    assert take(videos, parts, (1, 2)).measured == 1
+    assert files[3].read_bytes() == whole
+    assert joined(parts) == once(videos, tmp_path)
+
+
+def test_a_receipt_of_another_place_is_not_taken(tmp_path: Path) -> None:
+    videos, parts = open_set(PRESET), tmp_path / "parts"
+    take(videos, parts, (0, 1))
+    files = receipts_in(parts)
+    files[4].write_bytes(files[5].read_bytes())
+    with pytest.raises(DataError, match=r"4 \(damaged \(it is another"):
+        receipts.merge(parts)
+    assert take(videos, parts, (0, 1)).measured == 1
+    assert joined(parts) == once(videos, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ("preset:moving_circles?n=25&size=16", "the number of videos 24, not 25"),
+        ("preset:moving_circles?n=24&size=16&seed=1", ""),
+        ("name", "the name"),
+    ],
+)
+def test_a_folder_is_of_one_measurement(tmp_path: Path, other: str, said: str) -> None:
+    videos, parts = open_set(PRESET), tmp_path / "parts"
+    take(videos, parts, (0, 2))
+    if not said:  # ids are the same; what is drawn is another thing, and so is its receipt
+        before = {p: p.read_bytes() for p in receipts_in(parts)}
+        assert take(open_set(other), parts, (0, 2)).measured == len(before)
+        return
+    second = open_set(PRESET, name="other") if other == "name" else open_set(other)
+    with pytest.raises(UsageError, match=said):
+        take(second, parts, (1, 2))
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "diary.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not empty"):
+        take(open_set(PRESET), tmp_path, (0, 1))
+    assert [p.name for p in tmp_path.iterdir()] == ["diary.txt"]
+    with pytest.raises(DataError, match="holds no measurement by jobs"):
+        receipts.merge(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{}", b"[1]", b'{"schema": "synvid-eval/measuring/1"}', b"\xff\xfe"]
+)
+def test_a_damaged_plan_is_one_line(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / receipts.PLAN).write_bytes(damage)
+    with pytest.raises(DataError, match="cannot be read"):
+        receipts.state(tmp_path)
+
+
+def test_skipped_clips_count_over_all_jobs(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set", 12, frames=20)
+    for i in range(6):
+        (folder / f"bad_{i}.mp4").write_bytes(b"no video " * (i + 1))
+    videos, parts = open_set(folder), tmp_path / "parts"
+    for number in range(6):
+        take(videos, parts, (number, 6), max_skipped="5")
+    with pytest.raises(DataError, match="6 of 18 videos skipped, more than --max-skipped 5"):
+        receipts.merge(parts)
+
+
+def test_a_job_that_fails_says_why(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set", 3, frames=20)
+    for i in range(6):
+        (folder / f"bad_{i}.mp4").write_bytes(b"no video " * (i + 1))
+    parts = tmp_path / "parts"
+    with pytest.raises(DataError, match="more than --max-skipped"):
+        take(open_set(folder), parts, (0, 1), max_skipped="1")
+    state = receipts.state(parts)
+    assert state.jobs[0]["state"] == "failed" and state.jobs[0]["code"] == 3
+    assert "max-skipped" in state.jobs[0]["error"] and state.missing == (0,)
+
+
+def test_a_job_that_is_told_to_stop_keeps_what_is_in_work(tmp_path: Path) -> None:
+    videos, parts = open_set(PRESET), tmp_path / "parts"
+    asked: list[int] = []
+
+    def stopping() -> bool:
+        asked.append(1)
+        return len(asked) > 5
+
+    taken = take(videos, parts, (0, 1), stopping=stopping)
+    assert taken.stopped and taken.measured == len(receipts_in(parts)) == 5
+    assert receipts.state(parts).jobs[0]["state"] == "stopped"
+    assert take(videos, parts, (0, 1)).measured == taken.pieces - 5
+    assert joined(parts) == once(videos, tmp_path)
+
+
+def test_two_jobs_on_one_part_spoil_nothing(tmp_path: Path) -> None:
+    videos, parts = open_set(PRESET), tmp_path / "parts"
+    both = [threading.Thread(target=take, args=(videos, parts, (0, 1))) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert joined(parts) == once(videos, tmp_path)
+
+
+def test_a_full_disk_is_one_line_and_the_job_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos, parts = open_set(PRESET), tmp_path / "parts"
+    write, written = archive.write_bytes, []
+
+    def full(path: Path, data: bytes) -> None:
+        if path.suffix == ".safetensors" and len(written) == 7:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path))
+        written.append(path) if path.suffix == ".safetensors" else None
+        write(path, data)
+
+    monkeypatch.setattr(archive, "write_bytes", full)
+    with pytest.raises(DataError, match="No space left"):
+        take(videos, parts, (0, 1))
+    monkeypatch.undo()
+    assert len(receipts_in(parts)) == 7
+    take(videos, parts, (0, 1))
+    assert joined(parts) == once(videos, tmp_path)
+
+
+def test_storage_that_is_gone_for_a_while_changes_nothing(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set", 6, frames=20)
+    videos, parts = open_set(folder), tmp_path / "parts"
+    alone = once(videos, tmp_path)
+    away = threading.Timer(1.5, lambda: os.rename(tmp_path / "gone", folder))
+    os.rename(folder, tmp_path / "gone")
+    away.start()
+    took = take(videos, parts, (0, 1))
+    away.join()
+    assert took.there == took.pieces
+    back = receipts.merge(parts)
+    assert not back.facts.skipped
+    again = measure(videos, features=NAMES, options=options())
+    assert back.facts == again.facts and saved(again, tmp_path / "again.measured") == alone
+    assert {n: [b.clips for b in s.blocks] for n, s in back.sides.items()} == {
+        n: [b.clips for b in s.blocks] for n, s in again.sides.items()
+    }
+
+
+def test_what_is_still_gone_at_the_end_is_skipped_and_tried_again_by_the_next_run(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set", 6, frames=20)
+    videos, parts = open_set(folder), tmp_path / "parts"
+    lost = folder / videos.clips[2].id
+    os.rename(lost, tmp_path / "aside")
+    take(videos, parts, (0, 1), patience=(0.05,), max_skipped="50%")
+    assert receipts.merge(parts).facts.skipped[0]["id"] == videos.clips[2].id
+    os.rename(tmp_path / "aside", lost)
+    assert take(videos, parts, (0, 1), max_skipped="50%").measured == 1
+    assert not receipts.merge(parts).facts.skipped
+
+
+CODE = """
+import sys
+from pathlib import Path
+from synvid_eval.cli import main
+main(sys.argv[1:])
+"""
+
+
+def job(parts: Path, *more: str) -> subprocess.Popen[bytes]:
+    words = ["measure", "preset:moving_circles?n=120&size=16", "--metrics", "motion", "--cache", "none"]
+    return subprocess.Popen(
+        [sys.executable, "-c", CODE, *words, "--workers", "1", "--out", str(parts), *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def until_some(parts: Path, least: int, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 100
+    while len(receipts_in(parts)) < least and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+def test_a_job_killed_again_and_again_ends_as_if_nothing_had_been(tmp_path: Path) -> None:
+    parts, kills = tmp_path / "parts", 0
+    for least in (10, 40, 70):
+        process = job(parts, "--shard", "0/1")
+        until_some(parts, least, process)
+        kills += process.poll() is None
+        process.kill()
+        process.communicate()
+    assert kills == 3
+    process = job(parts, "--shard", "0/1")
+    process.communicate()
+    assert process.returncode == 0
+    videos = open_set("preset:moving_circles?n=120&size=16")
+    measured = receipts.merge(parts)
+    plain = measure(videos, features=["motion"], options=options())
+    assert measured.facts == plain.facts
+    assert saved(measured, tmp_path / "a.measured") == saved(
+        Measurement(**{**vars(plain), "about": {**plain.about, "protocol": "default"}}),
+        tmp_path / "b.measured",
+    )
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+def test_a_scheduler_that_ends_a_job_loses_no_piece(tmp_path: Path, name: str) -> None:
+    parts = tmp_path / "parts"
+    process = job(parts, "--shard", "0/1")
+    until_some(parts, 5, process)
+    assert process.poll() is None
+    process.send_signal(getattr(signal, name))
+    _, said = process.communicate()
+    assert process.returncode == 130 and b"goes on from there" in said and b"Traceback" not in said
+    there = len(receipts_in(parts))
+    told = json.loads((parts / "jobs" / "0-of-1.json").read_text())
+    assert told["state"] == "stopped" and told["pieces"][0] == there
+    assert receipts.state(parts).missing == (0,)
+
+
+def test_a_clip_that_kills_its_process_is_listed_and_the_others_go_on(tmp_path: Path) -> None:
+    videos, parts = open_set(PRESET), tmp_path / "parts"
+    poison = Killing(clip="moving_circles/7", mark=str(tmp_path / "tries"))
+    with Measurer([poison], options(max_skipped="1")) as measurer:
+        taken = receipts.take(measurer, videos, parts, (0, 1), {})
+    assert taken.there == taken.pieces
+    assert len((tmp_path / "tries").read_text()) <= 3
+    told = [archive.read(path)[1] for path in receipts_in(parts)]
+    assert [s["id"] for t in told for s in t["skipped"]] == ["moving_circles/7"]
+    assert sum(len(t["clips"]) for t in told) == len(videos) - 1
+
+
+@pytest.mark.slow
+def test_workers_killed_fifty_times_change_nothing(tmp_path: Path) -> None:
+    videos = open_set("preset:moving_circles?n=600&size=64")
+    alone = once(videos, tmp_path)
+    over, kills = threading.Event(), 0
+
+    def kill() -> None:
+        nonlocal kills
+        while not over.is_set() and kills < 50:
+            for pid in workers_of(os.getpid())[:1]:
+                os.kill(pid, signal.SIGKILL)
+                kills += 1
+            time.sleep(0.8)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    parts = tmp_path / "parts"
+    rounds = 0
+    while kills < 50 and rounds < 40:
+        take(videos, parts, (0, 1))
+        rounds += 1
+        if kills < 50:
+            for path in receipts_in(parts):
+                path.unlink()
+    over.set()
+    killer.join()
+    assert kills == 50
+    assert joined(parts) == alone
+
+
+def workers_of(pid: int) -> list[int]:
+    """The worker processes of a process that are past their start."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, IndexError):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent == pid and b"synvid_eval.worker" in words:
+                    found.append(int(entry.name))
+    return found
