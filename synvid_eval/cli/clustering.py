@@ -73,7 +73,7 @@ at_once = click.option(
 
 grace = click.option(
     "--grace",
-    type=click.IntRange(10, 86400),
+    type=click.IntRange(30, 86400),
     default=120,
     show_default=True,
     metavar="S",

@@ -30,10 +30,12 @@ class Job:
     """A command in parts.
 
     Args:
-        command: the words that name it: ("textures", "make"). words: those after it. then: the words of the
-        command that joins the parts; empty where nothing is to be joined. name: of the job, a DNS label of at
-        most 52 characters. parts: how many. cpus, gpus, memory: of each; memory in MiB. seconds: see the
-        engines; None for no limit. grace: seconds between the signal and the end of a part that is stopped.
+        command: the words that name it: ("textures", "make"). words: those after it.
+        then: the words of the command that joins the parts, ("merge", folder, …); empty where nothing is to
+            be joined.
+        name: of the job, a DNS label of at most 52 characters. parts: how many.
+        cpus, gpus, memory: of each; memory in MiB. seconds: see the engines; None for no limit.
+        grace: seconds between the signal and the end of a part that is stopped.
     """
 
     command: tuple[str, ...]
@@ -51,6 +53,11 @@ class Job:
     def asked(self) -> str:
         """The command as a shell takes it, in one line."""
         return shell([PROGRAM, *self.command, *self.words])
+
+    @property
+    def told(self) -> str:
+        """What says which parts are missing, as a shell takes it, in one line; "" for nothing."""
+        return shell([PROGRAM, "status", *self.then[1:2]]) if self.then else ""
 
     @property
     def joined(self) -> str:

@@ -3,13 +3,16 @@
 Each task is one part, by number: `--shard $SLURM_ARRAY_TASK_ID/n` with n written out, so that a few tasks
 that are submitted again are the same parts. The shell holds USR1, which Slurm sends before the time is over,
 and TERM, which it sends to what is pre-empted or cancelled, and passes both on as TERM; after USR1 it queues
-the task again.
+the task again, shortly before the end of the time also where the program has not ended.
 """
 
 from __future__ import annotations
 
 from synvid_eval.cluster.job import ONE_THREAD, Job, rendered, shell
 from synvid_eval.errors import UsageError
+
+MARGIN = 15
+"""Seconds before the end at which a task is queued again whatever its program does."""
 
 MOST_RESTARTS = 100
 """After so many times a task is not queued again: a part that never ends in its time is a mistake."""
@@ -36,6 +39,7 @@ def script(job: Job, at_once: int | None = None) -> str:
         threads=ONE_THREAD,
         run=f"{shell(words[:end])} {part} {shell(words[end:])}".rstrip(),
         most=MOST_RESTARTS,
+        late=max(1, job.grace - MARGIN),
     )
 
 

@@ -95,6 +95,7 @@ def test_words_reach_the_program_as_they_are(tmp_path: Path, cluster: Cluster) -
     assert list((tmp_path / "here").iterdir()) == []  # nothing in the words was run
 
 
+@pytest.mark.slow
 def test_an_array_makes_what_one_run_makes(run_cli: Run, tmp_path: Path, cluster: Cluster) -> None:
     here = tmp_path / "here"
     asked = ["generate", "moving_shapes", "the set's", "--clips", "7", "--length", "3", "--size", "32"]
@@ -108,12 +109,31 @@ def test_an_array_makes_what_one_run_makes(run_cli: Run, tmp_path: Path, cluster
     assert lacking.returncode == 3 and "1/3" in lacking.stderr
     # the part that is missing, alone: it is still one of three
     assert cluster.sbatch(script, here, "--array=1")[1][0] == 0
-    assert "#   synvid-eval merge 'the set'\"'\"'s'" in script.read_text()
+    for command in ("status", "merge"):  # as the script says
+        assert f"#   synvid-eval {command} 'the set'\"'\"'s'  " in script.read_text()
     assert run_cli("merge", "here/the set's").returncode == 0
     assert run_cli(*asked[:2], "whole", *asked[3:]).returncode == 0
     names = ["manifest.jsonl", *(f"clips/{i:07}.mp4" for i in range(7))]
     for name in names:
         assert (here / "the set's" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_an_array_measures_what_one_run_measures(run_cli: Run, tmp_path: Path, cluster: Cluster) -> None:
+    here = tmp_path / "here"
+    asked = ["measure", "preset:moving_circles?n=9&size=32&length=16&objects=20", "--metrics", "color,motion"]
+    done = run_cli("cluster", "slurm", "--jobs", "3", "--out", "job.sh", "--", *asked, "--out", "my parts/")
+    assert (done.returncode, done.stderr) == (0, "")
+    script = tmp_path / "job.sh"
+    assert {code for code, _ in cluster.sbatch(script, here, "--array=0,2").values()} == {0}
+    merge = "#   synvid-eval merge 'my parts/' --out 'my parts.measured'  "
+    assert any(line.startswith(merge) for line in script.read_text().splitlines())
+    lacking = run_cli("merge", "here/my parts", "--out", "x.measured")
+    assert lacking.returncode == 3 and "--shard 1/3" in lacking.stderr
+    assert cluster.sbatch(script, here, "--array=1")[1][0] == 0
+    assert run_cli("merge", "here/my parts", "--out", "x.measured").returncode == 0
+    assert run_cli(*asked, "--out", "whole.measured").returncode == 0
+    assert (tmp_path / "x.measured").read_bytes() == (tmp_path / "whole.measured").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -138,6 +158,25 @@ def test_a_part_that_is_stopped_keeps_what_it_is_at(
     assert (here / "kept").exists()  # the shell waited for it
     assert cluster.requeued == requeued
     assert ("queued again" in said) is (restarts != "0")
+
+
+def test_a_program_that_does_not_end_in_time_is_queued_again_all_the_same(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    cluster.program("synvid-eval", "trap '' TERM\nfor i in {1..600}; do echo $i > started; sleep 0.1; done")
+    here = tmp_path / "here"
+    script = written(tmp_path, slurm.script(replace(JOB, grace=slurm.MARGIN + 1)))
+    running = cluster.start(script, 1, range(3), here)
+    wait_for(here / "started")
+    began = time.monotonic()
+    running.send_signal(signal.SIGUSR1)
+    running.communicate(timeout=30)
+    assert 1 <= time.monotonic() - began < 10
+    assert running.returncode != 0
+    assert cluster.requeued == ["requeue 4000_1"]
+    turn = (here / "started").read_text()
+    time.sleep(0.5)
+    assert (here / "started").read_text() == turn  # it is ended, not left alone
 
 
 def test_two_signals_are_one_stop(tmp_path: Path, cluster: Cluster) -> None:
@@ -197,8 +236,51 @@ def test_a_node_without_the_program_says_so(tmp_path: Path, cluster: Cluster) ->
     assert "activate its environment" in said
 
 
+def stopped(number: signal.Signals, running: subprocess.Popen[str], folder: Path, files: int) -> bool:
+    """Whether the shell was signaled, as soon as a folder had so many files, before it ended by itself."""
+    while running.poll() is None:
+        if sum(path.is_file() for path in folder.rglob("[!.]*")) >= files:
+            running.send_signal(number)
+            return True
+        time.sleep(0.02)
+    return False
+
+
 @pytest.mark.slow
-def test_a_part_that_is_stopped_goes_on_in_the_end(run_cli: Run, tmp_path: Path, cluster: Cluster) -> None:
+def test_a_measurement_that_is_stopped_goes_on_in_the_end(
+    run_cli: Run, tmp_path: Path, cluster: Cluster
+) -> None:
+    here = tmp_path / "here"
+    asked = [
+        "measure",
+        "preset:moving_circles?n=500&size=64&length=16",
+        "--metrics",
+        "color",
+        "--cache",
+        "none",
+    ]
+    done = run_cli(
+        *("cluster", "slurm", "--jobs", "2", "--cpus", "1", "--out", "job.sh", "--", *asked, "--out", "p/")
+    )
+    assert done.returncode == 0, done.stderr
+    script, receipts = tmp_path / "job.sh", here / "p" / "receipts"
+    kept = [0]
+    while len(kept) < 3:
+        running = cluster.start(script, 0, range(2), here)
+        assert stopped(signal.SIGUSR1, running, receipts, kept[-1] + 3)
+        said, _ = running.communicate(timeout=120)
+        assert running.returncode == 130, said
+        assert len(cluster.requeued) == len(kept)
+        kept.append(len(list(receipts.rglob("*.safetensors"))))
+    assert kept == sorted(set(kept))
+    assert {code for code, _ in cluster.sbatch(script, here).values()} == {0}
+    assert run_cli("merge", "here/p", "--out", "x.measured").returncode == 0
+    assert run_cli(*asked, "--out", "whole.measured").returncode == 0
+    assert (tmp_path / "x.measured").read_bytes() == (tmp_path / "whole.measured").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_set_that_is_stopped_goes_on_in_the_end(run_cli: Run, tmp_path: Path, cluster: Cluster) -> None:
     """Our own program, stopped in mid-run until it is done, makes what an undisturbed run makes."""
     here = tmp_path / "here"
     asked = ["generate", "moving_shapes", "set", "--clips", "60", "--length", "16", "--size", "128"]
@@ -206,21 +288,13 @@ def test_a_part_that_is_stopped_goes_on_in_the_end(run_cli: Run, tmp_path: Path,
     assert done.returncode == 0, done.stderr
     script = tmp_path / "job.sh"
     records = here / "set" / ".records-0-of-2"
-    stops = 0
-    while stops < 20:
-        before = len(list(records.glob("*"))) if records.is_dir() else 0
+    for stops, files in enumerate((3, 9), 1):
         running = cluster.start(script, 0, range(2), here)
-        while running.poll() is None and stops < 3:
-            if records.is_dir() and len(list(records.glob("*"))) > before + 3:
-                running.send_signal(signal.SIGUSR1)
-                break
-            time.sleep(0.02)
-        running.communicate(timeout=120)
-        if running.returncode == 0:
-            break
-        assert running.returncode == 143
-        stops += 1
-    assert stops and len(cluster.requeued) == stops
+        assert stopped(signal.SIGUSR1, running, records, files)
+        said, _ = running.communicate(timeout=120)
+        assert running.returncode == 143, said
+        assert len(cluster.requeued) == stops
+    assert cluster.sbatch(script, here, "--array=0")[0][0] == 0
     assert cluster.sbatch(script, here, "--array=1")[1][0] == 0
     assert run_cli("merge", "here/set").returncode == 0
     assert run_cli(*asked[:2], "whole", *asked[3:]).returncode == 0
