@@ -8,10 +8,11 @@ import contextlib
 import importlib
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from synvid_eval.cli import common
 from synvid_eval.errors import UsageError
@@ -129,12 +130,13 @@ def mounting(required: bool = True) -> Callable[[F], F]:
 @dataclass(frozen=True)
 class Wrapped:
     """A command line of this package. command: the words that name it. rest: those after it. given: its
-    options, parsed.
+    options, parsed. said: names of those that stand there.
     """
 
     command: tuple[str, ...]
     rest: tuple[str, ...]
     given: dict[str, Any]
+    said: frozenset[str]
 
     @property
     def name(self) -> str:
@@ -202,19 +204,19 @@ def in_parts(words: Sequence[str], cpus: int, gpus: int) -> Wrapped:
             f"--out {found.out} is a file, and parts write into a folder.",
             f"Give --out {found.out.removesuffix('.measured')}/; merge makes the file of it.",
         )
-    if found.given["workers"] == "auto":
-        return Wrapped(found.command, ("--workers", str(cpus), *found.rest), found.given)
-    return found
+    if "workers" in found.said:
+        return found
+    return replace(found, rest=("--workers", str(cpus), *found.rest))
 
 
 def over_ray(words: Sequence[str]) -> Wrapped:
     """A command line that runs over Ray. UsageError for one that is wrong, or cannot."""
     found = _wrapped(words, "engine", "engine (--engine)")
-    for option, cure in (("engine", "ray"), ("ray_address", "auto")):
-        if found.given[option] not in (None, "local", cure):
+    for option, own in (("engine", "ray"), ("ray_address", "auto")):
+        if option in found.said:
             raise UsageError(
                 f"--{option.replace('_', '-')} {found.given[option]} is given to {found.name}.",
-                f"Leave it away: it is {cure}.",
+                f"Leave it away: it is {own}.",
             )
     return found
 
@@ -244,15 +246,17 @@ def _wrapped(words: Sequence[str], option: str, what: str) -> Wrapped:
         raise UsageError(f"{' '.join(named)} has no {what}.", f"{able or 'No command'} has.")
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # --help prints
-            given = command.make_context(named[-1], list(left), parent=context).params
+            parsed = command.make_context(named[-1], list(left), parent=context)
     except click.exceptions.Exit:  # --help
         raise UsageError(
             f"{' '.join([*named, *left])} does nothing that a job is for.", "Leave --help away."
         ) from None
+    given = parsed.params
     if given.get("dry_run"):
         raise UsageError(f"{' '.join(named)} --dry-run makes nothing.", "Run it here, and the job without.")
     _check(given)
-    return Wrapped(tuple(named), tuple(left), given)
+    said = frozenset(n for n in given if parsed.get_parameter_source(n) is ParameterSource.COMMANDLINE)
+    return Wrapped(tuple(named), tuple(left), given, said)
 
 
 def _check(given: dict[str, Any]) -> None:

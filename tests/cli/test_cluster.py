@@ -145,6 +145,11 @@ def test_a_rayjob_runs_the_command_once(capsys: pytest.CaptureFixture[str]) -> N
         (["--submit", "http://h:8265", "--gpus", "0"], GENERATE, "--gpus means nothing with --submit."),
         (
             ["--submit", "http://h:8265"],
+            [*GENERATE, "--engine", "local"],
+            "--engine local is given to generate",
+        ),
+        (
+            ["--submit", "http://h:8265"],
             [*GENERATE, "--ray-address", "ray://x:1"],
             "--ray-address ray://x:1 is given",
         ),
