@@ -106,8 +106,8 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 @pytest.fixture
 def engines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`generate` and `measure` with an engine, whatever else has one."""
-    for name in ("generate", "measure"):
+    """`generate`, `measure` and `compare` with an engine, whatever else has one."""
+    for name in ("generate", "measure", "compare"):
         command: click.Command = importlib.import_module(f"synvid_eval.cli.{name}_command").command
         names = {"engine": "local", "ray_address": None}
         missing = [n for n in names if n not in {p.name for p in command.params}]

@@ -34,5 +34,5 @@ def command(words: tuple[str, ...], at_once: int | None, target: str, **given: A
 
     common.check_outputs(out=target)
     wrapped = clustering.in_parts(words, given["cpus"], given["gpus"])
-    pods = clustering.take_pods(given, wrapped.out)
+    pods = clustering.take_pods(given, wrapped.writes)
     common.write_text(kubernetes.manifest(wrapped.job(**given), pods, at_once), target)

@@ -58,7 +58,7 @@ def command(words: tuple[str, ...], submit: str | None, target: str, **given: An
             raise UsageError(
                 f"ray wants {option}; it is not given.", "Or --submit ADDRESS, for a cluster that is there."
             )
-    pods = clustering.take_pods(given, wrapped.out)
+    pods = clustering.take_pods(given, wrapped.writes)
     common.write_text(ray.manifest(wrapped.job(**given), pods), target)
 
 

@@ -28,6 +28,9 @@ PER_CPU = 2048
 
 MOST_PARTS = 100_000
 
+WRITING = ("out", "json", "csv", "html", "png", "statistics")
+"""Options and arguments that name what a command writes."""
+
 # Options after the first word that is none belong to the command that is wrapped.
 WRAPPING = {"allow_interspersed_args": False}
 
@@ -130,13 +133,14 @@ def mounting(required: bool = True) -> Callable[[F], F]:
 @dataclass(frozen=True)
 class Wrapped:
     """A command line of this package. command: the words that name it. rest: those after it. given: its
-    options, parsed. said: names of those that stand there.
+    options, parsed. said: names of those that stand there. parts: whether it runs in parts.
     """
 
     command: tuple[str, ...]
     rest: tuple[str, ...]
     given: dict[str, Any]
     said: frozenset[str]
+    parts: bool = False
 
     @property
     def name(self) -> str:
@@ -144,16 +148,21 @@ class Wrapped:
         return " ".join(self.command)
 
     @property
-    def out(self) -> str:
-        """What it writes."""
-        return str(self.given["out"])
+    def writes(self) -> list[str]:
+        """The files and folders that it is to write."""
+        found = (self.given.get(option) for option in WRITING)
+        return [str(target) for target in found if target not in (None, "-")]
 
     @property
     def then(self) -> tuple[str, ...]:
-        """The words of the command that joins its parts; none for banks of textures: they are one."""
-        if self.command == ("measure",):
-            return ("merge", self.out, "--out", f"{self.out.rstrip('/')}.measured")
-        return () if self.command[0] == "textures" else ("merge", self.out)
+        """The words of the command that joins its parts; none where it is no parts, or for banks of
+        textures, which are one.
+        """
+        if not self.parts or self.command[0] == "textures":
+            return ()
+        (out,) = self.writes
+        more = ("--out", f"{out.rstrip('/')}.measured") if self.command == ("measure",) else ()
+        return ("merge", out, *more)
 
     def job(self, **facts: Any) -> Job:
         """The job of it; facts: the options of `each` and `ending`, `parts`, `time` and `grace`, as given.
@@ -193,20 +202,20 @@ def in_parts(words: Sequence[str], cpus: int, gpus: int) -> Wrapped:
             f"--shard {found.given['shard']} is given to {found.name}.",
             "Leave it away: each job gets its own.",
         )
-    for option in ("json", "csv", "html", "png", "statistics"):
+    for option in WRITING[1:]:
         if found.given.get(option) not in (None, "-"):
             raise UsageError(
                 f"--{option} {found.given[option]} would be written by every part.",
                 "Leave it away, and ask merge, or the command that reads what is merged.",
             )
-    if found.command == ("measure",) and found.out.endswith(".measured"):
+    out = found.given["out"]
+    if found.command == ("measure",) and out.endswith(".measured"):
         raise UsageError(
-            f"--out {found.out} is a file, and parts write into a folder.",
-            f"Give --out {found.out.removesuffix('.measured')}/; merge makes the file of it.",
+            f"--out {out} is a file, and parts write into a folder.",
+            f"Give --out {out.removesuffix('.measured')}/; merge makes the file of it.",
         )
-    if "workers" in found.said:
-        return found
-    return replace(found, rest=("--workers", str(cpus), *found.rest))
+    own = () if "workers" in found.said else ("--workers", str(cpus))
+    return replace(found, rest=(*own, *found.rest), parts=True)
 
 
 def over_ray(words: Sequence[str]) -> Wrapped:
@@ -218,6 +227,10 @@ def over_ray(words: Sequence[str]) -> Wrapped:
                 f"--{option.replace('_', '-')} {found.given[option]} is given to {found.name}.",
                 f"Leave it away: it is {own}.",
             )
+    if not found.writes:
+        raise UsageError(
+            f"{found.name} would write no file.", "Give --json F: what it prints stays on the cluster."
+        )
     return found
 
 
@@ -288,13 +301,14 @@ def _having(option: str) -> list[str]:
     return found
 
 
-def take_pods(given: dict[str, Any], out: str) -> Pods:
-    """The options of `mounting`, taken out of a command's others. out: what the job writes.
+def take_pods(given: dict[str, Any], writes: Sequence[str]) -> Pods:
+    """The options of `mounting`, taken out of a command's others. writes: what the job writes.
 
     UsageError for what cannot be.
     """
     from synvid_eval.cluster.kubernetes import pods
 
     found = pods(given.pop("image"), given.pop("inputs"), given.pop("output"), given.pop("secrets"))
-    found.check(out)
+    for out in writes:
+        found.check(out)
     return found

@@ -153,6 +153,12 @@ def test_a_rayjob_runs_the_command_once(capsys: pytest.CaptureFixture[str]) -> N
             [*GENERATE, "--ray-address", "ray://x:1"],
             "--ray-address ray://x:1 is given",
         ),
+        (["--submit", "http://h:8265"], ["compare", "a/", "b/"], "compare would write no file."),
+        (
+            ["--jobs", "2", *PODS],
+            ["compare", "a/", "b/", "--json", "a.json", "--html", "/a.html"],
+            "/a.html lies in no",
+        ),
         (["--submit", "http://h:8265"], ["cache", "info"], "cache info has no engine"),
     ],
 )
@@ -162,6 +168,17 @@ def test_what_ray_cannot_be_given(
     assert run(["cluster", "ray", *options, "--", *words]) == 2
     out, err = capsys.readouterr()
     assert out == "" and message in err
+
+
+@pytest.mark.usefixtures("engines")
+def test_what_writes_several_files_runs_over_ray(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["generate", "moving_shapes", "shapes/", "--json", "made.json"]  # once, so one file is no clash
+    assert run(["cluster", "ray", "--submit", "http://h:8265", "--", *words]) == 0
+    assert "merge" not in capsys.readouterr().out
+    words = ["compare", "a/", "b/", "--json", "a.json", "--html", "/results/a.html"]
+    assert run(["cluster", "ray", "--jobs", "2", *PODS, "--", *words]) == 0
+    entrypoint = shlex.split(yaml.safe_load(capsys.readouterr().out)["spec"]["entrypoint"])
+    assert entrypoint[-len(words) + 1 :] == words[1:]
 
 
 @pytest.mark.usefixtures("engines")
