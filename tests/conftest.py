@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.forge import REPOSITORY, Forge, can_run
@@ -100,3 +102,14 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setenv("SYNVID_EVAL_POOLS", "")
     monkeypatch.delenv("SYNVID_EVAL_POOLS")
     yield
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`generate`, `measure` and `compare` with an engine, whatever else has one."""
+    for name in ("generate", "measure", "compare"):
+        command: click.Command = importlib.import_module(f"synvid_eval.cli.{name}_command").command
+        names = {"engine": "local", "ray_address": None}
+        missing = [n for n in names if n not in {p.name for p in command.params}]
+        more = [click.Option([f"--{n.replace('_', '-')}"], default=names[n]) for n in missing]
+        monkeypatch.setattr(command, "params", [*command.params, *more])

@@ -33,6 +33,7 @@ def headings(page: str) -> set[str]:
 
 def commands_of(text: str) -> list[str]:
     """The `synvid-eval …` commands of a text: fenced, indented and inline ones."""
+    text = re.sub(r"\\\n\s*", " ", text)  # lines that go on
     lines = [line.strip() for _, block in FENCE.findall(text) for line in block.splitlines()]
     lines += re.findall(r"^    (synvid-eval .+)$", text, re.M)
     lines += [" ".join(c.split()) for c in re.findall(r"(?<!`)`(synvid-eval [^`]+)`(?!`)", text)]

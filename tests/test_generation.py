@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 import yaml
 
-from synvid_eval import banks, generation, knobs, sets, shards, writer
+from synvid_eval import banks, generation, knobs, sets, writer
 from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.execute import Failure, Processes, write_message
@@ -362,12 +362,6 @@ def test_merge_wants_shards(whole: Path, tmp_path: Path) -> None:
         generation.merge(whole)
     with pytest.raises(DataError, match="no folder"):
         generation.merge(tmp_path / "nothing")
-
-
-@pytest.mark.parametrize("text", ["2/2", "-1/2", "1", "a/b", "1/0", "1/2/3", "٣/٤"])
-def test_a_shard_that_cannot_be(text: str) -> None:
-    with pytest.raises(UsageError, match="--shard"):
-        shards.parse(text)
 
 
 # -- going on ---------------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ ROWS = [
         "schemas",
         "extras",
         "shards",
+        "cluster",
         "locks",
         "errors",
     },

@@ -31,7 +31,11 @@ format = click.option(
     help="How clips are written; mp4 and webdataset lose (the manifest says how much), the others do not.",
 )
 
-shard = click.option("--shard", metavar="i/n", help="Only the i-th of n parts, from 0.")
+shard = click.option(
+    "--shard",
+    metavar="i/n|auto",
+    help="Only the i-th of n parts, from 0; auto: as a Slurm array, Kubernetes or torchrun says.",
+)
 
 dry_run = click.option(
     "--dry-run",

@@ -24,6 +24,7 @@ SUBCOMMANDS = [
     "train finetune",
     "train probe",
     "train curves",
+    *(f"cluster {w}" for w in ("slurm", "kubernetes", "ray")),
     *(f"guide {w}" for w in ("advise", "sensitivity", "search")),
     *(f"weights {w}" for w in ("list", "fetch", "verify", "path")),
 ]
