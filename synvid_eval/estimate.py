@@ -6,6 +6,7 @@ An estimate and no promise: other clips are longer, larger or cheaper, and the m
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ import numpy as np
 from synvid_eval.derived import is_drawn
 from synvid_eval.execute import HERE, Failure, Processes
 from synvid_eval.features.base import Feature
-from synvid_eval.measurement import Options
+from synvid_eval.measurement import PIECE, Options
 from synvid_eval.prober import probe_task
 from synvid_eval.randomness import address
 from synvid_eval.states import BLOCKS, KINDS, SUB_SHARDS, Arrays, Fold, fold
@@ -61,9 +62,10 @@ class Trial:
         if not self.states or not clips:
             return None if clips else 0
         shards = min(clips, BLOCKS * SUB_SHARDS)
-        each = max(1, round(clips / shards))
+        pieces = shards * max(1, math.ceil(clips / shards / PIECE))
+        each = max(1, round(clips / pieces))
         folded = sum(_size(fold([f] * each)) for f in self.states)
-        return shards * folded + clips * _META
+        return pieces * folded + clips * _META
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ import json
 import os
 import platform
 import re
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ from synvid_eval.measurement import (
     recipe_of,
 )
 from synvid_eval.shards import State
-from synvid_eval.states import Arrays, Fold
+from synvid_eval.states import Arrays, Fold, Moments, fold
 from synvid_eval.video.layouts import count_of
 from synvid_eval.video.videoset import VideoSet
 
@@ -336,6 +337,29 @@ def merge(folder: str | os.PathLike[str], progress: Progress | None = None) -> M
             raise _lacking(place, damaged, len(pieces))
         notes = [note for job in _jobs(place).values() for note in job.get("notes", ())]
         return folding.measurement(list(dict.fromkeys(notes)), told["networks"])
+
+
+def pace(piece: Finished, folding: Folding, seconds: float = 1.0) -> tuple[float, float]:
+    """(seconds a receipt, bytes a second) of joining: by writing a piece down, reading it and adding it to a
+    folding for some time, again and again, and then one of 32 MB.
+    """
+    with tempfile.TemporaryDirectory() as aside, threadpool_limits(1):
+        place = Path(aside)
+        _receipt(place, 0).parent.mkdir(parents=True)
+        _write(place, "pace", replace(piece, index=0))
+        count, began = 0, time.monotonic()
+        while not count or time.monotonic() - began < seconds:
+            folding.add(_read(place, "pace", 0, piece.block, len(piece.clips) + len(piece.skipped)))
+            count += 1
+        each = (time.monotonic() - began) / count
+        large = Moments.of_parts(3.0, np.zeros(2800), np.zeros((2800, 2800)))
+        arrays = fold_arrays(Fold({"large": large}, {"large": 1}), "x")
+        blob = archive.pack(arrays, {})
+        (place / "large").write_bytes(blob)
+        began = time.monotonic()
+        again, _ = archive.read(place / "large")
+        fold([Fold({"large": large}, {"large": 1}), fold_from(again, {"large": ["moments", 1]}, "x")])
+        return each, len(blob) / (time.monotonic() - began)
 
 
 def _missing(folder: Path, pieces: Sequence[Any]) -> dict[int, str]:

@@ -20,7 +20,7 @@ ROWS = [
     {"__main__"},
     {"cli"},
     {"integrations", "training", "attention", "guidance"},
-    {"comparison", "report", "inspection", "rehearsal", "explanation", "selfcheck"},
+    {"comparison", "report", "inspection", "rehearsal", "explanation", "selfcheck", "costs"},
     {"estimate", "media", "generation", "banks", "previews", "paintings", "receipts"},
     {"measurement"},
     {"worker", "prober", "writer"},

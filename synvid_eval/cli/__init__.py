@@ -37,6 +37,7 @@ COMMANDS = {
     "adapt": "Adapt a set's clips into a folder: backgrounds, camera, objects as real video has them.",
     "corrupt": "Corrupt a set's clips into a folder: noise, blur, compression, camera, time.",
     "merge": "Join what jobs with --shard measured or made.",
+    "plan": "Say what comparing very many clips would cost, and where.",
     "status": "Say what jobs with --shard have done, and what is missing.",
     "textures": "Make banks of textures beforehand, for presets that show some.",
     "cluster": "Print a Slurm array, a Kubernetes Job or a RayJob that runs a command in parts.",

@@ -1,0 +1,349 @@
+"""What a comparison of very many clips would cost on a machine that is elsewhere: a model and its rates.
+
+Rates are measured here by a short run (`calibrate`): what a core takes to decode a clip, to compute on it,
+what the process takes that deals clips out and folds what comes back, what a receipt takes to be read, how
+long planning takes. Graphics processors are calibrated where one is; else their rates are assumed: a
+share of the peak that makers state, by the operations of a network, and marked so.
+
+The model is a sum of stages, of which those that run side by side take as long as the slowest:
+
+    wall = start + plan + max(cores' work / cores, GPUs' work / GPUs, dealing / jobs, reading) + merge + score
+
+It takes a core there for a core here. `reports/scale/` holds what it predicted and what was measured.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from synvid_eval import receipts
+from synvid_eval.cache import Cache
+from synvid_eval.errors import DataError, UsageError, nearest
+from synvid_eval.estimate import Trials, try_clips
+from synvid_eval.features.base import Feature
+from synvid_eval.features.network import NetworkFeature
+from synvid_eval.measurement import PIECE, Folding, Listed, Measurer, Options, Piece, Run, plan_pieces
+from synvid_eval.randomness import address
+from synvid_eval.sets import open_set
+from synvid_eval.states import BLOCKS, SUB_SHARDS
+from synvid_eval.video.decode import ClipRef
+from synvid_eval.video.videoset import VideoSet
+
+SCHEMA = "synvid-eval/plan/1"
+RATES = "synvid-eval/rates/1"
+
+TRIED = 48
+"""Clips of a set that are measured to know its rates."""
+
+_PLANNED = 100_000
+
+_KEPT = 600
+"""Bytes of memory that a clip's record takes while a measurement is joined."""
+
+PEAK = {
+    "h200": 67.0, "h100": 67.0, "a100": 19.5, "l40s": 91.6, "a10": 31.2, "l4": 30.3, "v100": 15.7, "t4": 8.1,
+    "rtx4090": 82.6, "rtx3090": 35.6,
+}  # fmt: skip
+"""Single precision as the makers' data sheets state it [10¹² operations a second]."""
+
+SHARE = 0.35
+"""Of that peak, what is assumed to be reached."""
+
+OPERATIONS = {"inception": 11.4e9, "i3d": 54e9}
+"""Operations of a network for a frame of 299² (Inception-v3) or 16 frames of 224² (I3D); twice the
+multiply-adds that their authors state.
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where it is to run: `nodes` of `cores` and `gpus` of a kind each; read: bytes a second from storage, of
+    all nodes together (None: no limit).
+    """
+
+    cores: int
+    gpu: str = ""
+    gpus: int = 0
+    nodes: int = 1
+    read: float | None = None
+
+    @classmethod
+    def here(cls) -> Machine:
+        """The cores that this process may use."""
+        return cls(Options().worker_count())
+
+    @classmethod
+    def parse(cls, text: str) -> Machine:
+        """`gpu=h200:8,cores=128,nodes=4,read=5e9` → a machine; UsageError for anything else."""
+        known = ("cores", "gpu", "nodes", "read")
+        given: dict[str, str] = {}
+        for part in text.split(","):
+            key, sign, value = part.partition("=")
+            if key not in known or not sign:
+                raise UsageError(f"--machine {part!r} is not known.", nearest(key, known))
+            given[key] = value
+        try:
+            gpu, _, gpus = given.get("gpu", "").partition(":")
+            found = cls(
+                int(given.get("cores", os.cpu_count() or 1)),
+                gpu.lower(),
+                int(gpus or bool(gpu)),
+                int(given.get("nodes", 1)),
+                float(given["read"]) if "read" in given else None,
+            )
+        except ValueError:
+            raise UsageError(f"--machine {text} cannot be read.", "Such as gpu=h200:8,cores=128.") from None
+        if found.gpu and found.gpu not in PEAK:
+            raise UsageError(f"No rate is known of a {found.gpu!r}.", nearest(found.gpu, PEAK))
+        if min(found.cores, found.nodes) < 1 or found.gpus < 0 or (found.read or 1) <= 0:
+            raise UsageError(f"--machine {text} is no machine.", "Such as gpu=h200:8,cores=128.")
+        return found
+
+
+@dataclass(frozen=True)
+class SetRates:
+    """What a clip of a set takes: `decode` and `compute` (what needs no weights) in seconds of a core,
+    networks: feature → seconds of a core; read: bytes of its file (None: nothing is read); piece: bytes of a
+    receipt of PIECE clips.
+    """
+
+    decode: float
+    compute: float
+    networks: dict[str, float]
+    read: float | None
+    piece: float
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What was measured here. start [s] of a worker; plan [s a clip]; deal [s a clip] of the process that
+    deals clips out; receipt [s a piece] read and joined; stream [bytes/s] of joining; score [s];
+    frames: that a network sees of a clip; gpu: feature → clips a second of one, where one was tried.
+    """
+
+    machine: str
+    workers: int
+    start: float
+    plan: float
+    deal: float
+    receipt: float
+    stream: float
+    score: float
+    sets: dict[str, SetRates]
+    frames: int
+    gpu: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON; `from_dict` reads it."""
+        return {"schema": RATES, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any], where: str) -> Rates:
+        """The rates that `to_dict` wrote; DataError for anything else."""
+        try:
+            if told["schema"] != RATES:
+                raise ValueError(f"schema {told['schema']!r}")
+            sets = {name: SetRates(**rates) for name, rates in told["sets"].items()}
+            return cls(**{k: v for k, v in told.items() if k not in ("schema", "sets")}, sets=sets)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{where} holds no rates ({error}).", "plan --calibrate F writes some.") from None
+
+
+def calibrate(sets: Sequence[VideoSet], features: Sequence[Feature], options: Options) -> Rates:
+    """The rates of some sets and features on this machine: some 50 clips of each set are measured, twice or
+    more. Where networks run on a GPU, that is the one that is calibrated.
+    """
+    plain = [f for f in features if not isinstance(f, NetworkFeature)]
+    networks = [f for f in features if isinstance(f, NetworkFeature)]
+    samples = [_sample(one) for one in sets]
+    groups = [list(one.clips) for one in samples]
+    chosen = replace(options, cache=Cache(None))
+    workers = options.worker_count()
+    options.progress.say("calibrating: decoding alone")
+    decoding = try_clips(groups, [], chosen, TRIED)
+    by_network: dict[str, Trials] = {}
+    for network in networks:
+        options.progress.say(f"calibrating: {network.name}")
+        by_network[network.name] = try_clips(groups, [network], chosen, max(2, TRIED // 8))
+    rates: dict[str, SetRates] = {}
+    deal, receipt, stream = 0.0, 0.0, math.inf
+    for one, base, number in zip(samples, decoding.sets, range(len(sets)), strict=True):
+        if base.seconds_per_clip is None:
+            raise DataError(f"No clip that was tried of {one.name} can be read.", "See: inspect.")
+        options.progress.say(f"calibrating: {one.name}")
+        with Measurer(plain, chosen) as measurer:
+            measurer.measure(replace(one, clips=one.clips[: 2 * workers]))  # starts the workers
+            folding = Folding(measurer.features, Listed.of(one), chosen)
+            began, busy = time.monotonic(), time.process_time()
+            (piece,) = Run(measurer, one, [Piece(0, one.clips)]).finished()
+            folding.add(piece)
+            spent = time.monotonic() - began
+            deal = max(deal, (time.process_time() - busy) / len(one.clips))
+            each, fast = receipts.pace(piece, folding)
+            receipt, stream = max(receipt, each), min(stream, fast)
+        whole = spent * workers / len(one.clips)
+        tried = {n: t.sets[number].seconds_per_clip or 0.0 for n, t in by_network.items()}
+        trial = try_clips([groups[number]], plain, chosen, 4).sets[0]
+        rates[one.name] = SetRates(
+            base.seconds_per_clip,
+            max(0.0, whole - base.seconds_per_clip),
+            {n: max(0.0, each - base.seconds_per_clip) for n, each in tried.items()},
+            _file_bytes(one.clips),
+            float(trial.kept(BLOCKS * SUB_SHARDS * PIECE) or 0) / (BLOCKS * SUB_SHARDS),
+        )
+    on_gpu = {}
+    for network in networks:
+        if network.where() and not str(network.where()).startswith("cpu"):
+            each = max(r.networks[network.name] for r in rates.values())
+            on_gpu[network.name] = 1.0 / each if each else math.inf
+    return Rates(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        workers,
+        decoding.startup,
+        _planning(),
+        deal,
+        receipt,
+        stream,
+        0.0,
+        rates,
+        options.sampler.frames,
+        on_gpu,
+    )
+
+
+def _sample(one: VideoSet) -> VideoSet:
+    clips = sorted(one.clips, key=lambda c: address("estimate", c.id))[:TRIED]
+    return replace(one, clips=tuple(sorted(clips, key=lambda c: c.id)), skipped=(), notes=())
+
+
+def _planning() -> float:
+    """Seconds a clip to plan a set."""
+    began = time.process_time()
+    plan_pieces(open_set(f"preset:moving_circles?n={_PLANNED}"))
+    return (time.process_time() - began) / _PLANNED
+
+
+def _file_bytes(clips: Sequence[ClipRef]) -> float | None:
+    sizes = [os.stat(c.path).st_size for c in clips if c.kind == "file"]
+    return sum(sizes) / len(sizes) if sizes else None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage: what it takes in all. unit: "core-hours", "GPU-hours" or "hours" (of one process); bound:
+    hours that it takes at least there; assumed: whether a rate of it is assumed.
+    """
+
+    name: str
+    amount: float
+    unit: str
+    bound: float
+    assumed: bool = False
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What it would cost. hours: from start to end. bottleneck: the stage that takes longest. jobs: of the
+    job array, so many that dealing is no bottleneck. memory: bytes that joining takes. storage: bytes of
+    receipts. money: at the price stated, None where none is.
+    """
+
+    clips: dict[str, int]
+    machine: Machine
+    stages: tuple[Stage, ...]
+    hours: float
+    bottleneck: str
+    jobs: int
+    pieces: int
+    storage: float
+    read: float
+    memory: float
+    money: float | None
+    rates: Rates
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {"schema": SCHEMA, **asdict(self), "rates": self.rates.to_dict()}
+
+
+def forecast(
+    rates: Rates, clips: Mapping[str, int], machine: Machine, price: float | None = None
+) -> Forecast:
+    """What measuring so many clips of each set, joining and scoring them would cost.
+
+    Args:
+        clips: set → number. price: of a node for an hour.
+    """
+    total = sum(clips.values())
+    cores, gpus = machine.cores * machine.nodes, machine.gpus * machine.nodes
+    decode = sum(n * rates.sets[s].decode for s, n in clips.items()) / 3600
+    compute = sum(n * rates.sets[s].compute for s, n in clips.items()) / 3600
+    names = sorted({n for r in rates.sets.values() for n in r.networks})
+    stages = [
+        Stage("plan", total * rates.plan / 3600, "hours", total * rates.plan / 3600),
+        Stage("decode", decode, "core-hours", decode / cores),
+        Stage("compute", compute, "core-hours", compute / cores),
+    ]
+    on_cores, on_gpus = decode + compute, 0.0
+    for name in names:
+        if gpus:
+            each, assumed = _gpu_seconds(rates, name, machine.gpu)
+            hours = total * each / 3600
+            on_gpus += hours
+            stages.append(Stage(name, hours, "GPU-hours", hours / gpus, assumed))
+        else:
+            hours = sum(n * rates.sets[s].networks[name] for s, n in clips.items()) / 3600
+            on_cores += hours
+            stages.append(Stage(name, hours, "core-hours", hours / cores))
+    dealing = total * rates.deal / 3600
+    # a job's own process deals no faster than this, so there must be enough of them
+    work = max(on_cores / cores, on_gpus / gpus if gpus else 0.0)
+    jobs = max(machine.nodes, math.ceil(dealing / work) if work else 1)
+    stages.append(Stage("deal", dealing, "core-hours", dealing / jobs))
+    read = sum(n * (rates.sets[s].read or 0.0) for s, n in clips.items())
+    if machine.read and read:
+        stages.append(Stage("read", read / machine.read / 3600, "hours", read / machine.read / 3600))
+    pieces = {s: _pieces(n) for s, n in clips.items()}
+    storage = sum(pieces[s] * rates.sets[s].piece * min(1.0, n / pieces[s] / PIECE) for s, n in clips.items())
+    join = (sum(pieces.values()) * rates.receipt + storage / rates.stream) / 3600
+    stages.append(Stage("join", join, "hours", join))
+    side = [s for s in stages if s.name not in ("plan", "join")]
+    # what needs cores shares them: decoding, computing and dealing one after the other on each
+    on_each = (on_cores + dealing) / cores
+    longest = max([on_each, *(s.bound for s in side if s.unit != "core-hours")], default=0.0)
+    hours = (rates.start + rates.score) / 3600 + stages[0].bound + longest + join
+    slowest = max(stages, key=lambda s: s.bound)
+    return Forecast(
+        dict(clips),
+        machine,
+        tuple(stages),
+        hours,
+        slowest.name,
+        jobs,
+        sum(pieces.values()),
+        storage,
+        read,
+        float(max(clips.values(), default=0)) * _KEPT,
+        None if price is None else price * machine.nodes * hours,
+        rates,
+    )
+
+
+def _gpu_seconds(rates: Rates, network: str, kind: str) -> tuple[float, bool]:
+    """(seconds that a GPU of a kind takes for a clip, whether that is assumed)."""
+    if network in rates.gpu:
+        return 1.0 / rates.gpu[network], False
+    operations = OPERATIONS.get(network, OPERATIONS["i3d"])
+    passes = rates.frames if network == "inception" else 1
+    return passes * operations / (PEAK[kind] * 1e12 * SHARE), True
+
+
+def _pieces(clips: int) -> int:
+    shards = min(clips, BLOCKS * SUB_SHARDS)
+    return shards * math.ceil(clips / shards / PIECE) if shards else 0
