@@ -11,6 +11,8 @@ import click
 from synvid_eval.cli import common, names
 from synvid_eval.errors import UsageError, one_line
 
+_FEW = 20  # textures, for a search that makes them anew
+
 
 @click.command(name="search")
 @click.argument("preset", metavar="PRESET", shell_complete=names.location)
@@ -164,8 +166,9 @@ def command(
         with bench.Bench(place, chosen, fixed, parts[0], wanted, clips, options, **how) as one:
             looking = search.Search(one, where, asked, Path(journal))
             if dry_run:
-                planned = looking.rehearsed(gain.again_clips(one))
-                common.write_text(dump_json(planned), json) if json else click.echo(_planned(planned))
+                planned = looking.rehearsed(gain.again_clips(one), gain.AGAIN)
+                shown = dump_json(planned) if json else _planned(planned, place)
+                common.write_text(shown, json) if json else click.echo(shown)
                 return
             trials = looking.run()
             best, again = gain.confirmed(looking, trials)
@@ -203,8 +206,8 @@ def command(
         click.echo("\n".join(map(one_line, _told(told, out, reference))))
 
 
-def _planned(planned: Mapping[str, Any]) -> str:
-    """What would be searched, for people: a line a dimension, then the time."""
+def _planned(planned: Mapping[str, Any], place: str) -> str:
+    """What would be searched, for people: a line a dimension, then the time. place: the preset's name."""
     rows = [["", "start", "from", "to", ""]]
     for one in planned["space"]:
         ends = [" | ".join(map(str, one["choices"])), ""] if one["choices"] else [one["low"], one["high"]]
@@ -217,6 +220,12 @@ def _planned(planned: Mapping[str, Any]) -> str:
         f"{planned['again']:,} clips to measure the best again: about {common.time_text(planned['seconds'])} "
         f"({planned['seconds_a_trial']:.2g} s a trial, tried)"
     )
+    if made := planned["textures"]:
+        fewer = f" Fewer: {shlex.quote(f'{place}?pool={_FEW}')}" if made["count"] > _FEW else ""
+        lines.append(
+            f"each setting of textures makes its own, {made['count']:,} at most: {made['seconds']:.2g} s of "
+            f"a trial, as tried, and {common.size_text(made['bytes'])} in the cache.{fewer}"
+        )
     return "\n".join(map(one_line, lines))
 
 

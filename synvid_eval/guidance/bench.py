@@ -26,6 +26,7 @@ from synvid_eval.cache import Cache
 from synvid_eval.comparison import Recipe, check_recipe, prepare
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.features.pixels import Pixels
+from synvid_eval.generators.pool import Pool, kept_apart
 from synvid_eval.generators.presets import Preset
 from synvid_eval.intervals import MIN_GROUPS, Jackknife, corrected, interval, jackknife
 from synvid_eval.measurement import Measurement, Measurer, Options, hashing
@@ -348,14 +349,29 @@ class Bench:
         """
         return self._measurer.measure(self.videos(knobs, clips, seed))
 
-    def timed(self, knobs: Mapping[str, str]) -> float:
-        """Seconds that a configuration takes, drawn and measured now whatever is kept."""
+    def pools(self, knobs: Mapping[str, str]) -> list[Pool]:
+        """The textures that a configuration shows and that are made for it, if any: neither those of a bank
+        nor those that each clip makes for itself.
+        """
+        generator = self.preset.configured(**{**self.fixed, **knobs})
+        if getattr(generator, "dynamic", False) or not hasattr(generator, "pools"):
+            return []
+        return [one for one in generator.pools(self.options.seed) if not one.is_bank]
+
+    def timed(self, knobs: Mapping[str, str]) -> tuple[float, float]:
+        """(seconds that a configuration takes, drawn and measured now whatever is kept; how many of them go
+        to textures that are made for it: it is measured again with them).
+        """
         bare = replace(self.options, cache=Cache(None))
-        with Measurer(self.recipe.features, bare) as measurer:
-            measurer.measure(self.videos(knobs, 2))  # processes start and compile
-            began = time.monotonic()
-            self.seen(measurer.measure(self.videos(knobs)))
-            return time.monotonic() - began
+        with kept_apart(), Measurer(self.recipe.features, bare) as measurer:
+            # processes start and compile; another seed, so that no texture is there
+            measurer.measure(self.videos(knobs, 2, self.options.seed + 1))
+            took = []
+            for _ in range(2 if self.pools(knobs) else 1):
+                began = time.monotonic()
+                self.seen(measurer.measure(self.videos(knobs)))
+                took.append(time.monotonic() - began)
+            return took[0], max(0.0, took[0] - took[-1])
 
     def videos(self, knobs: Mapping[str, str], clips: int = 0, seed: int | None = None) -> VideoSet:
         """The set of a configuration, not measured."""

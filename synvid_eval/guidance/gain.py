@@ -122,9 +122,13 @@ def apart(videos: VideoSet, unseen: VideoSet) -> VideoSet:
     )
 
 
+AGAIN = CANDIDATES + 1 + 2
+"""Sets that are measured once the trials are done: those, the start beside them, and both for the gain."""
+
+
 def again_clips(bench: Bench) -> int:
     """Clips that are measured once the trials are done."""
-    return (CANDIDATES + 1 + 2) * fresh(bench)
+    return AGAIN * fresh(bench)
 
 
 def fresh(bench: Bench) -> int:

@@ -169,14 +169,17 @@ class Search:
                 raise DataError(f"{space.preset.name} as it is has no {label}: {seen.reason}")
         self._order = {d.name: d for d in space.dimensions}
 
-    def rehearsed(self, again: int) -> dict[str, Any]:
+    def rehearsed(self, again: int, sets: int) -> dict[str, Any]:
         """What would be searched and how long it would take, ready for JSON: a point in the middle of the
         space is drawn and measured, nothing is kept.
 
-        again: clips that are measured after the trials.
+        again: clips that are measured after the trials, of so many sets.
         """
         middle = {d.name: d.start if d.kind == CHOICE else d.at(0.5) for d in self.space.dimensions}
-        took = self.bench.timed(self.space.knobs(middle))
+        knobs = self.space.knobs(middle)
+        took, textures = self.bench.timed(knobs)
+        set_anew = any(d.knob == "textures" for d in self.space.dimensions)
+        pools = self.bench.pools(knobs) if set_anew else []
         done = 0
         if self.storage.exists():
             with self._open() as study:
@@ -189,7 +192,15 @@ class Search:
             "clips": self.bench.clips,
             "again": again,
             "seconds_a_trial": took,
-            "seconds": took * (left + again / self.bench.clips),
+            "seconds": (took - textures) * (left + again / self.bench.clips) + textures * (left + sets),
+            # what a setting of textures costs beside its clips: none are there yet
+            "textures": {
+                "count": sum(one.count for one in pools),
+                "bytes": sum(one.size for one in pools),
+                "seconds": textures,
+            }
+            if pools
+            else None,
         }
 
     # -- trials ------------------------------------------------------------------------------------

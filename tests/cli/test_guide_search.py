@@ -114,6 +114,33 @@ def test_a_rehearsal_says_what_is_searched_and_writes_nothing(tmp_path: Path, ru
     assert not (tmp_path / "best.toml").exists() and not (tmp_path / "best.journal").exists()
 
 
+def test_exponents_of_textures_are_searched(tmp_path: Path, run_cli: Run) -> None:
+    """Toward the same preset with steeper textures; a rehearsal says what making textures takes."""
+    own = tmp_path / "own.toml"
+    knobs = (
+        'knobs.size = 48\nknobs.length = "17"\nknobs.objects = 20\nknobs.textures = "statistical(size=32)"\n'
+    )
+    own.write_text(f'extends = "acc_transforming_textures"\n{knobs}')
+    steep = "textures=statistical(size=32,slope=3:3.5)"
+    words = asked(tmp_path, "--over", "texture", "--minimize", "spectrum", budget=4)
+    words[2:4] = [f"{own}?pool=5", f"preset:{own}?pool=5&seed=7&n=24&{steep}"]
+    planned = run_cli(*words, "--dry-run", "--json", "-")
+    assert planned.returncode == 0, planned.stderr
+    cost = json.loads(planned.stdout)["textures"]
+    assert cost["count"] == 5 and cost["bytes"] == 5 * 32 * 32 * 4 and cost["seconds"] >= 0
+    many = [word.replace("pool=5", "pool=30") for word in words]
+    said = run_cli(*many, "--dry-run").stdout
+    assert "each setting of textures makes its own, 30 at most" in said and "own.toml?pool=20" in said
+    done = run_cli(*words, "--json", "-")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {d["name"].split(":")[0] for d in found["space"]} == {
+        f"textures.statistical.{name}" for name in ("growth", "slope", "power")
+    }
+    # every setting draws other textures, and what they are shows
+    assert len({t["values"]["spectrum"] for t in found["trials"]}) == 4
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "said"),
     [
