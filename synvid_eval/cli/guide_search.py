@@ -171,16 +171,17 @@ def command(
                 common.write_text(shown, json) if json else click.echo(shown)
                 return
             trials = looking.run()
-            best, again = gain.confirmed(looking, trials)
-            gained = gain.measured_again(
-                one,
-                best.knobs,
-                parts[1],
-                looking.asked.minimize,
-                options,
-                with_media=html is not None,
-                **how,
-            )
+            with looking.finishing():
+                best, again = gain.confirmed(looking, trials)
+                gained = gain.measured_again(
+                    one,
+                    best.knobs,
+                    parts[1],
+                    looking.asked.minimize,
+                    options,
+                    with_media=html is not None,
+                    **how,
+                )
         source = f"guide search: trial {best.turn} of {budget}, search {found.digest(looking.signature)}"
         said = found.note(looking, best, whole.name)
         told = found.document(

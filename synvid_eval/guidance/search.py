@@ -6,8 +6,10 @@ anything is measured: the search sees one half, `gain` measures what was found a
 Trials. All configurations are drawn with the same random numbers. The first is the preset itself (as far as
 the space can say it), the next few fill the space evenly (a scrambled Sobol sequence), the others are
 proposed by the sampler from all that came before. Which proposal is made in turn n depends on the seed, n and
-the trials before alone, so one process that was killed goes on to the same end as one that was not. Each
-process takes and tells trials under a lock; what a killed one had begun is begun again by another.
+the trials before alone, so one process that was killed goes on to the same end as one that was not. Several
+processes take turns under a lock, and propose and measure side by side; each knows what the others are
+measuring. What a killed one had begun is begun again by another. One at a time measures what was found again
+(`finishing`), so the others read it from the cache.
 
 Noise. A Gaussian process (`gp`) models log √(y² + σ²) of each objective y, σ its standard error over clips,
 the median of the better half of the trials so far: differences below the noise look alike to it. The share of
@@ -219,8 +221,7 @@ class Search:
                 left = self.asked.budget - told
                 progress.whole(f"{self.space.preset.name} ({left} trials)", left * self.bench.clips)
             while True:
-                with self._alone():
-                    trial = self._next(study, owner)
+                trial = self._next(study, owner)
                 if trial is None:
                     wanted = self._trials(study)[: self.asked.budget]
                     running = [t for t in wanted if t.state == "running"]
@@ -251,28 +252,45 @@ class Search:
         return found
 
     def _next(self, study: optuna.Study, owner: str) -> optuna.Trial | None:
-        """The next trial, taken for this process; None where the budget is used."""
+        """The next trial, taken for this process; None where the budget is used.
+
+        A turn is taken under the lock; what is tried in it is proposed without, since that takes seconds. So
+        what others propose at the same moment is not known, and is proposed anew where it came out the same.
+        """
         import optuna
 
-        again = self._abandoned(study)
-        trials = self._trials(study)
+        with self._alone():
+            again = self._abandoned(study)
+            trials = self._trials(study)
+            if again is not None:
+                turn, point = again
+            else:
+                # a process that was killed may have left a gap
+                turn, point = min(set(range(len(trials) + 1)) - {t.turn for t in trials}), {}
+                if turn >= self.asked.budget:
+                    return None
+            study.sampler = optuna.samplers.RandomSampler()
+            trial = study.ask()
+            # a process that is killed before this leaves a trial without a turn, which nobody looks at
+            trial.set_user_attr("owner", owner)
+            trial.set_user_attr("turn", turn)
         distributions = {d.name: _distribution(d) for d in self.space.dimensions}
-        if again is not None:
-            turn, point = again
-        else:
-            # a process that was killed may have left a gap
-            turn = min(set(range(len(trials) + 1)) - {t.turn for t in trials})
-            if turn >= self.asked.budget:
-                return None
+        if len(point) < len(distributions):  # not begun again, or its process was gone before it had one
             point = self._proposed(turn, trials, distributions)
+            known = {t.turn for t in trials if self._placed(t)}
+            now = [t for t in self._trials(study) if t.turn != turn]
+            if any(t.point == point for t in now if t.turn not in known):
+                point = self._proposed(turn, now, distributions)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that such a sampler is new
             study.sampler = optuna.samplers.PartialFixedSampler(point, optuna.samplers.RandomSampler())
-        trial = study.ask(distributions)
-        # a process that is killed before this leaves a trial without a turn, which nobody looks at
-        trial.set_user_attr("owner", owner)
-        trial.set_user_attr("turn", turn)
+        for dimension in self.space.dimensions:
+            _suggested(trial, dimension)
         return trial
+
+    def _placed(self, trial: Trial) -> bool:
+        """Whether all of a trial's point is known: one that is being proposed has none."""
+        return len(trial.point) == len(self.space.dimensions)
 
     def _abandoned(self, study: optuna.Study) -> tuple[int, dict[str, Value]] | None:
         """(turn, point) of a trial whose process is gone; it is marked so."""
@@ -365,7 +383,7 @@ class Search:
         temporary = _quiet_study(sampler, len(self.asked.minimize))
         for trial in self._completed(trials, distributions):
             temporary.add_trial(trial)
-        for running in (t for t in trials if t.state == "running"):
+        for running in (t for t in trials if t.state == "running" and self._placed(t)):
             temporary.enqueue_trial(running.point)
             temporary.ask(dict(distributions))
         return self._point(temporary.ask(dict(distributions)).params)
@@ -563,6 +581,20 @@ class Search:
         with locks.held(self._beside(owner)):
             yield owner
 
+    @contextlib.contextmanager
+    def finishing(self) -> Iterator[None]:
+        """Only one of the processes that share the storage is in here; the others wait until it is out or
+        dead, and find in the cache what it measured.
+        """
+        path = self._beside("finish")
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locks.held(path))
+            except UsageError:
+                self.bench.options.progress.say("another process measures the best again: waiting for it")
+                stack.enter_context(locks.held(path, wait=True))
+            yield
+
     def _lives(self, owner: str) -> bool:
         path = self._beside(owner)
         if not path.exists():
@@ -592,6 +624,16 @@ def _distribution(dimension: Dimension) -> Any:
     if dimension.kind == WHOLE:
         return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
     return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+
+
+def _suggested(trial: optuna.Trial, dimension: Dimension) -> None:
+    """Sets a dimension of a trial to what the study's sampler says."""
+    if dimension.kind == CHOICE:
+        trial.suggest_categorical(dimension.name, dimension.choices)
+    elif dimension.kind == WHOLE:
+        trial.suggest_int(dimension.name, int(dimension.low), int(dimension.high), log=dimension.log)
+    else:
+        trial.suggest_float(dimension.name, dimension.low, dimension.high, log=dimension.log)
 
 
 def _quiet_study(sampler: Any, objectives: int) -> optuna.Study:

@@ -7,6 +7,7 @@ import math
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from synvid_eval import locks
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.generators import presets
 from synvid_eval.guidance.bench import Seen
@@ -179,6 +181,85 @@ def test_a_killed_process_loses_no_turn_and_changes_none(tmp_path: Path) -> None
     with open(journal, "ab") as file:
         file.write(b'{"op_code": 4, "worker')  # as a kill in the middle of a line leaves it
     assert told(looking(tmp_path, budget=12).run()) == whole
+
+
+def test_proposals_are_made_outside_of_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else several processes would wait for one another, a second or two each time."""
+    search, free = looking(tmp_path, budget=9), []
+    propose = Search._proposed
+
+    def watched(self: Search, *given: Any) -> Any:
+        with locks.held(self._beside("lock")):  # raises where it is taken
+            free.append(given[0])
+        return propose(self, *given)
+
+    monkeypatch.setattr(Search, "_proposed", watched)
+    search.run()
+    assert free == list(range(9))
+
+
+def test_a_process_killed_while_it_proposes_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = told(looking(tmp_path, name="whole", budget=9).run())
+    propose = Search._proposed
+
+    def killed(self: Search, turn: int, *given: Any) -> Any:
+        if turn == 7:
+            raise KeyboardInterrupt
+        return propose(self, turn, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Search, "_proposed", killed)
+        with pytest.raises(KeyboardInterrupt):
+            looking(tmp_path, budget=9).run()
+    assert told(looking(tmp_path, budget=9).run()) == whole
+
+
+def test_what_two_processes_propose_at_once_is_not_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second asks again, knowing what the first is at."""
+    mine, other = looking(tmp_path, budget=12), looking(tmp_path, budget=12)
+    looking(tmp_path, budget=8).run()
+    asked: list[int] = []
+
+    def stubborn(self: Search, turn: int, trials: Any, distributions: Any) -> Any:
+        asked.append(turn)
+        if self is mine and len(asked) == 1:
+            theirs.append(other._next(second, owner))
+        known = [t for t in trials if t.turn >= 8 and t.point]
+        return {"speed:middle": 3.0 + len(known), "radius_power": 2.0}
+
+    theirs: list[Any] = []
+    with mine._open() as first, other._open() as second, mine._alive() as owner:
+        monkeypatch.setattr(Search, "_proposed", stubborn)
+        trial = mine._next(first, owner)
+    assert trial is not None
+    assert theirs[0].params["speed:middle"] == 3 and trial.params["speed:middle"] == 4
+    assert asked == [8, 9, 8]
+
+
+def test_one_process_at_a_time_measures_again(tmp_path: Path) -> None:
+    mine, other = looking(tmp_path, budget=2), looking(tmp_path, budget=2)
+    said: list[str] = []
+    other.bench.options.progress.say = said.append  # type: ignore[method-assign]
+    order: list[str] = []
+
+    def second() -> None:
+        with other.finishing():
+            order.append("second")
+
+    waiting = threading.Thread(target=second)
+    with mine.finishing():
+        waiting.start()
+        until = time.monotonic() + 20
+        while not said and time.monotonic() < until:
+            time.sleep(0.01)
+        order.append("first")
+    waiting.join(20)
+    assert order == ["first", "second"]
+    assert said == ["another process measures the best again: waiting for it"]
 
 
 def test_what_fails_is_recorded_and_passed_over(tmp_path: Path) -> None:
