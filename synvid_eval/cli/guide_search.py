@@ -196,7 +196,10 @@ def command(
             command=common.command_line(sys.argv[1:]),
             seconds=round(time.monotonic() - began, 1),
         )
-        write_bytes(Path(out), found.preset_text(chosen, fixed | best.knobs, said, source, fixed).encode())
+        knobs = found.anywhere(chosen, fixed | best.knobs)
+        extends, set_here = found.parent(place, chosen, Path(out)), found.changes(one, best)
+        given_ = [knob for knob in knobs if knob not in set_here]
+        write_bytes(Path(out), found.preset_text(knobs, said, source, extends, given_).encode())
     if json:
         common.write_text(dump_json(told), json)
     if html:

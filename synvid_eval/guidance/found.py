@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
+from pathlib import Path
 from typing import Any
 
 import synvid_eval
+from synvid_eval import knobs
+from synvid_eval.generators import pool
+from synvid_eval.generators.photos import INSTALLED
 from synvid_eval.generators.presets import Preset
+from synvid_eval.generators.texture import Texture, spelled
 from synvid_eval.guidance.bench import Bench, Seen
 from synvid_eval.guidance.gain import Gain
 from synvid_eval.guidance.search import Search, Trial, front, importances, shares, trial_facts
-from synvid_eval.knobs import values
 from synvid_eval.schemas import SEARCH
 from synvid_eval.video.groups import source_groups
 from synvid_eval.video.videoset import VideoSet
@@ -36,7 +40,7 @@ def changes(bench: Bench, trial: Trial) -> dict[str, str]:
 
 def befores(bench: Bench, changed: Iterable[str]) -> dict[str, str]:
     """Knob → text that the preset itself has of those that changed."""
-    own = values(bench.preset.configured(**bench.fixed))
+    own = knobs.values(bench.preset.configured(**bench.fixed))
     return {k: str(own[k]).lower() if isinstance(own[k], bool) else str(own[k]) for k in changed}
 
 
@@ -98,29 +102,65 @@ def document(
     }
 
 
-def preset_text(
-    preset: Preset,
-    found: Mapping[str, str],
-    said: str,
-    source: str,
-    given: Mapping[str, str] = MappingProxyType({}),
-) -> str:
-    """A preset file (TOML) of what was found: what it extends and what changed. A preset that does not ship
-    is written out whole, so that the file needs no other.
+def parent(place: str, preset: Preset, out: Path) -> str:
+    """What a preset file at `out` extends: the name of a preset that ships, or the file that was searched
+    from, by a path from the folder of `out` where it lies in there, else by an absolute one.
 
     Args:
-        preset: whose knobs `found` (knob → text) changes. said: the preset's note. source: where the values
-        come from, but for those that were given.
+        place: what names the preset, as `bench.chosen` gives it.
     """
-    extends = preset.is_shipped
-    own = dict(found) if extends else {**preset.knobs, **found}
-    lines = [f"extends = {_quoted(preset.name)}" if extends else f"generator = {_quoted(preset.generator)}"]
-    if not extends:
-        lines += [f"family = {_quoted(preset.family)}"] if preset.family else []
-        lines += [f"needs = {json.dumps(list(preset.needs))}"] if preset.needs else []
-    lines += [f"note = {_quoted(said)}"]
-    lines += [f"knobs.{knob} = {_quoted(text)}" for knob, text in own.items()]
-    lines += [f"sources.{knob} = {_quoted(source)}" for knob in found if knob not in given]
+    if preset.is_shipped:
+        return preset.name
+    file, sign, name = place.rpartition("#") if not place.endswith(".toml") else (place, "", "")
+    whole = Path(os.path.abspath(Path(file).expanduser()))
+    folder = Path(os.path.abspath(out)).parent
+    inside = whole.relative_to(folder) if whole.is_relative_to(folder) else whole
+    return f"{inside.as_posix()}{sign}{name}"
+
+
+def anywhere(preset: Preset, found: Mapping[str, str]) -> dict[str, str]:
+    """Knob → text with paths (of pictures, videos, banks) that are the same from any folder."""
+    texts = dict(found)
+    own = knobs.values(preset.configured(**found))
+    for knob in ("images", "videos", "bank"):
+        if path := _absolute(str(own.get(knob, ""))):
+            texts[knob] = path
+    for knob in ("textures", "stills"):
+        recipes = pool.recipes(str(own[knob])) if own.get(knob) else []
+        moved = [_with_absolute(recipe) for recipe in recipes]
+        if moved != recipes:
+            texts[knob] = spelled(moved)
+    return texts
+
+
+def _with_absolute(recipe: Texture) -> Texture:
+    path = _absolute(str(getattr(recipe, "images", "")))
+    return knobs.replace(recipe, {"images": path}) if path else recipe
+
+
+def _absolute(path: str) -> str:
+    """The whole path of what lies in the working folder; "" for anything else (a SET of a scheme, a name)."""
+    here = Path(path).expanduser() if path else None
+    return (
+        os.path.abspath(here)
+        if here and path != INSTALLED and not here.is_absolute() and here.exists()
+        else ""
+    )
+
+
+def preset_text(
+    found: Mapping[str, str], said: str, source: str, extends: str, given: Iterable[str] = ()
+) -> str:
+    """A preset file (TOML) of what was found: what it extends and what changed.
+
+    Args:
+        found: knob → text. said: the preset's note. source: where the values come from, but for those of the
+        knobs that were given. extends: see `parent`.
+    """
+    own = [knob for knob in found if knob not in set(given)]
+    lines = [f"extends = {_quoted(extends)}", f"note = {_quoted(said)}"]
+    lines += [f"knobs.{knob} = {_quoted(text)}" for knob, text in found.items()]
+    lines += [f"sources.{knob} = {_quoted(source)}" for knob in own]
     return "\n".join(lines) + "\n"
 
 

@@ -86,16 +86,52 @@ def test_a_found_preset_is_read_as_what_was_tried(tmp_path: Path, name: str) -> 
     preset = presets.get(name)
     knobs = {"speed": "1.5:2", "adapt": "perspective(p=0.5,distortion=0.7,zoom=1.4)"}
     path = tmp_path / "best.toml"
-    path.write_text(found.preset_text(preset, knobs, 'so "it" is\nhere', "search x"))
+    path.write_text(found.preset_text(knobs, 'so "it" is\nhere', "search x", name))
     again = presets.find(str(path))
     assert again.configured() == preset.configured(**knobs)
     assert again.extends == name and again.note == 'so "it" is\nhere'
     assert {v.knob: v.source for v in again.resolved()}["speed"] == "search x"
-    # one that does not ship is written whole: its own file may go
-    own = found.preset_text(again, {"speed": "3"}, "n", "s")
-    path.write_text(own)
-    assert presets.find(str(path)).configured() == preset.configured(**{**knobs, "speed": "3"})
-    assert "extends" not in own
+
+
+def test_a_found_preset_extends_the_file_that_was_searched_from(tmp_path: Path) -> None:
+    (tmp_path / "sets").mkdir()
+    own = tmp_path / "sets" / "own.toml"
+    own.write_text('[fast]\nextends = "moving_circles"\nknobs.speed = "9"\n[slow]\nextends = "fast"\n')
+    place = f"{own}#fast"
+    preset = presets.find(place)
+    for out, said in (
+        (tmp_path / "sets" / "best.toml", "own.toml#fast"),
+        (tmp_path / "best.toml", "sets/own.toml#fast"),
+    ):
+        assert found.parent(place, preset, out) == said
+        out.write_text(found.preset_text({"objects": "30"}, "n", "s", said))
+        made = presets.find(str(out))
+        assert dict(made.own) == {"objects": "30"} and made.extends == "fast"
+        assert made.configured() == preset.configured(objects="30")
+    # beside it the other may be moved alone
+    assert found.parent(place, preset, tmp_path / "other" / "best.toml") == place
+    # what ships needs no file, even where it was read from one
+    copy = tmp_path / "moving_circles.toml"
+    copy.write_text('extends = "moving_circles"\n')
+    assert found.parent(str(copy), presets.find(str(copy)), tmp_path / "best.toml") == "moving_circles"
+
+
+def test_paths_in_a_found_preset_hold_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "own.toml").write_text('extends = "acc_transforming_images"\nknobs.images = "photos"\n')
+    monkeypatch.chdir(tmp_path)
+    own = presets.find("own.toml")
+    whole = f"{tmp_path}/photos"
+    assert found.anywhere(own, {"speed": "3"}) == {"speed": "3", "images": whole}
+    given = {"images": "photos", "textures": "photos(images=photos)+stylegan"}
+    moved = found.anywhere(presets.get("acc_transforming_images"), given)
+    assert moved["images"] == whole and f"images={whole})+stylegan(" in moved["textures"]
+    # no path of the working folder: a name, a whole path, a SET of a scheme
+    for knob, text in (("images", "skimage"), ("images", whole), ("images", "gone")):
+        assert found.anywhere(presets.get("acc_transforming_images"), {knob: text}) == {knob: text}
+    mixed = presets.get("shapes_mix_ucf25")
+    assert found.anywhere(mixed, {"videos": "preset:moving_circles?n=2"})["videos"].startswith("preset:")
+    assert found.anywhere(mixed, {"videos": "photos"})["videos"] == whole
 
 
 def test_a_palette_is_taken_from_a_set(tmp_path: Path) -> None:
