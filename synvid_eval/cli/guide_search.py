@@ -32,7 +32,7 @@ _FEW = 20  # textures, for a search that makes them anew
     help="Knobs (speed, palette) or groups (color, motion, form, texture, background, camera).  [default: "
     "all that say where to search; where only color is minimized, color and background]",
 )
-@click.option("--clips", type=int, default=24, show_default=True, metavar="N", help="Clips of a trial.")
+@click.option("--clips", type=int, default=64, show_default=True, metavar="N", help="Clips of a trial.")
 @click.option(
     "--keep",
     multiple=True,

@@ -167,6 +167,13 @@ def test_what_is_refused(changes: list[str], code: int, said: str, tmp_path: Pat
     assert not (tmp_path / "best.toml").exists()
 
 
+def test_a_trial_is_64_clips_unless_told_otherwise(tmp_path: Path, run_cli: Run) -> None:
+    words = asked(tmp_path, "--dry-run", "--json", "-")
+    at = words.index("--clips")
+    planned = json.loads(run_cli(*words[:at], *words[at + 2 :]).stdout)
+    assert planned["clips"] == 64 and planned["again"] == 11 * 4 * 64
+
+
 def test_a_preset_that_is_none(tmp_path: Path, run_cli: Run) -> None:
     words = asked(tmp_path)
     for preset, code, said in (
