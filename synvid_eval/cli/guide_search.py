@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from synvid_eval.cli import common, names
+from synvid_eval.cli import common, guiding, names
 from synvid_eval.errors import UsageError, one_line
 
 _FEW = 20  # textures, for a search that makes them anew
@@ -215,10 +215,9 @@ def _planned(planned: Mapping[str, Any], place: str) -> str:
     rows = [["", "start", "from", "to", ""]]
     for one in planned["space"]:
         ends = [" | ".join(map(str, one["choices"])), ""] if one["choices"] else [one["low"], one["high"]]
-        start = str(one["start"]).lower() if isinstance(one["start"], bool) else f"{one['start']}"
-        rows.append([one["name"], start, *map(str, ends), one["unit"] + (" (log)" if one["log"] else "")])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        unit = one["unit"] + (" (log)" if one["log"] else "")
+        rows.append([one["name"], guiding.shown(one["start"]), *map(str, ends), unit])
+    lines = guiding.table(rows)
     lines.append(
         f"{planned['left']} of {planned['budget']} trials left, {planned['clips']} clips each, and "
         f"{planned['again']:,} clips to measure the best again: about {common.time_text(planned['seconds'])} "
@@ -257,8 +256,7 @@ def _told(told: Mapping[str, Any], out: str, reference: str) -> list[str]:
         for row in gain["metrics"]
         if not row["minimized"] and not row["reason"]
     ]
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    lines += ["  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += [f"  {line}" for line in guiding.table(rows)]
     lines.append("objectives: a distance, or how far a property is from the reference's; (…): not searched")
     changed = ", ".join(f"{k}={v}" for k, v in found["changed"].items())
     bounds = " that keeps the bounds" if told["keep"] else ""

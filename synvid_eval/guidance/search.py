@@ -217,6 +217,8 @@ class Search:
         progress = self.bench.options.progress
         with self._open() as study, self._alive() as owner:
             told = sum(t.state != "running" for t in self._trials(study)[: self.asked.budget])
+            if told:
+                progress.say(f"{self.storage}: {told} of {self.asked.budget} trials are there; going on")
             if isinstance(progress, Together):  # one bar for the clips of all trials
                 left = self.asked.budget - told
                 progress.whole(f"{self.space.preset.name} ({left} trials)", left * self.bench.clips)

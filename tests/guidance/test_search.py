@@ -134,8 +134,10 @@ def test_a_run_that_goes_on_ends_as_one_that_was_not_stopped(tmp_path: Path) -> 
     whole = told(looking(tmp_path, name="whole", budget=16).run())
     for stop in (3, 9):
         looking(tmp_path, name="parts", budget=stop).run()
-    toy = Toy()
+    toy, said = Toy(), []
+    toy.options.progress.say = said.append
     assert told(looking(tmp_path, toy, name="parts", budget=16).run()) == whole
+    assert said == [f"{tmp_path}/parts.journal: 9 of 16 trials are there; going on"]
     assert toy.measured == 7  # what was missing
     # a seed of its own proposes other ones
     assert told(looking(tmp_path, name="other", budget=16, seed=1).run()) != whole
