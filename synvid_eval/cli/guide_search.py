@@ -121,7 +121,7 @@ def command(
     import optuna  # noqa: F401  (where it is missing, that is told before anything is read)
 
     from synvid_eval.archive import write_bytes
-    from synvid_eval.comparison import decide, parse_recipe
+    from synvid_eval.comparison import DEFAULT_METRICS, decide, parse_recipe, settings_of
     from synvid_eval.guidance import bench, found, gain, search
     from synvid_eval.guidance.sensitivity import Together
     from synvid_eval.guidance.space import groups_of, space
@@ -145,6 +145,7 @@ def command(
     place, chosen, fixed = bench.chosen(preset, images, videos)
     reads = [place, reference, *([palette] if palette else [])]
     common.check_outputs(reads, out=out, storage=journal, json=json, html=html)
+    found.check_out(Path(out))
     where = space(
         chosen, fixed, common.name_list(over) or groups_of(kinds[: len(asked.minimize)], chosen, fixed)
     )
@@ -152,7 +153,9 @@ def command(
         chosen.configured(**fixed, palette="colors")
         search.check_space(where.without("palette", fixed))
     networks, opening = common.take_networks(given), common.take_opening(given)
-    decide(parse_recipe(wanted, settings), networks, by_name=True)
+    # what a setting is of may be told again in the gain alone
+    decide(parse_recipe(dict.fromkeys([*wanted, *DEFAULT_METRICS]), settings), networks, by_name=True)
+    own = settings_of(wanted, settings)
     with common.Terminal(quiet, verbose) as terminal:
         progress = Together(terminal)
         options = common.build_options(seed=seed, progress=progress, verbose=verbose, **given)
@@ -162,7 +165,7 @@ def command(
             of = gain.apart(bench.opened(palette, options), parts[1])
             where = where.without("palette", {**fixed, "palette": bench.palette_of(of, options)})
         progress.say(f"searched: {', '.join(dict.fromkeys(d.plain for d in where.dimensions))}")
-        how: dict[str, Any] = {"settings": settings, "networks": networks}
+        how: dict[str, Any] = {"settings": own, "networks": networks}
         with bench.Bench(place, chosen, fixed, parts[0], wanted, clips, options, **how) as one:
             looking = search.Search(one, where, asked, Path(journal))
             if dry_run:
@@ -180,7 +183,8 @@ def command(
                     looking.asked.minimize,
                     options,
                     with_media=html is not None,
-                    **how,
+                    settings=settings,
+                    networks=networks,
                 )
         source = f"guide search: trial {best.turn} of {budget}, search {found.digest(looking.signature)}"
         said = found.note(looking, best, whole.name)

@@ -188,19 +188,20 @@ def evidence(document: Mapping[str, Any] | None, one: Mapping[str, Any]) -> dict
     if found is None:
         return {**empty, "words": f"the correlation has no {wanted}"}
     other = "" if found.get("signature") == one["signature"] else "; measured there by another recipe"
-    about = {**empty, "n": found["n"], "verdict": found["verdict"], "p_best": finite(found.get("p_best"))}
+    # a verdict's second part tells r or rho, which may not stand without their intervals, nor may what is
+    # made of them: neither in words nor in the data
+    numbers = _told(found, document)
+    told = found["verdict"] if numbers is not None else found["verdict"].partition(";")[0]
+    p_best = finite(found.get("p_best")) if numbers is not None else None
+    about = {**empty, "n": found["n"], "verdict": told, "p_best": p_best}
     state = found["state"]
     if found["random"] or state in ("few", "constant", "control"):
-        return {**about, "words": f"{found['verdict']}{other}"}
-    numbers = _told(found, document)
+        return {**about, "words": f"{told}{other}"}
     if numbers is None and state != "chance":
         words = "not told: the correlation has no interval over families, or no band to look into"
         return {**about, "words": f"{words}{other}"}
     strength = {"goes": "beyond chance"}.get(state, state)
-    # a verdict's second part tells r or rho, which may not stand without their intervals
-    said = found["verdict"] if numbers is not None else found["verdict"].partition(";")[0]
-    if one["better"] == "match":
-        said = f"{wanted}: {said}"
+    said = f"{wanted}: {told}" if one["better"] == "match" else told
     if numbers is not None:
         among = f"among the {numbers['band_n']} sets of {_range(document['band'])}"
         said += (

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import synvid_eval
 from synvid_eval import knobs
+from synvid_eval.errors import UsageError
 from synvid_eval.generators import pool
 from synvid_eval.generators.photos import INSTALLED
 from synvid_eval.generators.presets import Preset
@@ -22,13 +24,15 @@ from synvid_eval.schemas import SEARCH
 from synvid_eval.video.groups import source_groups
 from synvid_eval.video.videoset import VideoSet
 
+_FOUND = "found by guide search"
+
 
 def note(search: Search, trial: Trial, reference: str) -> str:
     """What a found preset says of itself, with the signature of its search."""
     changed = ", ".join(f"{k}={v}" for k, v in changes(search.bench, trial).items()) or "nothing changed"
     what = ", ".join(search.asked.minimize)
     return (
-        f"{search.space.preset.name} with {changed}: found by guide search, trial {trial.turn} of "
+        f"{search.space.preset.name} with {changed}: {_FOUND}, trial {trial.turn} of "
         f"{search.asked.budget}, for less {what} against {reference} (search {digest(search.signature)})."
     )
 
@@ -100,6 +104,21 @@ def document(
         "digest": digest(search.signature),
         "run": {"command": command, "version": synvid_eval.__version__, "seconds": seconds},
     }
+
+
+def check_out(out: Path) -> None:
+    """UsageError where a file is to be replaced that no search wrote."""
+    if not out.is_file():
+        return
+    try:
+        table = tomllib.loads(out.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        table = {}
+    if not (isinstance(table.get("note"), str) and _FOUND in table["note"]):
+        raise UsageError(
+            f"--out {out} is there, and no search wrote it: it would be lost.",
+            "Give another name, or remove it.",
+        )
 
 
 def parent(place: str, preset: Preset, out: Path) -> str:

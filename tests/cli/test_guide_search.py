@@ -157,6 +157,7 @@ def test_exponents_of_textures_are_searched(tmp_path: Path, run_cli: Run) -> Non
         (["--palette", "nowhere"], 3, "nowhere"),
         (["--keep", "color<=0", "--budget", "1"], 3, "None of 1 trials keeps --keep color<=0; the closest"),
         (["--minimize", "fid"], 4, "fid"),
+        (["--set", "fid.dims=3"], 2, "fid is not among what is measured"),
         (["--palette", "nowhere", "--over", "color"], 2, "has nothing to search"),
     ],
 )
@@ -165,6 +166,23 @@ def test_what_is_refused(changes: list[str], code: int, said: str, tmp_path: Pat
     assert done.returncode == code and said in done.stderr, done.stderr
     assert len([line for line in done.stderr.splitlines() if line.startswith("Error")]) <= 1
     assert not (tmp_path / "best.toml").exists()
+
+
+def test_a_file_that_no_search_wrote_is_not_replaced(tmp_path: Path, run_cli: Run) -> None:
+    mine = 'extends = "moving_circles"\nknobs.speed = "5"\n'
+    (tmp_path / "best.toml").write_text(mine)
+    done = run_cli(*asked(tmp_path))
+    assert done.returncode == 2 and "is there, and no search wrote it: it would be lost" in done.stderr
+    assert (tmp_path / "best.toml").read_text() == mine
+
+
+def test_settings_of_what_is_only_told_again(tmp_path: Path, run_cli: Run) -> None:
+    done = run_cli(*asked(tmp_path, "--set", "spectrum.window=none", "--json", "-", budget=1))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    signatures = {s["metric"]: s["signature"] for s in found["comparison"]["scores"]}
+    assert "none" in signatures["spectrum"]
+    assert "spectrum" not in found["signature"]["recipe"]["metrics"]
 
 
 def test_a_trial_is_64_clips_unless_told_otherwise(tmp_path: Path, run_cli: Run) -> None:
