@@ -667,7 +667,27 @@ _SEARCH = _object(
         },
         "importances": {"type": "object", "additionalProperties": _NUMBERS},
         "found": _object(
-            {"file": _TEXT, "trial": _COUNT, "before": _KNOBS, "changed": _KNOBS, "location": _TEXT},
+            {
+                "file": _TEXT,
+                "trial": _COUNT,
+                "before": _KNOBS,
+                "changed": _KNOBS,
+                "location": _TEXT,
+                "at_bound": {
+                    "type": "array",
+                    "items": _object(
+                        {
+                            "dimension": _TEXT,
+                            "value": {"type": "number"},
+                            "end": {"enum": ["low", "high"]},
+                            "bound": {"type": "number"},
+                        }
+                    ),
+                    "description": "Numbers that changed and lie at an end of what was searched.",
+                },
+                "picked": {"type": "boolean", "description": "Whether the trial was asked for by --pick."},
+            },
+            optional=("at_bound", "picked"),
         ),
         "gain": _object(
             {

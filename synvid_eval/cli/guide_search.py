@@ -11,6 +11,7 @@ import click
 from synvid_eval.cli import common, guiding, names
 from synvid_eval.errors import UsageError, one_line
 
+_ENDS = {"low": "least", "high": "most"}
 _FEW = 20  # textures, for a search that makes them anew
 
 
@@ -62,6 +63,12 @@ _FEW = 20  # textures, for a search that makes them anew
 @click.option(
     "--out", type=common.PATH, required=True, metavar="FILE.toml", help="The preset file that is written."
 )
+@click.option(
+    "--pick",
+    type=click.IntRange(min=0),
+    metavar="TRIAL",
+    help="Keep this trial (another one of the front, say) in place of the one that came out best.",
+)
 @common.settings
 @common.seed
 @common.layout
@@ -92,6 +99,7 @@ def command(
     palette: str | None,
     storage: str | None,
     out: str,
+    pick: int | None,
     settings: tuple[str, ...],
     seed: int,
     images: str | None,
@@ -139,6 +147,8 @@ def command(
         tuple(search.keep(text) for text in keep),
         seed,
     )
+    if pick is not None and pick >= budget:
+        raise UsageError(f"--pick {pick}: there is no such trial.", f"They are 0 to {budget - 1}.")
     wanted = list(dict.fromkeys([*asked.minimize, *(k.metric for k in asked.keep)]))
     kinds = [registry.get(name) for name in wanted]
     bench.check_clips(clips)
@@ -174,8 +184,10 @@ def command(
                 common.write_text(shown, json) if json else click.echo(shown)
                 return
             trials = looking.run()
+            asked_for = None if pick is None else found.picked(trials, pick)
             with looking.finishing():
                 best, again = gain.confirmed(looking, trials)
+                best = asked_for or best
                 gained = gain.measured_again(
                     one,
                     best.knobs,
@@ -196,7 +208,8 @@ def command(
             parts,
             reference,
             gained,
-            file=Path(out).name,
+            file=out,
+            by_hand=pick is not None,
             command=common.command_line(sys.argv[1:]),
             seconds=round(time.monotonic() - began, 1),
         )
@@ -242,7 +255,8 @@ def _told(told: Mapping[str, Any], out: str, reference: str) -> list[str]:
     done = [t for t in told["trials"] if t["state"] == "done"]
     failed = len(told["trials"]) - len(done)
     lines = [
-        f"{len(done)} trials" + (f", {failed} failed" if failed else "") + f"; trial {told['kept']} is kept"
+        f"{len(done)} trials" + (f", {failed} failed" if failed else "") + f"; trial {told['kept']} is "
+        + ("kept, as asked" if found["picked"] else "kept")
         + (f" ({len(told['front'])} trials are on the front)" if len(told["minimize"]) > 1 else ""),
         f"on {gain['clips']} fresh clips, against the {told['reference']['unseen']['clips']} clips of the "
         "reference that the search did not see:",
@@ -266,7 +280,17 @@ def _told(told: Mapping[str, Any], out: str, reference: str) -> list[str]:
     bounds = " that keeps the bounds" if told["keep"] else ""
     worst = " in its worst objective" if len(told["minimize"]) > 1 else ""
     nothing = f"nothing changed: no trial{bounds} was better than the preset{worst}, measured again"
+    if found["picked"]:
+        nothing = f"nothing changed: trial {told['kept']} is the preset as it is"
     lines.append(f"changed: {changed}" if changed else nothing)
+    edges = [f"{e['dimension']} {e['value']:g} ({_ENDS[e['end']]} {e['bound']:g})" for e in found["at_bound"]]
+    if edges:
+        lines.append(f"at the edge of what was searched: {', '.join(edges)}")
+    others = [str(turn) for turn in told["front"] if turn != told["kept"]]
+    if len(told["minimize"]) > 1 and others:
+        lines.append(
+            f"others of the front: {', '.join(others)} (--pick TRIAL, with another --out, keeps one)"
+        )
     words = ["synvid-eval", "compare", f"preset:{out}?n=100", reference]
     lines.append(f"{out}: try {shlex.join(words)}")
     return lines

@@ -20,6 +20,7 @@ from synvid_eval.generators.texture import Texture, spelled
 from synvid_eval.guidance.bench import Bench, Seen
 from synvid_eval.guidance.gain import Gain
 from synvid_eval.guidance.search import Search, Trial, front, importances, shares, trial_facts
+from synvid_eval.guidance.space import CHOICE
 from synvid_eval.schemas import SEARCH
 from synvid_eval.video.groups import source_groups
 from synvid_eval.video.videoset import VideoSet
@@ -48,6 +49,46 @@ def befores(bench: Bench, changed: Iterable[str]) -> dict[str, str]:
     return {k: str(own[k]).lower() if isinstance(own[k], bool) else str(own[k]) for k in changed}
 
 
+EDGE = 0.01
+"""A number that lies nearer to an end of its range than this share of it, on its scale, is at its bound."""
+
+
+def at_bound(search: Search, trial: Trial) -> list[dict[str, Any]]:
+    """The numbers of a trial's changed knobs that lie at an end of what was searched, ready for JSON: beyond
+    it there may be better ones.
+    """
+    changed = changes(search.bench, trial)
+    found = []
+    for one in search.space.dimensions:
+        if one.kind == CHOICE or one.knob not in changed or one.name not in trial.point:
+            continue
+        value = trial.point[one.name]
+        if value == one.start:
+            continue
+        share = one.share(float(value))
+        if share <= EDGE or share >= 1 - EDGE:
+            end, bound = ("low", one.low) if share <= EDGE else ("high", one.high)
+            found.append({"dimension": one.name, "value": value, "end": end, "bound": bound})
+    return found
+
+
+def picked(trials: Sequence[Trial], turn: int) -> Trial:
+    """The trial of that number, to be kept in the place of the one that came out best.
+
+    Raises:
+        UsageError: no such trial, one that failed or breaks a constraint.
+    """
+    trial = next((t for t in trials if t.turn == turn), None)
+    if trial is None:
+        raise UsageError(f"--pick {turn}: there is no such trial.", f"They are 0 to {len(trials) - 1}.")
+    if trial.state != "done":
+        raise UsageError(f"--pick {turn}: that trial failed: {trial.reason}", "Pick another one.")
+    if not trial.feasible:
+        broken = " and ".join(f"--keep {text}" for text, by in trial.broken.items() if by > 0)
+        raise UsageError(f"--pick {turn}: that trial breaks {broken}.", "Pick another one.")
+    return trial
+
+
 def document(
     search: Search,
     trials: Sequence[Trial],
@@ -58,6 +99,7 @@ def document(
     gain: Gain,
     *,
     file: str,
+    by_hand: bool = False,
     command: str = "",
     seconds: float | None = None,
 ) -> dict[str, Any]:
@@ -97,6 +139,8 @@ def document(
             "before": befores(bench, changes(bench, kept)),
             "changed": changes(bench, kept),
             "location": bench.location(kept.knobs),
+            "at_bound": at_bound(search, kept),
+            "picked": by_hand,
         },
         "gain": gain.facts(),
         "comparison": gain.comparison.to_dict(),

@@ -206,6 +206,7 @@ class _View:
             "same": not self.changed,
             "changes": self._changes(),
             "unchanged": self._unchanged(),
+            "edges": self._edges(),
             "given": self._given(),
             "file": str(self.found.get("file") or ""),
             "try_it": self._try(),
@@ -302,6 +303,8 @@ class _View:
                     "gap is the smallest" if len(self.objectives) == 1 else "worst gap is the smallest share"
                 )
                 again = f": of the best {len(self.again)}, measured again, its {gap}" if self.again else ""
+                if self.found.get("picked") is True:
+                    again = ", as asked"
                 out.append(f"Trial {self.kept.turn} is kept{again}. Trial 0 is the preset.")
         rest = [g for g in self.gains if not g.minimized]
         if rest and self.changed:
@@ -359,6 +362,7 @@ class _View:
     def _changes(self) -> list[_Change]:
         out = []
         before = mapping(self.found.get("before"))
+        at_bound = {mapping(e).get("dimension") for e in items(self.found.get("at_bound"))}
         for knob, after in self.changed.items():
             text = f"{one_line(str(before[knob]))} → {after}" if knob in before else after
             own = [d for d in self.space if d.knob == knob]
@@ -367,7 +371,7 @@ class _View:
                 (
                     d.part,
                     text_of(d.start),
-                    text_of(self._after(d)),
+                    text_of(self._after(d)) + (" at its bound" if d.name in at_bound else ""),
                     one_line(d.unit),
                     "" if shared else one_line(d.about),
                 )
@@ -375,6 +379,15 @@ class _View:
             ]
             out.append(_Change(knob, text, shared, parts))
         return out
+
+    def _edges(self) -> list[str]:
+        """Numbers that lie at an end of what was searched, in words."""
+        ends = {"low": "least", "high": "most"}
+        return [
+            f"{one_line(str(e.get('dimension')))} {text_of(e.get('value'))} "
+            f"({ends.get(str(e.get('end')), 'end')} {text_of(e.get('bound'))})"
+            for e in map(mapping, items(self.found.get("at_bound")))
+        ]
 
     def _after(self, dimension: Dimension) -> Any:
         return None if self.kept is None else self.kept.point.get(dimension.name)

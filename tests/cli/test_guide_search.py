@@ -168,6 +168,34 @@ def test_what_is_refused(changes: list[str], code: int, said: str, tmp_path: Pat
     assert not (tmp_path / "best.toml").exists()
 
 
+def test_another_trial_can_be_kept(tmp_path: Path, run_cli: Run) -> None:
+    """From the same storage: nothing is tried again."""
+    whole = [*asked(tmp_path, budget=4), "--minimize", "color,spectrum"]
+    first = run_cli(*whole, "--json", "-")
+    assert first.returncode == 0, first.stderr
+    before = json.loads(first.stdout)
+    turn = next(t["turn"] for t in before["trials"][1:] if t["turn"] != before["kept"])
+    more = ["--storage", str(tmp_path / "best.journal"), "--pick", str(turn)]
+    words = [*whole, *more, "--out", str(tmp_path / "other.toml")]
+    told = run_cli(*words, "--json", str(tmp_path / "o.json"), "--html", str(tmp_path / "o.html"))
+    assert told.returncode == 0, told.stderr
+    assert "4 of 4 trials are there" in told.stderr
+    assert f"trial {turn} is kept, as asked" in told.stdout
+    other = json.loads((tmp_path / "o.json").read_text())
+    jsonschema.validate(other, get("search"))
+    assert other["trials"] == before["trials"] and other["confirmed"] == before["confirmed"]
+    assert (other["kept"], other["found"]["picked"], before["found"]["picked"]) == (turn, True, False)
+    changed = other["trials"][turn]["knobs"]
+    tables = tomllib.loads((tmp_path / "other.toml").read_text())
+    assert tables["knobs"] == changed and f"trial {turn} of 4" in tables["note"]
+    # the command that tries it names the file where it lies
+    assert f"preset:{tmp_path}/other.toml?n=100" in told.stdout
+    made = (tmp_path / "o.html").read_text()
+    assert f"preset:{tmp_path}/other.toml?n=100" in made and f"Trial {turn} is kept, as asked" in made
+    done = run_cli(*asked(tmp_path, "--pick", "4", budget=4))
+    assert done.returncode == 2 and "--pick 4: there is no such trial. They are 0 to 3" in done.stderr
+
+
 def test_a_file_that_no_search_wrote_is_not_replaced(tmp_path: Path, run_cli: Run) -> None:
     mine = 'extends = "moving_circles"\nknobs.speed = "5"\n'
     (tmp_path / "best.toml").write_text(mine)

@@ -22,6 +22,7 @@ from synvid_eval import locks
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.generators import presets
 from synvid_eval.guidance.bench import Seen
+from synvid_eval.guidance.found import at_bound, picked
 from synvid_eval.guidance.search import Asked, Search, Trial, best, front, importances, keep, shares
 from synvid_eval.guidance.space import space
 from synvid_eval.measurement import Quiet
@@ -378,6 +379,38 @@ def test_the_noise_is_given_to_the_sampler(tmp_path: Path) -> None:
     assert search._sampler(1, trials)._minimum_noise == pytest.approx(max(share, 1e-6))
     loud = [replace(t, noise={"a": 50 * t.noise["a"]}) for t in trials]
     assert search._sampler(1, loud)._minimum_noise > 10 * share
+
+
+def test_what_lies_at_a_bound_is_told(tmp_path: Path) -> None:
+    search = looking(tmp_path, budget=1)
+    low, high = search.space["speed:middle"].low, search.space["speed:middle"].high
+    point = {"speed:middle": high, "radius_power": 3.0}
+    trial = Trial(1, point, {"speed": "1:23"}, "done")
+    assert at_bound(search, trial) == [
+        {"dimension": "speed:middle", "value": high, "end": "high", "bound": high}
+    ]
+    near = {"speed:middle": low + 0.009 * (high - low), "radius_power": 1.0}
+    found = at_bound(search, Trial(1, near, {"speed": "1", "radius_power": "1"}, "done"))
+    assert [(f["dimension"], f["end"]) for f in found] == [("speed:middle", "low"), ("radius_power", "low")]
+    # neither in the middle, nor where it was from the start or did not change
+    inner = {"speed:middle": (low + high) / 2, "radius_power": 1.0}
+    assert at_bound(search, Trial(1, inner, {"speed": "5"}, "done")) == []
+
+
+def test_a_trial_is_picked_by_its_number() -> None:
+    trials = [
+        Trial(0, {}, {}, "done"),
+        Trial(1, {}, {}, "failed", reason="No number."),
+        Trial(2, {}, {}, "done", broken={"a<=1": 0.5, "b<=1": -1.0}),
+    ]
+    assert picked(trials, 0) is trials[0]
+    for turn, said in (
+        (1, "--pick 1: that trial failed: No number"),
+        (2, "--pick 2: that trial breaks --keep a<=1[.]"),
+        (3, "--pick 3: there is no such trial"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            picked(trials, turn)
 
 
 def made(*rows: tuple[float, float]) -> list[Trial]:

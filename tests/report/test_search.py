@@ -193,6 +193,17 @@ def test_what_changed_and_the_command_that_tries_it(found: dict[str, Any]) -> No
     assert "synvid-eval compare 'preset:best.toml?n=100' data/ucf101" in said
 
 
+def test_what_lies_at_its_bound_is_marked(found: dict[str, Any]) -> None:
+    assert "At the edge" not in page(found)
+    odd = copy.deepcopy(found)
+    value = odd["trials"][odd["kept"]]["point"]["objects"]
+    odd["found"]["at_bound"] = [{"dimension": "objects", "value": value, "end": "low", "bound": 20}]
+    jsonschema.validate(odd, get("search"))
+    said = words(page(odd), "What changed Knob")
+    assert f"objects 500 {value:g} at its bound" in said
+    assert f"beyond it there may be better ones: objects {value:g} (least 20)." in said
+
+
 def test_the_command_is_safe_to_paste(found: dict[str, Any]) -> None:
     odd = copy.deepcopy(found)
     odd["found"]["file"], odd["reference"]["location"] = "a'; rm -rf x #.toml", "$(reboot)"
