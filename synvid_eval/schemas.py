@@ -659,7 +659,11 @@ _SEARCH = _object(
         },
         "front": {"type": "array", "items": _COUNT, "description": "Trials that no other beats."},
         "kept": {**_COUNT, "description": "The trial that is kept, after the best were measured again."},
-        "shares": {**_NUMBERS, "description": "Its objectives as shares of the start's, in the search."},
+        "shares": {
+            **_NUMBERS,
+            "description": "Its objectives as shares of the start's, in the search; of a richness 1 less "
+            "what it gained, by the start's size.",
+        },
         "confirmed": {
             "type": "array",
             "items": _object({"trial": _COUNT, "shares": _NUMBERS}),

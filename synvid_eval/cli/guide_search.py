@@ -261,10 +261,10 @@ def _told(told: Mapping[str, Any], out: str, reference: str) -> list[str]:
         f"on {gain['clips']} fresh clips, against the {told['reference']['unseen']['clips']} clips of the "
         "reference that the search did not see:",
     ]  # fmt: skip
-    rows = [["", "start", "found", "ratio", "95 %"]]
+    rows = [["", "start", "found", "", "change", "95 %"]]
     for row in gain["metrics"]:
         if row["reason"]:
-            rows.append([row["metric"], "-", "-", "-", row["reason"]])
+            rows.append([row["metric"], "-", "-", "-", "-", row["reason"]])
             continue
         if not row["minimized"]:
             continue
@@ -297,15 +297,25 @@ def _told(told: Mapping[str, Any], out: str, reference: str) -> list[str]:
 
 
 def _numbers(row: Mapping[str, Any]) -> Sequence[str]:
+    """Start, found, what kind of change is told, that change and its interval."""
     start, found, ratio = row["start"]["objective"], row["found"]["objective"], row["ratio"]
-    if ratio is None:  # a richness: its own value, and what it gained
-        first, last, by = row["start"]["value"], row["found"]["value"], row["difference"]
-        bounds = _bounds(by["interval"], -1.0) if by["interval"] else by["reason"]
-        return [f"{first:.4g}", f"{last:.4g}", f"{last - first:+.3g}", bounds]
-    bounds = _bounds(ratio["interval"]) if ratio["interval"] else ratio["reason"]
-    return [f"{start:.4g}", f"{found:.4g}", f"{ratio['value']:.3g}", bounds]
+    if row["better"] == "higher":  # a richness: its own value, and what it gained
+        start, found, by = row["start"]["value"], row["found"]["value"], row["difference"]
+        bounds = _bounds(by["interval"], 0.0, -1.0) if by["interval"] else by["reason"]
+        return [f"{start:.4g}", f"{found:.4g}", "difference", f"{found - start:+.3g}", bounds]
+    if ratio is None:  # a start of no gap, of which nothing can be a share
+        by = row["difference"]
+        bounds = _bounds(by["interval"], 0.0) if by["interval"] else by["reason"]
+        return [f"{start:.4g}", f"{found:.4g}", "difference", f"{by['value'] + 0.0:+.3g}", bounds]
+    bounds = _bounds(ratio["interval"], 1.0) if ratio["interval"] else ratio["reason"]
+    return [f"{start:.4g}", f"{found:.4g}", "ratio", f"{ratio['value'] + 0.0:.3g}", bounds]
 
 
-def _bounds(pair: Sequence[float], sign: float = 1.0) -> str:
-    low, high = sorted(sign * end for end in pair)
-    return f"[{low:.3g}, {high:.3g}]"
+def _bounds(pair: Sequence[float], still: float, sign: float = 1.0) -> str:
+    """An interval with as many digits as tell its ends from `still`, which is no change."""
+    low, high = sorted(sign * end + 0.0 for end in pair)
+    for digits in range(3, 12):
+        ends = [f"{end:.{digits}g}" for end in (low, high)]
+        if all(end == still or float(text) != still for end, text in zip((low, high), ends, strict=True)):
+            break
+    return f"[{ends[0]}, {ends[1]}]"

@@ -115,7 +115,7 @@ def _of_property(score: Score, value: float, own: float | None, to: str) -> dict
     about: dict[str, Any] = {"gap": difference, "interval": None if interval is None else list(interval)}
     if interval is None:
         return {**about, "state": "unsure", "words": f"too {way} by {size} ({words}), without an interval"}
-    ends = typographic(format_bounds(interval))
+    ends = typographic(format_bounds(interval, 0.0))
     if interval[0] <= 0 <= interval[1]:
         return {**about, "state": "noise", "words": f"within noise: {words}, difference {ends}"}
     return {**about, "state": "open", "words": f"too {way} by {size} ({words}; difference {ends})"}
@@ -133,7 +133,7 @@ def _of_distance(score: Score, value: float, reference: str, to: str) -> dict[st
     if interval is None:
         why = interval_reason(score, reference)
         return {**about, "state": "unsure", "words": f"{size} away{f'; {halves}' if halves else ''}; {why}"}
-    ends = typographic(format_bounds(interval))
+    ends = typographic(format_bounds(interval, 0.0))
     if interval[0] <= 0:
         return {**about, "state": "noise", "words": f"within noise: {size} {ends} holds 0"}
     return {**about, "state": "open", "words": f"{size} {ends} away{f'; {halves}' if halves else ''}"}

@@ -52,7 +52,7 @@ class Seen:
     float64 [20], the objective with each block of the configuration's clips left out (NaN where empty).
     beside: the same with each block of the reference left out. clips, reference_clips: of each block.
     own_without: float64 [20], the value with each block of the configuration's clips left out; None where
-    that is the objective.
+    that is the objective. rich: whether it is a richness, with its sign turned.
     """
 
     metric: str
@@ -64,6 +64,7 @@ class Seen:
     reference_clips: tuple[int, ...]
     reason: str = ""
     own_without: Floats | None = None
+    rich: bool = False
 
     @property
     def itself(self) -> Seen:
@@ -425,4 +426,5 @@ def look(metric: Metric, label: str, candidate: Side, reference: Side) -> Seen:
     objective, without, beside = found
     if not math.isfinite(objective):
         return Seen(label, value, math.nan, *nothing, clips, others, f"It came out as {objective}.")
-    return Seen(label, value, objective, without, beside, clips, others, own_without=alone)
+    rich = metric.better == "higher"
+    return Seen(label, value, objective, without, beside, clips, others, own_without=alone, rich=rich)

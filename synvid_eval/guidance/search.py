@@ -706,19 +706,26 @@ def shares(
 ) -> dict[str, float]:
     """Objective → its share of the start's: 1 where nothing changed, below 1 where it is better.
 
-    For a richness, whose objective is negative, the start's value divided by the other. A start below its own
-    noise counts as that noise.
+    Of a richness, which may change its sign (a log-determinant), a ratio says nothing: it is 1 less what was
+    gained, in units of the start's size. A start below its own noise counts as that noise.
     """
     found = {}
     for label in minimize:
-        began, now = start[label].objective, objectives[label]
-        if began < 0:
-            found[label] = began / now if now < 0 else math.inf
+        one, now = start[label], objectives[label]
+        noise = one.noise if math.isfinite(one.noise) else 0.0
+        size = max(abs(one.objective) if one.rich else one.objective, noise)
+        if one.rich:
+            found[label] = 1 + _divided(now - one.objective, size)
         else:
-            noise = start[label].noise
-            least = max(began, noise if math.isfinite(noise) else 0.0)
-            found[label] = now / least if least > 0 else (math.inf if now > 0 else 1.0)
+            found[label] = _divided(now, size) if size > 0 or now != 0 else 1.0
     return found
+
+
+def _divided(value: float, by: float) -> float:
+    """A quotient; ±∞ where it is by nothing, but 0 of nothing."""
+    if by > 0:
+        return value / by
+    return math.copysign(math.inf, value) if value else 0.0
 
 
 def best(

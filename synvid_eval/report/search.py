@@ -32,6 +32,7 @@ from synvid_eval.report.trials import (
     MOST_ROWS,
     START,
     Dimension,
+    Objective,
     Trial,
     dimensions,
     importances,
@@ -347,7 +348,7 @@ class _View:
         return [_with_strip(g, scale) for g in found]
 
     def _again(self) -> list[tuple[str, bool, list[str]]]:
-        """(trial, whether it is kept, its shares of the start's objectives) of those measured again, the one
+        """(trial, whether it is kept, its objectives against the start's) of those measured again, the one
         that is kept first.
         """
         kept = None if self.kept is None else self.kept.turn
@@ -355,9 +356,17 @@ class _View:
         for row in map(mapping, items(self.data.get("confirmed"))):
             turn, own = number(row.get("trial")), mapping(row.get("shares"))
             if turn is not None:
-                shares = [number(own.get(o.label)) for o in self.objectives]
-                found.append((f"{turn:.0f}", turn == kept, [say(v) for v in shares]))
+                shares = [self._share(o, number(own.get(o.label))) for o in self.objectives]
+                found.append((f"{turn:.0f}", turn == kept, shares))
         return sorted(found, key=lambda row: not row[1])
+
+    def _share(self, one: Objective, share: float | None) -> str:
+        """A share of a start's gap; of a richness, which may change its sign, what it gained."""
+        if one.sign > 0 or share is None or one.start is None:
+            return say(share)
+        noise = number(mapping(mapping(self.data.get("start")).get(one.label)).get("noise")) or 0.0
+        gained = (1 - share) * max(abs(one.start), noise) + 0.0
+        return f"+{say(gained)}" if gained > 0 else say(gained)
 
     def _changes(self) -> list[_Change]:
         out = []
@@ -530,7 +539,7 @@ def _gain(row: Mapping[str, Any], shares: Mapping[str, Any], own: Mapping[str, f
         found_gap=_number(gaps[1], last) if matches else "",
         own=_number(own.get(metric), last) if own.get(metric) is not None else "",
         change=_told(told, interval, richness),
-        bounds=typographic(rounding.format_bounds(interval)),
+        bounds=typographic(rounding.format_bounds(interval, 0.0 if richness else 1.0)),
         seen="" if seen is None else say(seen),
         reason=one_line(str(reason)) if reason else "",
         ratio=None if richness else told,

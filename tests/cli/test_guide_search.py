@@ -14,6 +14,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from synvid_eval.cli.guide_search import _bounds, _numbers
 from synvid_eval.generators import presets
 from synvid_eval.schemas import get
 from tests.conftest import Run
@@ -211,6 +212,35 @@ def test_settings_of_what_is_only_told_again(tmp_path: Path, run_cli: Run) -> No
     signatures = {s["metric"]: s["signature"] for s in found["comparison"]["scores"]}
     assert "none" in signatures["spectrum"]
     assert "spectrum" not in found["signature"]["recipe"]["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("pair", "still", "sign", "said"),
+    [
+        ([0.8, 0.9996], 1.0, 1.0, "[0.8, 0.9996]"),
+        ([0.8, 1.0004], 1.0, 1.0, "[0.8, 1.0004]"),
+        ([0.8, 1.0], 1.0, 1.0, "[0.8, 1]"),
+        ([0.0, 3.0], 0.0, -1.0, "[-3, 0]"),
+        ([0.12345, 2.3456], 1.0, 1.0, "[0.123, 2.35]"),
+    ],
+)
+def test_intervals_are_written_as_what_they_say(
+    pair: list[float], still: float, sign: float, said: str
+) -> None:
+    """Neither -0, nor an end that looks as if it were no change."""
+    assert _bounds(pair, still, sign) == said
+
+
+def test_the_table_says_what_kind_of_change_it_tells() -> None:
+    told = {"value": 0.5, "interval": [0.4, 0.6], "reason": None, "sure": True}
+    lost = {"value": 0.0, "interval": [-1.0, 0.0], "reason": None, "sure": False}
+    sides = {"start": {"value": 2.0, "objective": -2.0}, "found": {"value": 2.0, "objective": -2.0}}
+    rich = {"metric": "d", "better": "higher", "ratio": None, "difference": lost, **sides}
+    assert _numbers(rich) == ["2", "2", "difference", "+0", "[0, 1]"]
+    plain = {"metric": "c", "better": "lower", "ratio": told, "difference": lost, **sides}
+    assert _numbers(plain)[2:] == ["ratio", "0.5", "[0.4, 0.6]"]
+    # of a start that is no gap nothing is a share
+    assert _numbers({**plain, "ratio": None})[2:] == ["difference", "+0", "[-1, 0]"]
 
 
 def test_a_trial_is_64_clips_unless_told_otherwise(tmp_path: Path, run_cli: Run) -> None:

@@ -432,11 +432,25 @@ def test_front_and_knee_by_hand() -> None:
 
 
 def test_shares_of_a_richness_and_of_a_start_below_its_noise() -> None:
-    trial = Trial(0, {}, {}, "done", {}, {"r": -20.0, "m": 0.002}, {})
-    start = {"r": seen("r", -10.0), "m": seen("m", 0.0, noise=0.004)}
-    found = shares(trial.objectives, start, ["r", "m"])
-    assert found["r"] == 0.5
+    trial = Trial(0, {}, {}, "done", {}, {"r": -15.0, "m": 0.002, "k": 0.1}, {})
+    rich = replace(seen("r", -10.0), rich=True)
+    # an unbiased distance may lie below 0: that is no richness
+    start = {"r": rich, "m": seen("m", 0.0, noise=0.004), "k": seen("k", -0.2, noise=0.4)}
+    found = shares(trial.objectives, start, ["r", "m", "k"])
+    assert found["r"] == 0.5  # half of what there was came on top
     assert start["m"].noise == pytest.approx(0.004) and found["m"] == pytest.approx(0.5)
+    assert found["k"] == pytest.approx(0.25)
+
+
+def test_a_richness_may_change_its_sign() -> None:
+    """A log-determinant of 2, then 5, 0, -1 and -4: the order is theirs."""
+    start = {"d": replace(seen("d", -2.0), rich=True)}
+    told = [shares({"d": -value}, start, ["d"])["d"] for value in (5.0, 2.0, 0.0, -1.0, -4.0)]
+    assert told == [-0.5, 1.0, 2.0, 2.5, 4.0]
+    below = {"d": replace(seen("d", 13312.0), rich=True)}
+    assert shares({"d": 12646.4}, below, ["d"])["d"] == pytest.approx(0.95)
+    nothing = {"d": replace(seen("d", 0.0, noise=0.0), rich=True)}
+    assert [shares({"d": v}, nothing, ["d"])["d"] for v in (1.0, 0.0, -1.0)] == [math.inf, 1.0, -math.inf]
 
 
 def test_importances_name_the_knob_that_matters(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_gain_is_one_only_where_its_interval_says_so(found: dict[str, Any]) ->
         f"Trial {kept} is kept: of the best 3, measured again, its worst gap is the smallest share." in said
     )
     assert "So 3 were measured again before one was kept" in said
-    assert f"Trial color motion tubelet {kept} kept 0.400 0.400 0.400" in said
+    assert f"Trial color, ratio motion, ratio tubelet, ratio {kept} kept 0.400 0.400 0.400" in said
     assert "What was to hold: effective_rank>=start; 1 trial broke it. 2 trials failed;" in said
 
 
@@ -162,6 +162,10 @@ def test_a_richness_is_drawn_as_it_is_read() -> None:
     assert best == sorted(best) and best[-1] > 87
     assert "Higher is better." in words(text) and "The best of both lies at the lower right." in words(text)
     assert "to bring it nearer to ucf101 in color and richer in effective_rank" in words(text)
+    # measured again: what it gained, beside a share of the other's gap
+    assert one["confirmed"][0]["shares"] == {"effective_rank": 0.4, "color": 0.4}
+    gained = f"{one['kept']} kept +{0.6 * 87:.1f} 0.400"
+    assert f"Trial effective_rank, difference color, ratio {gained}" in words(text)
 
 
 @pytest.mark.parametrize("labels", [("color",), ("color", "motion")])
