@@ -316,6 +316,27 @@ def _split_setting(text: str) -> tuple[str, str, str]:
     return name, knob, value
 
 
+def settings_of(metrics: Iterable[str], settings: Sequence[str]) -> list[str]:
+    """Those of `NAME.KNOB=VALUE` that are of these metrics, of their features or of the sampler. One that
+    another metric's name gives to a feature that these share is given in the feature's own name.
+
+    Raises:
+        UsageError: a setting that cannot be read, an unknown metric.
+    """
+    wanted = list(metrics)
+    features = {metric_room.registry.get(name).feature for name in wanted}
+    found = []
+    for text in settings:
+        name, knob, value = _split_setting(text)
+        if name in {*wanted, *features, "sampler"}:
+            found.append(text)
+        elif name in metric_room.registry.names():
+            other = metric_room.registry.get(name)
+            if other.feature in features and knob not in knobs.names(other):
+                found.append(f"{other.feature}.{knob}={value}")
+    return found
+
+
 def compare(
     candidates: Location | Sequence[Location],
     reference: Location,

@@ -19,6 +19,7 @@ from synvid_eval.score import Score
 
 MISSING = "–"
 _SIGNIFICANT = 3
+_MORE = 9  # digits that a bound is given at most to tell it from a number
 _ROUNDING = 1e-8  # numbers nearer to each other than this share of them look equal
 _ARROWS = {"lower": "↓", "higher": "↑", "match": "≈"}
 _ARROW_WORDS = {"lower": "lower is nearer", "higher": "higher is richer", "match": "a match is nearer"}
@@ -148,12 +149,22 @@ def bounds_at(interval: tuple[float, float] | None, last: int | None) -> str:
     return f"[{low}, {high}]"
 
 
-def format_bounds(interval: tuple[float, float] | None) -> str:
-    """`[low, high]`, rounded to what it bears, or an empty string."""
+def format_bounds(interval: tuple[float, float] | None, apart: float | None = None) -> str:
+    """`[low, high]`, rounded to what it bears, or an empty string.
+
+    apart: what a verdict asks of the interval whether it excludes; an end that is another number is written
+    with as many digits more as show that, so that equal intervals have equal verdicts.
+    """
     if interval is None:
         return ""
     last = last_digit(interval)
-    return f"[{_bound(interval[0], last)}, {_bound(interval[1], last)}]"
+    texts = [_bound(end, last) for end in interval]
+    for _ in range(_MORE if apart is not None and last is not None else 0):
+        if not any(end != apart and float(text) == apart for end, text in zip(interval, texts, strict=True)):
+            break
+        last = (last or 0) - 1
+        texts = [_bound(end, last) for end in interval]
+    return f"[{texts[0]}, {texts[1]}]"
 
 
 def _bound(value: float, last: int | None) -> str:

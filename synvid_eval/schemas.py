@@ -659,7 +659,11 @@ _SEARCH = _object(
         },
         "front": {"type": "array", "items": _COUNT, "description": "Trials that no other beats."},
         "kept": {**_COUNT, "description": "The trial that is kept, after the best were measured again."},
-        "shares": {**_NUMBERS, "description": "Its objectives as shares of the start's, in the search."},
+        "shares": {
+            **_NUMBERS,
+            "description": "Its objectives as shares of the start's, in the search; of a richness 1 less "
+            "what it gained, by the start's size.",
+        },
         "confirmed": {
             "type": "array",
             "items": _object({"trial": _COUNT, "shares": _NUMBERS}),
@@ -667,7 +671,27 @@ _SEARCH = _object(
         },
         "importances": {"type": "object", "additionalProperties": _NUMBERS},
         "found": _object(
-            {"file": _TEXT, "trial": _COUNT, "before": _KNOBS, "changed": _KNOBS, "location": _TEXT},
+            {
+                "file": _TEXT,
+                "trial": _COUNT,
+                "before": _KNOBS,
+                "changed": _KNOBS,
+                "location": _TEXT,
+                "at_bound": {
+                    "type": "array",
+                    "items": _object(
+                        {
+                            "dimension": _TEXT,
+                            "value": {"type": "number"},
+                            "end": {"enum": ["low", "high"]},
+                            "bound": {"type": "number"},
+                        }
+                    ),
+                    "description": "Numbers that changed and lie at an end of what was searched.",
+                },
+                "picked": {"type": "boolean", "description": "Whether the trial was asked for by --pick."},
+            },
+            optional=("at_bound", "picked"),
         ),
         "gain": _object(
             {

@@ -131,3 +131,15 @@ def test_odd_input() -> None:
 def test_arrows() -> None:
     assert [arrow(b) for b in ("lower", "higher", "match", "odd")] == ["↓", "↑", "≈", ""]
     assert numbers.format_value is format_value
+
+
+def test_equal_bounds_have_equal_verdicts() -> None:
+    """An end that is not the number that is asked about does not look like it."""
+    below, above = (0.81, 0.9996), (0.81, 1.0004)
+    assert numbers.format_bounds(below) == numbers.format_bounds(above) == "[0.81, 1.00]"
+    assert numbers.format_bounds(below, 1.0) == "[0.8100, 0.9996]"
+    assert numbers.format_bounds(above, 1.0) == "[0.8100, 1.0004]"
+    assert numbers.format_bounds((0.81, 1.0), 1.0) == "[0.81, 1.00]"
+    assert numbers.format_bounds((-0.3, -0.004), 0.0) == "[-0.300, -0.004]"
+    assert numbers.format_bounds((-0.3, 0.2), 0.0) == numbers.format_bounds((-0.3, 0.2))
+    assert numbers.format_bounds(None, 1.0) == ""

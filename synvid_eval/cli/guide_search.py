@@ -8,8 +8,11 @@ from typing import Any
 
 import click
 
-from synvid_eval.cli import common, names
+from synvid_eval.cli import common, guiding, names
 from synvid_eval.errors import UsageError, one_line
+
+_ENDS = {"low": "least", "high": "most"}
+_FEW = 20  # textures, for a search that makes them anew
 
 
 @click.command(name="search")
@@ -30,7 +33,7 @@ from synvid_eval.errors import UsageError, one_line
     help="Knobs (speed, palette) or groups (color, motion, form, texture, background, camera).  [default: "
     "all that say where to search; where only color is minimized, color and background]",
 )
-@click.option("--clips", type=int, default=24, show_default=True, metavar="N", help="Clips of a trial.")
+@click.option("--clips", type=int, default=64, show_default=True, metavar="N", help="Clips of a trial.")
 @click.option(
     "--keep",
     multiple=True,
@@ -59,6 +62,12 @@ from synvid_eval.errors import UsageError, one_line
 )
 @click.option(
     "--out", type=common.PATH, required=True, metavar="FILE.toml", help="The preset file that is written."
+)
+@click.option(
+    "--pick",
+    type=click.IntRange(min=0),
+    metavar="TRIAL",
+    help="Keep this trial (another one of the front, say) in place of the one that came out best.",
 )
 @common.settings
 @common.seed
@@ -90,6 +99,7 @@ def command(
     palette: str | None,
     storage: str | None,
     out: str,
+    pick: int | None,
     settings: tuple[str, ...],
     seed: int,
     images: str | None,
@@ -119,7 +129,7 @@ def command(
     import optuna  # noqa: F401  (where it is missing, that is told before anything is read)
 
     from synvid_eval.archive import write_bytes
-    from synvid_eval.comparison import decide, parse_recipe
+    from synvid_eval.comparison import DEFAULT_METRICS, decide, parse_recipe, settings_of
     from synvid_eval.guidance import bench, found, gain, search
     from synvid_eval.guidance.sensitivity import Together
     from synvid_eval.guidance.space import groups_of, space
@@ -137,12 +147,15 @@ def command(
         tuple(search.keep(text) for text in keep),
         seed,
     )
+    if pick is not None and pick >= budget:
+        raise UsageError(f"--pick {pick}: there is no such trial.", f"They are 0 to {budget - 1}.")
     wanted = list(dict.fromkeys([*asked.minimize, *(k.metric for k in asked.keep)]))
     kinds = [registry.get(name) for name in wanted]
     bench.check_clips(clips)
     place, chosen, fixed = bench.chosen(preset, images, videos)
     reads = [place, reference, *([palette] if palette else [])]
     common.check_outputs(reads, out=out, storage=journal, json=json, html=html)
+    found.check_out(Path(out))
     where = space(
         chosen, fixed, common.name_list(over) or groups_of(kinds[: len(asked.minimize)], chosen, fixed)
     )
@@ -150,7 +163,9 @@ def command(
         chosen.configured(**fixed, palette="colors")
         search.check_space(where.without("palette", fixed))
     networks, opening = common.take_networks(given), common.take_opening(given)
-    decide(parse_recipe(wanted, settings), networks, by_name=True)
+    # what a setting is of may be told again in the gain alone
+    decide(parse_recipe(dict.fromkeys([*wanted, *DEFAULT_METRICS]), settings), networks, by_name=True)
+    own = settings_of(wanted, settings)
     with common.Terminal(quiet, verbose) as terminal:
         progress = Together(terminal)
         options = common.build_options(seed=seed, progress=progress, verbose=verbose, **given)
@@ -160,24 +175,29 @@ def command(
             of = gain.apart(bench.opened(palette, options), parts[1])
             where = where.without("palette", {**fixed, "palette": bench.palette_of(of, options)})
         progress.say(f"searched: {', '.join(dict.fromkeys(d.plain for d in where.dimensions))}")
-        how: dict[str, Any] = {"settings": settings, "networks": networks}
+        how: dict[str, Any] = {"settings": own, "networks": networks}
         with bench.Bench(place, chosen, fixed, parts[0], wanted, clips, options, **how) as one:
             looking = search.Search(one, where, asked, Path(journal))
             if dry_run:
-                planned = looking.rehearsed(gain.again_clips(one))
-                common.write_text(dump_json(planned), json) if json else click.echo(_planned(planned))
+                planned = looking.rehearsed(gain.again_clips(one), gain.AGAIN)
+                shown = dump_json(planned) if json else _planned(planned, place)
+                common.write_text(shown, json) if json else click.echo(shown)
                 return
             trials = looking.run()
-            best, again = gain.confirmed(looking, trials)
-            gained = gain.measured_again(
-                one,
-                best.knobs,
-                parts[1],
-                looking.asked.minimize,
-                options,
-                with_media=html is not None,
-                **how,
-            )
+            asked_for = None if pick is None else found.picked(trials, pick)
+            with looking.finishing():
+                best, again = gain.confirmed(looking, trials)
+                best = asked_for or best
+                gained = gain.measured_again(
+                    one,
+                    best.knobs,
+                    parts[1],
+                    looking.asked.minimize,
+                    options,
+                    with_media=html is not None,
+                    settings=settings,
+                    networks=networks,
+                )
         source = f"guide search: trial {best.turn} of {budget}, search {found.digest(looking.signature)}"
         said = found.note(looking, best, whole.name)
         told = found.document(
@@ -188,11 +208,15 @@ def command(
             parts,
             reference,
             gained,
-            file=Path(out).name,
+            file=out,
+            by_hand=pick is not None,
             command=common.command_line(sys.argv[1:]),
             seconds=round(time.monotonic() - began, 1),
         )
-        write_bytes(Path(out), found.preset_text(chosen, fixed | best.knobs, said, source, fixed).encode())
+        knobs = found.anywhere(chosen, fixed | best.knobs)
+        extends, set_here = found.parent(place, chosen, Path(out)), found.changes(one, best)
+        given_ = [knob for knob in knobs if knob not in set_here]
+        write_bytes(Path(out), found.preset_text(knobs, said, source, extends, given_).encode())
     if json:
         common.write_text(dump_json(told), json)
     if html:
@@ -203,20 +227,25 @@ def command(
         click.echo("\n".join(map(one_line, _told(told, out, reference))))
 
 
-def _planned(planned: Mapping[str, Any]) -> str:
-    """What would be searched, for people: a line a dimension, then the time."""
+def _planned(planned: Mapping[str, Any], place: str) -> str:
+    """What would be searched, for people: a line a dimension, then the time. place: the preset's name."""
     rows = [["", "start", "from", "to", ""]]
     for one in planned["space"]:
         ends = [" | ".join(map(str, one["choices"])), ""] if one["choices"] else [one["low"], one["high"]]
-        start = str(one["start"]).lower() if isinstance(one["start"], bool) else f"{one['start']}"
-        rows.append([one["name"], start, *map(str, ends), one["unit"] + (" (log)" if one["log"] else "")])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        unit = one["unit"] + (" (log)" if one["log"] else "")
+        rows.append([one["name"], guiding.shown(one["start"]), *map(str, ends), unit])
+    lines = guiding.table(rows)
     lines.append(
         f"{planned['left']} of {planned['budget']} trials left, {planned['clips']} clips each, and "
         f"{planned['again']:,} clips to measure the best again: about {common.time_text(planned['seconds'])} "
         f"({planned['seconds_a_trial']:.2g} s a trial, tried)"
     )
+    if made := planned["textures"]:
+        fewer = f" Fewer: {shlex.quote(f'{place}?pool={_FEW}')}" if made["count"] > _FEW else ""
+        lines.append(
+            f"each setting of textures makes its own, {made['count']:,} at most: {made['seconds']:.2g} s of "
+            f"a trial, as tried, and {common.size_text(made['bytes'])} in the cache.{fewer}"
+        )
     return "\n".join(map(one_line, lines))
 
 
@@ -226,15 +255,16 @@ def _told(told: Mapping[str, Any], out: str, reference: str) -> list[str]:
     done = [t for t in told["trials"] if t["state"] == "done"]
     failed = len(told["trials"]) - len(done)
     lines = [
-        f"{len(done)} trials" + (f", {failed} failed" if failed else "") + f"; trial {told['kept']} is kept"
+        f"{len(done)} trials" + (f", {failed} failed" if failed else "") + f"; trial {told['kept']} is "
+        + ("kept, as asked" if found["picked"] else "kept")
         + (f" ({len(told['front'])} trials are on the front)" if len(told["minimize"]) > 1 else ""),
         f"on {gain['clips']} fresh clips, against the {told['reference']['unseen']['clips']} clips of the "
         "reference that the search did not see:",
     ]  # fmt: skip
-    rows = [["", "start", "found", "ratio", "95 %"]]
+    rows = [["", "start", "found", "", "change", "95 %"]]
     for row in gain["metrics"]:
         if row["reason"]:
-            rows.append([row["metric"], "-", "-", "-", row["reason"]])
+            rows.append([row["metric"], "-", "-", "-", "-", row["reason"]])
             continue
         if not row["minimized"]:
             continue
@@ -244,29 +274,48 @@ def _told(told: Mapping[str, Any], out: str, reference: str) -> list[str]:
         for row in gain["metrics"]
         if not row["minimized"] and not row["reason"]
     ]
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    lines += ["  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += [f"  {line}" for line in guiding.table(rows)]
     lines.append("objectives: a distance, or how far a property is from the reference's; (…): not searched")
     changed = ", ".join(f"{k}={v}" for k, v in found["changed"].items())
     bounds = " that keeps the bounds" if told["keep"] else ""
     worst = " in its worst objective" if len(told["minimize"]) > 1 else ""
     nothing = f"nothing changed: no trial{bounds} was better than the preset{worst}, measured again"
+    if found["picked"]:
+        nothing = f"nothing changed: trial {told['kept']} is the preset as it is"
     lines.append(f"changed: {changed}" if changed else nothing)
+    edges = [f"{e['dimension']} {e['value']:g} ({_ENDS[e['end']]} {e['bound']:g})" for e in found["at_bound"]]
+    if edges:
+        lines.append(f"at the edge of what was searched: {', '.join(edges)}")
+    others = [str(turn) for turn in told["front"] if turn != told["kept"]]
+    if len(told["minimize"]) > 1 and others:
+        lines.append(
+            f"others of the front: {', '.join(others)} (--pick TRIAL, with another --out, keeps one)"
+        )
     words = ["synvid-eval", "compare", f"preset:{out}?n=100", reference]
     lines.append(f"{out}: try {shlex.join(words)}")
     return lines
 
 
 def _numbers(row: Mapping[str, Any]) -> Sequence[str]:
+    """Start, found, what kind of change is told, that change and its interval."""
     start, found, ratio = row["start"]["objective"], row["found"]["objective"], row["ratio"]
-    if ratio is None:  # a richness: its own value, and what it gained
-        first, last, by = row["start"]["value"], row["found"]["value"], row["difference"]
-        bounds = _bounds(by["interval"], -1.0) if by["interval"] else by["reason"]
-        return [f"{first:.4g}", f"{last:.4g}", f"{last - first:+.3g}", bounds]
-    bounds = _bounds(ratio["interval"]) if ratio["interval"] else ratio["reason"]
-    return [f"{start:.4g}", f"{found:.4g}", f"{ratio['value']:.3g}", bounds]
+    if row["better"] == "higher":  # a richness: its own value, and what it gained
+        start, found, by = row["start"]["value"], row["found"]["value"], row["difference"]
+        bounds = _bounds(by["interval"], 0.0, -1.0) if by["interval"] else by["reason"]
+        return [f"{start:.4g}", f"{found:.4g}", "difference", f"{found - start:+.3g}", bounds]
+    if ratio is None:  # a start of no gap, of which nothing can be a share
+        by = row["difference"]
+        bounds = _bounds(by["interval"], 0.0) if by["interval"] else by["reason"]
+        return [f"{start:.4g}", f"{found:.4g}", "difference", f"{by['value'] + 0.0:+.3g}", bounds]
+    bounds = _bounds(ratio["interval"], 1.0) if ratio["interval"] else ratio["reason"]
+    return [f"{start:.4g}", f"{found:.4g}", "ratio", f"{ratio['value'] + 0.0:.3g}", bounds]
 
 
-def _bounds(pair: Sequence[float], sign: float = 1.0) -> str:
-    low, high = sorted(sign * end for end in pair)
-    return f"[{low:.3g}, {high:.3g}]"
+def _bounds(pair: Sequence[float], still: float, sign: float = 1.0) -> str:
+    """An interval with as many digits as tell its ends from `still`, which is no change."""
+    low, high = sorted(sign * end + 0.0 for end in pair)
+    for digits in range(3, 12):
+        ends = [f"{end:.{digits}g}" for end in (low, high)]
+        if all(end == still or float(text) != still for end, text in zip((low, high), ends, strict=True)):
+            break
+    return f"[{ends[0]}, {ends[1]}]"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import click
 
 from synvid_eval.cli import common, guiding, names
+from synvid_eval.errors import one_line
 
 
 @click.command(name="sensitivity")
@@ -25,6 +27,11 @@ from synvid_eval.cli import common, guiding, names
 @guiding.step
 @guiding.frames("16")
 @guiding.seed(0, "0")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what would be stepped and how long it would take (a setting is tried); write nothing.",
+)
 @guiding.looking
 def command(
     preset: str,
@@ -36,6 +43,7 @@ def command(
     step: float,
     images: str | None,
     videos: str | None,
+    dry_run: bool,
     json: str | None,
     html: str | None,
     quiet: bool,
@@ -59,6 +67,7 @@ def command(
     from synvid_eval.guidance import sensitivity as measured
     from synvid_eval.guidance.bench import Bench, chosen
     from synvid_eval.guidance.space import space
+    from synvid_eval.score import dump_json
 
     common.check_outputs([preset.partition("?")[0], reference], json=json, html=html)
     networks, opening = common.take_networks(running), guiding.opening(running)
@@ -83,6 +92,27 @@ def command(
             lenient=True,
             **opening,
         ) as bench:
+            if dry_run:
+                plan = measured.rehearsed(bench, over, step)
+                text = dump_json(plan) if json else _planned(plan)
+                common.write_text(text, json) if json else click.echo(text)
+                return
             document = measured.sensitivity(bench, over, step, command=common.command_line(sys.argv[1:]))
 
     guiding.deliver(document, print_sensitivity, progress.say, json, html)
+
+
+def _planned(plan: Mapping[str, Any]) -> str:
+    """What would be stepped, for people: a line a dimension, then the time."""
+    rows = [["", "start", "tried", ""]]
+    for one in plan["dimensions"]:
+        tried = " | ".join(map(guiding.shown, one["tried"])) or "-"
+        rows.append([one["name"], guiding.shown(one["start"]), tried, one["unit"]])
+    lines = guiding.table(rows)
+    made = plan["textures"]
+    more = f", {made['seconds']:.2g} s more where it makes its own textures" if made else ""
+    lines.append(
+        f"{plan['settings']} settings beside the preset as it is, {plan['clips']} clips each: about "
+        f"{common.time_text(plan['seconds'])} ({plan['seconds_a_setting']:.2g} s a setting, tried{more})"
+    )
+    return "\n".join(map(one_line, lines))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -28,6 +28,17 @@ metrics = click.option(
     shell_complete=names.completed_list(names.metrics),
     help="Comma-separated names (see: list metrics).  [default: the five that need no weights]",
 )
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of text whose columns stand below each other."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def shown(value: Any) -> str:
+    """A value of a knob, as it is written on a command line."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def frames(shown: str) -> Callable[[F], F]:

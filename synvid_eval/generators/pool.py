@@ -18,6 +18,7 @@ Where nothing can be written, a pool is kept in this process's memory.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import hashlib
 import json
@@ -27,6 +28,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -141,11 +143,13 @@ class Pool:
                 f"The bank {where} has no readable {recipe.name}.json ({type(error).__name__}).",
                 "It is written beside the bank: copy it, too, or make the bank anew in another folder.",
             ) from None
+        plain = {f.name: f.default for f in fields(recipe) if f.name in recipe.later}
         for knob, value in {"texture": recipe.name, **knobs.recipe(recipe)}.items():
-            if identity.get(knob) != value:
+            seen = identity.get(knob, plain.get(knob))
+            if seen != value:
                 raise DataError(
-                    f"The bank {where} was made with {knob}={identity.get(knob)}, wanted is {value}.",
-                    f"Name what it holds: textures={recipe.name}({knob}={identity.get(knob)}).",
+                    f"The bank {where} was made with {knob}={seen}, wanted is {value}.",
+                    f"Name what it holds: textures={recipe.name}({knob}={seen}).",
                 )
         pool.recipe, pool.identity, pool._each = recipe, identity, recipe.size**2 * 4
         pool._known = np.zeros(pool.count, bool)
@@ -204,6 +208,16 @@ class Pool:
         """
         self._opened()
         return self._words
+
+    @property
+    def is_bank(self) -> bool:
+        """Whether it was made completely and beforehand."""
+        return self._complete
+
+    @property
+    def size(self) -> int:
+        """Bytes of its pictures."""
+        return self.count * self._each
 
     @property
     def path(self) -> Path | None:
@@ -286,6 +300,21 @@ def keep_in(root: Path | None) -> None:
     else:
         folder = root / "textures"
     os.environ[_FOLDER] = os.fspath(folder)
+
+
+@contextlib.contextmanager
+def kept_apart() -> Iterator[None]:
+    """Pools of this process and of those that it starts lie in a temporary folder of their own meanwhile."""
+    before = os.environ.get(_FOLDER)
+    with tempfile.TemporaryDirectory(prefix="synvid-eval-") as place:
+        os.environ[_FOLDER] = place
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[_FOLDER]
+            else:
+                os.environ[_FOLDER] = before
 
 
 def folder() -> Path:

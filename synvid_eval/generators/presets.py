@@ -5,7 +5,8 @@ the command line and are parsed and validated by the generator that declares the
 listing presets loads no generator.
 
 A preset file of one's own is such a document: one preset at its top level (`extends = "moving_shapes"`, named
-by `name` or by the file), or several, each a table.
+by `name` or by the file), or several, each a table. It may also extend a preset of another file
+(`extends = "mine.toml"`, `"sets/mine.toml#fast"`), whose path counts from its own folder.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
@@ -43,12 +44,16 @@ NESTED = ("palette", "textures", "stills", "adapt")
 MOST_BYTES = 1 << 20
 """Larger preset files [bytes] are not read."""
 
+MOST_FILES = 20
+"""Preset files that extend each other in a row, at most."""
+
 LISTED = "synvid-eval list presets"
 """The command that lists the presets that ship."""
 
 _TEXTS = ("generator", "extends", "note", "family", "difference", "same_as")
 _KEYS = (*_TEXTS, "clips", "needs", "adapt", "knobs", "sources")
 
+_FILE = re.compile(r"(.+\.toml)(?:#([^/]*))?", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -236,12 +241,17 @@ def find(text: str) -> Preset:
     Raises:
         UsageError: no such preset, or see `read`. DataError: a file that is missing or cannot be read.
     """
-    file, _, name = text.rpartition("#") if re.search(r"\.toml#[^/]*$", text) else (text, "", "")
-    if not file.endswith(".toml") or text in _shipped():
+    place = _FILE.fullmatch(text)
+    if place is None or text in _shipped():
         if os.sep in text:
             raise UsageError(f"{text[:200]!r} is no preset.", "A preset file ends in .toml.")
         return get(text)
-    found = read_file(Path(file).expanduser())
+    return _of_file(place[1], place[2])
+
+
+def _of_file(file: str, name: str | None, within: tuple[str, ...] = ()) -> Preset:
+    """The preset of that name in a file, or its only one. within: as of `read_file`."""
+    found = read_file(Path(os.path.expanduser(file)), within)
     if name:
         if name not in found:
             raise UsageError(f"{file} has no preset {name!r}.", nearest(name, found))
@@ -255,13 +265,33 @@ def find(text: str) -> Preset:
     return next(iter(found.values()))
 
 
-def read_file(path: Path) -> dict[str, Preset]:
-    """The presets of a file of one's own, which may extend those that ship (see `read`).
+def read_file(path: Path, within: tuple[str, ...] = ()) -> dict[str, Preset]:
+    """The presets of a file of one's own, which may extend those that ship (see `read`) and those of other
+    files.
+
+    Args:
+        within: the files that extend this one, the last one directly.
 
     Raises:
         DataError: the file is missing or no regular file, too large, or cannot be read. UsageError: see
         `read`.
     """
+    try:
+        here = os.path.realpath(path)
+    except ValueError as error:
+        raise DataError(f"The preset file {path} cannot be read: {error}.", "Check the path.") from None
+    if here in within:
+        names = " → ".join(os.path.basename(one) for one in (*within[within.index(here) :], here))
+        raise UsageError(f"Preset files extend each other in a circle: {names}.")
+    if len(within) >= MOST_FILES:
+        raise UsageError(f"More than {MOST_FILES} preset files extend each other.")
+
+    def elsewhere(name: str) -> Preset | None:
+        place = _FILE.fullmatch(name)
+        if place is None:
+            return None
+        return _of_file(os.path.join(path.parent, os.path.expanduser(place[1])), place[2], (*within, here))
+
     try:
         if not path.exists():
             raise DataError(f"The preset file {path} does not exist.", "Check the path.")
@@ -278,18 +308,23 @@ def read_file(path: Path) -> dict[str, Preset]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError(f"{path} is no UTF-8 text.", "A preset file is a text file in TOML.") from None
-    return read(text, path.name, _shipped(), stem=path.stem)
+    return read(text, path.name, _shipped(), path.stem, elsewhere)
 
 
 def read(
-    text: str, where: str, known: Mapping[str, Preset] = MappingProxyType({}), stem: str = ""
+    text: str,
+    where: str,
+    known: Mapping[str, Preset] = MappingProxyType({}),
+    stem: str = "",
+    elsewhere: Callable[[str], Preset | None] = lambda name: None,
 ) -> dict[str, Preset]:
     """The presets that a TOML document defines, in its order.
 
     Args:
         text: the document. where: its name, for messages. known: presets that `extends` may also name; one
         that the document names the same extends that one. stem: what a preset at the top level is called
-        where it has no `name`.
+        where it has no `name`. elsewhere: the preset of another file that `extends` names; None where it
+        names no file.
 
     Raises:
         UsageError: no TOML, a key or type that means nothing, a name that cannot be one, an unknown parent,
@@ -326,6 +361,8 @@ def read(
             if name not in tables:
                 if name in known:
                     return known[name]
+                if (other := elsewhere(name)) is not None:
+                    return other
                 hint = nearest(name, {*tables, *known}, LISTED)
                 raise UsageError(f"{where}: {path[-1]} extends {name[:100]!r}, which does not exist.", hint)
             if len(path) > 100:

@@ -57,20 +57,14 @@ from numpy.typing import NDArray
 
 from synvid_eval import randomness
 from synvid_eval.errors import UsageError
-from synvid_eval.generators.base import Frame
+from synvid_eval.generators.base import Frame, interval
 from synvid_eval.generators.texture import Texture
 from synvid_eval.knobs import knob
 
 Floats = NDArray[np.float64]
 
-SLOPES = (0.5, 3.5)
-"""Range of the spectrum's slope s (released code: `sloperange`)."""
-
 SLOPE_DIFFERENCE = 3 / 60
 """Standard deviation of d, half the difference between the slopes along x and y (released code)."""
-
-POWERS = (0.4, 0.8)
-"""Range of the exponent r of a band's histogram (released code: `rhat`)."""
 
 REACH, STEP = 200.0, 0.5
 """A band's histogram has bins every half unit from −200 to 200 (released code)."""
@@ -140,6 +134,7 @@ class Statistical(Texture):
     name: ClassVar[str] = "statistical"
     revision: ClassVar[int] = 1
     exact: ClassVar[bool] = False
+    later: ClassVar[tuple[str, ...]] = ("slope", "power")
 
     size: int = knob(
         256,
@@ -171,6 +166,27 @@ class Statistical(Texture):
         search=True,
         group="texture",
     )
+    # Below 0.25 the difference of the axes' slopes, five standard deviations away, could turn one around.
+    slope: str = knob(
+        "0.5:3.5",
+        "slope s of the spectrum, amplitude about 1 / frequency^s: each texture draws its own",
+        low=0.25,
+        high=6,
+        ends="real",
+        source="released code: sloperange",
+        search=(0.5, 3.5),
+        group="texture",
+    )
+    power: str = knob(
+        "0.4:0.8",
+        "exponent r of a band's histogram exp(−|x|^r), drawn for each: smaller is sparser, 2 a normal",
+        low=0.1,
+        high=2,
+        ends="real",
+        source="released code: rhat",
+        search=(0.2, 1.6),
+        group="texture",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -192,11 +208,13 @@ class Statistical(Texture):
         def units(quantity: str, count: int) -> Floats:
             return randomness.unit(randomness.stream(self.key(seed, pool, index, quantity), count))
 
-        slope = SLOPES[0] + (SLOPES[1] - SLOPES[0]) * float(units("slope", 1)[0])
+        low, high = (float(end) for end in interval(self, "slope"))
+        slope = low + (high - low) * float(units("slope", 1)[0])
         # Half a step keeps the argument off 0, where the normal quantile is infinite.
         difference = SLOPE_DIFFERENCE * float(scipy.special.ndtri(units("difference", 1)[0] + 2.0**-54))
         bands = 1 + ORIENTATIONS * levels(self.size)
-        powers = POWERS[0] + (POWERS[1] - POWERS[0]) * units("powers", 3 * bands).reshape(3, bands)
+        low, high = (float(end) for end in interval(self, "power"))
+        powers = low + (high - low) * units("powers", 3 * bands).reshape(3, bands)
 
         n = COLORS[0] + int(units("number", 1)[0] * (COLORS[1] - COLORS[0] + 1))
         palette = 256 * units("palette", 3 * n).reshape(n, 3)

@@ -31,7 +31,8 @@ def spelled(recipes: Sequence[Texture]) -> str:
 
 def _told(recipe: Texture) -> dict[str, str]:
     plain = {f.name: f.default for f in dataclasses.fields(recipe)}
-    told = {k: v for k, v in knobs.values(recipe).items() if k in knobs.recipe(recipe) or v != plain[k]}
+    always = recipe.told()
+    told = {k: v for k, v in knobs.values(recipe).items() if k in always or v != plain[k]}
     return {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in told.items()}
 
 
@@ -41,12 +42,14 @@ class Texture(ABC):
 
     `revision` is raised whenever the same address gives other pixels. `exact` says that pictures have the
     same bytes on any machine; otherwise they are the same on one machine and library version and agree
-    elsewhere within the tolerance stated in the module.
+    elsewhere within the tolerance stated in the module. `later` names knobs that came later: at their default
+    they are not told, so that pools, banks and measurements from before are still of the same texture.
     """
 
     name: ClassVar[str]
     revision: ClassVar[int] = 1
     exact: ClassVar[bool]
+    later: ClassVar[tuple[str, ...]] = ()
 
     size: int = knobs.knob(
         256,
@@ -104,7 +107,13 @@ class Texture(ABC):
         """Everything that decides its pictures beside (seed, pool, index), ready for JSON: name, revision,
         knobs. A texture that reads files adds their hashes.
         """
-        return {"texture": self.name, "revision": self.revision, **knobs.recipe(self)}
+        return {"texture": self.name, "revision": self.revision, **self.told()}
+
+    def told(self) -> dict[str, Any]:
+        """The knobs that decide its pictures with their values, without `later` ones at their default."""
+        plain = {f.name: f.default for f in dataclasses.fields(self)}
+        own = knobs.recipe(self)
+        return {k: v for k, v in own.items() if k not in self.later or v != plain[k]}
 
     def key(self, seed: int, pool: str, index: int, *what: str | int) -> int:
         """The 64-bit key of the draws for `what` of texture `index` (see `randomness.address`).

@@ -115,7 +115,7 @@ def _of_property(score: Score, value: float, own: float | None, to: str) -> dict
     about: dict[str, Any] = {"gap": difference, "interval": None if interval is None else list(interval)}
     if interval is None:
         return {**about, "state": "unsure", "words": f"too {way} by {size} ({words}), without an interval"}
-    ends = typographic(format_bounds(interval))
+    ends = typographic(format_bounds(interval, 0.0))
     if interval[0] <= 0 <= interval[1]:
         return {**about, "state": "noise", "words": f"within noise: {words}, difference {ends}"}
     return {**about, "state": "open", "words": f"too {way} by {size} ({words}; difference {ends})"}
@@ -133,7 +133,7 @@ def _of_distance(score: Score, value: float, reference: str, to: str) -> dict[st
     if interval is None:
         why = interval_reason(score, reference)
         return {**about, "state": "unsure", "words": f"{size} away{f'; {halves}' if halves else ''}; {why}"}
-    ends = typographic(format_bounds(interval))
+    ends = typographic(format_bounds(interval, 0.0))
     if interval[0] <= 0:
         return {**about, "state": "noise", "words": f"within noise: {size} {ends} holds 0"}
     return {**about, "state": "open", "words": f"{size} {ends} away{f'; {halves}' if halves else ''}"}
@@ -188,19 +188,20 @@ def evidence(document: Mapping[str, Any] | None, one: Mapping[str, Any]) -> dict
     if found is None:
         return {**empty, "words": f"the correlation has no {wanted}"}
     other = "" if found.get("signature") == one["signature"] else "; measured there by another recipe"
-    about = {**empty, "n": found["n"], "verdict": found["verdict"], "p_best": finite(found.get("p_best"))}
+    # a verdict's second part tells r or rho, which may not stand without their intervals, nor may what is
+    # made of them: neither in words nor in the data
+    numbers = _told(found, document)
+    told = found["verdict"] if numbers is not None else found["verdict"].partition(";")[0]
+    p_best = finite(found.get("p_best")) if numbers is not None else None
+    about = {**empty, "n": found["n"], "verdict": told, "p_best": p_best}
     state = found["state"]
     if found["random"] or state in ("few", "constant", "control"):
-        return {**about, "words": f"{found['verdict']}{other}"}
-    numbers = _told(found, document)
+        return {**about, "words": f"{told}{other}"}
     if numbers is None and state != "chance":
         words = "not told: the correlation has no interval over families, or no band to look into"
         return {**about, "words": f"{words}{other}"}
     strength = {"goes": "beyond chance"}.get(state, state)
-    # a verdict's second part tells r or rho, which may not stand without their intervals
-    said = found["verdict"] if numbers is not None else found["verdict"].partition(";")[0]
-    if one["better"] == "match":
-        said = f"{wanted}: {said}"
+    said = f"{wanted}: {told}" if one["better"] == "match" else told
     if numbers is not None:
         among = f"among the {numbers['band_n']} sets of {_range(document['band'])}"
         said += (

@@ -26,6 +26,7 @@ from synvid_eval.cache import Cache
 from synvid_eval.comparison import Recipe, check_recipe, prepare
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.features.pixels import Pixels
+from synvid_eval.generators.pool import Pool, kept_apart
 from synvid_eval.generators.presets import Preset
 from synvid_eval.intervals import MIN_GROUPS, Jackknife, corrected, interval, jackknife
 from synvid_eval.measurement import Measurement, Measurer, Options, hashing
@@ -51,7 +52,7 @@ class Seen:
     float64 [20], the objective with each block of the configuration's clips left out (NaN where empty).
     beside: the same with each block of the reference left out. clips, reference_clips: of each block.
     own_without: float64 [20], the value with each block of the configuration's clips left out; None where
-    that is the objective.
+    that is the objective. rich: whether it is a richness, with its sign turned.
     """
 
     metric: str
@@ -63,6 +64,7 @@ class Seen:
     reference_clips: tuple[int, ...]
     reason: str = ""
     own_without: Floats | None = None
+    rich: bool = False
 
     @property
     def itself(self) -> Seen:
@@ -348,14 +350,29 @@ class Bench:
         """
         return self._measurer.measure(self.videos(knobs, clips, seed))
 
-    def timed(self, knobs: Mapping[str, str]) -> float:
-        """Seconds that a configuration takes, drawn and measured now whatever is kept."""
+    def pools(self, knobs: Mapping[str, str]) -> list[Pool]:
+        """The textures that a configuration shows and that are made for it, if any: neither those of a bank
+        nor those that each clip makes for itself.
+        """
+        generator = self.preset.configured(**{**self.fixed, **knobs})
+        if getattr(generator, "dynamic", False) or not hasattr(generator, "pools"):
+            return []
+        return [one for one in generator.pools(self.options.seed) if not one.is_bank]
+
+    def timed(self, knobs: Mapping[str, str]) -> tuple[float, float]:
+        """(seconds that a configuration takes, drawn and measured now whatever is kept; how many of them go
+        to textures that are made for it: it is measured again with them).
+        """
         bare = replace(self.options, cache=Cache(None))
-        with Measurer(self.recipe.features, bare) as measurer:
-            measurer.measure(self.videos(knobs, 2))  # processes start and compile
-            began = time.monotonic()
-            self.seen(measurer.measure(self.videos(knobs)))
-            return time.monotonic() - began
+        with kept_apart(), Measurer(self.recipe.features, bare) as measurer:
+            # processes start and compile; another seed, so that no texture is there
+            measurer.measure(self.videos(knobs, 2, self.options.seed + 1))
+            took = []
+            for _ in range(2 if self.pools(knobs) else 1):
+                began = time.monotonic()
+                self.seen(measurer.measure(self.videos(knobs)))
+                took.append(time.monotonic() - began)
+            return took[0], max(0.0, took[0] - took[-1])
 
     def videos(self, knobs: Mapping[str, str], clips: int = 0, seed: int | None = None) -> VideoSet:
         """The set of a configuration, not measured."""
@@ -409,4 +426,5 @@ def look(metric: Metric, label: str, candidate: Side, reference: Side) -> Seen:
     objective, without, beside = found
     if not math.isfinite(objective):
         return Seen(label, value, math.nan, *nothing, clips, others, f"It came out as {objective}.")
-    return Seen(label, value, objective, without, beside, clips, others, own_without=alone)
+    rich = metric.better == "higher"
+    return Seen(label, value, objective, without, beside, clips, others, own_without=alone, rich=rich)

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
+from pathlib import Path
 from typing import Any
 
 import synvid_eval
+from synvid_eval import knobs
+from synvid_eval.errors import UsageError
+from synvid_eval.generators import pool
+from synvid_eval.generators.photos import INSTALLED
 from synvid_eval.generators.presets import Preset
+from synvid_eval.generators.texture import Texture, spelled
 from synvid_eval.guidance.bench import Bench, Seen
 from synvid_eval.guidance.gain import Gain
 from synvid_eval.guidance.search import Search, Trial, front, importances, shares, trial_facts
-from synvid_eval.knobs import values
+from synvid_eval.guidance.space import CHOICE
 from synvid_eval.schemas import SEARCH
 from synvid_eval.video.groups import source_groups
 from synvid_eval.video.videoset import VideoSet
+
+_FOUND = "found by guide search"
 
 
 def note(search: Search, trial: Trial, reference: str) -> str:
@@ -24,7 +33,7 @@ def note(search: Search, trial: Trial, reference: str) -> str:
     changed = ", ".join(f"{k}={v}" for k, v in changes(search.bench, trial).items()) or "nothing changed"
     what = ", ".join(search.asked.minimize)
     return (
-        f"{search.space.preset.name} with {changed}: found by guide search, trial {trial.turn} of "
+        f"{search.space.preset.name} with {changed}: {_FOUND}, trial {trial.turn} of "
         f"{search.asked.budget}, for less {what} against {reference} (search {digest(search.signature)})."
     )
 
@@ -36,8 +45,48 @@ def changes(bench: Bench, trial: Trial) -> dict[str, str]:
 
 def befores(bench: Bench, changed: Iterable[str]) -> dict[str, str]:
     """Knob → text that the preset itself has of those that changed."""
-    own = values(bench.preset.configured(**bench.fixed))
+    own = knobs.values(bench.preset.configured(**bench.fixed))
     return {k: str(own[k]).lower() if isinstance(own[k], bool) else str(own[k]) for k in changed}
+
+
+EDGE = 0.01
+"""A number that lies nearer to an end of its range than this share of it, on its scale, is at its bound."""
+
+
+def at_bound(search: Search, trial: Trial) -> list[dict[str, Any]]:
+    """The numbers of a trial's changed knobs that lie at an end of what was searched, ready for JSON: beyond
+    it there may be better ones.
+    """
+    changed = changes(search.bench, trial)
+    found = []
+    for one in search.space.dimensions:
+        if one.kind == CHOICE or one.knob not in changed or one.name not in trial.point:
+            continue
+        value = trial.point[one.name]
+        if value == one.start:
+            continue
+        share = one.share(float(value))
+        if share <= EDGE or share >= 1 - EDGE:
+            end, bound = ("low", one.low) if share <= EDGE else ("high", one.high)
+            found.append({"dimension": one.name, "value": value, "end": end, "bound": bound})
+    return found
+
+
+def picked(trials: Sequence[Trial], turn: int) -> Trial:
+    """The trial of that number, to be kept in the place of the one that came out best.
+
+    Raises:
+        UsageError: no such trial, one that failed or breaks a constraint.
+    """
+    trial = next((t for t in trials if t.turn == turn), None)
+    if trial is None:
+        raise UsageError(f"--pick {turn}: there is no such trial.", f"They are 0 to {len(trials) - 1}.")
+    if trial.state != "done":
+        raise UsageError(f"--pick {turn}: that trial failed: {trial.reason}", "Pick another one.")
+    if not trial.feasible:
+        broken = " and ".join(f"--keep {text}" for text, by in trial.broken.items() if by > 0)
+        raise UsageError(f"--pick {turn}: that trial breaks {broken}.", "Pick another one.")
+    return trial
 
 
 def document(
@@ -50,6 +99,7 @@ def document(
     gain: Gain,
     *,
     file: str,
+    by_hand: bool = False,
     command: str = "",
     seconds: float | None = None,
 ) -> dict[str, Any]:
@@ -89,6 +139,8 @@ def document(
             "before": befores(bench, changes(bench, kept)),
             "changed": changes(bench, kept),
             "location": bench.location(kept.knobs),
+            "at_bound": at_bound(search, kept),
+            "picked": by_hand,
         },
         "gain": gain.facts(),
         "comparison": gain.comparison.to_dict(),
@@ -98,29 +150,80 @@ def document(
     }
 
 
-def preset_text(
-    preset: Preset,
-    found: Mapping[str, str],
-    said: str,
-    source: str,
-    given: Mapping[str, str] = MappingProxyType({}),
-) -> str:
-    """A preset file (TOML) of what was found: what it extends and what changed. A preset that does not ship
-    is written out whole, so that the file needs no other.
+def check_out(out: Path) -> None:
+    """UsageError where a file is to be replaced that no search wrote."""
+    if not out.is_file():
+        return
+    try:
+        table = tomllib.loads(out.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        table = {}
+    if not (isinstance(table.get("note"), str) and _FOUND in table["note"]):
+        raise UsageError(
+            f"--out {out} is there, and no search wrote it: it would be lost.",
+            "Give another name, or remove it.",
+        )
+
+
+def parent(place: str, preset: Preset, out: Path) -> str:
+    """What a preset file at `out` extends: the name of a preset that ships, or the file that was searched
+    from, by a path from the folder of `out` where it lies in there, else by an absolute one.
 
     Args:
-        preset: whose knobs `found` (knob → text) changes. said: the preset's note. source: where the values
-        come from, but for those that were given.
+        place: what names the preset, as `bench.chosen` gives it.
     """
-    extends = preset.is_shipped
-    own = dict(found) if extends else {**preset.knobs, **found}
-    lines = [f"extends = {_quoted(preset.name)}" if extends else f"generator = {_quoted(preset.generator)}"]
-    if not extends:
-        lines += [f"family = {_quoted(preset.family)}"] if preset.family else []
-        lines += [f"needs = {json.dumps(list(preset.needs))}"] if preset.needs else []
-    lines += [f"note = {_quoted(said)}"]
-    lines += [f"knobs.{knob} = {_quoted(text)}" for knob, text in own.items()]
-    lines += [f"sources.{knob} = {_quoted(source)}" for knob in found if knob not in given]
+    if preset.is_shipped:
+        return preset.name
+    file, sign, name = place.rpartition("#") if not place.endswith(".toml") else (place, "", "")
+    whole = Path(os.path.abspath(Path(file).expanduser()))
+    folder = Path(os.path.abspath(out)).parent
+    inside = whole.relative_to(folder) if whole.is_relative_to(folder) else whole
+    return f"{inside.as_posix()}{sign}{name}"
+
+
+def anywhere(preset: Preset, found: Mapping[str, str]) -> dict[str, str]:
+    """Knob → text with paths (of pictures, videos, banks) that are the same from any folder."""
+    texts = dict(found)
+    own = knobs.values(preset.configured(**found))
+    for knob in ("images", "videos", "bank"):
+        if path := _absolute(str(own.get(knob, ""))):
+            texts[knob] = path
+    for knob in ("textures", "stills"):
+        recipes = pool.recipes(str(own[knob])) if own.get(knob) else []
+        moved = [_with_absolute(recipe) for recipe in recipes]
+        if moved != recipes:
+            texts[knob] = spelled(moved)
+    return texts
+
+
+def _with_absolute(recipe: Texture) -> Texture:
+    path = _absolute(str(getattr(recipe, "images", "")))
+    return knobs.replace(recipe, {"images": path}) if path else recipe
+
+
+def _absolute(path: str) -> str:
+    """The whole path of what lies in the working folder; "" for anything else (a SET of a scheme, a name)."""
+    here = Path(path).expanduser() if path else None
+    return (
+        os.path.abspath(here)
+        if here and path != INSTALLED and not here.is_absolute() and here.exists()
+        else ""
+    )
+
+
+def preset_text(
+    found: Mapping[str, str], said: str, source: str, extends: str, given: Iterable[str] = ()
+) -> str:
+    """A preset file (TOML) of what was found: what it extends and what changed.
+
+    Args:
+        found: knob → text. said: the preset's note. source: where the values come from, but for those of the
+        knobs that were given. extends: see `parent`.
+    """
+    own = [knob for knob in found if knob not in set(given)]
+    lines = [f"extends = {_quoted(extends)}", f"note = {_quoted(said)}"]
+    lines += [f"knobs.{knob} = {_quoted(text)}" for knob, text in found.items()]
+    lines += [f"sources.{knob} = {_quoted(source)}" for knob in own]
     return "\n".join(lines) + "\n"
 
 

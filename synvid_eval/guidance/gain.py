@@ -47,7 +47,7 @@ def halves(videos: VideoSet) -> tuple[VideoSet, VideoSet]:
     as groups allow: the half that a search sees, and the one that it does not.
 
     Raises:
-        DataError: fewer than two groups of clips.
+        DataError: fewer than two groups of clips, a half of fewer than two clips.
     """
     groups = source_groups(videos)
     labels = {clip.id: clip.label or "" for clip in videos.clips}
@@ -65,6 +65,12 @@ def halves(videos: VideoSet) -> tuple[VideoSet, VideoSet]:
         side = min((0, 1), key=lambda i: (of_class.get((i, label), 0), len(taken[i]), i))
         taken[side].update(clips[name])
         of_class[side, label] = of_class.get((side, label), 0) + len(clips[name])
+    if min(map(len, taken)) < 2:
+        many = f"{len(videos.clips)} clips in {len(clips)} source groups"
+        raise DataError(
+            f"{videos.name} has {many}: a half of them is one clip, and two are the fewest to compare with.",
+            "Give a larger set.",
+        )
     # what cannot be read belongs to neither: it is told of the whole set
     bare = replace(videos, skipped=())
     first, second = (bare.only(ids, f"{len(ids)} clips, a half by source group") for ids in taken)
@@ -122,9 +128,13 @@ def apart(videos: VideoSet, unseen: VideoSet) -> VideoSet:
     )
 
 
+AGAIN = CANDIDATES + 1 + 2
+"""Sets that are measured once the trials are done: those, the start beside them, and both for the gain."""
+
+
 def again_clips(bench: Bench) -> int:
     """Clips that are measured once the trials are done."""
-    return (CANDIDATES + 1 + 2) * fresh(bench)
+    return AGAIN * fresh(bench)
 
 
 def fresh(bench: Bench) -> int:

@@ -6,8 +6,10 @@ anything is measured: the search sees one half, `gain` measures what was found a
 Trials. All configurations are drawn with the same random numbers. The first is the preset itself (as far as
 the space can say it), the next few fill the space evenly (a scrambled Sobol sequence), the others are
 proposed by the sampler from all that came before. Which proposal is made in turn n depends on the seed, n and
-the trials before alone, so one process that was killed goes on to the same end as one that was not. Each
-process takes and tells trials under a lock; what a killed one had begun is begun again by another.
+the trials before alone, so one process that was killed goes on to the same end as one that was not. Several
+processes take turns under a lock, and propose and measure side by side; each knows what the others are
+measuring. What a killed one had begun is begun again by another. One at a time measures what was found again
+(`finishing`), so the others read it from the cache.
 
 Noise. A Gaussian process (`gp`) models log √(y² + σ²) of each objective y, σ its standard error over clips,
 the median of the better half of the trials so far: differences below the noise look alike to it. The share of
@@ -169,14 +171,17 @@ class Search:
                 raise DataError(f"{space.preset.name} as it is has no {label}: {seen.reason}")
         self._order = {d.name: d for d in space.dimensions}
 
-    def rehearsed(self, again: int) -> dict[str, Any]:
+    def rehearsed(self, again: int, sets: int) -> dict[str, Any]:
         """What would be searched and how long it would take, ready for JSON: a point in the middle of the
         space is drawn and measured, nothing is kept.
 
-        again: clips that are measured after the trials.
+        again: clips that are measured after the trials, of so many sets.
         """
         middle = {d.name: d.start if d.kind == CHOICE else d.at(0.5) for d in self.space.dimensions}
-        took = self.bench.timed(self.space.knobs(middle))
+        knobs = self.space.knobs(middle)
+        took, textures = self.bench.timed(knobs)
+        set_anew = any(d.knob == "textures" for d in self.space.dimensions)
+        pools = self.bench.pools(knobs) if set_anew else []
         done = 0
         if self.storage.exists():
             with self._open() as study:
@@ -189,7 +194,15 @@ class Search:
             "clips": self.bench.clips,
             "again": again,
             "seconds_a_trial": took,
-            "seconds": took * (left + again / self.bench.clips),
+            "seconds": (took - textures) * (left + again / self.bench.clips) + textures * (left + sets),
+            # what a setting of textures costs beside its clips: none are there yet
+            "textures": {
+                "count": sum(one.count for one in pools),
+                "bytes": sum(one.size for one in pools),
+                "seconds": textures,
+            }
+            if pools
+            else None,
         }
 
     # -- trials ------------------------------------------------------------------------------------
@@ -204,12 +217,13 @@ class Search:
         progress = self.bench.options.progress
         with self._open() as study, self._alive() as owner:
             told = sum(t.state != "running" for t in self._trials(study)[: self.asked.budget])
+            if told:
+                progress.say(f"{self.storage}: {told} of {self.asked.budget} trials are there; going on")
             if isinstance(progress, Together):  # one bar for the clips of all trials
                 left = self.asked.budget - told
                 progress.whole(f"{self.space.preset.name} ({left} trials)", left * self.bench.clips)
             while True:
-                with self._alone():
-                    trial = self._next(study, owner)
+                trial = self._next(study, owner)
                 if trial is None:
                     wanted = self._trials(study)[: self.asked.budget]
                     running = [t for t in wanted if t.state == "running"]
@@ -240,28 +254,45 @@ class Search:
         return found
 
     def _next(self, study: optuna.Study, owner: str) -> optuna.Trial | None:
-        """The next trial, taken for this process; None where the budget is used."""
+        """The next trial, taken for this process; None where the budget is used.
+
+        A turn is taken under the lock; what is tried in it is proposed without, since that takes seconds. So
+        what others propose at the same moment is not known, and is proposed anew where it came out the same.
+        """
         import optuna
 
-        again = self._abandoned(study)
-        trials = self._trials(study)
+        with self._alone():
+            again = self._abandoned(study)
+            trials = self._trials(study)
+            if again is not None:
+                turn, point = again
+            else:
+                # a process that was killed may have left a gap
+                turn, point = min(set(range(len(trials) + 1)) - {t.turn for t in trials}), {}
+                if turn >= self.asked.budget:
+                    return None
+            study.sampler = optuna.samplers.RandomSampler()
+            trial = study.ask()
+            # a process that is killed before this leaves a trial without a turn, which nobody looks at
+            trial.set_user_attr("owner", owner)
+            trial.set_user_attr("turn", turn)
         distributions = {d.name: _distribution(d) for d in self.space.dimensions}
-        if again is not None:
-            turn, point = again
-        else:
-            # a process that was killed may have left a gap
-            turn = min(set(range(len(trials) + 1)) - {t.turn for t in trials})
-            if turn >= self.asked.budget:
-                return None
+        if len(point) < len(distributions):  # not begun again, or its process was gone before it had one
             point = self._proposed(turn, trials, distributions)
+            known = {t.turn for t in trials if self._placed(t)}
+            now = [t for t in self._trials(study) if t.turn != turn]
+            if any(t.point == point for t in now if t.turn not in known):
+                point = self._proposed(turn, now, distributions)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that such a sampler is new
             study.sampler = optuna.samplers.PartialFixedSampler(point, optuna.samplers.RandomSampler())
-        trial = study.ask(distributions)
-        # a process that is killed before this leaves a trial without a turn, which nobody looks at
-        trial.set_user_attr("owner", owner)
-        trial.set_user_attr("turn", turn)
+        for dimension in self.space.dimensions:
+            _suggested(trial, dimension)
         return trial
+
+    def _placed(self, trial: Trial) -> bool:
+        """Whether all of a trial's point is known: one that is being proposed has none."""
+        return len(trial.point) == len(self.space.dimensions)
 
     def _abandoned(self, study: optuna.Study) -> tuple[int, dict[str, Value]] | None:
         """(turn, point) of a trial whose process is gone; it is marked so."""
@@ -354,7 +385,7 @@ class Search:
         temporary = _quiet_study(sampler, len(self.asked.minimize))
         for trial in self._completed(trials, distributions):
             temporary.add_trial(trial)
-        for running in (t for t in trials if t.state == "running"):
+        for running in (t for t in trials if t.state == "running" and self._placed(t)):
             temporary.enqueue_trial(running.point)
             temporary.ask(dict(distributions))
         return self._point(temporary.ask(dict(distributions)).params)
@@ -552,6 +583,20 @@ class Search:
         with locks.held(self._beside(owner)):
             yield owner
 
+    @contextlib.contextmanager
+    def finishing(self) -> Iterator[None]:
+        """Only one of the processes that share the storage is in here; the others wait until it is out or
+        dead, and find in the cache what it measured.
+        """
+        path = self._beside("finish")
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locks.held(path))
+            except UsageError:
+                self.bench.options.progress.say("another process measures the best again: waiting for it")
+                stack.enter_context(locks.held(path, wait=True))
+            yield
+
     def _lives(self, owner: str) -> bool:
         path = self._beside(owner)
         if not path.exists():
@@ -581,6 +626,16 @@ def _distribution(dimension: Dimension) -> Any:
     if dimension.kind == WHOLE:
         return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
     return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+
+
+def _suggested(trial: optuna.Trial, dimension: Dimension) -> None:
+    """Sets a dimension of a trial to what the study's sampler says."""
+    if dimension.kind == CHOICE:
+        trial.suggest_categorical(dimension.name, dimension.choices)
+    elif dimension.kind == WHOLE:
+        trial.suggest_int(dimension.name, int(dimension.low), int(dimension.high), log=dimension.log)
+    else:
+        trial.suggest_float(dimension.name, dimension.low, dimension.high, log=dimension.log)
 
 
 def _quiet_study(sampler: Any, objectives: int) -> optuna.Study:
@@ -651,19 +706,26 @@ def shares(
 ) -> dict[str, float]:
     """Objective → its share of the start's: 1 where nothing changed, below 1 where it is better.
 
-    For a richness, whose objective is negative, the start's value divided by the other. A start below its own
-    noise counts as that noise.
+    Of a richness, which may change its sign (a log-determinant), a ratio says nothing: it is 1 less what was
+    gained, in units of the start's size. A start below its own noise counts as that noise.
     """
     found = {}
     for label in minimize:
-        began, now = start[label].objective, objectives[label]
-        if began < 0:
-            found[label] = began / now if now < 0 else math.inf
+        one, now = start[label], objectives[label]
+        noise = one.noise if math.isfinite(one.noise) else 0.0
+        size = max(abs(one.objective) if one.rich else one.objective, noise)
+        if one.rich:
+            found[label] = 1 + _divided(now - one.objective, size)
         else:
-            noise = start[label].noise
-            least = max(began, noise if math.isfinite(noise) else 0.0)
-            found[label] = now / least if least > 0 else (math.inf if now > 0 else 1.0)
+            found[label] = _divided(now, size) if size > 0 or now != 0 else 1.0
     return found
+
+
+def _divided(value: float, by: float) -> float:
+    """A quotient; ±∞ where it is by nothing, but 0 of nothing."""
+    if by > 0:
+        return value / by
+    return math.copysign(math.inf, value) if value else 0.0
 
 
 def best(

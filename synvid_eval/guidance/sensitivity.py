@@ -220,6 +220,30 @@ def sensitivity(
     }
 
 
+def rehearsed(bench: Bench, space: Space, step: float = STEP) -> dict[str, Any]:
+    """What would be stepped and how long it would take, ready for JSON: the preset as it is is drawn and
+    measured once more, nothing of that is kept.
+
+    Raises:
+        UsageError: as of `sensitivity`.
+    """
+    check_space(space)
+    check_step(step)
+    stirring = awake(space).dimensions
+    count = planned(space, step)
+    anew = sum(len(stepped(d, step)[0]) for d in stirring if d.knob in ("textures", "stills"))
+    took, textures = bench.timed({})
+    return {
+        "dimensions": [{**d.facts(), "tried": stepped(d, step)[0]} for d in stirring],
+        "settings": count,
+        "clips": bench.clips,
+        "seconds_a_setting": took - textures,
+        # those that set textures make their own
+        "textures": {"settings": anew, "seconds": textures} if anew else None,
+        "seconds": count * (took - textures) + anew * textures,
+    }
+
+
 def _metric(bench: Bench, metric: Metric, label: str, seen: Seen) -> dict[str, Any]:
     """What is said of a metric: the preset's number and the reference's own."""
     own = math.nan

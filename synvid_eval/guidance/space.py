@@ -21,6 +21,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from synvid_eval import knobs
@@ -287,6 +288,8 @@ def space(preset: Preset, fixed: Mapping[str, str] | None = None, over: Sequence
         if field.name in NESTED:
             for part in _parts(field.name, str(value)):
                 for inner in dataclasses.fields(part.recipe):
+                    if _settled(generator, field.name, part, inner):
+                        continue
                     label = f"{field.name}.{part.label}.{inner.name}"
                     asked = label in named
                     found += _dimensions(part.recipe, inner, label, field.name, asked)
@@ -303,6 +306,19 @@ def space(preset: Preset, fixed: Mapping[str, str] | None = None, over: Sequence
     possible = replace(whole, dimensions=tuple(filter(None, (_possible(whole, d) for d in found))))
     alive = replace(possible, dimensions=tuple(d for d in possible.dimensions if _matters(possible, d)))
     return alive.only(over) if over else alive
+
+
+def _settled(generator: Any, knob: str, part: _Part, inner: dataclasses.Field[Any]) -> bool:
+    """Whether a knob of a texture changes nothing here, or cannot be set: those of a bank are as they were
+    made, and where textures do not evolve how they do is of no account (though each value is another pool).
+    """
+    if knob not in ("textures", "stills"):
+        return False
+    bank = getattr(generator, "bank", "") if knob == "textures" else ""
+    if bank and Path(bank, f"{part.recipe.name}.rgbx").is_file():
+        return True
+    still = knob == "stills" or not getattr(generator, "dynamic", True)
+    return still and inner.metadata.get("group") == "motion"
 
 
 def _possible(of: Space, dimension: Dimension) -> Dimension | None:

@@ -101,7 +101,9 @@ def _cell(start: Mapping[str, Any], change: Mapping[str, Any] | None) -> Cell:
         return Cell(MISSING, "", False, None, str(objective["reason"] or ""))
     interval = finite_pair(objective["interval"])
     text = signed(number, last_digit(interval))
-    said = typographic(format_bounds(interval)) if interval else str(objective["reason"] or "no interval")
+    said = (
+        typographic(format_bounds(interval, 0.0)) if interval else str(objective["reason"] or "no interval")
+    )
     size = finite(start["objective"])
     share = None if not size else number / abs(size)
     return Cell(text, said, bool(objective["sure"]), share, "")
@@ -117,7 +119,7 @@ def signed(value: float | None, last: int | None = None) -> str:
 def with_interval(estimate: Mapping[str, Any]) -> str:
     """An estimate of a change for people: `+0.09 [0.08, 0.11]`."""
     interval = finite_pair(estimate["interval"])
-    bounds = typographic(format_bounds(interval))
+    bounds = typographic(format_bounds(interval, 0.0))
     return f"{signed(estimate['value'], last_digit(interval))} {bounds}".strip()
 
 

@@ -32,6 +32,7 @@ from synvid_eval.report.trials import (
     MOST_ROWS,
     START,
     Dimension,
+    Objective,
     Trial,
     dimensions,
     importances,
@@ -206,6 +207,7 @@ class _View:
             "same": not self.changed,
             "changes": self._changes(),
             "unchanged": self._unchanged(),
+            "edges": self._edges(),
             "given": self._given(),
             "file": str(self.found.get("file") or ""),
             "try_it": self._try(),
@@ -302,6 +304,8 @@ class _View:
                     "gap is the smallest" if len(self.objectives) == 1 else "worst gap is the smallest share"
                 )
                 again = f": of the best {len(self.again)}, measured again, its {gap}" if self.again else ""
+                if self.found.get("picked") is True:
+                    again = ", as asked"
                 out.append(f"Trial {self.kept.turn} is kept{again}. Trial 0 is the preset.")
         rest = [g for g in self.gains if not g.minimized]
         if rest and self.changed:
@@ -344,7 +348,7 @@ class _View:
         return [_with_strip(g, scale) for g in found]
 
     def _again(self) -> list[tuple[str, bool, list[str]]]:
-        """(trial, whether it is kept, its shares of the start's objectives) of those measured again, the one
+        """(trial, whether it is kept, its objectives against the start's) of those measured again, the one
         that is kept first.
         """
         kept = None if self.kept is None else self.kept.turn
@@ -352,13 +356,22 @@ class _View:
         for row in map(mapping, items(self.data.get("confirmed"))):
             turn, own = number(row.get("trial")), mapping(row.get("shares"))
             if turn is not None:
-                shares = [number(own.get(o.label)) for o in self.objectives]
-                found.append((f"{turn:.0f}", turn == kept, [say(v) for v in shares]))
+                shares = [self._share(o, number(own.get(o.label))) for o in self.objectives]
+                found.append((f"{turn:.0f}", turn == kept, shares))
         return sorted(found, key=lambda row: not row[1])
+
+    def _share(self, one: Objective, share: float | None) -> str:
+        """A share of a start's gap; of a richness, which may change its sign, what it gained."""
+        if one.sign > 0 or share is None or one.start is None:
+            return say(share)
+        noise = number(mapping(mapping(self.data.get("start")).get(one.label)).get("noise")) or 0.0
+        gained = (1 - share) * max(abs(one.start), noise) + 0.0
+        return f"+{say(gained)}" if gained > 0 else say(gained)
 
     def _changes(self) -> list[_Change]:
         out = []
         before = mapping(self.found.get("before"))
+        at_bound = {mapping(e).get("dimension") for e in items(self.found.get("at_bound"))}
         for knob, after in self.changed.items():
             text = f"{one_line(str(before[knob]))} → {after}" if knob in before else after
             own = [d for d in self.space if d.knob == knob]
@@ -367,7 +380,7 @@ class _View:
                 (
                     d.part,
                     text_of(d.start),
-                    text_of(self._after(d)),
+                    text_of(self._after(d)) + (" at its bound" if d.name in at_bound else ""),
                     one_line(d.unit),
                     "" if shared else one_line(d.about),
                 )
@@ -375,6 +388,15 @@ class _View:
             ]
             out.append(_Change(knob, text, shared, parts))
         return out
+
+    def _edges(self) -> list[str]:
+        """Numbers that lie at an end of what was searched, in words."""
+        ends = {"low": "least", "high": "most"}
+        return [
+            f"{one_line(str(e.get('dimension')))} {text_of(e.get('value'))} "
+            f"({ends.get(str(e.get('end')), 'end')} {text_of(e.get('bound'))})"
+            for e in map(mapping, items(self.found.get("at_bound")))
+        ]
 
     def _after(self, dimension: Dimension) -> Any:
         return None if self.kept is None else self.kept.point.get(dimension.name)
@@ -517,7 +539,7 @@ def _gain(row: Mapping[str, Any], shares: Mapping[str, Any], own: Mapping[str, f
         found_gap=_number(gaps[1], last) if matches else "",
         own=_number(own.get(metric), last) if own.get(metric) is not None else "",
         change=_told(told, interval, richness),
-        bounds=typographic(rounding.format_bounds(interval)),
+        bounds=typographic(rounding.format_bounds(interval, 0.0 if richness else 1.0)),
         seen="" if seen is None else say(seen),
         reason=one_line(str(reason)) if reason else "",
         ratio=None if richness else told,

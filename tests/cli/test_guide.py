@@ -65,6 +65,21 @@ def compared(run_cli: Run) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_rehearsal_of_sensitivities(run_cli: Run, tmp_path: Path) -> None:
+    words = [*SMALL, "--knobs", "speed", "--dry-run"]
+    done = run_cli(*words, "--html", "s.html")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[1].split()[:4] == ["speed:middle", "2.1", "0.9", "|"]
+    assert lines[-1].startswith("4 settings beside the preset as it is, 16 clips each: about ")
+    assert not (tmp_path / "s.html").exists()
+    plan = json.loads(run_cli(*words, "--json", "-").stdout)
+    assert plan["settings"] == 4 and [d["name"] for d in plan["dimensions"]] == [
+        "speed:middle",
+        "speed:spread",
+    ]
+
+
 def test_advice_as_text_a_document_and_a_page(run_cli: Run, tmp_path: Path) -> None:
     compared(run_cli)
     files = ("--json", "a.json", "--html", "a.html")

@@ -14,6 +14,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from synvid_eval.cli.guide_search import _bounds, _numbers
 from synvid_eval.generators import presets
 from synvid_eval.schemas import get
 from tests.conftest import Run
@@ -114,6 +115,33 @@ def test_a_rehearsal_says_what_is_searched_and_writes_nothing(tmp_path: Path, ru
     assert not (tmp_path / "best.toml").exists() and not (tmp_path / "best.journal").exists()
 
 
+def test_exponents_of_textures_are_searched(tmp_path: Path, run_cli: Run) -> None:
+    """Toward the same preset with steeper textures; a rehearsal says what making textures takes."""
+    own = tmp_path / "own.toml"
+    knobs = (
+        'knobs.size = 48\nknobs.length = "17"\nknobs.objects = 20\nknobs.textures = "statistical(size=32)"\n'
+    )
+    own.write_text(f'extends = "acc_transforming_textures"\n{knobs}')
+    steep = "textures=statistical(size=32,slope=3:3.5)"
+    words = asked(tmp_path, "--over", "texture", "--minimize", "spectrum", budget=4)
+    words[2:4] = [f"{own}?pool=5", f"preset:{own}?pool=5&seed=7&n=24&{steep}"]
+    planned = run_cli(*words, "--dry-run", "--json", "-")
+    assert planned.returncode == 0, planned.stderr
+    cost = json.loads(planned.stdout)["textures"]
+    assert cost["count"] == 5 and cost["bytes"] == 5 * 32 * 32 * 4 and cost["seconds"] >= 0
+    many = [word.replace("pool=5", "pool=30") for word in words]
+    said = run_cli(*many, "--dry-run").stdout
+    assert "each setting of textures makes its own, 30 at most" in said and "own.toml?pool=20" in said
+    done = run_cli(*words, "--json", "-")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {d["name"].split(":")[0] for d in found["space"]} == {
+        f"textures.statistical.{name}" for name in ("growth", "slope", "power")
+    }
+    # every setting draws other textures, and what they are shows
+    assert len({t["values"]["spectrum"] for t in found["trials"]}) == 4
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "said"),
     [
@@ -130,6 +158,7 @@ def test_a_rehearsal_says_what_is_searched_and_writes_nothing(tmp_path: Path, ru
         (["--palette", "nowhere"], 3, "nowhere"),
         (["--keep", "color<=0", "--budget", "1"], 3, "None of 1 trials keeps --keep color<=0; the closest"),
         (["--minimize", "fid"], 4, "fid"),
+        (["--set", "fid.dims=3"], 2, "fid is not among what is measured"),
         (["--palette", "nowhere", "--over", "color"], 2, "has nothing to search"),
     ],
 )
@@ -138,6 +167,87 @@ def test_what_is_refused(changes: list[str], code: int, said: str, tmp_path: Pat
     assert done.returncode == code and said in done.stderr, done.stderr
     assert len([line for line in done.stderr.splitlines() if line.startswith("Error")]) <= 1
     assert not (tmp_path / "best.toml").exists()
+
+
+def test_another_trial_can_be_kept(tmp_path: Path, run_cli: Run) -> None:
+    """From the same storage: nothing is tried again."""
+    whole = [*asked(tmp_path, budget=4), "--minimize", "color,spectrum"]
+    first = run_cli(*whole, "--json", "-")
+    assert first.returncode == 0, first.stderr
+    before = json.loads(first.stdout)
+    turn = next(t["turn"] for t in before["trials"][1:] if t["turn"] != before["kept"])
+    more = ["--storage", str(tmp_path / "best.journal"), "--pick", str(turn)]
+    words = [*whole, *more, "--out", str(tmp_path / "other.toml")]
+    told = run_cli(*words, "--json", str(tmp_path / "o.json"), "--html", str(tmp_path / "o.html"))
+    assert told.returncode == 0, told.stderr
+    assert "4 of 4 trials are there" in told.stderr
+    assert f"trial {turn} is kept, as asked" in told.stdout
+    other = json.loads((tmp_path / "o.json").read_text())
+    jsonschema.validate(other, get("search"))
+    assert other["trials"] == before["trials"] and other["confirmed"] == before["confirmed"]
+    assert (other["kept"], other["found"]["picked"], before["found"]["picked"]) == (turn, True, False)
+    changed = other["trials"][turn]["knobs"]
+    tables = tomllib.loads((tmp_path / "other.toml").read_text())
+    assert tables["knobs"] == changed and f"trial {turn} of 4" in tables["note"]
+    # the command that tries it names the file where it lies
+    assert f"preset:{tmp_path}/other.toml?n=100" in told.stdout
+    made = (tmp_path / "o.html").read_text()
+    assert f"preset:{tmp_path}/other.toml?n=100" in made and f"Trial {turn} is kept, as asked" in made
+    done = run_cli(*asked(tmp_path, "--pick", "4", budget=4))
+    assert done.returncode == 2 and "--pick 4: there is no such trial. They are 0 to 3" in done.stderr
+
+
+def test_a_file_that_no_search_wrote_is_not_replaced(tmp_path: Path, run_cli: Run) -> None:
+    mine = 'extends = "moving_circles"\nknobs.speed = "5"\n'
+    (tmp_path / "best.toml").write_text(mine)
+    done = run_cli(*asked(tmp_path))
+    assert done.returncode == 2 and "is there, and no search wrote it: it would be lost" in done.stderr
+    assert (tmp_path / "best.toml").read_text() == mine
+
+
+def test_settings_of_what_is_only_told_again(tmp_path: Path, run_cli: Run) -> None:
+    done = run_cli(*asked(tmp_path, "--set", "spectrum.window=none", "--json", "-", budget=1))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    signatures = {s["metric"]: s["signature"] for s in found["comparison"]["scores"]}
+    assert "none" in signatures["spectrum"]
+    assert "spectrum" not in found["signature"]["recipe"]["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("pair", "still", "sign", "said"),
+    [
+        ([0.8, 0.9996], 1.0, 1.0, "[0.8, 0.9996]"),
+        ([0.8, 1.0004], 1.0, 1.0, "[0.8, 1.0004]"),
+        ([0.8, 1.0], 1.0, 1.0, "[0.8, 1]"),
+        ([0.0, 3.0], 0.0, -1.0, "[-3, 0]"),
+        ([0.12345, 2.3456], 1.0, 1.0, "[0.123, 2.35]"),
+    ],
+)
+def test_intervals_are_written_as_what_they_say(
+    pair: list[float], still: float, sign: float, said: str
+) -> None:
+    """Neither -0, nor an end that looks as if it were no change."""
+    assert _bounds(pair, still, sign) == said
+
+
+def test_the_table_says_what_kind_of_change_it_tells() -> None:
+    told = {"value": 0.5, "interval": [0.4, 0.6], "reason": None, "sure": True}
+    lost = {"value": 0.0, "interval": [-1.0, 0.0], "reason": None, "sure": False}
+    sides = {"start": {"value": 2.0, "objective": -2.0}, "found": {"value": 2.0, "objective": -2.0}}
+    rich = {"metric": "d", "better": "higher", "ratio": None, "difference": lost, **sides}
+    assert _numbers(rich) == ["2", "2", "difference", "+0", "[0, 1]"]
+    plain = {"metric": "c", "better": "lower", "ratio": told, "difference": lost, **sides}
+    assert _numbers(plain)[2:] == ["ratio", "0.5", "[0.4, 0.6]"]
+    # of a start that is no gap nothing is a share
+    assert _numbers({**plain, "ratio": None})[2:] == ["difference", "+0", "[-1, 0]"]
+
+
+def test_a_trial_is_64_clips_unless_told_otherwise(tmp_path: Path, run_cli: Run) -> None:
+    words = asked(tmp_path, "--dry-run", "--json", "-")
+    at = words.index("--clips")
+    planned = json.loads(run_cli(*words[:at], *words[at + 2 :]).stdout)
+    assert planned["clips"] == 64 and planned["again"] == 11 * 4 * 64
 
 
 def test_a_preset_that_is_none(tmp_path: Path, run_cli: Run) -> None:

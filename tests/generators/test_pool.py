@@ -17,6 +17,7 @@ from synvid_eval.errors import DataError, UsageError
 from synvid_eval.generators import pool as pools
 from synvid_eval.generators.pool import Pool
 from synvid_eval.generators.shapes import Shapes
+from synvid_eval.generators.statistical import Statistical
 from tests.generators.stripes import Plain, Stripes, stripes
 
 __all__ = ["stripes"]
@@ -165,6 +166,28 @@ def test_a_bank_is_made_in_pieces_and_read_without_its_recipe(stripes, tmp_path,
     assert from_shapes.count == 6 and from_shapes.identity == made.identity
     next(Shapes(size=32, textures="stripes(size=32)", bank=str(tmp_path)).draw(99, "p", 0, [0]))
     assert not stripes.exists()
+
+
+def test_a_bank_from_before_a_knob_is_of_that_knobs_default(tmp_path):
+    plain, other = Statistical(size=32), Statistical(size=32, slope="1:2")
+    made = Pool(plain, 0, "bank", 2, tmp_path, stem="statistical")
+    made.need(made.missing())
+    assert "slope" not in (tmp_path / "statistical.json").read_text()
+    assert Pool.bank(tmp_path, plain).identity["count"] == 2
+    with pytest.raises(DataError, match=r"was made with slope=0\.5:3\.5, wanted is 1:2"):
+        Pool.bank(tmp_path, other)
+
+
+def test_pools_may_lie_apart_for_a_while(stripes, tmp_path):
+    before = pools.folder()
+    with pools.kept_apart():
+        where = pools.folder()
+        assert where != before and where.is_dir()
+        (apart,) = pools.shared([RECIPE], 0, "p", 2)
+        apart.need([0])
+    assert pools.folder() == before and not where.exists()
+    (there,) = pools.shared([RECIPE], 0, "p", 2)
+    assert there.path is None or there.path.parent == before
 
 
 def test_bad_banks_say_what_is_wrong(stripes, tmp_path):

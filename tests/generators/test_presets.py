@@ -444,6 +444,27 @@ def test_a_file_may_extend_the_preset_it_is_called_like(tmp_path):
     assert (mine.name, mine.configured().objects, mine.configured().speed) == ("moving_shapes", 50, "1.2:3.0")
 
 
+def test_a_file_may_extend_another(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "first.toml").write_text('extends = "moving_shapes"\nknobs.objects = 50\n')
+    (tmp_path / "a" / "second.toml").write_text('extends = "../first.toml"\nknobs.speed = 1\n')
+    (tmp_path / "third.toml").write_text(f'[t]\nextends = "{tmp_path}/a/second.toml"\n[u]\nextends = "t"\n')
+    monkeypatch.chdir("/")  # paths count from the file
+    mine = presets.find(f"{tmp_path}/third.toml#u")
+    assert (mine.configured().objects, mine.configured().speed) == (50, "1")
+    assert presets.find(f"{tmp_path}/a/second.toml").extends == "first"
+    (tmp_path / "first.toml").write_text('extends = "third.toml#t"\n')
+    with pytest.raises(UsageError, match=r"circle: first\.toml → third\.toml → second\.toml → first\.toml"):
+        presets.find(f"{tmp_path}/first.toml")
+    (tmp_path / "first.toml").write_text('extends = "gone.toml"\n')
+    with pytest.raises(DataError, match=r"The preset file .*gone\.toml does not exist"):
+        presets.find(f"{tmp_path}/first.toml")
+    for i in range(30):
+        (tmp_path / f"{i}.toml").write_text(f'extends = "{i + 1}.toml"\n')
+    with pytest.raises(UsageError, match="More than 20 preset files extend each other"):
+        presets.find(f"{tmp_path}/0.toml")
+
+
 def test_a_file_of_several(tmp_path):
     path = tmp_path / "several.toml"
     path.write_text('[a]\nextends = "moving_shapes"\n[b]\nextends = "a"\nknobs.speed = 1\n')

@@ -17,8 +17,9 @@ from scipy import signal, stats
 from benchmarks import plain
 from synvid_eval import knobs
 from synvid_eval.errors import UsageError
-from synvid_eval.generators import statistical, textures
+from synvid_eval.generators import pool, statistical, textures
 from synvid_eval.generators.statistical import Statistical
+from synvid_eval.generators.texture import spelled
 
 POOL = "a pool"
 THUMBNAILS = Path(__file__).with_name("statistical_thumbnails.npz")
@@ -199,6 +200,43 @@ def test_the_color_model_is_the_released_one():
             assert np.abs(colors.histogram[c] - counts).sum() <= 2
         seen.add(colors.blur)
     assert len(seen) > 5
+
+
+def test_slopes_and_powers_are_drawn_from_what_is_asked():
+    one = Statistical(size=64, color=False, wmm=False, slope="1.2", power="0.3:0.5")
+    drawn = [one.parameters(0, POOL, index) for index in range(100)]
+    assert all(abs(np.mean(d.slopes) - 1.2) < 1e-9 for d in drawn)
+    powers = np.array([d.powers for d in drawn])
+    assert 0.3 <= powers.min() < 0.31 and 0.49 < powers.max() <= 0.5
+    # the same draws, put elsewhere: what else is drawn stays
+    other = Statistical(size=64, color=False, wmm=False).parameters(0, POOL, 7)
+    assert np.allclose((powers[7] - 0.3) / 0.2, (other.powers - 0.4) / 0.4)
+    assert np.array_equal(drawn[7].colors.palette, other.colors.palette)
+    with pytest.raises(UsageError, match=r"statistical\.slope=0:1 is out of range"):
+        Statistical(slope="0:1")
+
+
+@pytest.mark.parametrize("slope", ["0.5", "1.5"])
+def test_a_picture_has_the_slope_that_is_asked(slope):
+    """Its amplitudes along x, with no frequency along y: 1 / f^s, but for gray levels and the stretch."""
+    found = []
+    for index in range(6):
+        texture = Statistical(size=128, color=False, wmm=False, slope=slope)
+        picture = texture.picture(0, POOL, index).astype(float).sum(2)
+        amplitude = np.abs(np.fft.rfft2(picture))[0, 2:20]
+        found.append(-np.polyfit(np.log(np.arange(2, 20)), np.log(amplitude), 1)[0])
+    assert abs(np.mean(found) - float(slope)) < 0.25
+
+
+def test_knobs_that_came_later_change_nothing_of_what_was():
+    before = {"size": 64, "color": True, "wmm": True, "iterations": 10, "growth": 2}
+    assert Statistical(size=64).identity() == {"texture": "statistical", "revision": 1, **before}
+    assert spelled([Statistical(size=64)]) == (
+        "statistical(size=64,color=true,wmm=true,iterations=10,growth=2)"
+    )
+    steep = Statistical(size=64, slope="2:3")
+    assert steep.identity()["slope"] == "2:3" and "power" not in steep.identity()
+    assert pool.recipes(spelled([steep])) == [steep]
 
 
 def test_every_parameter_has_the_released_distribution():

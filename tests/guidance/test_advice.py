@@ -153,6 +153,7 @@ def test_no_r_without_families_and_band_and_no_prediction(
         found = evidence(document, of(metric, better))
         assert found["pearson"] is found["spearman"] is found["band_spearman"] is None
         assert "rho" not in found["words"] and " r " not in found["words"]
+        assert found["p_best"] is None and found["verdict"] == one["verdict"].partition(";")[0]
         # without both of them nothing can be called evidence
         assert found["strength"] == ("chance" if one["state"] == "chance" else "not given")
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from synvid_eval.cache import Cache
+from synvid_eval.comparison import settings_of
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.generators import presets
 from synvid_eval.guidance import bench, found, gain
@@ -45,6 +46,11 @@ def test_halves_divide_no_group_and_keep_classes_even() -> None:
     assert gain.halves(of_names(*reversed(names)))[0].ids == seen.ids
     with pytest.raises(DataError, match="s has 1 source groups, too few for two halves"):
         gain.halves(of_names("a/v_a_g01_c01.avi", "a/v_a_g01_c02.avi"))
+    # one clip is nothing to compare with: told now, not after the search
+    three = [f"a/v_a_g0{g}_c01.avi" for g in (1, 2, 3)]
+    with pytest.raises(DataError, match="s has 3 clips in 3 source groups: a half of them is one clip"):
+        gain.halves(of_names(*three))
+    assert len(gain.halves(of_names(*three, "a/v_a_g04_c01.avi"))[1]) == 2
 
 
 def test_the_halves_of_real_clips(test_data: Path) -> None:
@@ -86,16 +92,74 @@ def test_a_found_preset_is_read_as_what_was_tried(tmp_path: Path, name: str) -> 
     preset = presets.get(name)
     knobs = {"speed": "1.5:2", "adapt": "perspective(p=0.5,distortion=0.7,zoom=1.4)"}
     path = tmp_path / "best.toml"
-    path.write_text(found.preset_text(preset, knobs, 'so "it" is\nhere', "search x"))
+    path.write_text(found.preset_text(knobs, 'so "it" is\nhere', "search x", name))
     again = presets.find(str(path))
     assert again.configured() == preset.configured(**knobs)
     assert again.extends == name and again.note == 'so "it" is\nhere'
     assert {v.knob: v.source for v in again.resolved()}["speed"] == "search x"
-    # one that does not ship is written whole: its own file may go
-    own = found.preset_text(again, {"speed": "3"}, "n", "s")
-    path.write_text(own)
-    assert presets.find(str(path)).configured() == preset.configured(**{**knobs, "speed": "3"})
-    assert "extends" not in own
+
+
+def test_a_found_preset_extends_the_file_that_was_searched_from(tmp_path: Path) -> None:
+    (tmp_path / "sets").mkdir()
+    own = tmp_path / "sets" / "own.toml"
+    own.write_text('[fast]\nextends = "moving_circles"\nknobs.speed = "9"\n[slow]\nextends = "fast"\n')
+    place = f"{own}#fast"
+    preset = presets.find(place)
+    for out, said in (
+        (tmp_path / "sets" / "best.toml", "own.toml#fast"),
+        (tmp_path / "best.toml", "sets/own.toml#fast"),
+    ):
+        assert found.parent(place, preset, out) == said
+        out.write_text(found.preset_text({"objects": "30"}, "n", "s", said))
+        made = presets.find(str(out))
+        assert dict(made.own) == {"objects": "30"} and made.extends == "fast"
+        assert made.configured() == preset.configured(objects="30")
+    # beside it the other may be moved alone
+    assert found.parent(place, preset, tmp_path / "other" / "best.toml") == place
+    # what ships needs no file, even where it was read from one
+    copy = tmp_path / "moving_circles.toml"
+    copy.write_text('extends = "moving_circles"\n')
+    assert found.parent(str(copy), presets.find(str(copy)), tmp_path / "best.toml") == "moving_circles"
+
+
+def test_settings_are_of_what_is_minimized_or_of_what_is_told_again() -> None:
+    given = ["spectrum.window=none", "color.space=lab", "lab.step=2", "sampler.frames=4", "motion.noise=3"]
+    assert settings_of(["color"], given) == given[1:4]
+    assert settings_of(["motion", "spectrum"], given) == [given[0], *given[3:]]
+    # the feature that both have is the same
+    assert settings_of(["kid"], ["fid.precision=float32"]) == ["inception.precision=float32"]
+    with pytest.raises(UsageError, match="--set nothing cannot be read"):
+        settings_of(["color"], ["nothing"])
+
+
+def test_only_what_a_search_wrote_is_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "best.toml"
+    found.check_out(out)
+    said = "moving_circles with speed=3: found by guide search, trial 1 of 2"
+    out.write_text(found.preset_text({"speed": "3"}, said, "s", "moving_circles"))
+    found.check_out(out)
+    for text in ('extends = "moving_circles"\nknobs.speed = "3"\n', "no TOML", "note = 3\n", ""):
+        out.write_text(text)
+        with pytest.raises(UsageError, match=r"best\.toml is there, and no search wrote it"):
+            found.check_out(out)
+
+
+def test_paths_in_a_found_preset_hold_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "own.toml").write_text('extends = "acc_transforming_images"\nknobs.images = "photos"\n')
+    monkeypatch.chdir(tmp_path)
+    own = presets.find("own.toml")
+    whole = f"{tmp_path}/photos"
+    assert found.anywhere(own, {"speed": "3"}) == {"speed": "3", "images": whole}
+    given = {"images": "photos", "textures": "photos(images=photos)+stylegan"}
+    moved = found.anywhere(presets.get("acc_transforming_images"), given)
+    assert moved["images"] == whole and f"images={whole})+stylegan(" in moved["textures"]
+    # no path of the working folder: a name, a whole path, a SET of a scheme
+    for knob, text in (("images", "skimage"), ("images", whole), ("images", "gone")):
+        assert found.anywhere(presets.get("acc_transforming_images"), {knob: text}) == {knob: text}
+    mixed = presets.get("shapes_mix_ucf25")
+    assert found.anywhere(mixed, {"videos": "preset:moving_circles?n=2"})["videos"].startswith("preset:")
+    assert found.anywhere(mixed, {"videos": "photos"})["videos"] == whole
 
 
 def test_a_palette_is_taken_from_a_set(tmp_path: Path) -> None:

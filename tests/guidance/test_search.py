@@ -7,6 +7,7 @@ import math
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,9 +18,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from synvid_eval import locks
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.generators import presets
 from synvid_eval.guidance.bench import Seen
+from synvid_eval.guidance.found import at_bound, picked
 from synvid_eval.guidance.search import Asked, Search, Trial, best, front, importances, keep, shares
 from synvid_eval.guidance.space import space
 from synvid_eval.measurement import Quiet
@@ -132,8 +135,10 @@ def test_a_run_that_goes_on_ends_as_one_that_was_not_stopped(tmp_path: Path) -> 
     whole = told(looking(tmp_path, name="whole", budget=16).run())
     for stop in (3, 9):
         looking(tmp_path, name="parts", budget=stop).run()
-    toy = Toy()
+    toy, said = Toy(), []
+    toy.options.progress.say = said.append
     assert told(looking(tmp_path, toy, name="parts", budget=16).run()) == whole
+    assert said == [f"{tmp_path}/parts.journal: 9 of 16 trials are there; going on"]
     assert toy.measured == 7  # what was missing
     # a seed of its own proposes other ones
     assert told(looking(tmp_path, name="other", budget=16, seed=1).run()) != whole
@@ -179,6 +184,85 @@ def test_a_killed_process_loses_no_turn_and_changes_none(tmp_path: Path) -> None
     with open(journal, "ab") as file:
         file.write(b'{"op_code": 4, "worker')  # as a kill in the middle of a line leaves it
     assert told(looking(tmp_path, budget=12).run()) == whole
+
+
+def test_proposals_are_made_outside_of_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else several processes would wait for one another, a second or two each time."""
+    search, free = looking(tmp_path, budget=9), []
+    propose = Search._proposed
+
+    def watched(self: Search, *given: Any) -> Any:
+        with locks.held(self._beside("lock")):  # raises where it is taken
+            free.append(given[0])
+        return propose(self, *given)
+
+    monkeypatch.setattr(Search, "_proposed", watched)
+    search.run()
+    assert free == list(range(9))
+
+
+def test_a_process_killed_while_it_proposes_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = told(looking(tmp_path, name="whole", budget=9).run())
+    propose = Search._proposed
+
+    def killed(self: Search, turn: int, *given: Any) -> Any:
+        if turn == 7:
+            raise KeyboardInterrupt
+        return propose(self, turn, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Search, "_proposed", killed)
+        with pytest.raises(KeyboardInterrupt):
+            looking(tmp_path, budget=9).run()
+    assert told(looking(tmp_path, budget=9).run()) == whole
+
+
+def test_what_two_processes_propose_at_once_is_not_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second asks again, knowing what the first is at."""
+    mine, other = looking(tmp_path, budget=12), looking(tmp_path, budget=12)
+    looking(tmp_path, budget=8).run()
+    asked: list[int] = []
+
+    def stubborn(self: Search, turn: int, trials: Any, distributions: Any) -> Any:
+        asked.append(turn)
+        if self is mine and len(asked) == 1:
+            theirs.append(other._next(second, owner))
+        known = [t for t in trials if t.turn >= 8 and t.point]
+        return {"speed:middle": 3.0 + len(known), "radius_power": 2.0}
+
+    theirs: list[Any] = []
+    with mine._open() as first, other._open() as second, mine._alive() as owner:
+        monkeypatch.setattr(Search, "_proposed", stubborn)
+        trial = mine._next(first, owner)
+    assert trial is not None
+    assert theirs[0].params["speed:middle"] == 3 and trial.params["speed:middle"] == 4
+    assert asked == [8, 9, 8]
+
+
+def test_one_process_at_a_time_measures_again(tmp_path: Path) -> None:
+    mine, other = looking(tmp_path, budget=2), looking(tmp_path, budget=2)
+    said: list[str] = []
+    other.bench.options.progress.say = said.append  # type: ignore[method-assign]
+    order: list[str] = []
+
+    def second() -> None:
+        with other.finishing():
+            order.append("second")
+
+    waiting = threading.Thread(target=second)
+    with mine.finishing():
+        waiting.start()
+        until = time.monotonic() + 20
+        while not said and time.monotonic() < until:
+            time.sleep(0.01)
+        order.append("first")
+    waiting.join(20)
+    assert order == ["first", "second"]
+    assert said == ["another process measures the best again: waiting for it"]
 
 
 def test_what_fails_is_recorded_and_passed_over(tmp_path: Path) -> None:
@@ -297,6 +381,38 @@ def test_the_noise_is_given_to_the_sampler(tmp_path: Path) -> None:
     assert search._sampler(1, loud)._minimum_noise > 10 * share
 
 
+def test_what_lies_at_a_bound_is_told(tmp_path: Path) -> None:
+    search = looking(tmp_path, budget=1)
+    low, high = search.space["speed:middle"].low, search.space["speed:middle"].high
+    point = {"speed:middle": high, "radius_power": 3.0}
+    trial = Trial(1, point, {"speed": "1:23"}, "done")
+    assert at_bound(search, trial) == [
+        {"dimension": "speed:middle", "value": high, "end": "high", "bound": high}
+    ]
+    near = {"speed:middle": low + 0.009 * (high - low), "radius_power": 1.0}
+    found = at_bound(search, Trial(1, near, {"speed": "1", "radius_power": "1"}, "done"))
+    assert [(f["dimension"], f["end"]) for f in found] == [("speed:middle", "low"), ("radius_power", "low")]
+    # neither in the middle, nor where it was from the start or did not change
+    inner = {"speed:middle": (low + high) / 2, "radius_power": 1.0}
+    assert at_bound(search, Trial(1, inner, {"speed": "5"}, "done")) == []
+
+
+def test_a_trial_is_picked_by_its_number() -> None:
+    trials = [
+        Trial(0, {}, {}, "done"),
+        Trial(1, {}, {}, "failed", reason="No number."),
+        Trial(2, {}, {}, "done", broken={"a<=1": 0.5, "b<=1": -1.0}),
+    ]
+    assert picked(trials, 0) is trials[0]
+    for turn, said in (
+        (1, "--pick 1: that trial failed: No number"),
+        (2, "--pick 2: that trial breaks --keep a<=1[.]"),
+        (3, "--pick 3: there is no such trial"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            picked(trials, turn)
+
+
 def made(*rows: tuple[float, float]) -> list[Trial]:
     return [
         Trial(i, {}, {}, "done", {}, {"a": a, "b": b}, {"a": 0.0, "b": 0.0}) for i, (a, b) in enumerate(rows)
@@ -316,11 +432,25 @@ def test_front_and_knee_by_hand() -> None:
 
 
 def test_shares_of_a_richness_and_of_a_start_below_its_noise() -> None:
-    trial = Trial(0, {}, {}, "done", {}, {"r": -20.0, "m": 0.002}, {})
-    start = {"r": seen("r", -10.0), "m": seen("m", 0.0, noise=0.004)}
-    found = shares(trial.objectives, start, ["r", "m"])
-    assert found["r"] == 0.5
+    trial = Trial(0, {}, {}, "done", {}, {"r": -15.0, "m": 0.002, "k": 0.1}, {})
+    rich = replace(seen("r", -10.0), rich=True)
+    # an unbiased distance may lie below 0: that is no richness
+    start = {"r": rich, "m": seen("m", 0.0, noise=0.004), "k": seen("k", -0.2, noise=0.4)}
+    found = shares(trial.objectives, start, ["r", "m", "k"])
+    assert found["r"] == 0.5  # half of what there was came on top
     assert start["m"].noise == pytest.approx(0.004) and found["m"] == pytest.approx(0.5)
+    assert found["k"] == pytest.approx(0.25)
+
+
+def test_a_richness_may_change_its_sign() -> None:
+    """A log-determinant of 2, then 5, 0, -1 and -4: the order is theirs."""
+    start = {"d": replace(seen("d", -2.0), rich=True)}
+    told = [shares({"d": -value}, start, ["d"])["d"] for value in (5.0, 2.0, 0.0, -1.0, -4.0)]
+    assert told == [-0.5, 1.0, 2.0, 2.5, 4.0]
+    below = {"d": replace(seen("d", 13312.0), rich=True)}
+    assert shares({"d": 12646.4}, below, ["d"])["d"] == pytest.approx(0.95)
+    nothing = {"d": replace(seen("d", 0.0, noise=0.0), rich=True)}
+    assert [shares({"d": v}, nothing, ["d"])["d"] for v in (1.0, 0.0, -1.0)] == [math.inf, 1.0, -math.inf]
 
 
 def test_importances_name_the_knob_that_matters(tmp_path: Path) -> None:

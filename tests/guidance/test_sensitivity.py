@@ -104,6 +104,28 @@ def slope(found: dict[str, Any], dimension: str, metric: str) -> dict[str, Any]:
     return next(s for s in one["slopes"] if s["metric"] == metric)
 
 
+def test_a_rehearsal_counts_what_is_measured(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, preset, given = chosen(f"{toy}/toy.toml?adapt=")
+    over, drawn = space(preset, given), tmp_path / "drawn"
+    monkeypatch.setenv("TOY_DRAWN", str(drawn))
+    options = Options(cache=Cache(tmp_path / "cache"), workers=1)
+    reference = f"preset:{toy}/toy.toml{REFERENCE}"
+    with Bench(place, preset, given, reference, ["lightness"], 4, options) as bench:
+        plan = module.rehearsed(bench, over)
+        before = drawn.read_text().count("\n")
+        document = module.sensitivity(bench, over)
+        measured_now = drawn.read_text().count("\n") - before
+    assert plan["settings"] + 1 == document["run"]["configurations"]
+    assert [d["tried"] for d in plan["dimensions"]] == [
+        [t["value"] for t in d["tried"]] for d in document["dimensions"]
+    ]
+    refused = sum(bool(t["reason"]) for d in document["dimensions"] for t in d["tried"])
+    assert measured_now == 4 * (plan["settings"] - refused)  # nothing of the rehearsal was kept or is missing
+    assert plan["seconds"] == plan["settings"] * plan["seconds_a_setting"] > 0 and plan["textures"] is None
+
+
 def test_the_document_fits_its_schema(found: dict[str, Any]) -> None:
     jsonschema.validate(found, get("sensitivity"))
     assert [d["name"] for d in found["dimensions"]] == ["gray", "flicker", "idle", "tint"]

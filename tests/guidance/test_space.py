@@ -325,6 +325,30 @@ def test_knobs_of_textures_are_dimensions_and_keep_the_others() -> None:
     assert (one.sigma, one.network) == (0.2, "highfreq")  # type: ignore[attr-defined]
 
 
+def test_exponents_of_textures_are_dimensions(tmp_path: Path) -> None:
+    whole = of("acc_transforming_textures", "texture")
+    assert [d.name for d in whole.dimensions] == [
+        "textures.statistical.growth",
+        *(f"textures.statistical.{k}:{e}" for k in ("slope", "power") for e in ("middle", "spread")),
+    ]
+    assert whole.start["textures.statistical.slope:middle"] == 2
+    point = {"textures.statistical.slope:middle": 1.0, "textures.statistical.slope:spread": 0.2}
+    (found,) = pool.recipes(whole.knobs(point)["textures"])
+    assert (found.slope, found.power) == ("0.8:1.2", "0.4:0.8")  # type: ignore[attr-defined]
+    # a bank's textures are what they are
+    made = pool.Pool(pool.recipes("statistical")[0], 0, "b", 1, tmp_path, stem="statistical")
+    made.need([0])
+    preset = presets.get("acc_transforming_textures")
+    assert not any(d.knob == "textures" for d in space(preset, {"bank": str(tmp_path)}).dimensions)
+
+
+def test_textures_that_stand_still_have_no_motion() -> None:
+    names = [d.name for d in of("acc_transforming_stylegan").dimensions]
+    assert "textures.stylegan.network" in names and "textures.stylegan.sigma" not in names
+    moving = [d.name for d in of("acc_transforming_dynamic_stylegan").dimensions]
+    assert "textures.stylegan.sigma" in moving
+
+
 def test_operations_that_are_there_twice_are_told_apart() -> None:
     whole = of("moving_circles?size=64")
     preset = dataclasses.replace(

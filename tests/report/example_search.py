@@ -82,7 +82,10 @@ def search(
     draw = random.Random(0)
     space = dimensions(parts)
     done = [_trial(t, space, minimize, draw, better, t in broken, t in failed) for t in range(trials)]
-    start = {k: SimpleNamespace(objective=START[k], noise=abs(START[k]) * 0.04) for k in minimize}
+    start = {
+        k: SimpleNamespace(objective=START[k], noise=abs(START[k]) * 0.04, rich=START[k] < 0)
+        for k in minimize
+    }
     found = best(done, start, minimize, 3)  # type: ignore[arg-type]
     kept = found[0]
     many = sum(t.state == "done" for t in done) >= 10

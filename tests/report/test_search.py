@@ -115,7 +115,7 @@ def test_a_gain_is_one_only_where_its_interval_says_so(found: dict[str, Any]) ->
         f"Trial {kept} is kept: of the best 3, measured again, its worst gap is the smallest share." in said
     )
     assert "So 3 were measured again before one was kept" in said
-    assert f"Trial color motion tubelet {kept} kept 0.400 0.400 0.400" in said
+    assert f"Trial color, ratio motion, ratio tubelet, ratio {kept} kept 0.400 0.400 0.400" in said
     assert "What was to hold: effective_rank>=start; 1 trial broke it. 2 trials failed;" in said
 
 
@@ -162,6 +162,10 @@ def test_a_richness_is_drawn_as_it_is_read() -> None:
     assert best == sorted(best) and best[-1] > 87
     assert "Higher is better." in words(text) and "The best of both lies at the lower right." in words(text)
     assert "to bring it nearer to ucf101 in color and richer in effective_rank" in words(text)
+    # measured again: what it gained, beside a share of the other's gap
+    assert one["confirmed"][0]["shares"] == {"effective_rank": 0.4, "color": 0.4}
+    gained = f"{one['kept']} kept +{0.6 * 87:.1f} 0.400"
+    assert f"Trial effective_rank, difference color, ratio {gained}" in words(text)
 
 
 @pytest.mark.parametrize("labels", [("color",), ("color", "motion")])
@@ -191,6 +195,17 @@ def test_what_changed_and_the_command_that_tries_it(found: dict[str, Any]) -> No
     assert "Given by the command, not searched: shapes=circle." in said
     assert "The preset file best.toml holds it." in said
     assert "synvid-eval compare 'preset:best.toml?n=100' data/ucf101" in said
+
+
+def test_what_lies_at_its_bound_is_marked(found: dict[str, Any]) -> None:
+    assert "At the edge" not in page(found)
+    odd = copy.deepcopy(found)
+    value = odd["trials"][odd["kept"]]["point"]["objects"]
+    odd["found"]["at_bound"] = [{"dimension": "objects", "value": value, "end": "low", "bound": 20}]
+    jsonschema.validate(odd, get("search"))
+    said = words(page(odd), "What changed Knob")
+    assert f"objects 500 {value:g} at its bound" in said
+    assert f"beyond it there may be better ones: objects {value:g} (least 20)." in said
 
 
 def test_the_command_is_safe_to_paste(found: dict[str, Any]) -> None:
