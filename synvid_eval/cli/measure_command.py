@@ -51,7 +51,7 @@ def command(
       synvid-eval measure ucf101/ --out ucf101.measured
       synvid-eval compare synth/ ucf101.measured
       synvid-eval measure ucf101/ --metrics fid --out ucf101.measured --statistics ucf101.npz
-      synvid-eval measure kinetics/ --shard 3/64 --out parts/ && synvid-eval merge parts/ --out k.measured
+      synvid-eval measure kinetics/ --shard 3/64 --out parts/    (then: merge parts/ --out k.measured)
     """
     from dataclasses import replace
 
