@@ -345,5 +345,8 @@ def _gpu_seconds(rates: Rates, network: str, kind: str) -> tuple[float, bool]:
 
 
 def _pieces(clips: int) -> int:
-    shards = min(clips, BLOCKS * SUB_SHARDS)
-    return shards * math.ceil(clips / shards / PIECE) if shards else 0
+    """How many pieces so many clips are, about: hashes leave shards empty, and last pieces are short."""
+    shards = BLOCKS * SUB_SHARDS
+    if clips > shards * PIECE:
+        return round(clips / PIECE + shards / 2)
+    return round(shards * (1 - (1 - 1 / shards) ** clips))

@@ -106,12 +106,10 @@ def take(
     """
     number, jobs = shard
     pieces = plan_pieces(videos)
-    told = _told(measurer, videos, pieces, about) | {"command": command}
     mine = range(number, len(pieces), jobs)
     try:
-        _claim(folder, told)
+        plan = lay_out(measurer, videos, pieces, folder, about, command)
         job = _Job(folder, shard, len(mine))
-        plan = _identity(told)
 
         def there(index: int, keys: Mapping[str, str]) -> bool:
             with contextlib.suppress(OSError, archive.Damaged):
@@ -125,12 +123,29 @@ def take(
         with job.told(), threadpool_limits(1):
             run = Run(measurer, videos, pieces, mine, there, stopping)
             for piece in run.finished():
-                _write(folder, plan, piece)
+                write(folder, plan, piece)
                 job.measured()
             job.notes = run.notes()
         return Taken(len(mine), job.there, job.new)
     except OSError as error:
         raise _refused(folder, error) from None
+
+
+def lay_out(
+    measurer: Measurer,
+    videos: VideoSet,
+    pieces: Sequence[Piece],
+    folder: Path,
+    about: Mapping[str, Any] | None = None,
+    command: str = "",
+) -> str:
+    """Makes a folder that of a measurement, or sees that it is: the hash that its receipts bear.
+
+    Raises UsageError where it holds something else, or this set measured otherwise.
+    """
+    told = _told(measurer, videos, pieces, about or {}) | {"command": command}
+    _claim(folder, told)
+    return _identity(told)
 
 
 def _told(
@@ -256,7 +271,8 @@ def _receipt(folder: Path, index: int) -> Path:
     return folder / "receipts" / f"{index // _TOGETHER:04d}" / f"{index:07d}.safetensors"
 
 
-def _write(folder: Path, plan: str, piece: Finished) -> None:
+def write(folder: Path, plan: str, piece: Finished) -> None:
+    """Writes the receipt of a piece. plan: as `lay_out` gave it."""
     arrays: Arrays = {}
     for name, folded in piece.folds.items():
         arrays.update(fold_arrays(folded, f"states/{name}"))
@@ -346,7 +362,7 @@ def pace(piece: Finished, folding: Folding, seconds: float = 1.0) -> tuple[float
     with tempfile.TemporaryDirectory() as aside, threadpool_limits(1):
         place = Path(aside)
         _receipt(place, 0).parent.mkdir(parents=True)
-        _write(place, "pace", replace(piece, index=0))
+        write(place, "pace", replace(piece, index=0))
         count, began = 0, time.monotonic()
         while not count or time.monotonic() - began < seconds:
             folding.add(_read(place, "pace", 0, piece.block, len(piece.clips) + len(piece.skipped)))
