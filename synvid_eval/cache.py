@@ -21,13 +21,16 @@ from typing import Any
 
 import numpy as np
 
-from synvid_eval import archive
+from synvid_eval import archive, locks
 from synvid_eval.errors import DataError
 from synvid_eval.states import Arrays
 from synvid_eval.video import spans
 
 # A file changed less than this ago may change again within the clock's grain, so its hash is not kept.
-_SETTLED_NS = 2_000_000_000
+SETTLED_NS = 2_000_000_000
+
+TARS, LOCK = "tars", ".lock"
+"""Where `video.tar_store` keeps what it knows, and the file that who uses an unpacked tar file locks."""
 
 # Seconds between two writings of an index while files are hashed.
 _INDEX_EVERY = 5.0
@@ -40,10 +43,13 @@ _PATTERNS = (
     ("shards/??/*.safetensors", "shard"),
     ("index/*.json", "index"),
     ("index/*.parts", "index"),
+    ("tars/*.index", "index"),
+    ("tars/*.tar", "tar"),
     ("textures/*.rgbx", "pool"),
     ("textures/.*.part", "part"),
     ("shards/??/.*.part", "part"),
     ("index/.*.part", "part"),
+    ("tars/.*.part", "part"),
 )
 
 # A file that is written aside is renamed within seconds: one this old [s] was left by a killed run.
@@ -217,7 +223,7 @@ class Cache:
 
     def _keep_parts(self, file: str, parts: Parts) -> None:
         path = self._parts_path(file)
-        if path is not None and parts.stamp[1] < time.time_ns() - _SETTLED_NS:
+        if path is not None and parts.stamp[1] < time.time_ns() - SETTLED_NS:
             self._write(path, parts.pack())
 
     def _parts_path(self, file: str) -> Path | None:
@@ -232,7 +238,7 @@ class Cache:
         hashes: dict[str, str],
     ) -> None:
         """Writes the index where it would say something new."""
-        settled = time.time_ns() - _SETTLED_NS
+        settled = time.time_ns() - SETTLED_NS
         fresh = {p: [*s, hashes[p]] for p, s in stamps.items() if hashes.get(p) and s[1] < settled}
         if index is not None and any(known.get(p) != entry for p, entry in fresh.items()):
             # what was not asked for (a run with --clips) is kept, unless it is gone
@@ -256,12 +262,12 @@ class Cache:
     def info(self) -> dict[str, Any]:
         """Where the cache lies, entries and bytes it holds; DataError where the folder cannot be read."""
         if self.root is None:
-            return {"root": None, "entries": 0, "bytes": 0, "indices": 0, "pools": 0}
+            return {"root": None, "entries": 0, "bytes": 0, "indices": 0, "pools": 0, "tars": 0}
         try:
             shards = [p.stat().st_size for p in (self.root / "shards").glob("*/*.safetensors")]
-            indices = [
-                p.stat().st_size for kind in ("*.json", "*.parts") for p in (self.root / "index").glob(kind)
-            ]
+            kinds = [pattern for pattern, kind in _PATTERNS if kind == "index"]
+            indices = [p.stat().st_size for pattern in kinds for p in self.root.glob(pattern)]
+            unpacked = [p.stat().st_size for p in (self.root / TARS).glob("*.tar")]
             pools = [_pool_size(p) for p in (self.root / "textures").glob("*.rgbx")]
         except OSError as error:
             raise DataError(
@@ -272,7 +278,8 @@ class Cache:
             "entries": len(shards),
             "indices": len(indices),
             "pools": len(pools),
-            "bytes": sum(shards) + sum(indices) + sum(pools),
+            "tars": len(unpacked),
+            "bytes": sum(shards) + sum(indices) + sum(pools) + sum(unpacked),
         }
 
     def files(self) -> list[Kept]:
@@ -311,31 +318,37 @@ class Cache:
         ones until `max_size` bytes are left, or all. What a killed run left half written goes after an hour.
 
         A file's last use is its access time where the system keeps one, else when it was written. A running
-        measurement is not harmed: an entry that is gone is measured again.
+        measurement is not harmed: an entry that is gone is measured again, and unpacked tar files stay where
+        any process uses some.
         """
         now, files = time.time(), self.files()
+        tars = None if self.root is None else self.root / TARS / LOCK
         left = sum(k.size for k in files)
-        removed = {"shard": 0, "index": 0, "pool": 0, "part": 0}
+        removed = {"shard": 0, "index": 0, "pool": 0, "tar": 0, "part": 0}
         freed, refused = 0, 0
-        for kept in files:
-            stale = kept.kind == "part" and now - kept.used > _STALE
-            old = older_than is not None and kept.kind != "part" and now - kept.used > older_than
-            over = max_size is not None and kept.kind != "part" and left > max_size
-            if not (stale or old or over or (everything and kept.kind != "part")):
-                continue
-            try:
-                if not dry_run:
-                    for beside in _beside(kept.path) if kept.kind == "pool" else ():
-                        beside.unlink(missing_ok=True)
-                    kept.path.unlink()
-            except FileNotFoundError:
-                pass
-            except OSError:
-                refused += 1
-                continue
-            removed[kept.kind] += 1
-            freed += kept.size
-            left -= kept.size
+        with locks.unshared(tars) as unused:
+            for kept in files:
+                stale = kept.kind == "part" and now - kept.used > _STALE
+                old = older_than is not None and kept.kind != "part" and now - kept.used > older_than
+                over = max_size is not None and kept.kind != "part" and left > max_size
+                if not (stale or old or over or (everything and kept.kind != "part")):
+                    continue
+                if kept.kind == "tar" and not unused:
+                    refused += 1
+                    continue
+                try:
+                    if not dry_run:
+                        for beside in _beside(kept.path) if kept.kind == "pool" else ():
+                            beside.unlink(missing_ok=True)
+                        kept.path.unlink()
+                except FileNotFoundError:
+                    pass
+                except OSError:
+                    refused += 1
+                    continue
+                removed[kept.kind] += 1
+                freed += kept.size
+                left -= kept.size
         return {
             "root": None if self.root is None else str(self.root),
             "dry_run": dry_run,
@@ -343,6 +356,7 @@ class Cache:
                 "entries": removed["shard"],
                 "indices": removed["index"],
                 "pools": removed["pool"],
+                "tars": removed["tar"],
                 "parts": removed["part"],
             },
             "freed": freed,
@@ -353,9 +367,9 @@ class Cache:
 
 @dataclass(frozen=True)
 class Kept:
-    """A file of the cache: a "shard" entry, an "index", a "pool" of textures (with what lies beside it; see
-    `generators.pool`), or a "part" that a killed run left; size in bytes on disk, last use in seconds since
-    1970.
+    """A file of the cache: a "shard" entry, an "index", a "tar" file unpacked, a "pool" of textures (with
+    what lies beside it; see `generators.pool`), or a "part" that a killed run left; size in bytes on disk,
+    last use in seconds since 1970.
     """
 
     path: Path

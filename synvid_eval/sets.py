@@ -399,7 +399,7 @@ def _file(path: Path, layout: str, fps: float | None) -> layouts.Listing:
             f"{path} is {what}.",
             f"Cut it into clips: cut:{path}?seconds=4."
             if suffix in layouts.VIDEO_SUFFIXES
-            else "A set is a folder of videos, a list or a tar file of them, a .npy or .npz of clips, or a "
+            else "A set is a folder of videos, a list of them, tar files, a .npy or .npz of clips, or a "
             ".measured file.",
         )
     if layout not in ("auto", suffix[1:]):

@@ -50,7 +50,8 @@ def part_of(address: str) -> tuple[int, int]:
 
 def opened(path: str) -> IO[bytes]:
     """Opens a file that holds parts. Raises OSError, also for what is no regular file (and may never end)."""
-    file = open(path, "rb")  # noqa: SIM115 (the caller closes it)
+    # without waiting: a FIFO would be waited for
+    file = open(path, "rb", opener=lambda p, flags: os.open(p, flags | getattr(os, "O_NONBLOCK", 0)))  # noqa: SIM115
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise OSError(errno.EINVAL, "not a regular file", path)
