@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import functools
 import gzip
 import hashlib
 import json
@@ -62,11 +61,20 @@ def folder() -> Path | None:
     return default_root() / TARS if given is None else Path(given) if given else None
 
 
-@functools.cache
+def folders() -> set[str]:
+    """The folders in which unpacked copies lie."""
+    return {os.fspath(place) for place in (folder(), _temporary_of.get(os.getpid())) if place is not None}
+
+
+_temporary_of: dict[int, Path] = {}
+
+
 def _temporary(owner: int) -> Path:
-    made = Path(tempfile.mkdtemp(prefix="synvid-eval-"))
-    atexit.register(lambda: shutil.rmtree(made, ignore_errors=True) if os.getpid() == owner else None)
-    return made
+    if owner not in _temporary_of:
+        made = Path(tempfile.mkdtemp(prefix="synvid-eval-"))
+        atexit.register(lambda: shutil.rmtree(made, ignore_errors=True) if os.getpid() == owner else None)
+        _temporary_of[owner] = made
+    return _temporary_of[owner]
 
 
 def is_compressed(file: IO[bytes]) -> bool:

@@ -396,41 +396,72 @@ def _of_json(data: bytes) -> str | None:
     return None
 
 
-def _read(path: str, file: IO[bytes]) -> Contents:
-    size = os.fstat(file.fileno()).st_size
-    reading, sparing, end = _Reading(path), _Sparing(file), 0
-    damage = ""
-    try:
-        # an encoding of its own: the same names whatever the locale
-        tar = tarfile.TarFile(
-            fileobj=sparing,  # type: ignore[arg-type]
-            encoding="utf-8",
-            errors="surrogateescape",
-        )
-        last = -1
-        while (facts := tar.next()) is not None:
+class Damaged(Exception):
+    """A tar file is damaged, or none; the message says what."""
+
+
+class Members:
+    """The headers of a tar file, one after the other, with what is next to no memory.
+
+    end: where the last one read and its bytes end.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.end = file, 0
+
+    def __iter__(self) -> Iterator[tarfile.TarInfo]:
+        """Raises Damaged, and OSError where the disk does not give what is there."""
+        sparing, last = _Sparing(self._file), -1
+        try:
+            # an encoding of its own: the same names whatever the locale
+            tar = tarfile.TarFile(
+                fileobj=sparing,  # type: ignore[arg-type]
+                encoding="utf-8",
+                errors="surrogateescape",
+            )
+        except Exception as error:
+            raise self._damage(error) from None
+        while True:
+            try:
+                facts = tar.next()
+            except Exception as error:
+                raise self._damage(error) from None
+            self.end = tar.offset
+            if facts is None:
+                return
             if facts.size < 0 or facts.offset <= last:
-                raise tarfile.ReadError("a header that leads back")
+                raise Damaged("a header that leads back")
+            yield facts
             last = facts.offset
-            reading.member(facts, size, file)
             # tarfile keeps what it has seen
             tar.members.clear()  # type: ignore[attr-defined]
             tar.pax_headers.clear()  # type: ignore[attr-defined]
             sparing.budget = _MOST_HEADER
-        end = tar.offset
-    except Exception as error:  # damaged and hostile headers make tarfile raise nearly anything
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # the disk's doing
-            raise
+
+    def _damage(self, error: Exception) -> Exception:
+        """Damaged and hostile headers make tarfile raise nearly anything."""
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            return error
+        return Damaged(str(error).rstrip(". ") or type(error).__name__)
+
+
+def _read(path: str, file: IO[bytes]) -> Contents:
+    size = os.fstat(file.fileno()).st_size
+    reading, members = _Reading(path), Members(file)
+    damage = ""
+    try:
+        for facts in members:
+            reading.member(facts, size, file)
+    except Damaged as error:
         known = len(reading.contents.ids)
-        what = str(error).rstrip(". ") or type(error).__name__
         seen = f"damaged behind {count_of(known, 'video')}" if known else "no tar file, or damaged"
-        damage = f"{seen}: {what}"
+        damage = f"{seen}: {error}"
     contents = reading.result()
-    contents.damage = damage or _ending(file, end, size, contents)
+    contents.damage = damage or _ending(file, members.end, contents)
     return contents
 
 
-def _ending(file: IO[bytes], end: int, size: int, contents: Contents) -> str:
+def _ending(file: IO[bytes], end: int, contents: Contents) -> str:
     """What is wrong where the members end: tarfile takes damage there for the end."""
     file.seek(end)
     mark = file.read(tarfile.BLOCKSIZE)
