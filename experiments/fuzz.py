@@ -34,7 +34,8 @@ from synvid_eval.archive import Damaged
 from synvid_eval.errors import SynvidEvalError
 from synvid_eval.generators import presets
 from synvid_eval.networks import weights
-from synvid_eval.video import arrays, lists
+from synvid_eval.video import arrays, lists, spans, tars
+from synvid_eval.video.decode import ClipRef, Unreadable
 
 OUT = Path(__file__).parents[1] / "reports" / "faults"
 MEMORY_MIB = 2048
@@ -113,6 +114,11 @@ def _tar(data: bytes, folder: Path) -> None:
     path = folder / "fuzz.tar"
     path.write_bytes(data)
     generation._members.__wrapped__(os.fspath(path), len(data), 0)
+    with path.open("rb") as file:
+        found = tars._read(os.fspath(path), file)
+    for name, offset, size in zip(found.ids, found.offsets.tolist(), found.sizes.tolist(), strict=True):
+        with contextlib.suppress(Unreadable):
+            spans.opened_clip(ClipRef(name, spans.KIND, os.fspath(path), offset, length=size)).read()
 
 
 TARGETS: dict[str, Target] = {
@@ -166,6 +172,12 @@ def seeds() -> Mapping[str, list[bytes]]:
         facts = tarfile.TarInfo("0.json")
         facts.size = 4
         file.addfile(facts, io.BytesIO(b"null"))
+    videos = io.BytesIO()
+    with tarfile.open(fileobj=videos, mode="w", format=tarfile.PAX_FORMAT) as file:
+        for name, data in (("é.mp4", b"x"), ("run/é.json", b'{"label": 1}'), (f"{'a' * 120}.avi", b"y")):
+            facts = tarfile.TarInfo(name)
+            facts.size = len(data)
+            file.addfile(facts, io.BytesIO(data))
     meta = {"schema": measurement.SCHEMA, "recipe": {"features": {"lab": {"revision": 1}}, "sampler": {}}}
     return {
         "grammar": [b"name=preset:moving_shapes?n=3&speed=2:6", b"a=./b/", b"s3://x/y\n[a]=c"],
@@ -188,7 +200,7 @@ def seeds() -> Mapping[str, list[bytes]]:
         "accuracies-json": [json.dumps([row]).encode()],
         "map": [b"set,dataset\na,b\n"],
         "manifest": [b'{"index": 0, "file": "a.mkv", "sha256": "00"}'],
-        "tar": [tar.getvalue()],
+        "tar": [tar.getvalue(), videos.getvalue()],
     }  # fmt: skip
 
 

@@ -19,24 +19,37 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from synvid_eval import archive
+import numpy as np
+
+from synvid_eval import archive, locks
 from synvid_eval.errors import DataError
 from synvid_eval.states import Arrays
+from synvid_eval.video import spans
 
 # A file changed less than this ago may change again within the clock's grain, so its hash is not kept.
-_SETTLED_NS = 2_000_000_000
+SETTLED_NS = 2_000_000_000
+
+TARS, LOCK = "tars", ".lock"
+"""Where `video.tar_store` keeps what it knows, and the file that who uses an unpacked tar file locks."""
 
 # Seconds between two writings of an index while files are hashed.
 _INDEX_EVERY = 5.0
+
+# Parts of a file that are handed out to be hashed at once: what waits takes memory.
+_AT_ONCE = 1024
 
 # What lies in a cache folder, and what each file is. Only these are ever removed.
 _PATTERNS = (
     ("shards/??/*.safetensors", "shard"),
     ("index/*.json", "index"),
+    ("index/*.parts", "index"),
+    ("tars/*.index", "index"),
+    ("tars/*.tar", "tar"),
     ("textures/*.rgbx", "pool"),
     ("textures/.*.part", "part"),
     ("shards/??/.*.part", "part"),
     ("index/.*.part", "part"),
+    ("tars/.*.part", "part"),
 )
 
 # A file that is written aside is renamed within seconds: one this old [s] was left by a killed run.
@@ -133,7 +146,7 @@ class Cache:
         tell: Callable[[str, int], None] = lambda path, total: None,
     ) -> dict[str, str]:
         """Path → blake2b-128 of the file's bytes ("" where it cannot be read), reading only files that
-        changed.
+        changed. A path may be the address of a part of a file (see `video.spans`).
 
         `place` names the index (one a set). A file counts as unchanged by its (path, size, mtime_ns, inode).
         `tell` hears of each file that was read, and how many there are to read. The index is written every
@@ -144,13 +157,15 @@ class Cache:
         stamps: dict[str, list[int]] = {}
         hashes: dict[str, str] = {}
         unknown = []
-        for path in paths:
+        whole, within = _apart(paths)
+        if within:
+            hashes |= self._part_hashes(within, workers, tell)
+        for path in whole:
             try:
-                facts = os.stat(path)
+                stamp = _stamp(path)
             except OSError:
                 hashes[path] = ""
                 continue
-            stamp = [facts.st_size, facts.st_mtime_ns, facts.st_ino]
             stamps[path] = stamp
             self._stamps[path] = stamp
             entry = known.get(path)
@@ -170,6 +185,51 @@ class Cache:
         self._keep(index, known, stamps, hashes)
         return hashes
 
+    def _part_hashes(
+        self, within: dict[str, list[str]], workers: int, tell: Callable[[str, int], None]
+    ) -> dict[str, str]:
+        """Address → hash of the parts of files, `within` each of them; every file has an index of its own."""
+        hashes: dict[str, str] = {}
+        todo: list[tuple[str, Parts]] = []
+        for file, addresses in within.items():
+            try:
+                stamp = _stamp(file)
+            except OSError:
+                hashes |= dict.fromkeys(addresses, "")
+                continue
+            self._stamps[file] = stamp
+            parts = Parts.read(self._parts_path(file), stamp)
+            found = {a: known for a in addresses if (known := parts.hashes.get(spans.part_of(a)))}
+            hashes |= found
+            if missing := [a for a in addresses if a not in found]:
+                todo.append((file, parts))
+                within[file] = missing
+        total = sum(len(within[file]) for file, _ in todo)
+        with ThreadPoolExecutor(max(1, workers)) as pool:
+            for file, parts in todo:
+                written, missing = time.monotonic(), within[file]
+                for begin in range(0, len(missing), _AT_ONCE):
+                    few = missing[begin : begin + _AT_ONCE]
+                    for address, content in zip(few, pool.map(file_hash, few), strict=True):
+                        hashes[address] = content
+                        tell(file, total)
+                        if content:
+                            parts.hashes[spans.part_of(address)] = content
+                    if time.monotonic() - written > _INDEX_EVERY:
+                        self._keep_parts(file, parts)
+                        written = time.monotonic()
+                self._keep_parts(file, parts)
+        return hashes
+
+    def _keep_parts(self, file: str, parts: Parts) -> None:
+        path = self._parts_path(file)
+        if path is not None and parts.stamp[1] < time.time_ns() - SETTLED_NS:
+            self._write(path, parts.pack())
+
+    def _parts_path(self, file: str) -> Path | None:
+        path = self._index_path(file)
+        return None if path is None else path.with_suffix(".parts")
+
     def _keep(
         self,
         index: Path | None,
@@ -178,7 +238,7 @@ class Cache:
         hashes: dict[str, str],
     ) -> None:
         """Writes the index where it would say something new."""
-        settled = time.time_ns() - _SETTLED_NS
+        settled = time.time_ns() - SETTLED_NS
         fresh = {p: [*s, hashes[p]] for p, s in stamps.items() if hashes.get(p) and s[1] < settled}
         if index is not None and any(known.get(p) != entry for p, entry in fresh.items()):
             # what was not asked for (a run with --clips) is kept, unless it is gone
@@ -187,11 +247,11 @@ class Cache:
 
     def changed(self, path: str) -> bool:
         """Whether a file is no longer the one that `content_hashes` saw last."""
+        file = spans.file_of(path)
         try:
-            facts = os.stat(path)
+            return self._stamps.get(file) not in (None, _stamp(file))
         except OSError:
-            return path in self._stamps
-        return self._stamps.get(path) not in (None, [facts.st_size, facts.st_mtime_ns, facts.st_ino])
+            return file in self._stamps
 
     def _index_path(self, place: str) -> Path | None:
         if self.root is None:
@@ -202,10 +262,12 @@ class Cache:
     def info(self) -> dict[str, Any]:
         """Where the cache lies, entries and bytes it holds; DataError where the folder cannot be read."""
         if self.root is None:
-            return {"root": None, "entries": 0, "bytes": 0, "indices": 0, "pools": 0}
+            return {"root": None, "entries": 0, "bytes": 0, "indices": 0, "pools": 0, "tars": 0}
         try:
             shards = [p.stat().st_size for p in (self.root / "shards").glob("*/*.safetensors")]
-            indices = [p.stat().st_size for p in (self.root / "index").glob("*.json")]
+            kinds = [pattern for pattern, kind in _PATTERNS if kind == "index"]
+            indices = [p.stat().st_size for pattern in kinds for p in self.root.glob(pattern)]
+            unpacked = [p.stat().st_size for p in (self.root / TARS).glob("*.tar")]
             pools = [_pool_size(p) for p in (self.root / "textures").glob("*.rgbx")]
         except OSError as error:
             raise DataError(
@@ -216,7 +278,8 @@ class Cache:
             "entries": len(shards),
             "indices": len(indices),
             "pools": len(pools),
-            "bytes": sum(shards) + sum(indices) + sum(pools),
+            "tars": len(unpacked),
+            "bytes": sum(shards) + sum(indices) + sum(pools) + sum(unpacked),
         }
 
     def files(self) -> list[Kept]:
@@ -255,31 +318,37 @@ class Cache:
         ones until `max_size` bytes are left, or all. What a killed run left half written goes after an hour.
 
         A file's last use is its access time where the system keeps one, else when it was written. A running
-        measurement is not harmed: an entry that is gone is measured again.
+        measurement is not harmed: an entry that is gone is measured again, and unpacked tar files stay where
+        any process uses some.
         """
         now, files = time.time(), self.files()
+        tars = None if self.root is None else self.root / TARS / LOCK
         left = sum(k.size for k in files)
-        removed = {"shard": 0, "index": 0, "pool": 0, "part": 0}
+        removed = {"shard": 0, "index": 0, "pool": 0, "tar": 0, "part": 0}
         freed, refused = 0, 0
-        for kept in files:
-            stale = kept.kind == "part" and now - kept.used > _STALE
-            old = older_than is not None and kept.kind != "part" and now - kept.used > older_than
-            over = max_size is not None and kept.kind != "part" and left > max_size
-            if not (stale or old or over or (everything and kept.kind != "part")):
-                continue
-            try:
-                if not dry_run:
-                    for beside in _beside(kept.path) if kept.kind == "pool" else ():
-                        beside.unlink(missing_ok=True)
-                    kept.path.unlink()
-            except FileNotFoundError:
-                pass
-            except OSError:
-                refused += 1
-                continue
-            removed[kept.kind] += 1
-            freed += kept.size
-            left -= kept.size
+        with locks.unshared(tars) as unused:
+            for kept in files:
+                stale = kept.kind == "part" and now - kept.used > _STALE
+                old = older_than is not None and kept.kind != "part" and now - kept.used > older_than
+                over = max_size is not None and kept.kind != "part" and left > max_size
+                if not (stale or old or over or (everything and kept.kind != "part")):
+                    continue
+                if kept.kind == "tar" and not unused:
+                    refused += 1
+                    continue
+                try:
+                    if not dry_run:
+                        for beside in _beside(kept.path) if kept.kind == "pool" else ():
+                            beside.unlink(missing_ok=True)
+                        kept.path.unlink()
+                except FileNotFoundError:
+                    pass
+                except OSError:
+                    refused += 1
+                    continue
+                removed[kept.kind] += 1
+                freed += kept.size
+                left -= kept.size
         return {
             "root": None if self.root is None else str(self.root),
             "dry_run": dry_run,
@@ -287,6 +356,7 @@ class Cache:
                 "entries": removed["shard"],
                 "indices": removed["index"],
                 "pools": removed["pool"],
+                "tars": removed["tar"],
                 "parts": removed["part"],
             },
             "freed": freed,
@@ -297,9 +367,9 @@ class Cache:
 
 @dataclass(frozen=True)
 class Kept:
-    """A file of the cache: a "shard" entry, an "index", a "pool" of textures (with what lies beside it; see
-    `generators.pool`), or a "part" that a killed run left; size in bytes on disk, last use in seconds since
-    1970.
+    """A file of the cache: a "shard" entry, an "index", a "tar" file unpacked, a "pool" of textures (with
+    what lies beside it; see `generators.pool`), or a "part" that a killed run left; size in bytes on disk,
+    last use in seconds since 1970.
     """
 
     path: Path
@@ -339,16 +409,20 @@ class Peek(Cache):
         """Path → the hash that the index holds for the unchanged file; "" where there is none."""
         known = _read_index(self._index_path(place))
         hashes = {}
-        for path in paths:
+        whole, within = _apart(paths)
+        for path in whole:
             entry = known.get(path)
             try:
-                facts = os.stat(path)
+                entry = entry if entry and entry[:3] == _stamp(path) else None
             except OSError:
                 entry = None
-            else:
-                stamp = [facts.st_size, facts.st_mtime_ns, facts.st_ino]
-                entry = entry if entry and entry[:3] == stamp else None
             hashes[path] = entry[3] if entry else ""
+        for file, addresses in within.items():
+            try:
+                parts = Parts.read(self._parts_path(file), _stamp(file))
+            except OSError:
+                parts = Parts([])
+            hashes |= {a: parts.hashes.get(spans.part_of(a), "") for a in addresses}
         return hashes
 
     def _write(self, path: Path, data: bytes) -> None:
@@ -374,8 +448,59 @@ def _index(files: dict[str, list[Any]]) -> bytes:
     return f'{{"checksum": "{checksum}", "files": {text}}}'.encode()
 
 
+def _stamp(path: str) -> list[int]:
+    """What a file counts as unchanged by: [size, mtime_ns, inode]. Raises OSError."""
+    facts = os.stat(path)
+    return [facts.st_size, facts.st_mtime_ns, facts.st_ino]
+
+
+def _apart(paths: Iterable[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """(paths of whole files, file → addresses of parts of it)."""
+    whole: list[str] = []
+    within: dict[str, list[str]] = {}
+    for path in paths:
+        if spans.is_part(path):
+            within.setdefault(spans.file_of(path), []).append(path)
+        else:
+            whole.append(path)
+    return whole, within
+
+
+@dataclass
+class Parts:
+    """What is known of the parts of a file of that stamp: (offset, bytes) → hash."""
+
+    stamp: list[int]
+    hashes: dict[tuple[int, int], str] = field(default_factory=dict)
+
+    def pack(self) -> bytes:
+        """A blob of them."""
+        where = np.array(list(self.hashes), np.int64).reshape(-1, 2)
+        digests = np.frombuffer(bytes.fromhex("".join(self.hashes.values())), np.uint8).reshape(-1, 16)
+        return archive.pack({"where": where, "digests": digests}, {"stamp": self.stamp})
+
+    @classmethod
+    def read(cls, path: Path | None, stamp: list[int]) -> Parts:
+        """Those that were kept of a file of that stamp; none where they are missing, damaged or another's."""
+        if path is None:
+            return cls(stamp)
+        try:
+            arrays, meta = archive.read(path)
+            if meta["stamp"] != stamp:
+                return cls(stamp)
+            digests = arrays["digests"].tobytes().hex()
+            where = arrays["where"].tolist()
+            return cls(stamp, {(a, b): digests[32 * i : 32 * i + 32] for i, (a, b) in enumerate(where)})
+        except (OSError, archive.Damaged, LookupError, TypeError, ValueError):
+            return cls(stamp)
+
+
 def file_hash(path: str) -> str:
-    """blake2b-128 of a regular file's bytes, hex; "" where it cannot be read or is no regular file."""
+    """blake2b-128 of a regular file's bytes, hex, or of a part of one (an address, see `video.spans`); ""
+    where it cannot be read or is no regular file.
+    """
+    if spans.is_part(path):
+        return spans.member_hash(spans.file_of(path), *spans.part_of(path))
     try:
         if not os.path.isfile(path):
             return ""

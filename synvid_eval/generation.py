@@ -58,6 +58,7 @@ from synvid_eval.sets import (
     open_set,
     preset_generator,
 )
+from synvid_eval.video import tars
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.encode import FORMATS
 from synvid_eval.video.layouts import count_of
@@ -983,9 +984,9 @@ def _lacking(folder: Path, row: Mapping[str, Any]) -> str:
 def _members(path: str, size: int, changed: int) -> Mapping[str, int]:
     """Name → bytes of what a tar file of that size and time holds; none where it is cut."""
     try:
-        with tarfile.open(path, "r:") as tar:
-            return {member.name: member.size for member in tar}
-    except (OSError, tarfile.TarError):
+        with open(path, "rb") as file:
+            return {member.name: member.size for member in tars.Members(file)}
+    except (OSError, tars.Damaged):
         return {}
 
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from synvid_eval.errors import UsageError
 
@@ -42,6 +43,50 @@ def held(path: Path, what: str = "this folder", cure: str = "", wait: bool = Fal
                 with contextlib.suppress(OSError):
                     path.unlink()
             return
+
+
+_shared: dict[Path, IO[bytes]] = {}
+
+
+def share(path: Path) -> None:
+    """Marks what a lock file stands for as used by this process, until it ends. Any number of them may.
+
+    Raises OSError where the file cannot be written.
+    """
+    try:
+        import fcntl
+    except ImportError:  # no such locks here
+        return
+    if path not in _shared:
+        _shared[path] = open(path, "ab")  # noqa: SIM115 (for as long as the process lives)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(_shared[path], fcntl.LOCK_SH)
+
+
+@contextlib.contextmanager
+def unshared(path: Path | None) -> Iterator[bool]:
+    """Says whether no process has marked a lock file as `share` does, and lets none do so meanwhile."""
+    try:
+        import fcntl
+    except ImportError:
+        yield True
+        return
+    try:
+        file = None if path is None else open(path, "r+b")  # noqa: SIM115 (closed below)
+    except OSError:
+        file = None
+    if file is None:
+        yield True
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:  # a file system without locks
+            pass
+        yield True
 
 
 def _same(descriptor: int, path: Path) -> bool:

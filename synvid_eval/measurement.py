@@ -39,7 +39,7 @@ from synvid_eval.score import SetFacts
 from synvid_eval.sets import open_set, preset_recipe, share_options
 from synvid_eval.states import BLOCKS, KINDS, SUB_SHARDS, Arrays, Fold, Park, Side, fold, pruned
 from synvid_eval.statistics_files import Statistics, read_statistics
-from synvid_eval.video import decode
+from synvid_eval.video import decode, spans, tar_store
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.layouts import frame_files
 from synvid_eval.video.long_lists import LongList
@@ -359,13 +359,15 @@ def decoder_versions() -> dict[str, str]:
 
 
 def _files(clip: ClipRef) -> list[str]:
-    """The files that a clip is read from, absolute; none where its folder cannot be listed, or a preset draws
-    it.
+    """The files (or addresses of parts of them) that a clip is read from, absolute; none where its folder
+    cannot be listed, or a preset draws it.
     """
     if clip.kind in derived.KINDS:
         return [file for part in derived.parts_of(clip) for file in _files(part)]
     if clip.kind in ("preset", "memory"):
         return []
+    if clip.kind == spans.KIND:
+        return [spans.address(clip)]
     try:
         files = frame_files(Path(clip.path)) if clip.kind == "frames" else [Path(clip.path)]
     except OSError:
@@ -961,7 +963,8 @@ def _folders(videos: VideoSet) -> dict[str, int]:
     if isinstance(videos.clips, LongList):  # they are too many to be watched
         return found
     clips = [source for clip in videos.clips for source in derived.sources_of(clip)]
-    for folder in {os.path.dirname(c.path) for c in clips if c.kind in ("file", "frames", "cut")}:
+    listed = {os.path.dirname(c.path) for c in clips if c.kind in ("file", "frames", "cut", spans.KIND)}
+    for folder in listed - tar_store.folders():
         with contextlib.suppress(OSError):
             found[folder] = os.stat(folder).st_mtime_ns
     return found

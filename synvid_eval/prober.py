@@ -20,7 +20,8 @@ from synvid_eval.execute import Heart, Reply, Task, limit_memory, read_message, 
 from synvid_eval.pairs import pairs
 from synvid_eval.preview import preview
 from synvid_eval.sets import open_clip
-from synvid_eval.video.decode import ClipRef, FewerFrames, Unreadable, all_frames
+from synvid_eval.video import spans
+from synvid_eval.video.decode import ClipRef, FewerFrames, Unreadable, all_frames, open_container
 
 
 def probe_task(ref: ClipRef) -> Task:
@@ -58,7 +59,7 @@ def probe(ref: ClipRef, beat: Callable[[], None]) -> dict[str, Any]:
         return {"skipped": "no frame decodes"}
     except Exception as error:  # a damaged file makes libraries raise nearly anything
         return {"skipped": str(Unreadable.because(error))}
-    return {**facts, **_headers(ref)} if ref.kind == "file" else facts
+    return {**facts, **_headers(ref)} if ref.kind in ("file", spans.KIND) else facts
 
 
 def _content(ref: ClipRef, beat: Callable[[], None]) -> str:
@@ -73,8 +74,9 @@ def _headers(ref: ClipRef) -> dict[str, Any]:
     """Codec, container and pixel format of the stream that is decoded; nothing where they cannot be had."""
     import av
 
+    part = (lambda: spans.opened_clip(ref)) if ref.kind == spans.KIND else None
     try:
-        with av.open("file:" + ref.path, metadata_errors="replace") as container:
+        with open_container(ref.path, part) as container:
             pictures = av.stream.Disposition.attached_pic
             stream = next(s for s in container.streams.video if not s.disposition & pictures)
             return {

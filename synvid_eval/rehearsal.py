@@ -30,6 +30,7 @@ from synvid_eval.generation import TAR, Plan, there
 from synvid_eval.generators import pool as pools
 from synvid_eval.measurement import Measurement, Options, content_hashes, entry_key, plan_pieces
 from synvid_eval.randomness import address, permutation
+from synvid_eval.video import spans
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.encode import FORMATS
 from synvid_eval.video.layouts import frame_files
@@ -209,6 +210,9 @@ def _plan(
 def _bytes(clips: Sequence[ClipRef]) -> int | None:
     total = 0
     for clip in clips:
+        if clip.kind == spans.KIND:
+            total += clip.length
+            continue
         if clip.kind not in ("file", "frames"):
             return None
         try:

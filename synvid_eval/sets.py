@@ -1,9 +1,9 @@
 """Sets: `[name=]location` → VideoSet. The schemes that a location may have are registered here, and nowhere
 else.
 
-A location is a folder, a list of videos, a `.npy`/`.npz` file, a `preset:NAME?…`, `cut:MOVIE?seconds=…`,
-`adapt:CHAIN?of=…` or `corrupt:NAME?of=…` URI, or (see `synvid_eval.measurement`) a `.measured` file. Readers
-for each kind of clip are found here too, so that a worker process can open any of them.
+A location is a folder, a list of videos, tar files, a `.npy`/`.npz` file, a `preset:NAME?…`,
+`cut:MOVIE?seconds=…`, `adapt:CHAIN?of=…` or `corrupt:NAME?of=…` URI, or (see `synvid_eval.measurement`) a
+`.measured` file. Readers for each kind of clip are found here too, so that a worker process can open any.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from synvid_eval import adapted, corrupted, derived
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.execute import Failure, Processes
-from synvid_eval.video import arrays, cut, decode, layouts, lists, long_lists
+from synvid_eval.video import arrays, cut, decode, layouts, lists, long_lists, spans, tars
 from synvid_eval.video.decode import ClipRef, Frame, Reader
 from synvid_eval.video.videoset import VideoSet, rank
 
@@ -87,7 +87,8 @@ def default_name(location: str) -> str:
         file, _, own = text.rpartition("#") if ".toml#" in text else (text, "", "")
         return own or (Path(file).stem if file.endswith(".toml") else file) or location
     path = Path(os.path.abspath(_cut_parts(location)[0] if scheme else location))
-    return layouts.clip_id(path.name if os.path.isdir(path) or not path.stem else path.stem) or "/"
+    stem = tars.stem(path.name) if tars.is_tar(path.name) else path.stem
+    return layouts.clip_id(path.name if os.path.isdir(path) or not stem else stem) or "/"
 
 
 def name_sets(texts: Sequence[str]) -> list[tuple[str, str]]:
@@ -165,7 +166,8 @@ def open_set(
     """Finds the clips of a location; opens none of them (but a movie that is cut, to count its frames).
 
     Args:
-        location: a folder, a list of videos (.txt, .csv, .json), a `.npy` or `.npz` file,
+        location: a folder, a list of videos (.txt, .csv, .json), a tar file or a range of them
+            (`shards/{000..127}.tar`), a `.npy` or `.npz` file,
             `preset:NAME?n=…&seed=…&size=…&length=…`, `cut:MOVIE?seconds=…`, `adapt:CHAIN?of=LOCATION`,
             `corrupt:NAME?severity=…&of=LOCATION`, or an array of clips uint8 [N, T, H, W, 3].
         name: what the set is called (default: see `default_name`).
@@ -330,16 +332,24 @@ def _path(location: str, layout: str, fps: float | None, asked: dict[str, Any]) 
         is_folder, is_file = path.is_dir(), path.is_file()
     except OSError as error:
         raise DataError(f"{location} cannot be opened: {error.strerror}.", "Check the path.") from None
-    if is_folder and ("split" in asked or layout in layouts.LIST_LAYOUTS):
+    if tars.is_range(location):
+        _refuse(location, asked)
+        _only_tars(location, layout)
+        listing = tars.read_range(location)
+    elif is_folder and ("split" in asked or layout in layouts.LIST_LAYOUTS):
         listing = lists.read_folder(path, layout, **{"split": None, **asked}, fps=fps)
     elif is_folder:
         _refuse(f"the folder {location} without --split", asked)
         listing = layouts.read_folder(path, layout, fps)
-        if layout == "auto" and listing.layout != "npz_clips" and (names := lists.beside(path)):
+        listed = layout == "auto" and listing.layout not in ("npz_clips", tars.LAYOUT)
+        if listed and (names := lists.beside(path)):
             note = f"lists found ({lists.some(names)}): all clips are taken, --split NAME takes those of one"
             listing = replace(listing, notes=(*listing.notes, note))
     elif is_file and lists.is_list(path):
         listing = lists.read_file(path, layout, **asked, fps=fps)
+    elif is_file and tars.is_tar(path.name):
+        _only_tars(location, layout)
+        listing = tars.read_file(path)
     elif is_file:
         listing = _file(path, layout, fps)
     else:
@@ -363,6 +373,11 @@ def _path(location: str, layout: str, fps: float | None, asked: dict[str, Any]) 
     return VideoSet("", location, listing.layout, listing.said, listing.clips, listing.skipped, notes=notes)
 
 
+def _only_tars(location: str, layout: str) -> None:
+    if layout not in ("auto", tars.LAYOUT):
+        raise DataError(f"{location} is no set of layout {layout}, but tar files.", "Leave --layout away.")
+
+
 def _close_by(path: Path) -> str:
     import difflib
 
@@ -384,7 +399,8 @@ def _file(path: Path, layout: str, fps: float | None) -> layouts.Listing:
             f"{path} is {what}.",
             f"Cut it into clips: cut:{path}?seconds=4."
             if suffix in layouts.VIDEO_SUFFIXES
-            else "A set is a folder of videos, a list of them, a .npy or .npz of clips, or a .measured file.",
+            else "A set is a folder of videos, a list of them, tar files, a .npy or .npz of clips, or a "
+            ".measured file.",
         )
     if layout not in ("auto", suffix[1:]):
         raise DataError(f"{path} is a {suffix} file, not layout {layout}.", "Leave --layout away.")
@@ -840,13 +856,25 @@ def _array_clip(ref: ClipRef) -> Reader:
         raise decode.Unreadable(reason + wanted) from None
 
 
+def _tar_clip(ref: ClipRef, beat: Callable[[], None] = lambda: None) -> Reader:
+    return decode.VideoFile(ref, beat, lambda: spans.opened_clip(ref))
+
+
 _READERS: dict[str, Callable[[ClipRef], Reader]] = {
     "file": decode.VideoFile,
     "frames": decode.FrameFolder,
     "array": _array_clip,
     "preset": PresetClip,
     "cut": cut.CutClip,
+    spans.KIND: _tar_clip,
 }
+
+_BEATING: dict[str, Callable[[ClipRef, Callable[[], None]], Reader]] = {
+    "file": decode.VideoFile,
+    "cut": cut.CutClip,
+    spans.KIND: _tar_clip,
+}
+"""Readers that tell of what they read and decode."""
 
 
 def open_clip(
@@ -864,6 +892,6 @@ def open_clip(
         return made(ref, lambda part: open_clip(part, array, beat))
     if ref.within:
         long_lists.check(ref)
-    if ref.kind in ("file", "cut") and beat is not None:
-        return (decode.VideoFile if ref.kind == "file" else cut.CutClip)(ref, beat)
+    if ref.kind in _BEATING and beat is not None:
+        return _BEATING[ref.kind](ref, beat)
     return _READERS[ref.kind](ref)

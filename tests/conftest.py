@@ -99,8 +99,9 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setenv("SYNVID_EVAL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SYNVID_EVAL_WEIGHTS", str(tmp_path / "no-weights"))
     # set and removed: what a test's commands say of it goes with the test
-    monkeypatch.setenv("SYNVID_EVAL_POOLS", "")
-    monkeypatch.delenv("SYNVID_EVAL_POOLS")
+    for folder in ("SYNVID_EVAL_POOLS", "SYNVID_EVAL_TARS"):
+        monkeypatch.setenv(folder, "")
+        monkeypatch.delenv(folder)
     yield
 
 

@@ -255,7 +255,7 @@ def test_a_file_in_the_place_of_the_cache(tmp_path: Path, clips: Path, run_cli: 
 
 def test_cache_info(tmp_path: Path, clips: Path, run_cli: Run) -> None:
     kept = Cache(tmp_path / "cache")
-    nothing = {"entries": 0, "bytes": 0, "indices": 0, "pools": 0}
+    nothing = {"entries": 0, "bytes": 0, "indices": 0, "pools": 0, "tars": 0}
     assert kept.info() == {"root": str(tmp_path / "cache"), **nothing}
     run(clips, kept)
     sizes = [p.stat().st_size for p in (tmp_path / "cache").rglob("*") if p.is_file()]

@@ -15,6 +15,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.execute import Failure, Processes, write_message
 from synvid_eval.generators import presets
-from synvid_eval.measurement import Options
+from synvid_eval.measurement import Options, measure
 from synvid_eval.video import encode
 from tests.conftest import Run
 
@@ -185,6 +186,59 @@ def test_webdataset_is_tar_files_read_in_order(tmp_path: Path, monkeypatch: pyte
                 else:
                     assert np.load(io.BytesIO(content))["masks"].dtype == np.uint16
     assert names == [f"{i:07}.{end}" for i in range(3) for end in ("mp4", "truth.npz", "json")]
+
+
+def test_tar_files_are_a_set_again_for_us_and_for_webdataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import webdataset
+
+    monkeypatch.setattr(generation, "IN_TAR", 2)
+    make(tmp_path / "a", kind="webdataset", clips=3)
+    make(tmp_path / "mp4", kind="mp4", clips=3)
+    for index in range(3):  # the same files by the same ids
+        place = tmp_path / "files" / "shards" / f"{index // 2:06}.tar" / f"{index:07}.mp4"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes((tmp_path / "mp4" / "clips" / place.name).read_bytes())
+    found, files = (
+        measure(tmp_path / side, name="x", features=["lab", "motion"], options=Options(cache=Cache(None)))
+        for side in ("a", "files")
+    )
+    assert [c.id for c in found.clips] == [c.id for c in files.clips]
+    found.save(tmp_path / "a.measured")
+    replace(files, facts=replace(files.facts, location=found.facts.location), about=found.about).save(
+        tmp_path / "files.measured"
+    )
+    assert (tmp_path / "a.measured").read_bytes() == (tmp_path / "files.measured").read_bytes()
+    location = f"{tmp_path}/a/shards/{{000000..000001}}.tar"
+    samples = webdataset.WebDataset(location, shardshuffle=False, empty_check=False)
+    read = {s["__key__"]: (s["mp4"], json.loads(s["json"])) for s in samples}
+    told = rows(tmp_path / "a")
+    assert read == {
+        f"{i:07}": ((tmp_path / "mp4" / "clips" / f"{i:07}.mp4").read_bytes(), told[i]) for i in range(3)
+    }
+
+
+def test_corrupted_tar_files_are_those_of_the_files_and_have_their_labels(
+    tmp_path: Path, run_cli: Run
+) -> None:
+    make(tmp_path / "plain", preset="moving_shapes", kind="mp4", clips=3)
+    with tarfile.open(tmp_path / "set.tar", "w") as tar:
+        for number, name in enumerate(("run/0.mp4", "run/1.mp4", "jump/0.mp4")):
+            (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "set" / name).write_bytes((tmp_path / f"plain/clips/000000{number}.mp4").read_bytes())
+            tar.add(tmp_path / "set" / name, name)
+    asked = ("--corruption", "reverse_sampling", "--severity", "1", "--format", "webdataset", "-q")
+    for side in ("set", "set.tar"):
+        done = run_cli("corrupt", side, f"out-{side}", *asked)
+        assert done.returncode == 0, done.stderr
+    shards = [tmp_path / f"out-{side}" / "shards" / "000000.tar" for side in ("set", "set.tar")]
+    assert shards[0].read_bytes() == shards[1].read_bytes()
+    opened = sets.open_set(shards[1])
+    assert {c.id: c.label for c in opened.clips} == {
+        r["member"]: r["label"] for r in rows(tmp_path / "out-set")
+    }
+    assert {c.label for c in opened.clips} == {"run", "jump"}
 
 
 def test_encoding_is_the_same_bytes_in_a_process_whose_memory_is_in_use(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ def info(folder: str | None, json: str | None) -> None:
     if json != "-":
         size = common.size_text(facts["bytes"])
         pools = f", {facts['pools']} pools of textures" if facts["pools"] else ""
+        pools += f", {facts['tars']} unpacked tar files" if facts["tars"] else ""
         click.echo(f"{facts['root']}: {facts['entries']:,} shards, {facts['indices']} indices{pools}, {size}")
 
 
@@ -110,13 +111,14 @@ def prune(
         verb = "would be removed" if dry_run else "removed"
         removed = facts["removed"]
         parts = f", {removed['pools']} pools of textures" if removed["pools"] else ""
+        parts += f", {removed['tars']} unpacked tar files" if removed["tars"] else ""
         parts += f", {removed['parts']} half-written files" if removed["parts"] else ""
         click.echo(
             f"{facts['root']}: {removed['entries']:,} shards, {removed['indices']} indices{parts} {verb}, "
             f"{common.size_text(facts['freed'])} freed, {common.size_text(facts['left'])} left"
         )
         if facts["refused"]:
-            click.echo(f"{facts['refused']} files could not be removed (whose are they?)", err=True)
+            click.echo(f"{facts['refused']} files stay: in use, or not yours", err=True)
 
 
 def _parse(option: str, text: str, units: dict[str, int], example: str) -> float:

@@ -385,6 +385,7 @@ def build_options(
     from synvid_eval.cache import Cache, default_root
     from synvid_eval.generators.pool import keep_in
     from synvid_eval.measurement import Options, parse_share
+    from synvid_eval.video import tar_store
 
     if workers != "auto" and not (workers.isascii() and workers.isdigit() and 0 < int(workers) <= 1024):
         raise UsageError(f"--workers {workers} is no number of processes.", "Give auto, or 1 and more.")
@@ -393,6 +394,7 @@ def build_options(
         raise UsageError("--decode-timeout nan is no number of seconds.", "Give seconds, such as 60.")
     root = None if cache == "none" else Path(cache) if cache else default_root()
     keep_in(root)
+    tar_store.keep_in(root)
     return Options(
         seed=seed,
         workers=0 if workers == "auto" else int(workers),

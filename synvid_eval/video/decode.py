@@ -9,6 +9,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from io import RawIOBase
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Frame: TypeAlias = NDArray[np.uint8]
+
+Source: TypeAlias = Callable[[], RawIOBase]
+"""Opens bytes that stand for a file."""
 
 # Packets of one clip are kept between counting and decoding up to this size; a larger file is read twice.
 _KEEP_BYTES = 64 * 2**20
@@ -90,15 +94,16 @@ class Reader(Protocol):
         """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ClipRef:
     """Where one clip lies: enough for any process to open it.
 
     kind: "file" (one video), "frames" (a folder of pictures), "array" (element `index` of an array file; −1
-    where the file is one clip), "preset" (clip `index` of a generator), "memory", "adapted" (see
-    `synvid_eval.adapted`; `path` is no path), "cut" (`length` frames from frame `index` on of a video).
-    label: class name or None. within: the real folder that a file must lie in which is looked for only when
-    it is opened (see `long_lists`); "" where that was done.
+    where the file is one clip), "tar" (a member of a tar file: `length` bytes from byte `index` on), "preset"
+    (clip `index` of a generator), "memory", "adapted" (see `synvid_eval.adapted`; `path` is no path), "cut"
+    (`length` frames from frame `index` on of a video). label: class name or None. within: the real folder
+    that a file must lie in which is looked for only when it is opened (see `long_lists`); "" where that was
+    done.
     """
 
     id: str
@@ -126,17 +131,24 @@ class VideoFile:
     one.
     """
 
-    def __init__(self, ref: ClipRef, beat: Callable[[], None] = _silent) -> None:
+    def __init__(
+        self, ref: ClipRef, beat: Callable[[], None] = _silent, source: Source | None = None
+    ) -> None:
+        """Opens a video.
+
+        Args:
+            source: opens it where it is no file of its own (part of another one), at its beginning.
+        """
         import av
 
-        self._path, self._beat = ref.path, beat
+        self._path, self._beat, self._source = ref.path, beat, source
         self._packets: list[Any] | None = []
         self.notes: list[str] = []
         times: list[int | None] = []
         try:
-            if not stat.S_ISREG(Path(ref.path).stat().st_mode):
+            if source is None and not stat.S_ISREG(Path(ref.path).stat().st_mode):
                 raise Unreadable("not a regular file")
-            self._container, self._stream = _open(ref.path)
+            self._container, self._stream = _open(ref.path, source)
             self.notes += _stream_notes(self._container)
             self.total, size = 0, 0
             for packet in self._container.demux(self._stream):
@@ -212,7 +224,7 @@ class VideoFile:
         packets, self._packets = self._packets, None
         if packets is None:
             self._container.close()
-            self._container, self._stream = _open(self._path)
+            self._container, self._stream = _open(self._path, self._source)
             yield from self._container.demux(self._stream)
         else:
             yield from packets
@@ -267,15 +279,25 @@ def _pictures() -> Any:
     return av.stream.Disposition.attached_pic
 
 
-def _open(path: str) -> tuple[av.container.InputContainer, av.VideoStream]:
+def open_container(path: str, source: Source | None = None) -> av.container.InputContainer:
+    """A video file, or what `source` opens, as FFmpeg's container. Raises what PyAV and `source` raise."""
     import av
 
     # "file:" keeps FFmpeg from reading a protocol or an image pattern out of an odd file name
     allowed = {"format_whitelist": ",".join(_CONTAINERS.split()), "protocol_whitelist": "file"}
+    file: Any = "file:" + path if source is None else source()
+    container: av.container.InputContainer
+    container = av.open(file, "r", metadata_errors="replace", container_options=allowed)
+    return container
+
+
+def _open(path: str, source: Source | None = None) -> tuple[av.container.InputContainer, av.VideoStream]:
+    import av
+
     try:
-        container = av.open("file:" + path, metadata_errors="replace", container_options=allowed)
+        container = open_container(path, source)
     except (av.error.InvalidDataError, av.error.ArgumentError) as error:
-        if _is_playlist(path):
+        if _is_playlist(path, source):
             raise Unreadable("a playlist, not a video: what it names is not opened") from None
         if isinstance(error, av.error.ArgumentError):  # so it says that a format is not allowed
             raise Unreadable("cannot be decoded: no video container (a picture, a script?)") from None
@@ -296,9 +318,9 @@ def _open(path: str) -> tuple[av.container.InputContainer, av.VideoStream]:
     return container, stream
 
 
-def _is_playlist(path: str) -> bool:
-    with open(path, "rb") as file:
-        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_PLAYLISTS)
+def _is_playlist(path: str, source: Source | None) -> bool:
+    with open(path, "rb", buffering=0) if source is None else source() as file:
+        return (file.read(64) or b"").removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_PLAYLISTS)
 
 
 def _too_large(width: int, height: int) -> str:

@@ -42,6 +42,7 @@ VIDEO_SUFFIXES = frozenset(
     ]
 )
 PICTURE_SUFFIXES = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"])
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 SPLITS = frozenset(["train", "training", "val", "valid", "validation", "test", "testing"])
 
 LAYOUTS = {
@@ -53,6 +54,7 @@ LAYOUTS = {
     "npy": "one array file uint8 [N, T, H, W, 3]",
     "npz": "one archive with `frames` uint8 [T, H, W, 3] (one clip) or [N, T, H, W, 3]",
     "npz_clips": "a folder of .npz files, each one clip: `frames` uint8 [T, H, W, 3], --fps",
+    "webdataset": "tar files of videos: one (.tar, .tar.gz), a folder of them, or a range {000..127}.tar",
 }
 
 # Sets whose clips a list names: a list file given as the SET, or a folder that has lists and --split.
@@ -71,12 +73,13 @@ LAYOUTS |= LIST_LAYOUTS
 @dataclass
 class Found:
     """What lies below a folder: videos, pictures by folder (relative POSIX path, "" is the root), .npz
-    archives, how many files of each other suffix, and folders that are called like a video.
+    archives, tar files, how many files of each other suffix, and folders that are called like a video.
     """
 
     videos: list[str] = field(default_factory=list)
     pictures: dict[str, list[str]] = field(default_factory=dict)
     archives: list[str] = field(default_factory=list)
+    tars: list[str] = field(default_factory=list)
     other: Counter[str] = field(default_factory=Counter)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     called: list[str] = field(default_factory=list)
@@ -144,12 +147,15 @@ def walk(root: Path) -> Found:
             else:
                 if suffix == ".npz":
                     found.archives.append(inner)
+                elif name.lower().endswith(TAR_SUFFIXES):
+                    found.tars.append(inner)
                 found.other[suffix or "(no suffix)"] += 1
         folders += [(b, within) for b in reversed(below)]
         if os.path.splitext(relative)[1].lower() in VIDEO_SUFFIXES:
             found.called.append(relative)
     found.videos.sort()
     found.archives.sort()
+    found.tars.sort()
     return found
 
 
@@ -233,6 +239,8 @@ def read_folder(root: Path, layout: str = "auto", fps: float | None = None) -> L
         return _npz_clips(root, found, 25.0 if fps is None else fps)
     if layout == "frames":
         return _frame_folders(root, found, 25.0 if fps is None else fps)
+    if layout == "webdataset" or (layout == "auto" and not found.videos and found.tars):
+        return _tar_files(root, found)
     if not found.videos:
         raise DataError(*_nothing(root, found))
     if layout == "auto":
@@ -262,6 +270,12 @@ def read_folder(root: Path, layout: str = "auto", fps: float | None = None) -> L
     if left:
         said += f"; {count_of(left, 'video')} elsewhere left out by --layout {layout}"
     return Listing(layout, said, clips, (*skipped, *found.passed_over(videos)))
+
+
+def folder_labels(names: list[str]) -> list[str | None]:
+    """The label of each of a set's videos by the folder that it lies in, from their relative POSIX paths."""
+    label = _LABELS[_layout_of(names)]
+    return [label(PurePosixPath(name)) for name in names]
 
 
 def _layout_of(videos: list[str]) -> str:
@@ -358,6 +372,19 @@ def _npz_clips(root: Path, found: Found, fps: float) -> Listing:
     if left:
         said += f"; {count_of(left, 'video or picture', 'videos or pictures')} beside them left out"
     return Listing("npz_clips", said, clips, (*skipped, *found.passed_over(found.archives)))
+
+
+def _tar_files(root: Path, found: Found) -> Listing:
+    from synvid_eval.video import tars
+
+    if not found.tars:
+        raise DataError(f"0 tar files under {root}.", _seen(found))
+    listing = tars.read_folder(root, found.tars)
+    said = listing.said
+    left = sum(map(len, found.pictures.values())) + len(found.videos)
+    if left:
+        said += f"; {count_of(left, 'video or picture', 'videos or pictures')} beside them left out"
+    return replace(listing, said=said, skipped=(*listing.skipped, *found.passed_over(found.tars)))
 
 
 def _seen(found: Found) -> str:
