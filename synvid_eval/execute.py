@@ -1,5 +1,5 @@
 """Executors: each an order-preserving map of tasks. One serial, one over worker processes that may crash or
-hang.
+hang. An engine says where such processes are: `Local`, or those of a cluster (`ray_engine`).
 
 Worker processes are started as `python -m MODULE`, not forked: no threads are cloned, and a user's script
 needs no `__main__` guard. Tasks go in as JSON, results come back as `archive` blobs, each with its length in
@@ -27,7 +27,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, Protocol, TypeAlias
 
 from synvid_eval import archive
 from synvid_eval.errors import known_error
@@ -61,6 +61,66 @@ class WorkerBug(Exception):
     def __init__(self, message: str, traceback: str) -> None:
         super().__init__(message)
         self.traceback = traceback
+
+
+class Pool(Protocol):
+    """What does tasks, in this process or others."""
+
+    def map(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Reply | Failure]]:
+        """(task, reply or Failure) in the order of `tasks`, of which few are taken ahead.
+
+        Raises WorkerBug where a worker's own code raised.
+        """
+
+    def close(self) -> None:
+        """Ends what it started; a later `map` starts anew."""
+
+
+class Engine(Protocol):
+    """Where worker processes are."""
+
+    def pool(
+        self,
+        module: str,
+        workers: int,
+        setup: Task,
+        timeout: float = 60.0,
+        loud: bool = False,
+        device: str = "cpu",
+    ) -> Pool:
+        """As many processes of `python -m module` as `workers` says, 0: as the engine has room for.
+
+        Args:
+            setup: what each is told before any task. timeout: seconds of silence after which one hangs.
+            loud: whether what they print on stderr is shown. device: where they run networks.
+        """
+
+    def close(self) -> None:
+        """Ends what the engine started, and all of its pools."""
+
+
+class Local:
+    """The engine of this machine."""
+
+    def pool(
+        self,
+        module: str,
+        workers: int,
+        setup: Task,
+        timeout: float = 60.0,
+        loud: bool = False,
+        device: str = "cpu",
+    ) -> Processes:
+        """See `Engine.pool`; by default a process for each processor that this one may use."""
+        return Processes(module, workers or usable_processors(), setup, timeout, loud)
+
+    def close(self) -> None:
+        """Pools close by themselves."""
+
+
+def usable_processors() -> int:
+    """The number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Serial:
@@ -248,13 +308,15 @@ class Processes:
             worker.waiting = False
         elif kind == b"R":
             worker.waiting = False
-            arrays, meta = archive.unpack(payload)
-            done[worker.busy.popleft()] = (arrays, meta)
+            done[worker.busy.popleft()] = self._opened(payload)
         elif kind == b"E":
             facts = json.loads(payload)
             if "code" in facts:
                 raise known_error(facts["code"], facts["message"], facts["hint"])
             raise WorkerBug(facts["message"], facts["traceback"])
+
+    def _opened(self, blob: bytes) -> Reply:
+        return archive.unpack(blob)
 
     def _replace(
         self, worker: _Worker, pending: deque[int], done: dict[int, Reply | Failure], kind: str, reason: str

@@ -19,6 +19,7 @@ from synvid_eval.cli import common, names
     help="Also write mu and sigma of the Inception features, as pytorch-fid reads them.",
 )
 @common.measuring
+@common.engine
 @common.listing
 @common.picturing
 @common.following
@@ -56,8 +57,11 @@ def command(
         raise UsageError(f"--statistics {statistics} does not end in .npz.", "Give F.npz.")
     common.check_outputs([set_], out=out, statistics=statistics)
     asked = common.take_asked(given)
-    with common.Terminal(quiet, verbose) as progress:
-        options = common.build_options(progress=progress, verbose=verbose, **given)
+    with (
+        common.Terminal(quiet, verbose) as progress,
+        common.running(given, progress, verbose) as engine,
+    ):
+        options = common.build_options(progress=progress, verbose=verbose, engine=engine, **given)
         if dry_run:
             writes = [out, statistics] if statistics else [out]
             common.rehearsed([set_], options, writes, None, **asked)
