@@ -213,18 +213,21 @@ class RayEngine:
                 "Give --device cuda or cpu, or --engine local.",
             )
         if self.address != "local":
-            self._start(workers)
+            self.connect(workers)
         spec = {"module": module, "setup": setup, "timeout": timeout, "loud": loud}
         return RayPool(self, f"{next(self._numbers)}", json.dumps(spec), workers, kind == "cuda")
 
     def crew(self, workers: int, gpus: bool) -> _Crew:
         """The actors, as many as there shall be; asked for at the first call."""
-        self._start(workers)
+        self.connect(workers)
         if gpus not in self._crews:
             self._crews[gpus] = _Crew(workers, gpus, self.address == "local", self._say)
         return self._crews[gpus]
 
-    def _start(self, workers: int) -> None:
+    def connect(self, workers: int) -> None:
+        """Reaches the cluster, or starts a Ray of its own with that many processors (0: all that this process
+        may use), unless that was done. DataError where it cannot be had.
+        """
         if self._started:
             return
         # before Ray is imported, which reads them

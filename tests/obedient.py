@@ -33,6 +33,14 @@ def main() -> None:
                 if not os.path.exists(task["mark"]):
                     open(task["mark"], "w").close()
                     os.kill(os.getpid(), signal.SIGKILL)
+            case "kill parent":  # as a clip for which the system kills all that has to do with it
+                os.kill(os.getppid(), signal.SIGKILL)
+                time.sleep(0.2)
+            case "kill parent once":
+                if not os.path.exists(task["mark"]):
+                    open(task["mark"], "w").close()
+                    os.kill(os.getppid(), signal.SIGKILL)
+                    time.sleep(0.2)
             case "known":
                 facts = {"message": "No such photograph.", "traceback": "", "code": 3, "hint": "Install it."}
                 write_message(pipe_out, b"E", json.dumps(facts).encode())

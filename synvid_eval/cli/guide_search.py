@@ -69,6 +69,7 @@ from synvid_eval.errors import UsageError, one_line
 @common.max_skipped
 @common.networked
 @common.workers()
+@common.engine
 @common.decode_timeout
 @common.cache()
 @click.option(
@@ -151,9 +152,12 @@ def command(
         search.check_space(where.without("palette", fixed))
     networks, opening = common.take_networks(given), common.take_opening(given)
     decide(parse_recipe(wanted, settings), networks, by_name=True)
-    with common.Terminal(quiet, verbose) as terminal:
+    with (
+        common.Terminal(quiet, verbose) as terminal,
+        common.running(given, terminal, verbose) as engine,
+    ):
         progress = Together(terminal)
-        options = common.build_options(seed=seed, progress=progress, verbose=verbose, **given)
+        options = common.build_options(seed=seed, progress=progress, verbose=verbose, engine=engine, **given)
         whole = bench.opened(reference, options, **opening)
         parts = gain.halves(whole)
         if palette is not None:
