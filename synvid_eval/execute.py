@@ -46,6 +46,9 @@ WINDOW = 64
 # Importing and compiling may take long on a busy machine; after this many seconds a worker will not come up.
 START_TIMEOUT = 600.0
 
+# Workers that are killed while they start, one after the other, before it is said that none comes up.
+STILLBORN = 3
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -161,6 +164,7 @@ class Processes:
         usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         self._processors = usable if len(usable) == self._count > 1 else []
         self._crashes: Counter[int] = Counter()
+        self._stillborn = 0
 
     def _start(self) -> _Worker:
         one = {f"{lib}_NUM_THREADS": "1" for lib in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
@@ -299,7 +303,8 @@ class Processes:
         if worker not in self._workers:
             return  # the last words of one that was stopped
         worker.silent = 0.0
-        worker.ready = worker.ready or kind == b"M"
+        if kind == b"M":
+            worker.ready, self._stillborn = True, 0
         if kind == b"X":
             self._replace(worker, pending, done, "crash", _died(worker.process.returncode))
         elif kind == b"D":
@@ -323,7 +328,12 @@ class Processes:
     ) -> None:
         self._workers.remove(worker)
         if not worker.ready:
-            raise WorkerBug(f"a worker process ended before it could take a task: it {reason}", "")
+            self._stillborn += 1
+            code = worker.process.returncode
+            if code is None or code >= 0 or self._stillborn > STILLBORN:
+                raise WorkerBug(f"a worker process ended before it could take a task: it {reason}", "")
+            pending.extendleft(reversed(worker.busy))  # somebody killed it: that is no task's fault
+            return
         if not worker.busy:  # it had nothing to do, so nothing is lost
             return
         pending.extendleft(reversed(worker.busy))

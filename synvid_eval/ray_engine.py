@@ -25,6 +25,7 @@ import platform
 import re
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -69,7 +70,13 @@ little beside it, and little is lost with it.
 """
 
 RESTARTS = 5
-"""Actors that are lost one after the other before any of them has done anything."""
+"""Actors, of each that there shall be, that may be lost for good before any has done anything."""
+
+KNOCK = 10.0
+"""Seconds in which something must listen at an address that is given."""
+
+ASK_AGAIN = 0.5
+"""Seconds between two questions to an actor whether Ray has brought it back."""
 
 SAY_AFTER = 20.0
 
@@ -160,6 +167,25 @@ def check_address(address: str) -> None:
         )
 
 
+def _knock(address: str) -> None:
+    """DataError where nothing listens at an address; Ray itself would try for minutes."""
+    named = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    host, _, port = named.rpartition("://")[2].partition("/")[0].rpartition(":")
+    if not (host and port.isdigit()):  # Ray knows its own
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
+    except (OSError, OverflowError) as error:
+        raise _unreachable(named, getattr(error, "strerror", None) or str(error)) from None
+
+
+def _unreachable(address: str, why: str) -> DataError:
+    return DataError(
+        f"No Ray cluster can be reached at {one_line(address)}: {why.rstrip('.')}.",
+        "Is it up, and of the same version of Ray and Python? --ray-address local starts one here.",
+    )
+
+
 class RayEngine:
     """Actors of a Ray cluster; started when there is work, ended by `close`.
 
@@ -237,6 +263,8 @@ class RayEngine:
         os.environ.setdefault("RAY_process_group_cleanup_enabled", "1")
         import logging
 
+        if self.address != "local":
+            _knock(self.address)
         ray = _ray()
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if self.address == "local":
@@ -257,10 +285,7 @@ class RayEngine:
             first = next(iter(str(error).strip().splitlines()), type(error).__name__)
             if self.address == "local":
                 raise DataError(f"Ray cannot be started: {first}", "--engine local needs no Ray.") from None
-            raise DataError(
-                f"No Ray cluster can be reached at {self.address}: {first}",
-                "Is it up, and of the same version of Ray and Python? --ray-address local starts one here.",
-            ) from None
+            raise _unreachable(self.address, first) from None
         finally:
             if kept is not None:
                 signal.signal(signal.SIGTERM, kept)
@@ -296,14 +321,15 @@ class RayEngine:
 
 @dataclass(eq=False)
 class _Slot:
-    """An actor, whatever became of the one before it. greeting: what it was asked; it is up once it answered
-    (`ready`), and then has a process number.
+    """An actor, whatever became of the one before it. greeting: what it was asked, None where it is up or is
+    to be asked again; it is up once it answered (`ready`), and then has a process number.
     """
 
     actor: Any
     greeting: Any = None
     ready: bool = False
     pid: int = 0
+    not_before: float = 0.0  # when it is asked again
 
 
 class _Crew:
@@ -322,7 +348,7 @@ class _Crew:
         self._needs = {"num_cpus": 0.0 if own else 1.0}
         if gpus:
             self._needs["num_gpus"] = int(10000 / math.ceil(self.count / every)) / 10000
-        self._lost = 0
+        self._lost, self._last = 0, ""
         self._idle_since = time.monotonic()
         self._said = False
         self.slots = [_Slot(self._hired()) for _ in range(self.count)]
@@ -340,6 +366,14 @@ class _Crew:
         slot.ready = False
         slot.greeting = slot.actor.facts.remote()
 
+    def greetings(self) -> dict[Any, _Slot]:
+        """What actors were asked that are not up; those whose time has come are asked again."""
+        now = time.monotonic()
+        for slot in self.slots:
+            if not slot.ready and slot.greeting is None and now >= slot.not_before:
+                self.greet(slot)
+        return {slot.greeting: slot for slot in self.slots if slot.greeting is not None}
+
     def greeted(self, slot: _Slot) -> None:
         """Takes in its answer. Raises where no such actor can ever work."""
         answer, slot.greeting = slot.greeting, None
@@ -347,13 +381,16 @@ class _Crew:
             facts = json.loads(self._ray.get(answer))
         except self._ray.exceptions.RayTaskError as error:
             raise _bug(error) from None
-        except self._ray.exceptions.RayError as error:
+        except self._ray.exceptions.ActorDiedError as error:  # for good
             self._lost += 1
-            if getattr(error, "actor_init_failed", False) or self._lost > RESTARTS * self.count:
+            if error.actor_init_failed or self._lost > RESTARTS * self.count:
                 raise _stillborn(error) from None
-            if isinstance(error, self._ray.exceptions.ActorDiedError):  # for good
-                slot.actor = self._hired()
+            slot.actor = self._hired()
             self.greet(slot)
+            return
+        except self._ray.exceptions.RayError as error:  # Ray is about to bring it back
+            self._last = _last_line(error)
+            slot.not_before = time.monotonic() + ASK_AGAIN
             return
         _check(facts)
         slot.pid, slot.ready = facts["pid"], True
@@ -374,7 +411,7 @@ class _Crew:
         if waited > START_TIMEOUT:
             raise DataError(
                 f"Ray gave no worker in {START_TIMEOUT:g} s: each wants {asked or 'a process'}, the cluster "
-                f"has {there} in all.",
+                f"has {there} in all.{self._last and f' Its last word: {self._last}'}",
                 "Others may hold them: wait, or give --engine local.",
             )
         if waited > SAY_AFTER and not self._said:
@@ -492,9 +529,12 @@ class RayPool:
         """Takes in what actors answer, for a second at most."""
         crew.patience()
         ray = self._engine.ray
-        greetings = {slot.greeting: slot for slot in crew.slots if slot.greeting is not None}
+        greetings = crew.greetings()
         asked = [*greetings, *self._calls]
-        found, _ = ray.wait(asked, num_returns=1, timeout=1.0)
+        if not asked:  # all actors were lost, and it is too soon to ask again
+            time.sleep(ASK_AGAIN / 2)
+            return
+        found, _ = ray.wait(asked, num_returns=1, timeout=ASK_AGAIN)
         if found:
             found, _ = ray.wait(asked, num_returns=len(asked), timeout=0)
         for answer in [one for one in asked if one in set(found)]:
@@ -575,23 +615,25 @@ def _check(facts: dict[str, Any]) -> None:
         )
 
 
+def _last_line(error: Any) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return one_line(lines[-1].strip() if lines else type(error).__name__)
+
+
 def _bug(error: Any) -> WorkerBug:
     """What an actor's own code raised."""
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return WorkerBug(f"a Ray worker failed: {one_line(lines[-1] if lines else error)}", str(error))
+    return WorkerBug(f"a Ray worker failed: {_last_line(error)}", str(error))
 
 
 def _stillborn(error: Any) -> SynvidEvalError:
     """What to tell of actors that never came up."""
-    text = str(error)
-    missing = re.findall(r"ModuleNotFoundError: No module named '([\w.]+)'", text)
+    missing = re.findall(r"ModuleNotFoundError: No module named '([\w.]+)'", str(error))
     if missing:
         return MissingPackageError(
             f"Ray's machines lack the package {missing[-1]}.",
             "Install synvid-eval there, in the same version, or put it on their PYTHONPATH.",
         )
-    lines = [line for line in text.strip().splitlines() if line.strip()]
     return SynvidEvalError(
-        f"Ray's workers end before they can take work: {one_line(lines[-1] if lines else error)}",
+        f"Ray's workers end before they can take work: {_last_line(error)}",
         "Is there memory for them? Ray's logs tell more; --engine local needs no Ray.",
     )
