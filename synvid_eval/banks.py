@@ -11,7 +11,7 @@ from pathlib import Path
 
 from synvid_eval import knobs, shards
 from synvid_eval.errors import DataError, SynvidEvalError, UsageError
-from synvid_eval.execute import Failure, Processes
+from synvid_eval.execute import Failure
 from synvid_eval.generators import pool as pools
 from synvid_eval.generators.shapes import POOL
 from synvid_eval.measurement import Options, hashing
@@ -97,12 +97,7 @@ def make_bank(
             todo.append(index)
     bank = {"textures": text, "images": images or "", "seed": seed, "pool": POOL, "count": count}
     setup = {"bank": {**bank, "folder": os.path.abspath(folder)}, "loud": options.loud}
-    workers = Processes(
-        "synvid_eval.writer",
-        options.worker_count(),
-        {**setup, "path": [p for p in sys.path if p]},
-        loud=options.loud,
-    )
+    workers = options.pool("synvid_eval.writer", {**setup, "path": [p for p in sys.path if p]})
     try:
         chunks = [todo[i : i + CHUNK] for i in range(0, len(todo), CHUNK)]
         for task, answer in workers.map(map(texture_task, chunks)):

@@ -1,5 +1,5 @@
 """Executors: each an order-preserving map of tasks. One serial, one over worker processes that may crash or
-hang.
+hang. An engine says where such processes are: `Local`, or those of a cluster (`ray_engine`).
 
 Worker processes are started as `python -m MODULE`, not forked: no threads are cloned, and a user's script
 needs no `__main__` guard. Tasks go in as JSON, results come back as `archive` blobs, each with its length in
@@ -27,7 +27,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, Protocol, TypeAlias
 
 from synvid_eval import archive
 from synvid_eval.errors import known_error
@@ -49,6 +49,9 @@ TRIES = 3
 # Importing and compiling may take long on a busy machine; after this many seconds a worker will not come up.
 START_TIMEOUT = 600.0
 
+# Workers that are killed while they start, one after the other, before it is said that none comes up.
+STILLBORN = 3
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -64,6 +67,66 @@ class WorkerBug(Exception):
     def __init__(self, message: str, traceback: str) -> None:
         super().__init__(message)
         self.traceback = traceback
+
+
+class Pool(Protocol):
+    """What does tasks, in this process or others."""
+
+    def map(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Reply | Failure]]:
+        """(task, reply or Failure) in the order of `tasks`, of which few are taken ahead.
+
+        Raises WorkerBug where a worker's own code raised.
+        """
+
+    def close(self) -> None:
+        """Ends what it started; a later `map` starts anew."""
+
+
+class Engine(Protocol):
+    """Where worker processes are."""
+
+    def pool(
+        self,
+        module: str,
+        workers: int,
+        setup: Task,
+        timeout: float = 60.0,
+        loud: bool = False,
+        device: str = "cpu",
+    ) -> Pool:
+        """As many processes of `python -m module` as `workers` says, 0: as the engine has room for.
+
+        Args:
+            setup: what each is told before any task. timeout: seconds of silence after which one hangs.
+            loud: whether what they print on stderr is shown. device: where they run networks.
+        """
+
+    def close(self) -> None:
+        """Ends what the engine started, and all of its pools."""
+
+
+class Local:
+    """The engine of this machine."""
+
+    def pool(
+        self,
+        module: str,
+        workers: int,
+        setup: Task,
+        timeout: float = 60.0,
+        loud: bool = False,
+        device: str = "cpu",
+    ) -> Processes:
+        """See `Engine.pool`; by default a process for each processor that this one may use."""
+        return Processes(module, workers or usable_processors(), setup, timeout, loud)
+
+    def close(self) -> None:
+        """Pools close by themselves."""
+
+
+def usable_processors() -> int:
+    """The number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Serial:
@@ -104,6 +167,7 @@ class Processes:
         usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         self._processors = usable if len(usable) == self._count > 1 else []
         self._crashes: Counter[int] = Counter()
+        self._stillborn = 0
 
     def _start(self) -> _Worker:
         one = {f"{lib}_NUM_THREADS": "1" for lib in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
@@ -242,7 +306,8 @@ class Processes:
         if worker not in self._workers:
             return  # the last words of one that was stopped
         worker.silent = 0.0
-        worker.ready = worker.ready or kind == b"M"
+        if kind == b"M":
+            worker.ready, self._stillborn = True, 0
         if kind == b"X":
             self._replace(worker, pending, done, "crash", _died(worker.process.returncode))
         elif kind == b"D":
@@ -251,20 +316,27 @@ class Processes:
             worker.waiting = False
         elif kind == b"R":
             worker.waiting = False
-            arrays, meta = archive.unpack(payload)
-            done[worker.busy.popleft()] = (arrays, meta)
+            done[worker.busy.popleft()] = self._opened(payload)
         elif kind == b"E":
             facts = json.loads(payload)
             if "code" in facts:
                 raise known_error(facts["code"], facts["message"], facts["hint"])
             raise WorkerBug(facts["message"], facts["traceback"])
 
+    def _opened(self, blob: bytes) -> Reply:
+        return archive.unpack(blob)
+
     def _replace(
         self, worker: _Worker, pending: deque[int], done: dict[int, Reply | Failure], kind: str, reason: str
     ) -> None:
         self._workers.remove(worker)
         if not worker.ready:
-            raise WorkerBug(f"a worker process ended before it could take a task: it {reason}", "")
+            self._stillborn += 1
+            code = worker.process.returncode
+            if code is None or code >= 0 or self._stillborn > STILLBORN:
+                raise WorkerBug(f"a worker process ended before it could take a task: it {reason}", "")
+            pending.extendleft(reversed(worker.busy))  # somebody killed it: that is no task's fault
+            return
         if not worker.busy:  # it had nothing to do, so nothing is lost
             return
         pending.extendleft(reversed(worker.busy))

@@ -776,9 +776,7 @@ class _Run:
                 "loud": options.loud,
                 "path": [p for p in sys.path if p],
             }
-            workers = Processes(
-                "synvid_eval.writer", options.worker_count(), setup, options.decode_timeout, options.loud
-            )
+            workers = options.pool("synvid_eval.writer", setup)
             stack.callback(workers.close)
             for first in sorted({i // IN_TAR for i in rows}):
                 self._pack(first, rows)

@@ -9,9 +9,7 @@ again, because clips are folded in the order of their ids within a piece, pieces
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
-import importlib.metadata
 import json
 import os
 import re
@@ -27,19 +25,20 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from synvid_eval import __version__, adapted, archive, corrupted, derived, knobs
+from synvid_eval import adapted, archive, corrupted, derived, knobs
 from synvid_eval import features as room
 from synvid_eval.cache import Cache, default_root
 from synvid_eval.errors import DataError, UsageError
-from synvid_eval.execute import HERE, Failure, Processes, Reply, Serial, Task
+from synvid_eval.execute import HERE, Engine, Failure, Local, Pool, Reply, Serial, Task, usable_processors
 from synvid_eval.features.base import Feature
 from synvid_eval.features.network import NetworkFeature
+from synvid_eval.libraries import decoder_versions as decoder_versions
 from synvid_eval.randomness import address
 from synvid_eval.score import SetFacts
 from synvid_eval.sets import open_set, preset_recipe, share_options
 from synvid_eval.states import BLOCKS, KINDS, SUB_SHARDS, Arrays, Fold, Park, Side, fold, pruned
 from synvid_eval.statistics_files import Statistics, read_statistics
-from synvid_eval.video import decode, spans, tar_store
+from synvid_eval.video import spans, tar_store
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.layouts import frame_files
 from synvid_eval.video.long_lists import LongList
@@ -332,32 +331,6 @@ def rested(blocks: list[Fold], block: int, park: Park) -> list[Fold]:
     return pruned([b.parked(park) if i == block else b for i, b in enumerate(blocks)])
 
 
-@functools.cache
-def decoder_versions() -> dict[str, str]:
-    """Versions of the libraries that turn files into pixels and pixels into numbers (part of every cache
-    key).
-    """
-    from av import library_versions
-
-    names = (
-        "av",
-        "pillow",
-        "opencv-python-headless",
-        "opencv-python",
-        "numpy",
-        "scipy",
-        "numba",
-        "scikit-image",
-    )
-    out = {"synvid-eval": __version__, "decoding": str(decode.REVISION), "ffmpeg": str(library_versions)}
-    for name in names:
-        try:
-            out[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            out[name] = "?"
-    return out
-
-
 def _files(clip: ClipRef) -> list[str]:
     """The files (or addresses of parts of them) that a clip is read from, absolute; none where its folder
     cannot be listed, or a preset draws it.
@@ -561,12 +534,17 @@ class Options:
     """Seconds before each further try to read what could not be read for a reason that may pass: storage that
     is gone for a while must not change a number.
     """
+    engine: Engine = field(default_factory=Local)
 
     def worker_count(self) -> int:
         """The number of worker processes: `workers`, or the processors this process may use where it is 0."""
-        if self.workers:
-            return self.workers
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return self.workers or usable_processors()
+
+    def pool(self, module: str, setup: Task, device: str = "cpu") -> Pool:
+        """Worker processes of `python -m module`, where the engine has them; none is started before there is
+        work. device: where their networks run.
+        """
+        return self.engine.pool(module, self.workers, setup, self.decode_timeout, self.loud, device)
 
 
 def networks_of(features: Mapping[str, Feature]) -> dict[str, Any]:
@@ -582,13 +560,12 @@ class Measurer:
         self.options = options
         self._pool = self.new_pool()
 
-    def new_pool(self) -> Processes:
+    def new_pool(self) -> Pool:
         """Worker processes with this measurer's features; none is started before there is work."""
-        options = self.options
-        setup = setup_task(list(self.features.values()), options.sampler, options.seed, options.loud)
-        return Processes(
-            "synvid_eval.worker", options.worker_count(), setup, options.decode_timeout, options.loud
-        )
+        options, features = self.options, list(self.features.values())
+        setup = setup_task(features, options.sampler, options.seed, options.loud)
+        devices = [f.device for f in features if isinstance(f, NetworkFeature) and f.device != "cpu"]
+        return options.pool("synvid_eval.worker", setup, devices[0] if devices else "cpu")
 
     def __enter__(self) -> Measurer:
         return self
@@ -609,7 +586,7 @@ class Measurer:
                 folding.add(piece)
             return folding.measurement(run.notes(), networks_of(self.features))
 
-    def executor(self, videos: VideoSet) -> Processes | Serial:
+    def executor(self, videos: VideoSet) -> Pool:
         """What runs the tasks of a set: a set in memory is measured in this process."""
         if videos.array is None:
             return self._pool

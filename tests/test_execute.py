@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from synvid_eval.errors import DataError
-from synvid_eval.execute import HERE, WINDOW, Failure, Processes, Serial, Task, WorkerBug
+from synvid_eval.execute import HERE, STILLBORN, WINDOW, Failure, Processes, Serial, Task, WorkerBug
 from synvid_eval.features import registry
 from synvid_eval.prober import probe_task
 from synvid_eval.video.sampling import Sampler
@@ -75,6 +75,20 @@ def test_processes_keep_the_order(pools: Any, workers: int) -> None:
     assert [t for t, _ in got] == given
     assert values(got) == list(range(3 * WINDOW))
     assert len({r[1]["pid"] for _, r in got}) == workers
+
+
+@pytest.mark.parametrize("times", [2, 20])
+def test_a_worker_that_is_killed_while_it_starts_is_started_again(
+    pools: Any, tmp_path: Path, times: int
+) -> None:
+    pool = pools(1, **{"killed while it starts": str(tmp_path / "mark"), "times": times})
+    given = tasks(*["answer"] * 5)
+    if times <= STILLBORN:
+        assert values(list(pool.map(given))) == [0, 1, 2, 3, 4]
+    else:
+        with pytest.raises(WorkerBug, match=r"before it could take a task: it crashed .*SIGKILL"):
+            list(pool.map(given))
+        assert (tmp_path / "mark").stat().st_size == STILLBORN + 1
 
 
 def test_what_is_here_comes_at_its_turn(pools: Any) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 import yaml
 
-from synvid_eval import banks, generation, knobs, sets, writer
+from synvid_eval import banks, execute, generation, knobs, sets, writer
 from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.execute import Failure, Processes, write_message
@@ -916,7 +916,7 @@ def test_a_real_clip_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.
     asked: dict[str, Any] = {"clips": 5, "overrides": SMALL, "kind": "ffv1", "videos": str(real)}
     what = generation.plan("shapes_mix_ucf25", **asked)
     monkeypatch.setenv("SLOW", "writer")
-    monkeypatch.setattr(generation, "Processes", lambda module, *rest: Processes("tests.slow", *rest))
+    monkeypatch.setattr(execute, "Processes", lambda module, *rest: Processes("tests.slow", *rest))
     began = time.monotonic()
     with pytest.raises(DataError, match=r"Clip real/.* hung: no new frame for 2 s \(--decode-timeout\)"):
         generation.make(what, tmp_path / "a", options)

@@ -26,7 +26,7 @@ ROWS = [
     {"worker", "prober", "writer"},
     {"preview", "contact_sheet", "cards", "pairs"},
     {"sets"},
-    {"scoring", "correlation", "adapted", "corrupted"},
+    {"scoring", "correlation", "adapted", "corrupted", "ray_engine"},
     {"metrics", "features", "generators", "corruptions", "execute", "verdict"},
     {
         "video",
@@ -52,6 +52,7 @@ ROWS = [
         "published",
         "schemas",
         "extras",
+        "libraries",
         "shards",
         "cluster",
         "locks",

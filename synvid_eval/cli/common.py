@@ -21,6 +21,7 @@ from synvid_eval.errors import UsageError, nearest, one_line
 
 if TYPE_CHECKING:
     from synvid_eval.comparison import Recipe
+    from synvid_eval.execute import Engine
     from synvid_eval.features.network import Networks
     from synvid_eval.measurement import Measurement, Options
     from synvid_eval.rehearsal import Rehearsal
@@ -117,6 +118,55 @@ weights = click.option(
 def workers(what: str = "Worker processes.") -> Callable[[F], F]:
     """The option `--workers auto|N`; what: its help."""
     return click.option("--workers", default="auto", show_default=True, metavar="auto|N", help=what)
+
+
+_engine = _stack(
+    click.option(
+        "--engine",
+        default="local",
+        show_default=True,
+        metavar="local|ray",
+        help="Where worker processes run: on this machine, or on a Ray cluster (extra: ray).",
+    ),
+    click.option(
+        "--ray-address",
+        metavar="local|auto|ray://HOST:PORT",
+        help="Which cluster: local starts a Ray of its own, auto is the one of this machine.  "
+        "[default: local]",
+    ),
+)
+
+
+def engine(function: F) -> F:
+    """The options `--engine` and `--ray-address`; see `running`."""
+    return _engine(function)
+
+
+@contextlib.contextmanager
+def running(given: dict[str, Any], progress: Any, verbose: bool) -> Iterator[Engine]:
+    """The engine that a command's options name, taken out of them; ended with the block.
+
+    Raises:
+        UsageError: no such engine or address. MissingPackageError: Ray is not installed.
+    """
+    name, address = given.pop("engine"), given.pop("ray_address")
+    made: Engine
+    if name == "ray":
+        from synvid_eval.ray_engine import RayEngine
+
+        made = RayEngine("local" if address is None else address, progress.say, verbose)
+    elif name == "local":
+        from synvid_eval.execute import Local
+
+        if address is not None:
+            raise UsageError(f"--ray-address {address} means nothing here.", "Give --engine ray, too.")
+        made = Local()
+    else:
+        raise UsageError(f"No engine is called {name!r}.", nearest(name, ["local", "ray"]))
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 def device(what: str = "Where networks run.") -> Callable[[F], F]:
@@ -377,12 +427,14 @@ def build_options(
     decode_timeout: float = 60.0,
     progress: Any,
     verbose: bool,
+    engine: Engine | None = None,
 ) -> Options:
     """Measurement options from the command line's; UsageError for what cannot be.
 
     The defaults are for commands without such an option: the user's cache folder, and no video skipped.
     """
     from synvid_eval.cache import Cache, default_root
+    from synvid_eval.execute import Local
     from synvid_eval.generators.pool import keep_in
     from synvid_eval.measurement import Options, parse_share
     from synvid_eval.video import tar_store
@@ -403,6 +455,7 @@ def build_options(
         decode_timeout=decode_timeout,
         progress=progress,
         loud=verbose,
+        engine=engine or Local(),
     )
 
 

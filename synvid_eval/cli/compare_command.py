@@ -13,6 +13,7 @@ from synvid_eval.cli import common, names, table
 @click.command(name="compare")
 @click.argument("sets", nargs=-1, type=common.PATH, metavar="SET... REFERENCE", shell_complete=names.location)
 @common.measuring
+@common.engine
 @common.listing
 @common.picturing
 @common.following
@@ -63,8 +64,11 @@ def command(
         )
     common.check_outputs(sets, json=json, csv=csv, html=html)
     asked = common.take_asked(given)
-    with common.Terminal(quiet, verbose) as progress:
-        options = common.build_options(progress=progress, verbose=verbose, **given)
+    with (
+        common.Terminal(quiet, verbose) as progress,
+        common.running(given, progress, verbose) as engine,
+    ):
+        options = common.build_options(progress=progress, verbose=verbose, engine=engine, **given)
         if dry_run:
             writes = [t for t in (json, csv, html) if t and t != "-"]
             common.rehearsed(sets, options, writes, json, **asked)

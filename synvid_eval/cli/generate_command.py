@@ -28,6 +28,7 @@ from synvid_eval.cli import common, making, names
 )
 @making.shard
 @common.workers()
+@common.engine
 @making.cache
 @common.decode_timeout
 @common.picturing
@@ -72,9 +73,14 @@ def command(
 
     common.check_outputs(json=json)
     overrides = making.overrides(settings, size=size, length=length, fps=fps, classes=classes)
-    with common.Terminal(quiet, verbose) as progress:
+    with (
+        common.Terminal(quiet, verbose) as progress,
+        common.running(running, progress, verbose) as engine,
+    ):
         kept = "none" if dry_run else cache
-        options = common.build_options(cache=kept, progress=progress, verbose=verbose, **running)
+        options = common.build_options(
+            cache=kept, progress=progress, verbose=verbose, engine=engine, **running
+        )
         what = generation.plan(
             preset,
             clips=clips,

@@ -78,6 +78,7 @@ _FEW = 20  # textures, for a search that makes them anew
 @common.max_skipped
 @common.networked
 @common.workers()
+@common.engine
 @common.decode_timeout
 @common.cache()
 @click.option(
@@ -166,9 +167,12 @@ def command(
     # what a setting is of may be told again in the gain alone
     decide(parse_recipe(dict.fromkeys([*wanted, *DEFAULT_METRICS]), settings), networks, by_name=True)
     own = settings_of(wanted, settings)
-    with common.Terminal(quiet, verbose) as terminal:
+    with (
+        common.Terminal(quiet, verbose) as terminal,
+        common.running(given, terminal, verbose) as engine,
+    ):
         progress = Together(terminal)
-        options = common.build_options(seed=seed, progress=progress, verbose=verbose, **given)
+        options = common.build_options(seed=seed, progress=progress, verbose=verbose, engine=engine, **given)
         whole = bench.opened(reference, options, **opening)
         parts = gain.halves(whole)
         if palette is not None:

@@ -27,6 +27,7 @@ from synvid_eval.cli import common, names
     help="Also write mu and sigma of the Inception features, as pytorch-fid reads them.",
 )
 @common.measuring
+@common.engine
 @common.listing
 @common.picturing
 @common.following
@@ -77,8 +78,11 @@ def command(
         raise UsageError(f"--statistics {statistics} does not end in .npz.", "Give F.npz.")
     common.check_outputs([set_], out=out if part is None else None, statistics=statistics)
     asked = common.take_asked(given)
-    with common.Terminal(quiet, verbose) as progress:
-        options = common.build_options(progress=progress, verbose=verbose, **given)
+    with (
+        common.Terminal(quiet, verbose) as progress,
+        common.running(given, progress, verbose) as engine,
+    ):
+        options = common.build_options(progress=progress, verbose=verbose, engine=engine, **given)
         if dry_run:
             writes = [out, statistics] if statistics else [out]
             common.rehearsed([set_], options, writes, None, part, **asked)

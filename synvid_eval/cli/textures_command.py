@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from synvid_eval.cli import common, making, names
@@ -31,6 +33,7 @@ def command() -> None:
 )
 @making.shard
 @common.workers()
+@common.engine
 @common.talking
 def make(
     name: str,
@@ -40,9 +43,9 @@ def make(
     settings: tuple[str, ...],
     images: str | None,
     shard: str | None,
-    workers: str,
     quiet: bool,
     verbose: bool,
+    **running: Any,
 ) -> None:
     """Make a bank of N textures of the kind NAME in a folder: one file, which presets map into memory.
 
@@ -59,8 +62,13 @@ def make(
     from synvid_eval.generators import presets
     from synvid_eval.video.layouts import count_of
 
-    with common.Terminal(quiet, verbose) as progress:
-        options = common.build_options(seed=seed, workers=workers, progress=progress, verbose=verbose)
+    with (
+        common.Terminal(quiet, verbose) as progress,
+        common.running(running, progress, verbose) as engine,
+    ):
+        options = common.build_options(
+            seed=seed, progress=progress, verbose=verbose, engine=engine, **running
+        )
         bank = banks.make_bank(
             name,
             count,
