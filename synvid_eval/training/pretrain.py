@@ -161,7 +161,8 @@ class PlannedPretraining:
         self.steps = chosen.schedule(self.batches.steps_an_epoch).steps
 
     def made(self, out: str | os.PathLike[str]) -> dict[str, Any]:
-        """Trains into the folder `out`, or goes on with what a killed run left; says what came out.
+        """Trains into the folder `out`, or goes on with what a killed run left; says what came out (`outcome`),
+        the first of several processes alone: the others may be here before it has saved.
 
         Raises UsageError and DataError: see `engine.train` and `RunFolder.begin`.
         """
@@ -185,7 +186,7 @@ class PlannedPretraining:
             engine.train(folder, training, where, self.options.progress)
             if where.first:
                 write_bytes(folder.path / CARD, card(folder, config, self.source).encode())
-        return self.facts() | outcome(folder)
+        return self.facts() | (outcome(folder) if where.first else {})
 
     def rehearsed(self) -> dict[str, Any]:
         """What would be trained; time and disk, from a few steps that are tried on the device."""
