@@ -409,7 +409,8 @@ def time_text(seconds: float) -> str:
     for limit, unit, per in ((100, "s", 1), (6000, "min", 60), (48 * 3600, "h", 3600)):
         if seconds < limit:
             return f"{max(1, round(seconds / per))} {unit}" if per < 3600 else f"{seconds / per:.1f} {unit}"
-    return f"{seconds / 86400:.1f} days"
+    days = seconds / 86400
+    return f"{days:.1f} days" if days < 1000 else f"{days:,.0f} days"
 
 
 def measured_line(facts: SetFacts, out: str) -> str:

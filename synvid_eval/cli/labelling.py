@@ -177,16 +177,48 @@ def _told(facts: dict[str, Any]) -> str:
 def _rehearsed(facts: dict[str, Any], out: str) -> str:
     """What would be trained, a line each."""
     network, recipe = facts["network"], facts["recipe"]
+    views = recipe["segments"] * recipe["crops"]
+    looking = f"{facts['seconds_a_clip']:.3g} s a clip of {views} view{'s' if views > 1 else ''}"
+    if "clips_tried" in facts:
+        time = f"{a_step(facts)}, {looking} {by_trial(facts)}"
+    else:  # steps of a head are nothing beside
+        time = f"{looking} (tried)"
+    if recipe.get("head") == "knn":
+        training = f"none: {recipe['neighbors']} nearest neighbors vote, {len(facts['folds'])} folds"
+    else:
+        head = "" if "clips_tried" in facts else "a head, "
+        training = (
+            f"{head}{facts['steps']:,} steps of {recipe['batch']} clips over {len(facts['folds'])} folds"
+        )
     lines = [
         f"set:      {facts['set']}: {facts['split']}",
         f"network:  width {network['width']}, {network['depth']} layers, {network['frames']} frames of "
         f"{network['image']} px",
-        f"training: {facts['steps']:,} steps of {recipe['batch']} clips over {len(facts['folds'])} folds",
-        f"time:     about {common.time_text(facts['seconds'])}: {facts['seconds_a_step']:.3g} s a step, "
-        f"{facts['seconds_a_clip']:.3g} s a clip of {recipe['segments'] * recipe['crops']} views (tried)",
+        f"training: {training}",
+        f"time:     about {common.time_text(facts['seconds'])}: {time}",
+        *([memory_line(facts)] if "clips_tried" in facts else []),
         f"writes:   {out}",
     ]
     return "\n".join(map(one_line, lines))
+
+
+def a_step(facts: dict[str, Any]) -> str:
+    """How long a step takes."""
+    seconds = facts["seconds_a_step"]
+    return f"{seconds:.3g} s a step" if seconds < 1000 else f"{seconds:,.0f} s a step"
+
+
+def by_trial(facts: dict[str, Any]) -> str:
+    """By what a dry run knows how long a step takes."""
+    clips, batch = facts["clips_tried"], facts["recipe"]["batch"]
+    return f"(tried with {clips} of its {batch} clips)" if clips < batch else "(tried)"
+
+
+def memory_line(facts: dict[str, Any]) -> str:
+    """What a pass needs, and how it needs less."""
+    many = facts["clips_a_pass"]
+    less = "; --set micro=N passes fewer" if many > 1 else ""
+    return f"memory:   {common.size_text(facts['bytes_a_pass'])} or more for a pass of {many:,} clips{less}"
 
 
 def _bounds(pair: list[float]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from synvid_eval.cli import common, making, names
+from synvid_eval.cli import common, labelling, making, names
 from synvid_eval.errors import one_line
 
 
@@ -94,8 +94,9 @@ def _rehearsed(facts: dict[str, Any], out: str) -> str:
         f"network:  VideoMAE {recipe['size']}, {facts['parameters'] / 1e6:.3g} million weights, "
         f"{network['frames']} frames of {network['image']} px",
         f"training: {facts['steps']:,} steps of {recipe['batch']} clips",
-        f"time:     about {common.time_text(facts['seconds'])}, {facts['seconds_a_step']:.3g} s a step, "
-        f"of which {facts['drawing_share']:.0%} to make its clips in one process (tried)",
+        f"time:     about {common.time_text(facts['seconds'])}, {labelling.a_step(facts)}, "
+        f"of which {facts['drawing_share']:.0%} to make its clips in one process {labelling.by_trial(facts)}",
+        labelling.memory_line(facts),
         f"disk:     about {common.size_text(facts['bytes'])}",
         f"writes:   {out}",
     ]

@@ -18,13 +18,14 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.measurement import Progress
 from synvid_eval.randomness import address
+from synvid_eval.training import memory
 from synvid_eval.training.data import Batches, Item, loader
 from synvid_eval.training.recipe import Optimization
 from synvid_eval.training.run_folder import RunFolder, TrainingState
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 SCALER = "scaler"
 """Among what the optimizer remembers: scale and growth of fp16's gradients."""
+
+TRIED_S = 20.0
+"""Seconds that are spent on trying what a step takes, as far as a pass of one clip takes no longer."""
 
 PATIENCE = timedelta(days=7)
 """How long processes wait while the first of them works alone; see `Devices.wait`."""
@@ -202,7 +206,9 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["scale"]
             try:
-                loss = _step(what, module, optimizer, scaler, ready, step, where, goes_on=step > 0)
+                loss = _step(
+                    what, module, optimizer, scaler, ready, step, where, goes_on=step > 0, begins=step == done
+                )
             except DataError:
                 if not stopped():
                     raise
@@ -228,24 +234,77 @@ def train(
     return schedule.steps
 
 
-def tried(what: Training, where: Devices, steps: int = 3) -> tuple[float, float]:
-    """(seconds a step, of which to make its batch), medians of a few steps whose first is not counted;
-    nothing is kept.
+@dataclass(frozen=True)
+class Tried:
+    """What a try of a training says.
+
+    seconds: a step. making: of these, to make its batch in one process. clips: of the passes that this was
+    taken from. bytes: kept in memory meanwhile for each clip of a pass (`memory.a_clip`).
     """
-    micro = what.micro(where.world)
+
+    seconds: float
+    making: float
+    clips: int
+    bytes: int
+
+
+def tried(what: Training, where: Devices) -> Tried:
+    """What a step takes, from passes of one clip, of four, of sixteen, and so on, up to those of the recipe
+    as far as time (`TRIED_S`) and memory allow: a step is told from its part. Of each number the first pass
+    is not counted. Nothing is kept.
+    """
+    micro, share = what.micro(where.world), what.share(where.world)
     what.network.to(where.device).train()
     optimizer, module = _optimizer(what), _wrapped(what, where)
     scaler = _scaler(what, where)
-    times: list[tuple[float, float]] = []
-    for step in range(steps):
-        passes = what.batches.share(step, where.rank, where.world, micro)
-        began = time.perf_counter()
-        ready = list(loader(what.make, passes, 0))
-        made = time.perf_counter()
-        _step(what, module, optimizer, scaler, iter(ready), step, where)
-        times.append((time.perf_counter() - began, made - began))
-    later = sorted(times[1:])
-    return later[len(later) // 2]
+    room = memory.free() if where.device == "cpu" else None
+    began = time.perf_counter()
+    count = micro if what.recipe.compile else 1  # it compiles for each number anew
+    kept = -1
+    while True:
+        few = replace(what, recipe=replace(what.recipe, batch=count * where.world, micro=count))
+        for step in range(2):
+            before = time.perf_counter()
+            items = what.batches.share(step, where.rank, where.world, micro)[0][:count]
+            ready = list(loader(what.make, [items], 0))
+            made = time.perf_counter()
+            if kept < 0:
+                kept = _a_clip(what, ready[0], where)
+            passed = time.perf_counter()
+            _step(few, module, optimizer, scaler, iter(ready), step, where)
+            now, making = time.perf_counter(), made - before
+            took = making + now - passed
+            found = Tried(took * share / count, making * share / count, count, kept)
+            if now - began > TRIED_S:
+                return found
+        more = min(4 * count, micro)
+        too_long = now - began + 2 * took * more / count > TRIED_S
+        if count == micro or too_long or (room is not None and 2 * more * kept > room):
+            return found
+        count = more
+
+
+def told(of: Tried, micro: int) -> dict[str, Any]:
+    """What a try says of passes, ready for JSON: clips of one, clips that were tried, bytes kept by one."""
+    return {"clips_a_pass": micro, "clips_tried": of.clips, "bytes_a_pass": of.bytes * micro}
+
+
+def _a_clip(what: Training, batch: dict[str, Tensor], where: Devices) -> int:
+    """See `memory.a_clip`."""
+    import torch
+
+    kind, dtype = _autocast(what, where)
+    first = {name: value[:1].to(where.device) for name, value in batch.items()}
+    with torch.autocast(kind, dtype, enabled=dtype is not None):
+        return memory.a_clip(what.task.to(where.device), first)
+
+
+def _autocast(what: Training, where: Devices) -> tuple[str, torch.dtype | None]:
+    """(kind of device, what is computed in there if it is not float32)."""
+    import torch
+
+    found = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(_precision(what.recipe, where.device))
+    return where.device.partition(":")[0], found
 
 
 def _step(
@@ -257,18 +316,22 @@ def _step(
     step: int,
     where: Devices,
     goes_on: bool = False,
+    begins: bool = False,
 ) -> float:
-    """One step of the optimizer; returns the mean loss over the whole batch. goes_on: see `Cure`."""
+    """One step of the optimizer; returns the mean loss over the whole batch. goes_on: see `Cure`. begins:
+    whether it is the first of a process, which looks for memory.
+    """
     import torch
 
     micro = what.micro(where.world)
     passes = what.share(where.world) // micro
-    kind = where.device.partition(":")[0]
-    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(_precision(what.recipe, where.device))
+    kind, dtype = _autocast(what, where)
     total = torch.zeros((), device=where.device)
     with enough_memory(micro, "clip", where.device, what.cure(micro, goes_on)):
         for number in range(passes):
             batch = {k: v.to(where.device, non_blocking=True) for k, v in next(ready).items()}
+            if begins and number == 0 and micro > 1 and where.device == "cpu":
+                memory.check(_a_clip(what, batch, where), micro, what.cure(micro, goes_on))
             torch.manual_seed(
                 address("synvid_eval.training", what.batches.seed, step, number, where.rank) >> 1
             )

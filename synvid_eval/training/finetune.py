@@ -286,10 +286,10 @@ class PlannedFinetuning(labelled.PlannedFolds):
         )
         return tester.predictions() if where.first else None
 
-    def tried(self, where: engine.Devices) -> tuple[float, float]:
+    def tried(self, where: engine.Devices) -> tuple[engine.Tried | None, float]:
         """See `labelled.PlannedFolds.tried`."""
         tester = _Tester(self, RunFolder(""), 0, where)
-        step, _ = engine.tried(self._training(0, tester.network), where)
+        step = engine.tried(self._training(0, tester.network), where)
         began = time.perf_counter()
         tester.logits(self.on.split.folds[0].test[:1], self.of.segments, self.of.crops)
         return step, time.perf_counter() - began

@@ -358,15 +358,19 @@ class PlannedFolds:
         whole = accuracy.merge(folds)
         return {"run": os.fspath(root), "row": leave(root, whole, self.named), **accuracy.document(whole)}
 
-    def tried(self, where: engine.Devices) -> tuple[float, float]:
-        """(seconds a step, seconds to look at all views of a clip), of the first fold; nothing is kept."""
+    def tried(self, where: engine.Devices) -> tuple[engine.Tried | None, float]:
+        """(what a step takes, None where it is nothing beside looking; seconds to look at all views of a
+        clip), of the first fold; nothing is kept.
+        """
         raise NotImplementedError
 
     def rehearsed(self) -> dict[str, Any]:
         """What would be trained and tested, with its time, from a few steps and a clip that are tried."""
         folds = self.on.split.folds
         with engine.devices(self._device) as where:
-            step, clip = self.tried(where)
+            tried, clip = self.tried(where)
+            world = where.world
+        step = 0.0 if tried is None else tried.seconds
         steps = [self.of.schedule(self.batches(k).steps_an_epoch).steps for k in range(len(folds))]
         looked = self.looked()
         return {
@@ -378,6 +382,7 @@ class PlannedFolds:
             "seconds_a_step": step,
             "seconds_a_clip": clip,
             "seconds": sum(steps) * step + looked * clip,
+            **({} if tried is None else engine.told(tried, self.of.micro or self.of.batch // world)),
             **self._what(),
         }
 

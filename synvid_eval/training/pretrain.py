@@ -161,7 +161,8 @@ class PlannedPretraining:
         self.steps = chosen.schedule(self.batches.steps_an_epoch).steps
 
     def made(self, out: str | os.PathLike[str]) -> dict[str, Any]:
-        """Trains into the folder `out`, or goes on with what a killed run left; says what came out.
+        """Trains into the folder `out`, or goes on with what a killed run left; says what came out
+        (`outcome`), the first of several processes alone: the others may be here before it has saved.
 
         Raises UsageError and DataError: see `engine.train` and `RunFolder.begin`.
         """
@@ -185,17 +186,20 @@ class PlannedPretraining:
             engine.train(folder, training, where, self.options.progress)
             if where.first:
                 write_bytes(folder.path / CARD, card(folder, config, self.source).encode())
-        return self.facts() | outcome(folder)
+        return self.facts() | (outcome(folder) if where.first else {})
 
     def rehearsed(self) -> dict[str, Any]:
-        """What would be trained; time and disk, from a few steps that are tried on the device."""
+        """What would be trained; time, memory and disk, from a few passes that are tried on the device."""
         with engine.devices(self._device) as where:
-            seconds, drawing = engine.tried(self.training(where.device), where)
+            training = self.training(where.device)
+            tried = engine.tried(training, where)
+            micro = training.micro(where.world)
         weights = sum(p.numel() for p in videomae.pretraining(self.network).parameters())
         left = {
-            "seconds": seconds * self.steps,
-            "seconds_a_step": seconds,
-            "drawing_share": drawing / seconds,
+            "seconds": tried.seconds * self.steps,
+            "seconds_a_step": tried.seconds,
+            "drawing_share": tried.making / tried.seconds,
+            **engine.told(tried, micro),
         }
         # weights and the two moments that AdamW keeps, in each checkpoint
         disk = 4 * weights * (3 if self.chosen.optimizer == "adamw" else 2) * self.chosen.keep

@@ -335,13 +335,13 @@ class PlannedProbe(labelled.PlannedFolds):
         engine.train(folder, training, where, self.options.progress)
         return self.predictions(number, [self._scores(head, whole[i], where.device) for i in test])
 
-    def tried(self, where: engine.Devices) -> tuple[float, float]:
+    def tried(self, where: engine.Devices) -> tuple[engine.Tried | None, float]:
         """See `labelled.PlannedFolds.tried`: a head's steps take no time beside a clip's views."""
         made, run = self._viewed(where.device)
         list(labelled.each_view(made, [0], run, self._at_once, self.loaders))
         began = time.perf_counter()
         list(labelled.each_view(made, [0], run, self._at_once, self.loaders))
-        return 0.0, time.perf_counter() - began
+        return None, time.perf_counter() - began
 
     def looked(self) -> int:
         """See `labelled.PlannedFolds.looked`: once for all folds."""

@@ -17,7 +17,7 @@ from torch import nn
 
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.measurement import Quiet
-from synvid_eval.training import engine
+from synvid_eval.training import engine, memory
 from synvid_eval.training.data import Batches
 from synvid_eval.training.engine import Devices, Training
 from synvid_eval.training.recipe import Optimization
@@ -160,9 +160,11 @@ def test_workers_change_nothing(tmp_path: Path, planned: Any) -> None:
 
 @pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path: Path, planned: Any) -> None:
-    """torchrun with gloo: the same batches, gradients averaged."""
+    """torchrun with gloo: the same batches, gradients averaged. Saved is at the end only, so the second
+    process is through before there is a checkpoint.
+    """
     planned("moving_circles", "steps=4").made(tmp_path / "one")
-    settings = [x for s in NANO for x in ("--set", s)]
+    settings = [x for s in [*NANO, "save=100"] for x in ("--set", s)]
     done = subprocess.run(
         [*(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"),
          *("-m", "synvid_eval", "train", "pretrain", "moving_circles", "--recipe", "tiny", "--steps", "4"),
@@ -249,6 +251,31 @@ def test_gradients_are_scaled_to_a_norm(tmp_path: Path) -> None:
 def test_too_little_memory_names_the_batch_to_try(tmp_path: Path, error: Exception) -> None:
     with pytest.raises(UsageError, match=r"4 clips at once.*--set micro=2"):
         line(tmp_path, error)
+
+
+def test_what_a_machine_has_not_is_told_before_a_step(
+    tmp_path: Path, planned: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine promises memory that it has not, and kills who uses it."""
+    monkeypatch.setattr(memory, "free", lambda: 1000)
+    with pytest.raises(UsageError, match=r"4 clips at once are too many .* are free\. Try --set micro=2"):
+        planned("moving_circles", "steps=1").made(tmp_path / "run")
+    assert not list(tmp_path.rglob("*.safetensors"))
+    planned("moving_circles", "steps=1", "micro=1").made(tmp_path / "run")
+
+
+def test_what_a_step_takes_is_told_from_its_part(planned: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = planned("moving_circles", "batch=16").training("cpu")
+    whole = engine.tried(training, Devices("cpu"))
+    assert whole.clips == 16 and 0 < whole.making < whole.seconds and whole.bytes > 0
+    monkeypatch.setattr(memory, "free", lambda: 20 * whole.bytes)
+    assert engine.tried(training, Devices("cpu")).clips == 4
+    monkeypatch.setattr(engine, "TRIED_S", 0.0)
+    now = iter(range(0, 1000, 2))
+    monkeypatch.setattr(engine.time, "perf_counter", lambda: float(next(now)))
+    found = engine.tried(training, Devices("cpu"))
+    assert found.clips == 1  # making it takes 2 s here, passing it 2 s
+    assert (found.seconds, found.making, found.bytes) == (64.0, 32.0, whole.bytes)
 
 
 def test_too_little_memory_for_one_clip(tmp_path: Path) -> None:
