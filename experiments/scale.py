@@ -13,6 +13,7 @@ do.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -31,10 +32,12 @@ import numpy as np
 
 from synvid_eval import archive, costs, receipts
 from synvid_eval.cache import Cache
+from synvid_eval.execute import Engine, Local
 from synvid_eval.features import registry as features
 from synvid_eval.features.base import Feature
 from synvid_eval.features.network import NetworkFeature
 from synvid_eval.measurement import Measurer, Options, Piece, Run, measure
+from synvid_eval.ray_engine import RayEngine
 from synvid_eval.sets import open_set
 from synvid_eval.states import Moments
 
@@ -115,22 +118,17 @@ def engines(given: argparse.Namespace) -> dict[str, Any]:
     """Clips a second over workers, and what a piece costs: the same clips in pieces of one and of sixteen."""
     videos = open_set("preset:moving_shapes?n=192&size=128")
     found = []
-    kinds: dict[str, Callable[[int], Options]] = {"local": lambda n: Options(workers=n, cache=Cache(None))}
-    try:
-        import ray  # noqa: F401
-        from synvid_eval.ray_engine import Ray
-
-        kinds["ray"] = lambda n: Options(workers=n, cache=Cache(None), engine=Ray())
-    except ImportError as error:
-        print(f"without Ray: {error}", flush=True)
-    for kind, options in kinds.items():
+    kinds: dict[str, Callable[[], Engine]] = {"local": Local, "ray": RayEngine}
+    for kind, start in kinds.items():
         for workers in (1, 2):
             for together in (1, 16):
                 pieces = [
                     Piece(0, videos.clips[at : at + together]) for at in range(0, len(videos), together)
                 ]
                 took = []
-                with Measurer(plain(), options(workers)) as measurer:
+                engine = start()
+                options = Options(workers=workers, cache=Cache(None), engine=engine)
+                with contextlib.closing(engine), Measurer(plain(), options) as measurer:
                     list(Run(measurer, replace(videos, clips=videos.clips[:8])).finished())
                     for _ in range(3):
                         began = time.monotonic()
