@@ -4,14 +4,16 @@ scale that a laptop bears?
     python -m experiments.mini_progression --reference DIR [DIR …] --images DIR --work DIR [--minutes 60]
                                            [--out reports/mini_progression] [--seeds 2] [--steps 3000]
                                            [--only SOURCE,…] [--also NAME=SET …] [--protocols probe,finetune]
-                                           [--threads 2]
+                                           [--threads 2] [--engine local|ray] [--ray-address ADDRESS]
 
 Every DIR of --reference holds labelled real clips; the first is also what `real` is pre-trained on, without
 labels. --also adds sources, such as what a search found: `best=preset:best.toml`. A cell is a command or two
 of the package: pre-training of one source and seed, then a probe or a fine-tuning of it on a set, by five
 folds that divide no source group. Pre-trained networks lie in --work; of each accuracy one line goes to
 `OUT/cells.jsonl` as it is done, with how many clips of each of 20 blocks of source groups were right, nothing
-of single clips. So a run that was stopped goes on; after `--minutes` it stops by itself. At the end of each
+of single clips. --engine ray runs cells beside each other on a Ray cluster whose machines share all paths,
+those of one pre-trained network one after the other; a cell takes --threads processors. So a run that was
+stopped goes on; after `--minutes` it stops by itself. At the end of each
 run the tables are made of what is there; what they say is written by hand in `README.md`.
 
 Differences from scratch are paired: the same clips in the same folds. Their intervals come from leaving out
@@ -31,7 +33,8 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -43,6 +46,7 @@ from synvid_eval import published
 from synvid_eval.archive import write_bytes
 from synvid_eval.intervals import interval, jackknife
 from synvid_eval.randomness import address
+from synvid_eval.ray_engine import RayEngine
 
 OUT = Path(__file__).parents[1] / "reports" / "mini_progression"
 PROGRESSION = (
@@ -117,17 +121,55 @@ class Runner:
 
     def run(self) -> None:
         """Runs what is not there yet, until the time is up."""
+        rows = self._beside() if self.given.engine == "ray" else map(self.cell, self._left())
+        for row in rows:
+            self._keep(row)
+
+    def _left(self) -> Iterator[Cell]:
+        """Cells that are not there yet, until the time is up."""
         for cell in self.cells():
             if any(self._same(cell, d) for d in self.done()):
                 continue
             if time.monotonic() > self.until:
                 print("the time is up: the same command goes on from here", flush=True)
                 return
-            row = self._cell(cell)
-            self.given.out.mkdir(parents=True, exist_ok=True)
-            rows = [json.dumps(d) for d in [*self.done(), row]]
-            write_bytes(self.lines, ("\n".join(rows) + "\n").encode())
-            print(f"{cell.name}: {row['accuracy']:.1f} % in {row['seconds']:.0f} s", flush=True)
+            yield cell
+
+    def _beside(self) -> Iterator[dict[str, Any]]:
+        """Rows of cells that are tasks of a Ray cluster, as they are done. Cells of one network are never
+        beside each other: the first of them trains it.
+        """
+        engine = RayEngine(self.given.ray_address, print)
+        engine.connect(os.cpu_count() or 1)
+        ray = engine.ray
+        task = ray.remote(num_cpus=self.given.threads)(_cell_elsewhere)
+        room = max(1, int(ray.cluster_resources()["CPU"]) // self.given.threads)
+        facts = json.dumps({k: str(v) if isinstance(v, Path) else v for k, v in vars(self.given).items()})
+        waiting = [list(cells) for _, cells in groupby(self._left(), lambda c: (c.seed, c.source))]
+        over = False
+        running: dict[Any, list[Cell]] = {}
+        try:
+            while waiting or running:
+                over = over or time.monotonic() > self.until
+                while waiting and len(running) < room and not over:
+                    first, *rest = waiting.pop(0)
+                    running[task.remote(os.getcwd(), facts, asdict(first))] = rest
+                if not running:
+                    print("the time is up: the same command goes on from here", flush=True)
+                    return
+                (done,), _ = ray.wait(list(running))
+                if rest := running.pop(done):
+                    waiting.insert(0, rest)
+                yield ray.get(done)
+        finally:
+            engine.close()
+
+    def _keep(self, row: dict[str, Any]) -> None:
+        self.given.out.mkdir(parents=True, exist_ok=True)
+        rows = [json.dumps(d) for d in [*self.done(), row]]
+        write_bytes(self.lines, ("\n".join(rows) + "\n").encode())
+        name = Cell(*(row[key] for key in ("protocol", "set", "source", "seed"))).name
+        print(f"{name}: {row['accuracy']:.1f} % in {row['seconds']:.0f} s", flush=True)
 
     def _same(self, cell: Cell, row: dict[str, Any]) -> bool:
         """Whether a row is of a cell; ends where it is, but of another number of steps."""
@@ -141,7 +183,8 @@ class Runner:
             )
         return True
 
-    def _cell(self, cell: Cell) -> dict[str, Any]:
+    def cell(self, cell: Cell) -> dict[str, Any]:
+        """Runs a cell; its row."""
         network, pretrained = self._pretrained(cell)
         out = self.given.work / cell.name
         recipe = [] if cell.protocol == "probe" else ["--recipe", "tiny"]
@@ -206,6 +249,14 @@ class Runner:
             stdout=subprocess.DEVNULL,
             env={**os.environ, "OMP_NUM_THREADS": str(self.given.threads)},
         )
+
+
+def _cell_elsewhere(folder: str, facts: str, cell: dict[str, Any]) -> dict[str, Any]:
+    """A cell as a task of Ray. folder: what names are relative to. facts: the arguments, as JSON."""
+    os.chdir(folder)
+    given = json.loads(facts)
+    paths = {name: Path(given[name]) for name in ("work", "out")}
+    return Runner(argparse.Namespace(**given | paths)).cell(Cell(**cell))
 
 
 def blocks(found: dict[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -371,6 +422,8 @@ def main() -> None:
     parser.add_argument("--only", type=lambda text: text.split(","))
     parser.add_argument("--also", nargs="*", default=[], metavar="NAME=SET")
     parser.add_argument("--protocols", type=lambda text: text.split(","), default=list(PROTOCOLS))
+    parser.add_argument("--engine", choices=("local", "ray"), default="local")
+    parser.add_argument("--ray-address", default="local")
     given = parser.parse_args()
     given.also = dict(text.partition("=")[::2] for text in given.also)
     given.only = given.only or [*SOURCES, *given.also]

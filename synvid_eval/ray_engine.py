@@ -29,6 +29,7 @@ import socket
 import tempfile
 import threading
 import time
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -182,7 +183,8 @@ def _knock(address: str) -> None:
 def _unreachable(address: str, why: str) -> DataError:
     return DataError(
         f"No Ray cluster can be reached at {one_line(address)}: {why.rstrip('.')}.",
-        "Is it up, and of the same version of Ray and Python? --ray-address local starts one here.",
+        "Is it up, of the same version of Ray and Python, and RAY_AUTH_TOKEN (if it has one) the same? "
+        "--ray-address local starts one here.",
     )
 
 
@@ -279,7 +281,9 @@ class RayEngine:
         main = threading.current_thread() is threading.main_thread()
         kept = signal.getsignal(signal.SIGTERM) if main else None
         try:
-            context = ray.init(address=self.address, **quiet)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                context = ray.init(address=self.address, **quiet)
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             self._forget()
             first = next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from experiments import mini_progression as mini
+from tests.conftest import REPOSITORY
+from tests.training.small import labelled_set
 
 
 def predictions(groups: int, each: int, right: int) -> dict[str, Any]:
@@ -67,3 +73,21 @@ def test_tables_and_accuracies_say_each_cell() -> None:
     assert "chance 20 %" in text and "| real | 1 | 60.0 |" in text and "+17.5" in text
     lines = mini.accuracies(columns).splitlines()
     assert lines[1] == "scratch,s,probe,m,42.5,scratch,0,experiments.mini_progression" and len(lines) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_cells_on_ray_are_those_of_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.fspath(REPOSITORY))
+    bars = labelled_set(tmp_path / "bars", frames=20)
+    found = []
+    for engine in ("ray", "local"):
+        given = argparse.Namespace(
+            reference=[os.fspath(bars)], images="skimage", work=tmp_path / f"work-{engine}",
+            out=tmp_path / engine, minutes=9.0, seeds=1, steps=2, threads=1, only=["scratch"], also={},
+            protocols=["probe"], engine=engine, ray_address="local",
+        )  # fmt: skip
+        mini.Runner(given).run()
+        (row,) = map(json.loads, (tmp_path / engine / "cells.jsonl").read_text().splitlines())
+        found.append({k: v for k, v in row.items() if k != "seconds"})
+    assert found[0] == found[1] and sum(found[0]["clips"]) == 30
