@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from synvid_eval import adapted, corrupted, derived
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.execute import Failure, Processes
-from synvid_eval.video import arrays, cut, decode, layouts, lists
+from synvid_eval.video import arrays, cut, decode, layouts, lists, remote
 from synvid_eval.video.decode import ClipRef, Frame, Reader
+from synvid_eval.video.remote import Place
 from synvid_eval.video.videoset import VideoSet, rank
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ _EACH_ITS_OWN = (
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
+# Suffixes of files that are sets.
+_FILES = (".npy", ".npz", ".measured", *lists.SUFFIXES)
+
 _GIVEN = {
     "images": "It is for presets that show pictures (see: list presets).",
     "videos": "It is for presets that have a real part (see: list presets).",
@@ -67,8 +71,8 @@ def split_name(text: str) -> tuple[str | None, str]:
     """
     before, sign, after = text.partition("=")
     if sign and after and _NAME.fullmatch(before) and not os.path.lexists(text):
-        return before, after
-    return None, text
+        return before, remote.plain(after)
+    return None, remote.plain(text)
 
 
 def default_name(location: str) -> str:
@@ -86,6 +90,9 @@ def default_name(location: str) -> str:
         text = location.removeprefix(scheme + ":").partition("?")[0]
         file, _, own = text.rpartition("#") if ".toml#" in text else (text, "", "")
         return own or (Path(file).stem if file.endswith(".toml") else file) or location
+    if remote.is_remote(location):
+        url = remote.Url(location.rstrip("/"))
+        return layouts.clip_id(url.stem if url.suffix.lower() in _FILES else url.name)
     path = Path(os.path.abspath(_cut_parts(location)[0] if scheme else location))
     return layouts.clip_id(path.name if os.path.isdir(path) or not path.stem else path.stem) or "/"
 
@@ -103,7 +110,9 @@ def name_sets(texts: Sequence[str]) -> list[tuple[str, str]]:
             raise UsageError(
                 f"The name {name!r} is given to {times} sets.", "Give each set a name of its own."
             )
-    places = [loc if _scheme(loc) else os.path.abspath(loc) for _, loc in split]
+    for _, location in split:
+        remote.checked(location)
+    places = [loc if _scheme(loc) or remote.is_remote(loc) else os.path.abspath(loc) for _, loc in split]
     names = [n if n is not None else default_name(loc) for n, loc in split]
     for depth in range(1, 64):
         # a location that is given twice is one name (and then #2): parents would not tell it apart
@@ -113,7 +122,7 @@ def name_sets(texts: Sequence[str]) -> list[tuple[str, str]]:
         longer = list(names)
         for i, (own, location) in enumerate(split):
             if own is None and len(of_name[names[i]]) > 1 and not _scheme(location):
-                parents = Path(places[i]).parts[:-1][-depth:]
+                parents = remote.place(places[i]).parts[:-1][-depth:]
                 parts = [*(p.strip("/") for p in parents), default_name(location)]
                 longer[i] = layouts.clip_id("/".join(parts)).lstrip("/")
         if longer == names:
@@ -136,8 +145,9 @@ def _scheme(location: str) -> str | None:
 
 
 def is_uri(location: str) -> bool:
-    """Whether a location names a scheme, known or not (`preset:…`), and is no existing path."""
-    return bool(re.match(r"^[a-z][a-z0-9+]+:", location)) and not os.path.lexists(location)
+    """Whether a location names a scheme, known or not (`preset:…`), and is no existing path, nor remote."""
+    found = re.match(r"^[a-z][a-z0-9+]+:", location) and not remote.is_remote(location)
+    return bool(found) and not os.path.lexists(location)
 
 
 def is_measured(location: str) -> bool:
@@ -194,14 +204,20 @@ def open_set(
         _refuse("an array", asked_options(split, root, follow_outside, images, videos))
         found = _memory(location, name or "array", fps)
     else:
-        text = os.fspath(location)
+        text = remote.checked(remote.plain(os.fspath(location)))
         asked = asked_options(split, root, follow_outside, images, videos)
         given = {k: asked.pop(k) for k in _GIVEN if k in asked}
-        if (asked and os.path.isfile(text)) or given or (asked and _scheme(text)):
+        if (
+            (asked and not remote.is_remote(text) and os.path.isfile(text))
+            or given
+            or (asked and _scheme(text))
+        ):
             able = options_of(text, layout, split)
             _refuse(text, {k: v for k, v in (asked | given).items() if k not in able})
         if scheme := _scheme(text):
             found = SCHEMES[scheme](text, seed, decode_timeout, given, tell)
+        elif remote.is_remote(text):
+            found = _remote(text, layout, fps, asked)
         elif is_uri(text):
             before = text.partition(":")[0]
             raise UsageError(f"No scheme is called {before!r} (in {text}).", nearest(before, SCHEMES))
@@ -261,7 +277,9 @@ def options_of(
         return options_of(place)
     if scheme == "corrupt" and _scheme(place := _corrupt_parts(text)[1]):
         return options_of(place)
-    return frozenset() if scheme else lists.options_of(Path(text), layout, split)
+    if scheme or remote.is_remote(text):
+        return frozenset()
+    return lists.options_of(Path(text), layout, split)
 
 
 def share_options(
@@ -360,6 +378,27 @@ def _path(location: str, layout: str, fps: float | None, asked: dict[str, Any]) 
     return VideoSet("", location, listing.layout, listing.said, listing.clips, listing.skipped, notes=notes)
 
 
+def _remote(location: str, layout: str, fps: float | None, asked: dict[str, Any]) -> VideoSet:
+    """The set of a URL: everything below it is listed, or the one object is read."""
+    at = remote.place(location)
+    if not isinstance(at, remote.Url):
+        raise TypeError(f"{location} is no URL")
+    try:
+        kind = remote.kind_of(location)
+        if kind == "nothing":
+            raise DataError(f"{location} does not exist.", "Check the URL, and which store it is asked of.")
+        if kind == "folder":
+            _refuse(f"the remote folder {location}", asked)
+            listing = layouts.read_folder(at, layout, fps)
+        else:
+            listing = _file(at, layout, fps)
+    except OSError as error:
+        raise remote.failed(location, error) from None
+    return VideoSet(
+        "", location, listing.layout, listing.said, listing.clips, listing.skipped, notes=listing.notes
+    )
+
+
 def _close_by(path: Path) -> str:
     import difflib
 
@@ -373,7 +412,7 @@ def _close_by(path: Path) -> str:
     return f"Did you mean {path.parent / close[0]}?" if close else "Check the path."
 
 
-def _file(path: Path, layout: str, fps: float | None) -> layouts.Listing:
+def _file(path: Place, layout: str, fps: float | None) -> layouts.Listing:
     suffix = path.suffix.lower()
     if suffix not in (".npy", ".npz"):
         what = "one video" if suffix in layouts.VIDEO_SUFFIXES else "no set"

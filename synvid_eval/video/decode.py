@@ -6,6 +6,7 @@ seeks: packets are counted, then decoded from the first to the last.
 
 from __future__ import annotations
 
+import io
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from synvid_eval.video import remote
+from synvid_eval.video.remote import Place, Url
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -97,7 +101,8 @@ class ClipRef:
     kind: "file" (one video), "frames" (a folder of pictures), "array" (element `index` of an array file; −1
     where the file is one clip), "preset" (clip `index` of a generator), "memory", "adapted" (see
     `synvid_eval.adapted`; `path` is no path), "cut" (`length` frames from
-    frame `index` on of a video). label: class name or None.
+    frame `index` on of a video). label: class name or None. stamp: of what is remote, by what its store told
+    when the set was listed (see `synvid_eval.video.remote`).
     """
 
     id: str
@@ -107,6 +112,7 @@ class ClipRef:
     label: str | None = None
     fps: float | None = None
     length: int = 0
+    stamp: str = ""
 
 
 def _silent() -> None:
@@ -127,14 +133,13 @@ class VideoFile:
     def __init__(self, ref: ClipRef, beat: Callable[[], None] = _silent) -> None:
         import av
 
-        self._path, self._beat = ref.path, beat
+        self._beat = beat
         self._packets: list[Any] | None = []
         self.notes: list[str] = []
         times: list[int | None] = []
         try:
-            if not stat.S_ISREG(Path(ref.path).stat().st_mode):
-                raise Unreadable("not a regular file")
-            self._container, self._stream = _open(ref.path)
+            self._source = source_of(ref, beat)
+            self._container, self._stream = _open(self._source)
             self.notes += _stream_notes(self._container)
             self.total, size = 0, 0
             for packet in self._container.demux(self._stream):
@@ -147,6 +152,7 @@ class VideoFile:
                     self._packets.append(packet)
                     if size > _KEEP_BYTES:
                         self._packets = None
+            verify(self._source)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise Unreadable.because(error) from None
         if not self.total:
@@ -164,6 +170,7 @@ class VideoFile:
         want = set(wanted)
         count = 0
         size, seen = (0, 0), False
+        again = self._packets is None  # the file is read a second time: what fails meanwhile is no end of it
         for packet in self._replay():
             try:
                 decoded = packet.decode()
@@ -173,6 +180,8 @@ class VideoFile:
                 continue
             for frame in decoded:
                 self._beat()
+                if again:
+                    check(self._source)
                 if not count:
                     size = frame.width, frame.height
                     self._note(_depth_note(frame))
@@ -196,7 +205,11 @@ class VideoFile:
                     yield count, pixels
                 count += 1
                 if count >= self.total:
+                    if again:
+                        verify(self._source)
                     return
+        if again:
+            check(self._source)
         if count == 0:
             raise Unreadable("no frame decodes (damaged, encrypted or cut short?)")
         raise FewerFrames(count)
@@ -210,7 +223,9 @@ class VideoFile:
         packets, self._packets = self._packets, None
         if packets is None:
             self._container.close()
-            self._container, self._stream = _open(self._path)
+            if isinstance(self._source, remote.File):
+                self._source.seek(0)
+            self._container, self._stream = _open(self._source)
             yield from self._container.demux(self._stream)
         else:
             yield from packets
@@ -265,15 +280,48 @@ def _pictures() -> Any:
     return av.stream.Disposition.attached_pic
 
 
-def _open(path: str) -> tuple[av.container.InputContainer, av.VideoStream]:
+Source: TypeAlias = str | remote.File
+"""What FFmpeg reads a video from: its path, or an object of a store."""
+
+
+def source_of(ref: ClipRef, beat: Callable[[], None] = _silent) -> Source:
+    """What a clip's video is read from. Raises Unreadable where it is no regular file, OSError."""
+    if remote.is_remote(ref.path):
+        return remote.File(ref.path, ref.stamp, beat)
+    if not stat.S_ISREG(Path(ref.path).stat().st_mode):
+        raise Unreadable("not a regular file")
+    return ref.path
+
+
+def check(source: Source) -> None:
+    """Raises Unreadable where reading an object failed, which FFmpeg may have taken for its end."""
+    if isinstance(source, remote.File):
+        try:
+            source.check()
+        except OSError as error:
+            raise Unreadable.because(error) from None
+
+
+def verify(source: Source) -> None:
+    """As `check`, and where an object was replaced while it was read."""
+    if isinstance(source, remote.File):
+        try:
+            source.verify()
+        except OSError as error:
+            raise Unreadable.because(error) from None
+
+
+def _open(source: Source) -> tuple[av.container.InputContainer, av.VideoStream]:
     import av
 
     # "file:" keeps FFmpeg from reading a protocol or an image pattern out of an odd file name
+    place: Any = "file:" + source if isinstance(source, str) else source
     allowed = {"format_whitelist": ",".join(_CONTAINERS.split()), "protocol_whitelist": "file"}
     try:
-        container = av.open("file:" + path, metadata_errors="replace", container_options=allowed)
+        container = av.open(place, metadata_errors="replace", container_options=allowed)
     except (av.error.InvalidDataError, av.error.ArgumentError) as error:
-        if _is_playlist(path):
+        check(source)
+        if _is_playlist(source):
             raise Unreadable("a playlist, not a video: what it names is not opened") from None
         if isinstance(error, av.error.ArgumentError):  # so it says that a format is not allowed
             raise Unreadable("cannot be decoded: no video container (a picture, a script?)") from None
@@ -294,9 +342,14 @@ def _open(path: str) -> tuple[av.container.InputContainer, av.VideoStream]:
     return container, stream
 
 
-def _is_playlist(path: str) -> bool:
-    with open(path, "rb") as file:
-        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_PLAYLISTS)
+def _is_playlist(source: Source) -> bool:
+    if isinstance(source, remote.File):
+        source.seek(0)
+        head = source.read(64) or b""
+    else:
+        with open(source, "rb") as file:
+            head = file.read(64)
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_PLAYLISTS)
 
 
 def _too_large(width: int, height: int) -> str:
@@ -360,10 +413,20 @@ class FrameFolder:
     """A folder of pictures in natural order (img_2 before img_10), each one frame."""
 
     def __init__(self, ref: ClipRef) -> None:
-        from synvid_eval.video.layouts import frame_files
+        from synvid_eval.video.layouts import frame_files, frame_objects
 
+        self._files: list[Place]
+        self._stamps: dict[str, str] = {}
         try:
-            self._files = frame_files(Path(ref.path))
+            folder = remote.place(ref.path)
+            if isinstance(folder, Url):
+                objects = frame_objects(folder)
+                if ref.stamp not in ("", remote.joined_stamp(objects)):
+                    raise Unreadable(remote.REPLACED, lasting=False)
+                self._files = [folder / name for name in objects]
+                self._stamps = {name: told.stamp for name, told in objects.items()}
+            else:
+                self._files = [*frame_files(folder)]
         except OSError as error:
             raise Unreadable.because(error) from None
         self.total, self.fps = len(self._files), ref.fps
@@ -373,21 +436,27 @@ class FrameFolder:
     def frames(self, wanted: Sequence[int]) -> Iterator[tuple[int, Frame]]:
         """See `Reader.frames`; every wanted picture must be readable."""
         for index in wanted:
-            yield index, read_picture(self._files[index])
+            file = self._files[index]
+            yield index, read_picture(file, self._stamps.get(file.name, ""))
 
 
-def read_picture(path: Path) -> Frame:
+def read_picture(path: Place, stamp: str = "") -> Frame:
     """A picture file as RGB uint8 [H, W, 3], turned as its EXIF says, alpha over black, 16 bits cut to the
-    upper 8.
+    upper 8. stamp: what a remote one must have.
 
     Raises Unreadable with the reason.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a FIFO would be waited for
+        source: Path | io.BytesIO
+        if isinstance(path, Url):
+            source = io.BytesIO(remote.read_bytes(path.text, stamp))
+        elif not stat.S_ISREG(path.stat().st_mode):  # a FIFO would be waited for
             raise Unreadable(f"{path.name}: not a regular file")
-        with Image.open(path) as picture:
+        else:
+            source = path
+        with Image.open(source) as picture:
             if reason := _too_large(*picture.size):
                 raise Unreadable(f"{path.name}: {reason}")
             return _pixels(ImageOps.exif_transpose(picture))
