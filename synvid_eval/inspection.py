@@ -21,6 +21,7 @@ from synvid_eval.execute import Failure, Processes
 from synvid_eval.features.base import Feature
 from synvid_eval.measurement import Options
 from synvid_eval.prober import probe_task
+from synvid_eval.video import remote
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.layouts import count_of, frame_files, natural
 from synvid_eval.video.sampling import STRIDES
@@ -221,6 +222,9 @@ def _files(ref: ClipRef) -> list[Path] | None:
 
 
 def _sizes(ref: ClipRef) -> list[int] | None:
+    if remote.is_remote(ref.path):
+        size = remote.size_of(ref.stamp) if ref.kind == "file" else None
+        return None if size is None else [size]
     try:
         files = _files(ref)
         return None if files is None else [os.stat(f).st_size for f in files]
@@ -251,6 +255,8 @@ def _duplicates(
         if len(group) > 1:
             for clip in group:
                 hashes = tuple(file_hash(os.fspath(f)) for f in _files(clip) or [])
+                if remote.is_remote(clip.path):
+                    hashes = (remote.content(clip.stamp),)
                 if all(hashes):
                     same[hashes].append(clip.id)
     return sorted(sorted(ids) for ids in same.values() if len(ids) > 1)

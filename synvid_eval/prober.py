@@ -20,7 +20,7 @@ from synvid_eval.execute import Heart, Reply, Task, limit_memory, read_message, 
 from synvid_eval.pairs import pairs
 from synvid_eval.preview import preview
 from synvid_eval.sets import open_clip
-from synvid_eval.video.decode import ClipRef, FewerFrames, Unreadable, all_frames
+from synvid_eval.video.decode import ClipRef, FewerFrames, Unreadable, all_frames, source_of
 
 
 def probe_task(ref: ClipRef) -> Task:
@@ -74,7 +74,9 @@ def _headers(ref: ClipRef) -> dict[str, Any]:
     import av
 
     try:
-        with av.open("file:" + ref.path, metadata_errors="replace") as container:
+        source = source_of(ref)
+        place: Any = "file:" + source if isinstance(source, str) else source
+        with av.open(place, metadata_errors="replace") as container:
             pictures = av.stream.Disposition.attached_pic
             stream = next(s for s in container.streams.video if not s.disposition & pictures)
             return {
@@ -82,7 +84,7 @@ def _headers(ref: ClipRef) -> dict[str, Any]:
                 "container": container.format.name,
                 "pixel_format": stream.codec_context.pix_fmt,
             }
-    except (av.FFmpegError, OSError, ValueError, StopIteration, AttributeError):
+    except (av.FFmpegError, OSError, ValueError, StopIteration, AttributeError, Unreadable):
         return {}
 
 

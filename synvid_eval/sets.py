@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from synvid_eval.generators.texture import Texture
 
 Tell = Callable[[str, int], None]
+Beat = Callable[[], None]
 
 MOST_CLIPS = 10_000_000
 
@@ -61,6 +62,10 @@ _GIVEN = {
     "images": "It is for presets that show pictures (see: list presets).",
     "videos": "It is for presets that have a real part (see: list presets).",
 }
+
+
+def _silent() -> None:
+    return None
 
 
 def split_name(text: str) -> tuple[str | None, str]:
@@ -93,6 +98,8 @@ def default_name(location: str) -> str:
     if remote.is_remote(location):
         url = remote.Url(location.rstrip("/"))
         return layouts.clip_id(url.stem if url.suffix.lower() in _FILES else url.name)
+    if scheme and remote.is_remote(movie := _cut_parts(location)[0]):
+        return layouts.clip_id(remote.Url(movie).stem)
     path = Path(os.path.abspath(_cut_parts(location)[0] if scheme else location))
     return layouts.clip_id(path.name if os.path.isdir(path) or not path.stem else path.stem) or "/"
 
@@ -223,7 +230,8 @@ def open_set(
             raise UsageError(f"No scheme is called {before!r} (in {text}).", nearest(before, SCHEMES))
         else:
             try:
-                found = _path(text, layout, fps, asked)
+                with remote.telling(asked.get("root") or text):
+                    found = _path(text, layout, fps, asked)
             except lists.NoSuchSplit as error:
                 if not shared:
                     raise
@@ -256,12 +264,13 @@ def asked_options(
     videos: str | None,
 ) -> dict[str, Any]:
     """Those of the options for lists and presets that are given."""
-    asked = {"split": split, "root": None if root is None else Path(root), "follow_outside": follow_outside}
-    asked |= {"images": images, "videos": videos}
-    if root is not None and not os.path.isdir(root):
-        raise DataError(
-            f"--root {os.fspath(root)} is no folder.", "Give the folder that the list's paths start from."
-        )
+    at = None if root is None else remote.place(remote.checked(os.fspath(root)))
+    asked = {"split": split, "root": at, "follow_outside": follow_outside, "images": images, "videos": videos}
+    if at is not None:
+        with remote.telling(at):
+            there = at.is_dir()
+        if not there:
+            raise DataError(f"--root {at} is no folder.", "Give the folder that the list's paths start from.")
     return {k: v for k, v in asked.items() if v is not None and v is not False}
 
 
@@ -277,9 +286,10 @@ def options_of(
         return options_of(place)
     if scheme == "corrupt" and _scheme(place := _corrupt_parts(text)[1]):
         return options_of(place)
-    if scheme or remote.is_remote(text):
+    if scheme:
         return frozenset()
-    return lists.options_of(Path(text), layout, split)
+    with remote.telling(text):
+        return lists.options_of(remote.place(text), layout, split)
 
 
 def share_options(
@@ -367,15 +377,17 @@ def _path(location: str, layout: str, fps: float | None, asked: dict[str, Any]) 
                 f"If {before!r} is to be its name: names are made of letters, digits, _, . and -.",
             )
         raise DataError(f"{location} does not exist.", _close_by(path))
-    notes = listing.notes
-    if listing.layout == "npz" and (header := arrays.read_header(path)).offset is None:
-        size = (
-            f"{header.nbytes / 2**30:.1f} GiB"
-            if header.nbytes >= 2**30
-            else f"{header.nbytes / 2**20:.1f} MiB"
-        )
-        notes += (f"{location} is compressed: {size} are loaded into memory a process",)
+    notes = listing.notes + _loading(path, listing.layout)
     return VideoSet("", location, listing.layout, listing.said, listing.clips, listing.skipped, notes=notes)
+
+
+def _loading(path: Place, layout: str) -> tuple[str, ...]:
+    """What is to be noted of an array file that every process has to load whole."""
+    if layout != "npz" or (header := arrays.read_header(path)).offset is not None:
+        return ()
+    large = header.nbytes >= 2**30
+    size = f"{header.nbytes / 2**30:.1f} GiB" if large else f"{header.nbytes / 2**20:.1f} MiB"
+    return (f"{path} is compressed: {size} are loaded into memory a process",)
 
 
 def _remote(location: str, layout: str, fps: float | None, asked: dict[str, Any]) -> VideoSet:
@@ -388,15 +400,20 @@ def _remote(location: str, layout: str, fps: float | None, asked: dict[str, Any]
         if kind == "nothing":
             raise DataError(f"{location} does not exist.", "Check the URL, and which store it is asked of.")
         if kind == "folder":
-            _refuse(f"the remote folder {location}", asked)
+            if asked or layout in layouts.LIST_LAYOUTS:
+                raise UsageError(
+                    f"{location} is a remote folder, in which no list is looked for.",
+                    f"Give the list itself as the SET, with --root {location}.",
+                )
             listing = layouts.read_folder(at, layout, fps)
+        elif lists.is_list(at):
+            listing = lists.read_file(at, layout, **asked, fps=fps)
         else:
             listing = _file(at, layout, fps)
+        notes = listing.notes + _loading(at, listing.layout)
     except OSError as error:
         raise remote.failed(location, error) from None
-    return VideoSet(
-        "", location, listing.layout, listing.said, listing.clips, listing.skipped, notes=listing.notes
-    )
+    return VideoSet("", location, listing.layout, listing.said, listing.clips, listing.skipped, notes=notes)
 
 
 def _close_by(path: Path) -> str:
@@ -434,8 +451,11 @@ def _file(path: Place, layout: str, fps: float | None) -> layouts.Listing:
     whole = arrays.read_header(path).shape
     stem, rate = layouts.clip_id(path.stem), 25.0 if fps is None else fps
     count = 1 if len(whole) == 4 else whole[0]
+    stamp = remote.object_of(path.text).stamp if isinstance(path, remote.Url) else ""
     digits = range(count) if len(whole) == 5 else [-1]
-    clips = tuple(ClipRef(f"{stem}[{max(i, 0)}]", "array", os.fspath(path), i, fps=rate) for i in digits)
+    clips = tuple(
+        ClipRef(f"{stem}[{max(i, 0)}]", "array", os.fspath(path), i, fps=rate, stamp=stamp) for i in digits
+    )
     shape = "×".join(map(str, whole[-4:]))
     said = f"{layouts.count_of(count, 'clip')} of {shape} in one array, at {rate:g} frames/s"
     return layouts.Listing(suffix[1:], said, clips)
@@ -646,13 +666,13 @@ def _cut_parts(location: str) -> tuple[str, str]:
     return (movie, query) if movie else (query, "")
 
 
-def _look(movie: str, timeout: float) -> dict[str, Any]:
+def _look(movie: str, timeout: float, stamp: str) -> dict[str, Any]:
     """The prober's facts of a video (`total` frames, `fps`, …), read in a process of its own: a file that
     hangs or crashes FFmpeg ends in a DataError.
     """
     pool = Processes("synvid_eval.prober", 1, {"loud": False}, timeout)
     try:
-        clip = ClipRef(layouts.clip_id(os.path.basename(movie)), "file", movie)
+        clip = ClipRef(layouts.clip_id(os.path.basename(movie)), "file", movie, stamp=stamp)
         ((_, answer),) = pool.map([{"clip": asdict(clip)}])
     finally:
         pool.close()
@@ -676,12 +696,16 @@ def _cut(location: str, seed: int, timeout: float, given: Mapping[str, str], tel
         raise UsageError(
             f"seconds={options['seconds']} in {location} is no length.", "Give seconds, such as 4."
         )
-    if not os.path.isfile(movie):
-        what = "is a folder" if os.path.isdir(movie) else "does not exist"
-        raise DataError(f"{movie} {what}.", "cut: wants one video file.")
-    facts = _look(movie, timeout)
+    at = remote.place(remote.checked(movie))
+    with remote.telling(at):
+        if not at.is_file():
+            raise DataError(
+                f"{movie} {'is a folder' if at.is_dir() else 'does not exist'}.", "cut: wants one video file."
+            )
+        stamp = remote.object_of(at.text).stamp if isinstance(at, remote.Url) else ""
+    facts = _look(os.fspath(at), timeout, stamp)
     seeks = cut.may_seek(str(facts.get("container", "")), str(facts.get("codec", "")))
-    clips, said, notes = cut.cut_movie(Path(movie), seconds, facts["total"], facts["fps"], seeks)
+    clips, said, notes = cut.cut_movie(at, seconds, facts["total"], facts["fps"], seeks, stamp)
     # pieces of one film are no independent draws: one source, and so no interval
     sources = dict.fromkeys((c.id for c in clips), layouts.clip_id(os.path.basename(movie)))
     return VideoSet("", location, "cut", said, clips, sources=sources, notes=notes)
@@ -860,15 +884,16 @@ class PresetClip:
         return self._generator.truth(self._seed, self._preset, self._index, wanted, kinds)
 
 
-def _array_clip(ref: ClipRef) -> Reader:
+def _array_clip(ref: ClipRef, beat: Beat = _silent) -> Reader:
     """An element of an array file, or a file that is one clip; Unreadable where it cannot be read."""
     try:
-        if ref.index < 0 and arrays.open_array(Path(ref.path)).frames.ndim != 4:
+        whole = arrays.open_array(remote.place(ref.path), ref.stamp, beat).frames
+        if ref.index < 0 and whole.ndim != 4:
             raise decode.Unreadable(
                 "its `frames` are many clips [N, T, H, W, 3]: give the file itself as a set"
             )
-        return decode.ArrayClip(ref)
-    except MemoryError as error:
+        return decode.ArrayClip(ref, whole)
+    except (MemoryError, OSError) as error:
         raise decode.Unreadable.because(error) from None
     except DataError as error:
         reason = error.message.rstrip(".").removeprefix(f"{ref.path} ")
@@ -876,11 +901,11 @@ def _array_clip(ref: ClipRef) -> Reader:
         raise decode.Unreadable(reason + wanted) from None
 
 
-_READERS: dict[str, Callable[[ClipRef], Reader]] = {
+# What is read from a disk or a store: it may wait, and says while it does that it does not hang.
+_READERS: dict[str, Callable[[ClipRef, Beat], Reader]] = {
     "file": decode.VideoFile,
     "frames": decode.FrameFolder,
     "array": _array_clip,
-    "preset": PresetClip,
     "cut": cut.CutClip,
 }
 
@@ -893,11 +918,9 @@ def open_clip(
 
     Raises decode.Unreadable.
     """
-    if ref.kind == "memory":
+    if ref.kind == "memory" and array is not None:
         return decode.ArrayClip(ref, array)
     if ref.kind in derived.KINDS:
         made = adapted.AdaptedClip if ref.kind == adapted.KIND else corrupted.CorruptedClip
         return made(ref, lambda part: open_clip(part, array, beat))
-    if ref.kind in ("file", "cut") and beat is not None:
-        return (decode.VideoFile if ref.kind == "file" else cut.CutClip)(ref, beat)
-    return _READERS[ref.kind](ref)
+    return PresetClip(ref) if ref.kind == "preset" else _READERS[ref.kind](ref, beat or _silent)

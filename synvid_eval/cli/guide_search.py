@@ -14,7 +14,7 @@ from synvid_eval.errors import UsageError, one_line
 
 @click.command(name="search")
 @click.argument("preset", metavar="PRESET", shell_complete=names.location)
-@click.argument("reference", type=common.PATH, metavar="REFERENCE", shell_complete=names.location)
+@click.argument("reference", type=common.PLACE, metavar="REFERENCE", shell_complete=names.location)
 @click.option(
     "--minimize",
     required=True,
@@ -46,7 +46,7 @@ from synvid_eval.errors import UsageError, one_line
 )
 @click.option(
     "--palette",
-    type=common.PATH,
+    type=common.PLACE,
     metavar="SET",
     shell_complete=names.location,
     help="Give objects the colors of this set, instead of searching for colors.",

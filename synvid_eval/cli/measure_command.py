@@ -10,11 +10,11 @@ from synvid_eval.cli import common, names
 
 
 @click.command(name="measure")
-@click.argument("set_", type=common.PATH, metavar="SET", shell_complete=names.location)
+@click.argument("set_", type=common.PLACE, metavar="SET", shell_complete=names.location)
 @click.option("--out", required=True, metavar="F.measured", help="The file to write.")
 @click.option(
     "--statistics",
-    type=common.PATH,
+    type=common.PLACE,
     metavar="F.npz",
     help="Also write mu and sigma of the Inception features, as pytorch-fid reads them.",
 )

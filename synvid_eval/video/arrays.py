@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,15 +91,25 @@ def read_header(path: Place) -> Header:
     Raises DataError, which names the dtype and shape seen and what is wanted.
     """
     try:
+        file = path.open("rb")
+    except OSError as error:
+        if isinstance(path, Url):
+            raise
+        raise _damaged(path, "an array", error) from None
+    with file:
+        return _read_header(path, file)
+
+
+def _read_header(path: Place, file: IO[bytes] | remote.File) -> Header:
+    try:
         if path.suffix.lower() == ".npy":
-            with path.open("rb") as file:
-                header = _header(file)
-                size = file.seek(0, os.SEEK_END)
-            if header.nbytes > size - (header.offset or 0):
+            header = _header(file)
+            if header.nbytes > file.seek(0, os.SEEK_END) - (header.offset or 0):
                 raise ValueError(f"it is cut short: {header.nbytes:,} bytes announced")
         else:
-            header = _npz_header(path)
+            header = _npz_header(file)
     except DAMAGE as error:
+        _check(file)
         raise _damaged(path, "an array", error) from None
     four = len(header.shape) == 4 and path.suffix.lower() == ".npz"
     if header.dtype != np.uint8 or not (len(header.shape) == 5 or four) or header.shape[-1] != 3:
@@ -172,8 +182,8 @@ class Parts:
 
 
 def _open_remote(url: Url, stamp: str, beat: Callable[[], None]) -> ArrayFile:
-    header = read_header(url)
     file = remote.File(url.text, stamp, beat)
+    header = _read_header(url, file)
     if header.offset is not None and not header.fortran:
         return ArrayFile(Parts(file, header.offset, header.shape), 0)
     try:
@@ -182,12 +192,13 @@ def _open_remote(url: Url, stamp: str, beat: Callable[[], None]) -> ArrayFile:
             whole = np.frombuffer(file.read(header.nbytes) or b"", np.uint8)
             array = whole.reshape(header.shape, order="F")
         else:
-            with zipfile.ZipFile(file) as archive, archive.open("frames.npy") as member:
+            with zipfile.ZipFile(cast(IO[bytes], file)) as archive, archive.open("frames.npy") as member:
                 array = np.lib.format.read_array(member, allow_pickle=False)
         file.verify()
-    except (MemoryError, OSError):  # the machine's doing, or the store's
+    except MemoryError:  # the machine's doing, not the file's
         raise
     except DAMAGE as error:
+        file.verify()
         raise _damaged(url, "an array", error) from None
     return ArrayFile(array, array.nbytes)
 
@@ -195,9 +206,15 @@ def _open_remote(url: Url, stamp: str, beat: Callable[[], None]) -> ArrayFile:
 def npz_keys(path: Place) -> list[str]:
     """The array names of a `.npz`, sorted; DataError where it is none."""
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            return sorted(n.removesuffix(".npy") for n in archive.namelist())
+        with path.open("rb") as file:
+            try:
+                with zipfile.ZipFile(cast(IO[bytes], file)) as archive:
+                    return sorted(n.removesuffix(".npy") for n in archive.namelist())
+            finally:
+                _check(file)
     except DAMAGE as error:
+        if isinstance(path, Url) and isinstance(error, OSError):
+            raise
         raise _damaged(path, ".npz", error) from None
 
 
@@ -228,8 +245,14 @@ def member_header(archive: zipfile.ZipFile, name: str) -> Header:
     return header
 
 
-def _npz_header(path: Place) -> Header:
-    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+def _check(file: object) -> None:
+    """Raises the OSError that reading an object met, which what was read into took for damage."""
+    if isinstance(file, remote.File):
+        file.check()
+
+
+def _npz_header(file: IO[bytes] | remote.File) -> Header:
+    with zipfile.ZipFile(cast(IO[bytes], file)) as archive:
         names = archive.namelist()
         if "frames.npy" not in names:
             held = ", ".join(sorted(n.removesuffix(".npy") for n in names)[:8]) or "nothing"
@@ -241,7 +264,6 @@ def _npz_header(path: Place) -> Header:
         return replace(header, offset=None)
     # the local header's name and extra lengths may differ from the central directory's, so they are read
     # there
-    with path.open("rb") as file:
-        file.seek(info.header_offset + 26)
-        lengths = np.frombuffer(file.read(4) or b"", "<u2")
+    file.seek(info.header_offset + 26)
+    lengths = np.frombuffer(file.read(4) or b"", "<u2")
     return replace(header, offset=info.header_offset + 30 + int(lengths.sum()) + within)

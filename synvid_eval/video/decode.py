@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import av
     from PIL import Image
 
+    from synvid_eval.video.arrays import Frames
+
 Frame: TypeAlias = NDArray[np.uint8]
 
 # Packets of one clip are kept between counting and decoding up to this size; a larger file is read twice.
@@ -412,8 +414,10 @@ def over_black(rgba: NDArray[np.uint8]) -> Frame:
 class FrameFolder:
     """A folder of pictures in natural order (img_2 before img_10), each one frame."""
 
-    def __init__(self, ref: ClipRef) -> None:
+    def __init__(self, ref: ClipRef, beat: Callable[[], None] = _silent) -> None:
         from synvid_eval.video.layouts import frame_files, frame_objects
+
+        self._beat = beat
 
         self._files: list[Place]
         self._stamps: dict[str, str] = {}
@@ -437,12 +441,12 @@ class FrameFolder:
         """See `Reader.frames`; every wanted picture must be readable."""
         for index in wanted:
             file = self._files[index]
-            yield index, read_picture(file, self._stamps.get(file.name, ""))
+            yield index, read_picture(file, self._stamps.get(file.name, ""), self._beat)
 
 
-def read_picture(path: Place, stamp: str = "") -> Frame:
+def read_picture(path: Place, stamp: str = "", beat: Callable[[], None] = _silent) -> Frame:
     """A picture file as RGB uint8 [H, W, 3], turned as its EXIF says, alpha over black, 16 bits cut to the
-    upper 8. stamp: what a remote one must have.
+    upper 8. stamp: what a remote one must have. beat: called while it is read.
 
     Raises Unreadable with the reason.
     """
@@ -451,7 +455,7 @@ def read_picture(path: Place, stamp: str = "") -> Frame:
     try:
         source: Path | io.BytesIO
         if isinstance(path, Url):
-            source = io.BytesIO(remote.read_bytes(path.text, stamp))
+            source = io.BytesIO(remote.read_bytes(path.text, stamp, beat))
         elif not stat.S_ISREG(path.stat().st_mode):  # a FIFO would be waited for
             raise Unreadable(f"{path.name}: not a regular file")
         else:
@@ -480,10 +484,7 @@ def _pixels(picture: Image.Image) -> Frame:
 class ArrayClip:
     """One element of an array of clips [N, T, H, W, 3], or an array [T, H, W, 3] that is one clip."""
 
-    def __init__(self, ref: ClipRef, array: NDArray[Any] | None = None) -> None:
-        from synvid_eval.video.arrays import open_array
-
-        whole = open_array(Path(ref.path)).frames if array is None else array
+    def __init__(self, ref: ClipRef, whole: Frames | NDArray[Any]) -> None:
         self._clip = whole if ref.index < 0 or whole.ndim == 4 else whole[ref.index]
         self.total, self.fps = len(self._clip), ref.fps
         if not self.total:

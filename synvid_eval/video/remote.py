@@ -18,6 +18,7 @@ are made here, without a URL's query, and say nothing that a store sent but its 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import importlib
@@ -26,7 +27,7 @@ import os
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -221,6 +222,12 @@ def stamp(url: str, facts: Mapping[str, Any]) -> str:
     return f"{facts.get('size')} {tag}" if tag else ""
 
 
+def size_of(stamped: str) -> int | None:
+    """The size [bytes] that an object's stamp tells; None where it has none."""
+    size = stamped.partition(" ")[0]
+    return int(size) if size.isdigit() else None
+
+
 def joined_stamp(objects: Mapping[str, Object]) -> str:
     """One stamp for the objects of a folder (name → object); "" where one of them has none."""
     if not objects or not all(o.stamp for o in objects.values()):
@@ -275,7 +282,14 @@ def _reach(url: str, tries: int = 1) -> tuple[Any, str]:
     return _system(store, tries, os.getpid()), path if store in ("s3", "gs") else url
 
 
+# What s3fs makes of 503 and 500.
+_BUSY = {errno.EBUSY: "the store is busy", getattr(errno, "EREMOTEIO", errno.EIO): "the store failed"}
+
 _FINAL = (errno.EINVAL, errno.ENOSYS, errno.EPERM, getattr(errno, "EREMCHG", errno.EINVAL))
+
+
+def _no_bucket(error: BaseException) -> bool:
+    return "specified bucket does not exist" in str(error)  # the words of S3 itself
 
 
 def _judged(error: BaseException) -> tuple[int, str, bool]:
@@ -285,8 +299,7 @@ def _judged(error: BaseException) -> tuple[int, str, bool]:
     if isinstance(error, _Gone):
         return error.errno or errno.ESTALE, str(error.strerror), False
     if isinstance(error, FileNotFoundError) or code == 404:
-        bucket = "bucket" in str(error).lower()
-        return errno.ENOENT, "no such bucket" if bucket else "no such object", False
+        return errno.ENOENT, "no such bucket" if _no_bucket(error) else "no such object", False
     if kinds & {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"} or (
         kinds & {"DefaultCredentialsError", "RefreshError", "TokenRetrievalError"}
     ):
@@ -303,6 +316,8 @@ def _judged(error: BaseException) -> tuple[int, str, bool]:
         return error.errno or errno.EIO, f"the store refused ({errno.errorcode[error.errno or 0]})", False
     if code:
         return errno.EIO, f"the store answered {code}", True
+    if isinstance(error, OSError) and error.errno in _BUSY:
+        return errno.EIO, _BUSY[error.errno], True
     if isinstance(error, _Short):
         return errno.EIO, str(error), True
     return errno.EIO, f"no good answer ({type(error).__name__})", True
@@ -319,18 +334,27 @@ class _Short(OSError):
     """Fewer bytes came than were asked for."""
 
 
-def _persist(
-    call: Callable[[], T], url: str, beat: Callable[[], None] = _silent, patience: float = PATIENCE
-) -> T:
+# Stores that have answered this process.
+_ANSWERED: set[str] = set()
+
+
+def _persist(call: Callable[[], T], url: str, beat: Callable[[], None] | None = None) -> T:
     """The result of a request, made again while what fails may pass.
+
+    Args:
+        beat: called before each try, where an object is read whose store has told of it.
 
     Raises OSError with what happened, MissingPackageError.
     """
     begun, attempt = time.monotonic(), 0
+    store = STORES[urlsplit(url).scheme][0]
+    patience = FIRST_PATIENCE if beat is None and store not in _ANSWERED else PATIENCE
     while True:
-        beat()
+        (beat or _silent)()
         try:
-            return call()
+            result = call()
+            _ANSWERED.add(store)
+            return result
         except MissingPackageError:
             raise
         except Exception as error:
@@ -347,32 +371,32 @@ def _persist(
 
 
 def kind_of(url: str) -> Literal["file", "folder", "nothing"]:
-    """What a URL is. A slash at its end asks for a folder.
+    """What a URL is. With a slash at its end it is a folder, whatever lies there, and nobody is asked.
 
     Raises OSError where the store cannot be asked, or refuses.
     """
+    if url.endswith("/"):
+        return "folder"
 
     def ask() -> Literal["file", "folder", "nothing"]:
         system, path = _reach(url.rstrip("/"))
         try:
-            if url.endswith("/") and STORES[urlsplit(url).scheme][0] != "http":
-                return "folder" if system.ls(path, detail=False) else "nothing"
             facts = system.info(path)
         except FileNotFoundError as error:
-            if "bucket" in str(error).lower():
+            if _no_bucket(error):
                 raise
             return "nothing"
         if STORES[urlsplit(url).scheme][0] == "http" and _is_index(url, facts):
             return "folder"
         return "file" if facts["type"] == "file" else "folder"
 
-    return _persist(ask, url, patience=FIRST_PATIENCE)
+    return _persist(ask, url)
 
 
 def _is_index(url: str, facts: Mapping[str, Any]) -> bool:
     """Whether what a web server gives is a page of links, and so a folder."""
     kind = str(facts.get("mimetype") or "").partition(";")[0]
-    return url.endswith("/") or (kind == "text/html" and not os.path.splitext(url)[1])
+    return kind == "text/html" and not os.path.splitext(url)[1]
 
 
 def listing(url: str, deep: bool = True) -> dict[str, Object]:
@@ -559,6 +583,51 @@ def write_bytes(url: str, data: bytes) -> None:
     if url.startswith(("http:", "https:")):
         raise OSError(errno.EROFS, "web servers are read only", url)
     _persist(ask, url)
+
+
+def local(location: str | os.PathLike[str], what: str) -> Path:
+    """A place that has to be on this machine (or mounted there), as a path; `what` it is for.
+
+    Raises UsageError for a URL.
+    """
+    text = plain(os.fspath(location))
+    if is_url(text) and not os.path.lexists(text):
+        checked(text)
+        raise UsageError(
+            f"{what} wants a place on this machine, and {text} is remote.",
+            "Write to a disk and copy what is done (such as: aws s3 sync), or copy to a disk what is read.",
+        )
+    return Path(text)
+
+
+@contextlib.contextmanager
+def telling(location: Place | str) -> Iterator[None]:
+    """What goes wrong with a remote place within, as a DataError. Does nothing where the place is a path."""
+    try:
+        yield
+    except OSError as error:
+        if not is_remote(os.fspath(location)):
+            raise
+        raise failed(os.fspath(location), error) from None
+
+
+def check_target(location: str) -> None:
+    """Finds out whether an object could be written, as far as can be known before it is.
+
+    Raises UsageError for a folder or a web server, DataError where there is no such bucket, no credentials or
+    no answer.
+    """
+    checked(location)
+    if STORES[urlsplit(location).scheme][0] == "http":
+        raise UsageError(f"{location} cannot be written: web servers are read only.", "Give s3:// or gs://.")
+    if location.endswith("/"):
+        raise UsageError(f"{location} is a folder.", "Give a file in it.")
+    try:
+        kind_of(location)
+    except OSError as error:
+        # who may write need not be one who may look
+        if error.errno != errno.EACCES or "credentials" in str(error.strerror):
+            raise failed(location, error) from None
 
 
 def failed(url: str | Url, error: OSError) -> DataError:
