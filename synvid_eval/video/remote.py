@@ -267,6 +267,10 @@ def _system(store: str, tries: int, process: int) -> Any:
         import aiohttp
 
         asked["client_kwargs"] = {"timeout": aiohttp.ClientTimeout(sock_connect=_CONNECT, sock_read=_ANSWER)}
+    elif store == "gs":
+        from gcsfs.core import GCSFileSystem  # what fsspec gives asks for the kind of bucket first, by gRPC
+
+        return GCSFileSystem(requests_timeout=2 * _ANSWER, **asked)
     system = fsspec.filesystem(store, **asked)
     if store == "s3":
         system.retries = tries
@@ -310,7 +314,7 @@ def _judged(error: BaseException) -> tuple[int, str, bool]:
         return errno.ESTALE, REPLACED, False
     if code and code < 500 and code not in (408, 429):
         return errno.EIO, f"the store answered {code}", False
-    if isinstance(error, (IsADirectoryError, NotImplementedError, ValueError)):
+    if isinstance(error, (IsADirectoryError, NotImplementedError, ValueError, TypeError, LookupError)):
         return errno.EINVAL, f"it cannot be read ({type(error).__name__})", False
     if isinstance(error, OSError) and error.errno in _FINAL:
         return error.errno or errno.EIO, f"the store refused ({errno.errorcode[error.errno or 0]})", False
@@ -475,22 +479,35 @@ class File(io.RawIOBase):
             raise _Gone(errno.ESTALE, REPLACED, one_line(url))
 
     def _open(self) -> Any:
+        """What answers to reads on S3, which has each demand the same ETag; elsewhere None."""
         system, path = _reach(self.url)
-        source = system.open(path, "rb", block_size=BLOCK, cache_type="none")
-        facts = getattr(source, "details", None) or system.info(path)
-        self.stamp = stamp(self.url, facts)
-        if not source.seekable():  # a web server that gives no parts
-            size = facts.get("size")
-            if size is not None and size > MOST_WHOLE:
-                raise ValueError("no parts")
-            data = source.read()
-            if size is not None and len(data) != size:
-                raise _Short(f"{len(data):,} of {size:,} bytes came")
-            source = io.BytesIO(data)
-            self.size = len(data)
-        else:
-            self.size = int(facts["size"])
+        source = system.open(path, "rb", block_size=BLOCK, cache_type="none") if self._is_s3 else None
+        facts = source.details if source is not None else system.info(path)
+        if facts["type"] != "file" or facts.get("size") is None:
+            raise FileNotFoundError(self.url)
+        self.size, self.stamp = int(facts["size"]), stamp(self.url, facts)
         return source
+
+    @property
+    def _is_s3(self) -> bool:
+        return STORES[urlsplit(self.url).scheme][0] == "s3"
+
+    def _part(self, begin: int, end: int) -> bytes:
+        """Bytes of the object, all that are asked for."""
+        data: bytes
+        if self._source is not None:
+            self._source.seek(begin)
+            data = self._source.read(end - begin)
+        else:
+            system, path = _reach(self.url)
+            data = system.cat_file(path, start=begin, end=end)
+            if len(data) == self.size > end - begin:  # a web server that gives no parts
+                if self.size > MOST_WHOLE:
+                    raise ValueError("no parts")
+                data = data[begin:end]
+        if len(data) != end - begin:
+            raise _Short(f"{len(data):,} of {end - begin:,} bytes came")
+        return data
 
     def readable(self) -> bool:
         """See `io.IOBase`."""
@@ -530,16 +547,8 @@ class File(io.RawIOBase):
             self._blocks.move_to_end(number)
             return self._blocks[number]
         begin, end = number * BLOCK, min(number * BLOCK + BLOCK, self.size)
-
-        def ask() -> bytes:
-            self._source.seek(begin)
-            data: bytes = self._source.read(end - begin)
-            if len(data) != end - begin:
-                raise _Short(f"{len(data):,} of {end - begin:,} bytes came")
-            return data
-
         try:
-            data = _persist(ask, self.url, self._beat)
+            data = _persist(lambda: self._part(begin, end), self.url, self._beat)
         except OSError as error:
             self._error = error
             raise
@@ -556,7 +565,7 @@ class File(io.RawIOBase):
     def verify(self) -> None:
         """As `check`, and raises OSError where what was read is not what lies there now, or may be mixed."""
         self.check()
-        if self.stamp and not self.url.startswith(("s3:", "s3a:")):  # there each read demands the same ETag
+        if self.stamp and not self._is_s3:
             try:
                 if object_of(self.url).stamp != self.stamp:
                     raise _Gone(errno.ESTALE, REPLACED, one_line(self.url))

@@ -1,4 +1,5 @@
-"""Stores on this machine: moto's S3, and a proxy in front of it that makes faults.
+"""Stores on this machine: moto's S3 with a proxy in front of it that makes faults, a small Google Cloud
+Storage, and a web server.
 
 A fault is what a function of the request says: "500", "503", "403", "hang" (no answer), "drop" (the
 connection ends), "cut" (half of the body under the length of all of it), "short" (half of the body under its
@@ -7,8 +8,12 @@ own length); None passes the request on. Every request is kept in `seen`.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import http.client
+import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl, quote, unquote
 
 KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
@@ -170,3 +176,143 @@ def environment(proxy: Proxy) -> dict[str, str]:
         "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+
+
+@dataclass
+class Files:
+    """Objects in memory that the two servers below give: path → bytes. `parts`: whether ranges are given."""
+
+    objects: dict[str, bytes] = field(default_factory=dict)
+    parts: bool = True
+    tags: bool = True
+    reads: list[str] = field(default_factory=list)
+
+    def tag(self, path: str) -> str:
+        """A strong tag of an object, as web servers have it."""
+        return f'"{hashlib.md5(self.objects[path]).hexdigest()}"'
+
+
+class _Objects(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    files: Files
+
+    def log_message(self, format: str, *args: Any) -> None:
+        return None
+
+    def give(self, status: int, data: bytes, kind: str, **headers: str) -> None:
+        """Answers; of a HEAD the headers alone."""
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    def give_object(self, path: str, **headers: str) -> None:
+        """Answers with an object or the part of it that is asked for."""
+        data = self.files.objects[path]
+        asked = self.headers.get("Range", "").removeprefix("bytes=")
+        if self.command == "GET":
+            self.files.reads.append(path)
+        if asked and self.files.parts:
+            begin, _, end = asked.partition("-")
+            last = min(int(end) if end else len(data) - 1, len(data) - 1)
+            told = f"bytes {begin}-{last}/{len(data)}"
+            part = data[int(begin) : last + 1]
+            self.give(206, part, "application/octet-stream", Content_Range=told, **headers)
+        else:
+            self.give(200, data, "application/octet-stream", **headers)
+
+
+@contextmanager
+def web(files: Files) -> Iterator[str]:
+    """A web server with an index page a folder; its URL."""
+
+    class Handler(_Objects):
+        def _serve(self) -> None:
+            path = unquote(self.path).strip("/")
+            below = f"{path}/" if path else ""
+            if path in files.objects:
+                told = {"ETag": files.tag(path)} if files.tags else {}
+                told["Accept_Ranges"] = "bytes" if files.parts else "none"
+                self.give_object(path, **told)
+            elif names := {p[len(below) :].partition("/") for p in files.objects if p.startswith(below)}:
+                links = "".join(f'<a href="{quote(n + s)}">{n}</a>\n' for n, s, _ in sorted(names))
+                self.give(200, f'<a href="../">up</a>\n{links}'.encode(), "text/html")
+            else:
+                self.give(404, b"", "text/plain")
+
+        do_GET = do_HEAD = _serve
+
+    Handler.files = files
+    with served(Handler) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def gcs(files: Files, page: int = 2) -> Iterator[str]:
+    """As much of Google Cloud Storage's JSON API as reading, listing and writing take; its URL.
+
+    `objects` are BUCKET/KEY; pages of listings have `page` objects.
+    """
+
+    class Handler(_Objects):
+        def facts(self, path: str) -> dict[str, Any]:
+            data = files.objects[path]
+            bucket, _, name = path.partition("/")
+            digest = base64.b64encode(hashlib.md5(data).digest()).decode()
+            facts = {"kind": "storage#object", "bucket": bucket, "name": name, "size": str(len(data))}
+            facts |= {"md5Hash": digest, "generation": "1", "contentType": "application/octet-stream"}
+            return facts | {"updated": "2026-01-01T00:00:00Z", "timeCreated": "2026-01-01T00:00:00Z"}
+
+        def told(self, facts: Any, status: int = 200) -> None:
+            self.give(status, json.dumps(facts).encode(), "application/json")
+
+        def do_GET(self) -> None:
+            place, _, query = self.path.partition("?")
+            asked = dict(parse_qsl(query))
+            match = re.fullmatch(r"(?:/download)?/storage/v1/b/([^/]+)(?:/o(?:/(.+))?)?", place)
+            bucket, key = (match[1], unquote(match[2] or "")) if match else ("", "")
+            if not match or not any(p.startswith(f"{bucket}/") for p in files.objects):
+                self.told({"error": {"code": 404, "message": "Not Found"}}, 404)
+            elif not key:
+                begin = int(asked.get("pageToken", 0))
+                inner = sorted(
+                    p for p in files.objects if p.startswith(f"{bucket}/{asked.get('prefix', '')}")
+                )
+                found = [
+                    p for p in inner if not asked.get("delimiter") or "/" not in self.rest(p, bucket, asked)
+                ]
+                folders = sorted({self.top(p, bucket, asked) for p in inner if p not in found})
+                facts = {"items": [self.facts(p) for p in found[begin : begin + page]], "prefixes": folders}
+                more = {"nextPageToken": str(begin + page)} if begin + page < len(found) else {}
+                self.told({"kind": "storage#objects", **facts, **more})
+            elif f"{bucket}/{key}" not in files.objects:
+                self.told({"error": {"code": 404, "message": "Not Found"}}, 404)
+            elif asked.get("alt") == "media":
+                self.give_object(f"{bucket}/{key}")
+            else:
+                self.told(self.facts(f"{bucket}/{key}"))
+
+        def rest(self, path: str, bucket: str, asked: dict[str, str]) -> str:
+            return path[len(bucket) + 1 + len(asked.get("prefix", "")) :]
+
+        def top(self, path: str, bucket: str, asked: dict[str, str]) -> str:
+            return asked.get("prefix", "") + self.rest(path, bucket, asked).partition("/")[0] + "/"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            bucket = self.path.split("/b/")[1].partition("/")[0]
+            edge = body.partition(b"\r\n")[0].partition(b"\n")[0]
+            _, head, data = body.removesuffix(b"--").rstrip(b"-\r\n").split(edge, 3)[:3]
+            name = json.loads(head.replace(b"\r\n", b"\n").partition(b"\n\n")[2])["name"]
+            path = f"{bucket}/{name}"
+            content = data.replace(b"\r\n\r\n", b"\n\n", 1).partition(b"\n\n")[2]
+            files.objects[path] = content.removesuffix(b"\n").removesuffix(b"\r")
+            self.told(self.facts(path))
+
+    Handler.files = files
+    with served(Handler) as port:
+        yield f"http://127.0.0.1:{port}"

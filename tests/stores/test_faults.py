@@ -59,6 +59,20 @@ def test_bytes_are_whole_whatever_fails_on_the_way(
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_request_without_an_answer_is_made_again(
+    store: Proxy, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "_ANSWER", 1)
+    monkeypatch.setattr(store, "patience", 3.0)
+    s3.put_object(Bucket="bucket", Key="late.bin", Body=b"late")
+    store.reset(lambda r: "hang" if r.reads and sum(q.reads for q in store.seen) == 1 else None)
+    begun, beats = time.monotonic(), []
+    assert remote.read_bytes("s3://bucket/late.bin", beat=lambda: beats.append(1)) == b"late"
+    assert 1 <= time.monotonic() - begun < 3
+    assert len(beats) == 3  # opening, and reading twice: who waits hears of each
+
+
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_never_comes_is_an_error_not_an_end(store: Proxy, s3: Any, tmp_path: Path, fault: str) -> None:
     """FFmpeg takes an error for the end of a file: the second block of a video that never comes must not."""
