@@ -23,6 +23,8 @@ from safetensors import SafetensorError
 from safetensors import numpy as tensors
 
 from synvid_eval.states import Arrays
+from synvid_eval.video import remote
+from synvid_eval.video.remote import Place
 
 # Below this, looking for an equal array costs more than writing it again.
 _WORTH = 1 << 14
@@ -140,10 +142,13 @@ def as_others(path: str) -> None:
     os.chmod(path, 0o666 & ~mask)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Place, data: bytes) -> None:
     """Writes a file aside (a temporary name in the same folder) and renames it: never half a file under
-    `path`. An OSError names `path`.
+    `path`. An OSError names `path`. An object of a store is there whole or not at all without that.
     """
+    if isinstance(path, remote.Url):
+        remote.write_bytes(path.text, data)
+        return
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
         try:

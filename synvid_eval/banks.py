@@ -16,6 +16,7 @@ from synvid_eval.generators import pool as pools
 from synvid_eval.generators.shapes import POOL
 from synvid_eval.measurement import Options, hashing
 from synvid_eval.sets import broken_note
+from synvid_eval.video import remote
 from synvid_eval.writer import refused, texture_task
 
 CHUNK = 8  # textures made at a time
@@ -71,7 +72,7 @@ def make_bank(
     recipe.identity()  # what it reads is there
     if note := broken_note(recipe, seed, POOL):
         options.progress.say(note)
-    folder = Path(out)
+    folder = remote.local(out, "--out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         fresh = not (folder / f"{recipe.name}.rgbx").exists()

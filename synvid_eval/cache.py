@@ -24,7 +24,7 @@ import numpy as np
 from synvid_eval import archive, locks
 from synvid_eval.errors import DataError
 from synvid_eval.states import Arrays
-from synvid_eval.video import spans
+from synvid_eval.video import remote, spans
 
 # A file changed less than this ago may change again within the clock's grain, so its hash is not kept.
 SETTLED_NS = 2_000_000_000
@@ -59,7 +59,7 @@ _STALE = 3600.0
 def default_root() -> Path:
     """`SYNVID_EVAL_CACHE`, else the user's cache folder of this platform."""
     if given := os.environ.get("SYNVID_EVAL_CACHE"):
-        return Path(given).expanduser()
+        return remote.local(given, "SYNVID_EVAL_CACHE").expanduser()
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("synvid-eval"))

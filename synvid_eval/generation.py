@@ -58,7 +58,7 @@ from synvid_eval.sets import (
     open_set,
     preset_generator,
 )
-from synvid_eval.video import tars
+from synvid_eval.video import remote, tars
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.encode import FORMATS
 from synvid_eval.video.layouts import count_of
@@ -612,7 +612,7 @@ def make(what: Plan, out: str | os.PathLike[str], options: Options) -> Made:
         UsageError: the folder holds something else, or a set that was made otherwise, or another process
         writes into it. DataError: it cannot be written, or a clip cannot be drawn.
     """
-    folder = Path(out)
+    folder = remote.local(out, "OUT")
     told = what.told()
     try:
         check(folder, what, told)
@@ -1032,7 +1032,7 @@ def merge(out: str | os.PathLike[str], progress: Progress | None = None) -> Made
         DataError: no folder of shards; shards that are missing, not finished, or made otherwise than the
         others, each named; clips that are missing, twice, or whose files are gone or have another size.
     """
-    folder, progress = Path(out), progress or Quiet()
+    folder, progress = remote.local(out, "OUT"), progress or Quiet()
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder.", "Give the OUT of the shards.")
     try:

@@ -21,7 +21,7 @@ from synvid_eval.execute import Failure, Processes
 from synvid_eval.features.base import Feature
 from synvid_eval.measurement import Options
 from synvid_eval.prober import probe_task
-from synvid_eval.video import spans
+from synvid_eval.video import remote, spans
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.layouts import count_of, frame_files, natural
 from synvid_eval.video.sampling import STRIDES
@@ -224,6 +224,9 @@ def _files(ref: ClipRef) -> list[Path] | None:
 def _sizes(ref: ClipRef) -> list[int] | None:
     if ref.kind == spans.KIND:
         return [ref.length]
+    if remote.is_remote(ref.path):
+        size = remote.size_of(ref.stamp) if ref.kind == "file" else None
+        return None if size is None else [size]
     try:
         files = _files(ref)
         return None if files is None else [os.stat(f).st_size for f in files]
@@ -255,6 +258,8 @@ def _duplicates(
             for clip in group:
                 files = [spans.address(clip)] if clip.kind == spans.KIND else _files(clip) or []
                 hashes = tuple(file_hash(os.fspath(f)) for f in files)
+                if remote.is_remote(clip.path):
+                    hashes = (remote.content(clip.stamp),)
                 if all(hashes):
                     same[hashes].append(clip.id)
     return sorted(sorted(ids) for ids in same.values() if len(ids) > 1)

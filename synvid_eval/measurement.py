@@ -38,7 +38,7 @@ from synvid_eval.score import SetFacts
 from synvid_eval.sets import open_set, preset_recipe, share_options
 from synvid_eval.states import BLOCKS, KINDS, SUB_SHARDS, Arrays, Fold, Park, Side, fold, pruned
 from synvid_eval.statistics_files import Statistics, read_statistics
-from synvid_eval.video import spans, tar_store
+from synvid_eval.video import remote, spans, tar_store
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.layouts import frame_files
 from synvid_eval.video.long_lists import LongList
@@ -145,7 +145,7 @@ class Measurement:
             "clips": [c.row() for c in self.clips],
             "about": self.about,
         }
-        archive.write_bytes(Path(path), archive.pack(arrays, meta))
+        archive.write_bytes(remote.place(path), archive.pack(arrays, meta))
 
 
 def recipe_of(features: Mapping[str, Feature], sampler: Sampler, seed: int) -> dict[str, Any]:
@@ -188,9 +188,12 @@ def read_measured(path: str | os.PathLike[str], name: str | None = None) -> Meas
     """
     where = os.fspath(path)
     try:
-        if Path(where).exists() and not Path(where).is_file():
+        if isinstance(at := remote.place(where), remote.Url):
+            arrays, meta = archive.unpack(at.read_bytes())
+        elif at.exists() and not at.is_file():
             raise DataError(f"{where} is no regular file.", "Give what `measure --out` wrote.")
-        arrays, meta = archive.read(Path(where))
+        else:
+            arrays, meta = archive.read(at)
     except OSError as error:
         raise DataError(f"{where} cannot be read: {error.strerror}.", "Check the path.") from None
     except archive.Damaged as error:
@@ -333,11 +336,11 @@ def rested(blocks: list[Fold], block: int, park: Park) -> list[Fold]:
 
 def _files(clip: ClipRef) -> list[str]:
     """The files (or addresses of parts of them) that a clip is read from, absolute; none where its folder
-    cannot be listed, or a preset draws it.
+    cannot be listed, or a preset draws it, or it is remote: those are known by what their store tells.
     """
     if clip.kind in derived.KINDS:
         return [file for part in derived.parts_of(clip) for file in _files(part)]
-    if clip.kind in ("preset", "memory"):
+    if clip.kind in ("preset", "memory") or remote.is_remote(clip.path):
         return []
     if clip.kind == spans.KIND:
         return [spans.address(clip)]
@@ -397,10 +400,13 @@ def _content(clip: ClipRef, hashes: Mapping[str, str], array: NDArray[np.uint8] 
         text = parts.text(contents)
     else:
         files = _files(clip)
-        if not files or not all(hashes.get(file) for file in files):
+        known = (
+            [remote.content(clip.stamp)] if remote.is_remote(clip.path) else [hashes.get(f) for f in files]
+        )
+        if not known or not all(known):
             return ""
-        first = hashes[files[0]]
-        if clip.kind == "frames":
+        first = known[0] or ""
+        if clip.kind == "frames" and files:
             text = json.dumps([[os.path.basename(file), hashes[file]] for file in files])
         elif clip.kind == "array":
             text = f"{first} {clip.index}"

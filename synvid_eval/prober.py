@@ -21,7 +21,7 @@ from synvid_eval.pairs import pairs
 from synvid_eval.preview import preview
 from synvid_eval.sets import open_clip
 from synvid_eval.video import spans
-from synvid_eval.video.decode import ClipRef, FewerFrames, Unreadable, all_frames, open_container
+from synvid_eval.video.decode import ClipRef, FewerFrames, Unreadable, all_frames, open_container, source_of
 
 
 def probe_task(ref: ClipRef) -> Task:
@@ -74,9 +74,9 @@ def _headers(ref: ClipRef) -> dict[str, Any]:
     """Codec, container and pixel format of the stream that is decoded; nothing where they cannot be had."""
     import av
 
-    part = (lambda: spans.opened_clip(ref)) if ref.kind == spans.KIND else None
     try:
-        with open_container(ref.path, part) as container:
+        source = spans.opened_clip(ref) if ref.kind == spans.KIND else source_of(ref)
+        with open_container(source) as container:
             pictures = av.stream.Disposition.attached_pic
             stream = next(s for s in container.streams.video if not s.disposition & pictures)
             return {
@@ -84,7 +84,7 @@ def _headers(ref: ClipRef) -> dict[str, Any]:
                 "container": container.format.name,
                 "pixel_format": stream.codec_context.pix_fmt,
             }
-    except (av.FFmpegError, OSError, ValueError, StopIteration, AttributeError):
+    except (av.FFmpegError, OSError, ValueError, StopIteration, AttributeError, Unreadable):
         return {}
 
 

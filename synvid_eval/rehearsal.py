@@ -30,7 +30,7 @@ from synvid_eval.generation import TAR, Plan, there
 from synvid_eval.generators import pool as pools
 from synvid_eval.measurement import Measurement, Options, content_hashes, entry_key, plan_pieces
 from synvid_eval.randomness import address, permutation
-from synvid_eval.video import spans
+from synvid_eval.video import remote, spans
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.encode import FORMATS
 from synvid_eval.video.layouts import frame_files
@@ -215,6 +215,11 @@ def _bytes(clips: Sequence[ClipRef]) -> int | None:
             continue
         if clip.kind not in ("file", "frames"):
             return None
+        if remote.is_remote(clip.path):
+            if clip.kind != "file" or (size := remote.size_of(clip.stamp)) is None:
+                return None
+            total += size
+            continue
         try:
             files = frame_files(Path(clip.path)) if clip.kind == "frames" else [Path(clip.path)]
             total += sum(os.stat(f).st_size for f in files)

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from synvid_eval import adapted, corrupted, derived
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.execute import Failure, Processes
-from synvid_eval.video import arrays, cut, decode, layouts, lists, long_lists, spans, tars
+from synvid_eval.video import arrays, cut, decode, layouts, lists, long_lists, remote, spans, tars
 from synvid_eval.video.decode import ClipRef, Frame, Reader
+from synvid_eval.video.remote import Place
 from synvid_eval.video.videoset import VideoSet, rank
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from synvid_eval.generators.texture import Texture
 
 Tell = Callable[[str, int], None]
+Beat = Callable[[], None]
 
 MOST_CLIPS = 10_000_000
 
@@ -53,10 +55,17 @@ _EACH_ITS_OWN = (
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
+# Suffixes of files that are sets.
+_FILES = (".npy", ".npz", ".measured", *lists.SUFFIXES)
+
 _GIVEN = {
     "images": "It is for presets that show pictures (see: list presets).",
     "videos": "It is for presets that have a real part (see: list presets).",
 }
+
+
+def _silent() -> None:
+    return None
 
 
 def split_name(text: str) -> tuple[str | None, str]:
@@ -67,8 +76,8 @@ def split_name(text: str) -> tuple[str | None, str]:
     """
     before, sign, after = text.partition("=")
     if sign and after and _NAME.fullmatch(before) and not os.path.lexists(text):
-        return before, after
-    return None, text
+        return before, remote.plain(after)
+    return None, remote.plain(text)
 
 
 def default_name(location: str) -> str:
@@ -86,6 +95,11 @@ def default_name(location: str) -> str:
         text = location.removeprefix(scheme + ":").partition("?")[0]
         file, _, own = text.rpartition("#") if ".toml#" in text else (text, "", "")
         return own or (Path(file).stem if file.endswith(".toml") else file) or location
+    if remote.is_remote(location):
+        url = remote.Url(location.rstrip("/"))
+        return layouts.clip_id(url.stem if url.suffix.lower() in _FILES else url.name)
+    if scheme and remote.is_remote(movie := _cut_parts(location)[0]):
+        return layouts.clip_id(remote.Url(movie).stem)
     path = Path(os.path.abspath(_cut_parts(location)[0] if scheme else location))
     stem = tars.stem(path.name) if tars.is_tar(path.name) else path.stem
     return layouts.clip_id(path.name if os.path.isdir(path) or not stem else stem) or "/"
@@ -104,7 +118,9 @@ def name_sets(texts: Sequence[str]) -> list[tuple[str, str]]:
             raise UsageError(
                 f"The name {name!r} is given to {times} sets.", "Give each set a name of its own."
             )
-    places = [loc if _scheme(loc) else os.path.abspath(loc) for _, loc in split]
+    for _, location in split:
+        remote.checked(location)
+    places = [loc if _scheme(loc) or remote.is_remote(loc) else os.path.abspath(loc) for _, loc in split]
     names = [n if n is not None else default_name(loc) for n, loc in split]
     for depth in range(1, 64):
         # a location that is given twice is one name (and then #2): parents would not tell it apart
@@ -114,7 +130,7 @@ def name_sets(texts: Sequence[str]) -> list[tuple[str, str]]:
         longer = list(names)
         for i, (own, location) in enumerate(split):
             if own is None and len(of_name[names[i]]) > 1 and not _scheme(location):
-                parents = Path(places[i]).parts[:-1][-depth:]
+                parents = remote.place(places[i]).parts[:-1][-depth:]
                 parts = [*(p.strip("/") for p in parents), default_name(location)]
                 longer[i] = layouts.clip_id("/".join(parts)).lstrip("/")
         if longer == names:
@@ -137,8 +153,9 @@ def _scheme(location: str) -> str | None:
 
 
 def is_uri(location: str) -> bool:
-    """Whether a location names a scheme, known or not (`preset:…`), and is no existing path."""
-    return bool(re.match(r"^[a-z][a-z0-9+]+:", location)) and not os.path.lexists(location)
+    """Whether a location names a scheme, known or not (`preset:…`), and is no existing path, nor remote."""
+    found = re.match(r"^[a-z][a-z0-9+]+:", location) and not remote.is_remote(location)
+    return bool(found) and not os.path.lexists(location)
 
 
 def is_measured(location: str) -> bool:
@@ -196,20 +213,27 @@ def open_set(
         _refuse("an array", asked_options(split, root, follow_outside, images, videos))
         found = _memory(location, name or "array", fps)
     else:
-        text = os.fspath(location)
+        text = remote.checked(remote.plain(os.fspath(location)))
         asked = asked_options(split, root, follow_outside, images, videos)
         given = {k: asked.pop(k) for k in _GIVEN if k in asked}
-        if (asked and os.path.isfile(text)) or given or (asked and _scheme(text)):
+        if (
+            (asked and not remote.is_remote(text) and os.path.isfile(text))
+            or given
+            or (asked and _scheme(text))
+        ):
             able = options_of(text, layout, split)
             _refuse(text, {k: v for k, v in (asked | given).items() if k not in able})
         if scheme := _scheme(text):
             found = SCHEMES[scheme](text, seed, decode_timeout, given, tell)
+        elif remote.is_remote(text):
+            found = _remote(text, layout, fps, asked)
         elif is_uri(text):
             before = text.partition(":")[0]
             raise UsageError(f"No scheme is called {before!r} (in {text}).", nearest(before, SCHEMES))
         else:
             try:
-                found = _path(text, layout, fps, asked)
+                with remote.telling(asked.get("root") or text):
+                    found = _path(text, layout, fps, asked)
             except lists.NoSuchSplit as error:
                 if not shared:
                     raise
@@ -245,12 +269,13 @@ def asked_options(
     videos: str | None,
 ) -> dict[str, Any]:
     """Those of the options for lists and presets that are given."""
-    asked = {"split": split, "root": None if root is None else Path(root), "follow_outside": follow_outside}
-    asked |= {"images": images, "videos": videos}
-    if root is not None and not os.path.isdir(root):
-        raise DataError(
-            f"--root {os.fspath(root)} is no folder.", "Give the folder that the list's paths start from."
-        )
+    at = None if root is None else remote.place(remote.checked(os.fspath(root)))
+    asked = {"split": split, "root": at, "follow_outside": follow_outside, "images": images, "videos": videos}
+    if at is not None:
+        with remote.telling(at):
+            there = at.is_dir()
+        if not there:
+            raise DataError(f"--root {at} is no folder.", "Give the folder that the list's paths start from.")
     return {k: v for k, v in asked.items() if v is not None and v is not False}
 
 
@@ -266,7 +291,10 @@ def options_of(
         return options_of(place)
     if scheme == "corrupt" and _scheme(place := _corrupt_parts(text)[1]):
         return options_of(place)
-    return frozenset() if scheme else lists.options_of(Path(text), layout, split)
+    if scheme:
+        return frozenset()
+    with remote.telling(text):
+        return lists.options_of(remote.place(text), layout, split)
 
 
 def share_options(
@@ -362,14 +390,42 @@ def _path(location: str, layout: str, fps: float | None, asked: dict[str, Any]) 
                 f"If {before!r} is to be its name: names are made of letters, digits, _, . and -.",
             )
         raise DataError(f"{location} does not exist.", _close_by(path))
-    notes = listing.notes
-    if listing.layout == "npz" and (header := arrays.read_header(path)).offset is None:
-        size = (
-            f"{header.nbytes / 2**30:.1f} GiB"
-            if header.nbytes >= 2**30
-            else f"{header.nbytes / 2**20:.1f} MiB"
-        )
-        notes += (f"{location} is compressed: {size} are loaded into memory a process",)
+    notes = listing.notes + _loading(path, listing.layout)
+    return VideoSet("", location, listing.layout, listing.said, listing.clips, listing.skipped, notes=notes)
+
+
+def _loading(path: Place, layout: str) -> tuple[str, ...]:
+    """What is to be noted of an array file that every process has to load whole."""
+    if layout != "npz" or (header := arrays.read_header(path)).offset is not None:
+        return ()
+    large = header.nbytes >= 2**30
+    size = f"{header.nbytes / 2**30:.1f} GiB" if large else f"{header.nbytes / 2**20:.1f} MiB"
+    return (f"{path} is compressed: {size} are loaded into memory a process",)
+
+
+def _remote(location: str, layout: str, fps: float | None, asked: dict[str, Any]) -> VideoSet:
+    """The set of a URL: everything below it is listed, or the one object is read."""
+    at = remote.place(location)
+    if not isinstance(at, remote.Url):
+        raise TypeError(f"{location} is no URL")
+    try:
+        kind = remote.kind_of(location)
+        if kind == "nothing":
+            raise DataError(f"{location} does not exist.", "Check the URL, and which store it is asked of.")
+        if kind == "folder":
+            if asked or layout in layouts.LIST_LAYOUTS:
+                raise UsageError(
+                    f"{location} is a remote folder, in which no list is looked for.",
+                    f"Give the list itself as the SET, with --root {location}.",
+                )
+            listing = layouts.read_folder(at, layout, fps)
+        elif lists.is_list(at):
+            listing = lists.read_file(at, layout, **asked, fps=fps)
+        else:
+            listing = _file(at, layout, fps)
+        notes = listing.notes + _loading(at, listing.layout)
+    except OSError as error:
+        raise remote.failed(location, error) from None
     return VideoSet("", location, listing.layout, listing.said, listing.clips, listing.skipped, notes=notes)
 
 
@@ -391,7 +447,7 @@ def _close_by(path: Path) -> str:
     return f"Did you mean {path.parent / close[0]}?" if close else "Check the path."
 
 
-def _file(path: Path, layout: str, fps: float | None) -> layouts.Listing:
+def _file(path: Place, layout: str, fps: float | None) -> layouts.Listing:
     suffix = path.suffix.lower()
     if suffix not in (".npy", ".npz"):
         what = "one video" if suffix in layouts.VIDEO_SUFFIXES else "no set"
@@ -414,8 +470,11 @@ def _file(path: Path, layout: str, fps: float | None) -> layouts.Listing:
     whole = arrays.read_header(path).shape
     stem, rate = layouts.clip_id(path.stem), 25.0 if fps is None else fps
     count = 1 if len(whole) == 4 else whole[0]
+    stamp = remote.object_of(path.text).stamp if isinstance(path, remote.Url) else ""
     digits = range(count) if len(whole) == 5 else [-1]
-    clips = tuple(ClipRef(f"{stem}[{max(i, 0)}]", "array", os.fspath(path), i, fps=rate) for i in digits)
+    clips = tuple(
+        ClipRef(f"{stem}[{max(i, 0)}]", "array", os.fspath(path), i, fps=rate, stamp=stamp) for i in digits
+    )
     shape = "×".join(map(str, whole[-4:]))
     said = f"{layouts.count_of(count, 'clip')} of {shape} in one array, at {rate:g} frames/s"
     return layouts.Listing(suffix[1:], said, clips)
@@ -626,13 +685,13 @@ def _cut_parts(location: str) -> tuple[str, str]:
     return (movie, query) if movie else (query, "")
 
 
-def _look(movie: str, timeout: float) -> dict[str, Any]:
+def _look(movie: str, timeout: float, stamp: str) -> dict[str, Any]:
     """The prober's facts of a video (`total` frames, `fps`, …), read in a process of its own: a file that
     hangs or crashes FFmpeg ends in a DataError.
     """
     pool = Processes("synvid_eval.prober", 1, {"loud": False}, timeout)
     try:
-        clip = ClipRef(layouts.clip_id(os.path.basename(movie)), "file", movie)
+        clip = ClipRef(layouts.clip_id(os.path.basename(movie)), "file", movie, stamp=stamp)
         ((_, answer),) = pool.map([{"clip": asdict(clip)}])
     finally:
         pool.close()
@@ -656,12 +715,16 @@ def _cut(location: str, seed: int, timeout: float, given: Mapping[str, str], tel
         raise UsageError(
             f"seconds={options['seconds']} in {location} is no length.", "Give seconds, such as 4."
         )
-    if not os.path.isfile(movie):
-        what = "is a folder" if os.path.isdir(movie) else "does not exist"
-        raise DataError(f"{movie} {what}.", "cut: wants one video file.")
-    facts = _look(movie, timeout)
+    at = remote.place(remote.checked(movie))
+    with remote.telling(at):
+        if not at.is_file():
+            raise DataError(
+                f"{movie} {'is a folder' if at.is_dir() else 'does not exist'}.", "cut: wants one video file."
+            )
+        stamp = remote.object_of(at.text).stamp if isinstance(at, remote.Url) else ""
+    facts = _look(os.fspath(at), timeout, stamp)
     seeks = cut.may_seek(str(facts.get("container", "")), str(facts.get("codec", "")))
-    clips, said, notes = cut.cut_movie(Path(movie), seconds, facts["total"], facts["fps"], seeks)
+    clips, said, notes = cut.cut_movie(at, seconds, facts["total"], facts["fps"], seeks, stamp)
     # pieces of one film are no independent draws: one source, and so no interval
     sources = dict.fromkeys((c.id for c in clips), layouts.clip_id(os.path.basename(movie)))
     return VideoSet("", location, "cut", said, clips, sources=sources, notes=notes)
@@ -840,15 +903,16 @@ class PresetClip:
         return self._generator.truth(self._seed, self._preset, self._index, wanted, kinds)
 
 
-def _array_clip(ref: ClipRef) -> Reader:
+def _array_clip(ref: ClipRef, beat: Beat = _silent) -> Reader:
     """An element of an array file, or a file that is one clip; Unreadable where it cannot be read."""
     try:
-        if ref.index < 0 and arrays.open_array(Path(ref.path)).frames.ndim != 4:
+        whole = arrays.open_array(remote.place(ref.path), ref.stamp, beat).frames
+        if ref.index < 0 and whole.ndim != 4:
             raise decode.Unreadable(
                 "its `frames` are many clips [N, T, H, W, 3]: give the file itself as a set"
             )
-        return decode.ArrayClip(ref)
-    except MemoryError as error:
+        return decode.ArrayClip(ref, whole)
+    except (MemoryError, OSError) as error:
         raise decode.Unreadable.because(error) from None
     except DataError as error:
         reason = error.message.rstrip(".").removeprefix(f"{ref.path} ")
@@ -856,25 +920,18 @@ def _array_clip(ref: ClipRef) -> Reader:
         raise decode.Unreadable(reason + wanted) from None
 
 
-def _tar_clip(ref: ClipRef, beat: Callable[[], None] = lambda: None) -> Reader:
+def _tar_clip(ref: ClipRef, beat: Beat) -> Reader:
     return decode.VideoFile(ref, beat, lambda: spans.opened_clip(ref))
 
 
-_READERS: dict[str, Callable[[ClipRef], Reader]] = {
+# What is read from a disk or a store: it may wait, and says while it does that it does not hang.
+_READERS: dict[str, Callable[[ClipRef, Beat], Reader]] = {
     "file": decode.VideoFile,
     "frames": decode.FrameFolder,
     "array": _array_clip,
-    "preset": PresetClip,
     "cut": cut.CutClip,
     spans.KIND: _tar_clip,
 }
-
-_BEATING: dict[str, Callable[[ClipRef, Callable[[], None]], Reader]] = {
-    "file": decode.VideoFile,
-    "cut": cut.CutClip,
-    spans.KIND: _tar_clip,
-}
-"""Readers that tell of what they read and decode."""
 
 
 def open_clip(
@@ -885,13 +942,11 @@ def open_clip(
 
     Raises decode.Unreadable.
     """
-    if ref.kind == "memory":
+    if ref.kind == "memory" and array is not None:
         return decode.ArrayClip(ref, array)
     if ref.kind in derived.KINDS:
         made = adapted.AdaptedClip if ref.kind == adapted.KIND else corrupted.CorruptedClip
         return made(ref, lambda part: open_clip(part, array, beat))
     if ref.within:
         long_lists.check(ref)
-    if ref.kind in _BEATING and beat is not None:
-        return _BEATING[ref.kind](ref, beat)
-    return _READERS[ref.kind](ref)
+    return PresetClip(ref) if ref.kind == "preset" else _READERS[ref.kind](ref, beat or _silent)

@@ -15,7 +15,6 @@ import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from synvid_eval import archive
 from synvid_eval.errors import DataError
 from synvid_eval.score import SetFacts
 from synvid_eval.states import Fold, Moments, Side
-from synvid_eval.video import arrays
+from synvid_eval.video import arrays, remote
 
 FEATURE = "inception"
 DIM = 2048
@@ -70,12 +69,16 @@ class Statistics:
 
 def is_statistics(location: str) -> bool:
     """Whether a location is a `.npz` file with `mu` and `sigma` and without `frames`."""
-    if not location.endswith(".npz") or not os.path.isfile(location):
-        return False
+    place = remote.place(location)
+    with remote.telling(place):
+        if not location.endswith(".npz") or not place.is_file():
+            return False
     try:
-        with zipfile.ZipFile(location) as file:
-            names = {n.removesuffix(".npy") for n in file.namelist()}
-    except arrays.DAMAGE:
+        with remote.telling(place):
+            names = set(arrays.npz_keys(place))
+    except DataError:
+        if isinstance(place, remote.Url):
+            raise  # a store that gives no answer has not said what it is
         return False
     return {"mu", "sigma"} <= names and "frames" not in names
 
@@ -86,7 +89,8 @@ def read_statistics(path: str | os.PathLike[str], name: str) -> Statistics:
     """
     where = os.fspath(path)
     try:
-        data = Path(path).read_bytes()
+        with remote.telling(place := remote.place(path)):
+            data = place.read_bytes()
         with zipfile.ZipFile(io.BytesIO(data)) as archived:  # nothing is unpacked that is larger than it says
             seen = [arrays.member_header(archived, key).shape for key in ("mu", "sigma")]
             if "recipe.npy" in archived.namelist():
@@ -133,4 +137,4 @@ def write_statistics(path: str | os.PathLike[str], side: Side, state: str, recip
     out = io.BytesIO()
     text = np.array(json.dumps(dict(recipe), sort_keys=True))
     np.savez(out, mu=moments.mean, sigma=moments.covariance(1), recipe=text)
-    archive.write_bytes(Path(path), out.getvalue())
+    archive.write_bytes(remote.place(path), out.getvalue())

@@ -10,7 +10,7 @@ from synvid_eval.cli import common, making, names
 
 
 @click.command(name="adapt")
-@click.argument("set_", type=common.PATH, metavar="SET", shell_complete=names.location)
+@click.argument("set_", type=common.PLACE, metavar="SET", shell_complete=names.location)
 @click.argument("out", type=common.PATH, metavar="OUT", shell_complete=names.folder)
 @click.option(
     "--chain",

@@ -20,7 +20,7 @@ WHAT = ("keys", "queries", "values", "tokens")
 
 
 @click.command(name="attention")
-@click.argument("set_", type=common.PATH, metavar="SET", shell_complete=names.location)
+@click.argument("set_", type=common.PLACE, metavar="SET", shell_complete=names.location)
 @click.option(
     "--checkpoint",
     "checkpoints",
@@ -49,7 +49,7 @@ WHAT = ("keys", "queries", "values", "tokens")
     help="Say how well a component tells moving objects from the ground (of presets that know them).",
 )
 @common.outputs("json", "html")
-@click.option("--png", type=common.PATH, metavar="F", help="Write frames above and components below.")
+@click.option("--png", type=common.PLACE, metavar="F", help="Write frames above and components below.")
 @click.option(
     "--video",
     metavar="OUT/",
@@ -134,6 +134,7 @@ def _write(
     from synvid_eval.archive import write_bytes
     from synvid_eval.report.attention import checkpoint
     from synvid_eval.score import dump_json
+    from synvid_eval.video import remote
 
     document, total = found.document, len(found.clips)
     on_page = min(paintings.PAGE_CLIPS if html else 0, total)
@@ -163,7 +164,7 @@ def _write(
         if png == "-":
             sys.stdout.buffer.write(picture)
         else:
-            write_bytes(Path(png), picture)
+            write_bytes(remote.place(png), picture)
 
 
 def _beside(about: dict[str, Any]) -> list[str]:

@@ -30,7 +30,7 @@ def command() -> None:
     """
 
 
-_folder = click.option("--cache", "folder", metavar="DIR", help="Another cache folder.")
+_folder = click.option("--cache", "folder", type=common.PATH, metavar="DIR", help="Another cache folder.")
 
 
 def _open(folder: str | None) -> Cache:

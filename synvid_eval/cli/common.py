@@ -33,8 +33,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 PLAIN_EVERY = 30.0
 MOST_INPUTS = 65536
 
-# Any text, which a shell completes as a path; what it names is checked where it is opened.
-PATH = click.Path(readable=False)
+
+class Local(click.Path):
+    """A path of this machine: what a URL stands for is refused before any work."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path as text, of `file://` what it names; UsageError for another URL."""
+        from synvid_eval.video import remote
+
+        if not remote.is_url(remote.plain(str(value))):
+            value = remote.plain(value)
+        else:
+            remote.local(value, (param.metavar or param.name or "It") if param is not None else "It")
+        return super().convert(value, param, ctx)
+
+
+# Any text, which a shell completes as a path; what it names is checked where it is opened. A PLACE may be a
+# URL of a store, too.
+PATH = Local(readable=False)
+PLACE = click.Path(readable=False)
 
 
 class OneOf(click.Choice):  # type: ignore[type-arg,unused-ignore]
@@ -180,6 +197,7 @@ def cache(what: str = "Where measurements are kept.") -> Callable[[F], F]:
     """The option `--cache DIR|none`; what: its help, but for the default."""
     return click.option(
         "--cache",
+        type=PATH,
         metavar="DIR|none",
         shell_complete=names.folder,
         help=f"{what}  [default: the user's cache folder]",
@@ -305,6 +323,7 @@ listing = _stack(
 picturing = _stack(
     click.option(
         "--images",
+        type=PATH,
         metavar="DIR|skimage",
         shell_complete=names.folder,
         help="Pictures for presets that show some: any folder of JPEG, PNG, WebP, or scikit-image's own.",
@@ -345,7 +364,7 @@ def outputs(*kinds: str) -> Callable[[F], F]:
         "csv": ("F", "Write one row a score as CSV; - is stdout."),
         "html": ("F", "Write a page that explains the result; - is stdout."),
     }
-    return _stack(*(click.option(f"--{k}", type=PATH, metavar=text[k][0], help=text[k][1]) for k in kinds))
+    return _stack(*(click.option(f"--{k}", type=PLACE, metavar=text[k][0], help=text[k][1]) for k in kinds))
 
 
 def check_outputs(reads: Sequence[str] = (), **targets: str | None) -> None:
@@ -355,11 +374,17 @@ def check_outputs(reads: Sequence[str] = (), **targets: str | None) -> None:
     stdout = [k for k, v in targets.items() if v == "-"]
     if len(stdout) > 1:
         raise UsageError(f"--{' and --'.join(stdout)} both want stdout.", "Give all but one a file.")
+    from synvid_eval.video import remote
+
     seen: dict[str, str] = {}
     for kind, target in targets.items():
         if target is None or target == "-":
             continue
-        path = Path(target)
+        path = remote.place(target)
+        if remote.is_url(os.fspath(remote.plain(target))):
+            remote.check_target(target)
+            _no_input(kind, target, str(path), seen, reads)
+            continue
         if path.is_dir():
             raise UsageError(f"--{kind} {target} is a folder.", "Give a file in it.")
         if not path.parent.is_dir():
@@ -368,20 +393,31 @@ def check_outputs(reads: Sequence[str] = (), **targets: str | None) -> None:
             raise UsageError(
                 f"--{kind} {target}: the folder {path.parent} cannot be written.", "Give another one."
             )
-        real = os.path.realpath(target)
-        if real in seen:
-            raise UsageError(f"--{seen[real]} and --{kind} name one file, {target}.", "Give each its own.")
-        seen[real] = kind
-        for given in reads:
-            _, sign, after = given.partition("=")
-            source = os.path.realpath(after if sign and not os.path.lexists(given) else given)
-            inside = os.path.isdir(source) and os.path.lexists(target) and Path(real).is_relative_to(source)
-            if real == source or inside:
-                what = "lies in" if inside else "is"
-                raise UsageError(
-                    f"--{kind} {target} {what} {given}, which is read.",
-                    "Give another file: it would be lost.",
-                )
+        _no_input(kind, target, os.path.realpath(path), seen, reads)
+
+
+def _no_input(kind: str, target: str, real: str, seen: dict[str, str], reads: Sequence[str]) -> None:
+    """Refuses an output that is another one, or one of what the command reads; `real`: what it stands for."""
+    from synvid_eval.video import remote
+
+    if real in seen:
+        raise UsageError(f"--{seen[real]} and --{kind} name one file, {target}.", "Give each its own.")
+    seen[real] = kind
+    for given in reads:
+        _, sign, after = given.partition("=")
+        place = remote.place(after if sign and not os.path.lexists(given) else given)
+        if isinstance(place, remote.Url):
+            source = str(place)
+            inside = real.startswith(f"{source}/")
+        else:
+            source = os.path.realpath(place)
+            inside = os.path.isdir(source) and os.path.lexists(real) and Path(real).is_relative_to(source)
+        if real == source or inside:
+            what = "lies in" if inside else "is"
+            raise UsageError(
+                f"--{kind} {target} {what} {given}, which is read.",
+                "Give another file: it would be lost.",
+            )
 
 
 def write_text(text: str, target: str) -> None:
@@ -391,8 +427,9 @@ def write_text(text: str, target: str) -> None:
         sys.stdout.flush()
     else:
         from synvid_eval.archive import write_bytes
+        from synvid_eval.video import remote
 
-        write_bytes(Path(target), text.encode("utf-8", "backslashreplace"))
+        write_bytes(remote.place(target), text.encode("utf-8", "backslashreplace"))
 
 
 def size_text(size: float) -> str:
@@ -755,9 +792,10 @@ def read_json(file: str, say: Callable[[str], None]) -> Comparison:
 def read_file(file: str, command: str) -> str:
     """The text of a file that a command wrote; DataError where it cannot be read."""
     from synvid_eval.errors import DataError
+    from synvid_eval.video import remote
 
     try:
-        return Path(file).read_bytes().decode("utf-8", "replace")
+        return remote.place(remote.checked(file)).read_bytes().decode("utf-8", "replace")
     except OSError as error:
         raise DataError(
             f"{file} cannot be read: {error.strerror}.", f"Give a file that {command} --json F wrote."

@@ -11,7 +11,9 @@ from synvid_eval.cli import common, names, table
 
 
 @click.command(name="compare")
-@click.argument("sets", nargs=-1, type=common.PATH, metavar="SET... REFERENCE", shell_complete=names.location)
+@click.argument(
+    "sets", nargs=-1, type=common.PLACE, metavar="SET... REFERENCE", shell_complete=names.location
+)
 @common.measuring
 @common.engine
 @common.listing

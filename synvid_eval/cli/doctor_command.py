@@ -51,7 +51,7 @@ class Check:
 
 
 @click.command(name="doctor")
-@click.option("--cache", "folder", metavar="DIR", help="Another cache folder.")
+@click.option("--cache", "folder", type=common.PATH, metavar="DIR", help="Another cache folder.")
 @common.outputs("json")
 def command(folder: str | None, json: str | None) -> None:
     """Check this installation: versions, codecs, devices, threads, cache, weights; and say how to mend what

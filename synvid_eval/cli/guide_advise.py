@@ -11,7 +11,7 @@ from synvid_eval.cli import common, guiding, names
 
 
 @click.command(name="advise")
-@click.argument("file", type=common.PATH, metavar="COMPARISON.json")
+@click.argument("file", type=common.PLACE, metavar="COMPARISON.json")
 @click.option(
     "--correlation",
     type=common.PATH,
@@ -28,7 +28,7 @@ from synvid_eval.cli import common, guiding, names
 )
 @click.option(
     "--reference",
-    type=common.PATH,
+    type=common.PLACE,
     metavar="SET",
     shell_complete=names.location,
     help="Where the reference lies now, if not where it was compared.",

@@ -17,7 +17,7 @@ _FEW = 20  # textures, for a search that makes them anew
 
 @click.command(name="search")
 @click.argument("preset", metavar="PRESET", shell_complete=names.location)
-@click.argument("reference", type=common.PATH, metavar="REFERENCE", shell_complete=names.location)
+@click.argument("reference", type=common.PLACE, metavar="REFERENCE", shell_complete=names.location)
 @click.option(
     "--minimize",
     required=True,
@@ -49,7 +49,7 @@ _FEW = 20  # textures, for a search that makes them anew
 )
 @click.option(
     "--palette",
-    type=common.PATH,
+    type=common.PLACE,
     metavar="SET",
     shell_complete=names.location,
     help="Give objects the colors of this set, instead of searching for colors.",

@@ -15,7 +15,7 @@ from synvid_eval.errors import one_line
 
 @click.command(name="sensitivity")
 @click.argument("preset", metavar="PRESET", shell_complete=names.completed(names.presets))
-@click.argument("reference", type=common.PATH, metavar="REFERENCE", shell_complete=names.location)
+@click.argument("reference", type=common.PLACE, metavar="REFERENCE", shell_complete=names.location)
 @click.option(
     "--knobs",
     metavar="LIST",

@@ -19,7 +19,7 @@ WIDEST = 40
 
 
 @click.command(name="inspect")
-@click.argument("set_", type=common.PATH, metavar="SET", shell_complete=names.location)
+@click.argument("set_", type=common.PLACE, metavar="SET", shell_complete=names.location)
 @common.looking
 @common.networked
 @common.listing

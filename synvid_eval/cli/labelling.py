@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def arguments(function: F) -> F:
     """RUN and SET."""
-    decorated = click.argument("videos", type=common.PATH, metavar="SET", shell_complete=names.location)(
+    decorated = click.argument("videos", type=common.PLACE, metavar="SET", shell_complete=names.location)(
         function
     )
     return click.argument("run", type=common.PATH, metavar="RUN", shell_complete=names.folder)(decorated)
@@ -61,7 +61,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--dry-run", is_flag=True, help="Say what would be trained and its time, from a try; write nothing."
     ),
     click.option(
-        "--json", type=common.PATH, metavar="F|-", help="Write the predictions as JSON; - is stdout."
+        "--json", type=common.PLACE, metavar="F|-", help="Write the predictions as JSON; - is stdout."
     ),
     click.option(
         "--csv",
@@ -69,7 +69,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="F",
         help="Put the accuracy into this table, which correlate --accuracies reads.",
     ),
-    click.option("--html", type=common.PATH, metavar="F", help="Write a page with the curves."),
+    click.option("--html", type=common.PLACE, metavar="F", help="Write a page with the curves."),
     common.talking,
 )
 

@@ -11,7 +11,7 @@ from synvid_eval.cli import common, names
 
 
 @click.command(name="measure")
-@click.argument("set_", type=common.PATH, metavar="SET", shell_complete=names.location)
+@click.argument("set_", type=common.PLACE, metavar="SET", shell_complete=names.location)
 @click.option(
     "--out", required=True, metavar="F.measured|DIR", help="The file to write; with --shard, the folder."
 )
@@ -22,7 +22,7 @@ from synvid_eval.cli import common, names
 )
 @click.option(
     "--statistics",
-    type=common.PATH,
+    type=common.PLACE,
     metavar="F.npz",
     help="Also write mu and sigma of the Inception features, as pytorch-fid reads them.",
 )

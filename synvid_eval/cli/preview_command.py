@@ -13,7 +13,7 @@ from synvid_eval.cli import common, making, names
 @click.argument(
     "presets", nargs=-1, required=True, metavar="PRESET...", shell_complete=names.completed(names.presets)
 )
-@click.option("--html", type=common.PATH, required=True, metavar="F", help="The page to write; - is stdout.")
+@click.option("--html", type=common.PLACE, required=True, metavar="F", help="The page to write; - is stdout.")
 @click.option(
     "--clips", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N", help="Clips a preset."
 )

@@ -8,7 +8,7 @@ from synvid_eval.cli import common
 
 
 @click.command(name="report")
-@click.argument("file", type=common.PATH, metavar="FILE.json")
+@click.argument("file", type=common.PLACE, metavar="FILE.json")
 @common.outputs("html")
 @click.option("--dry-run", is_flag=True, help="Read and check the file, say what would be written.")
 @common.talking

@@ -13,7 +13,7 @@ from synvid_eval.errors import UsageError, one_line
 
 @click.command(name="robustness")
 @click.argument("run", type=common.PATH, metavar="RUN", shell_complete=names.folder)
-@click.argument("set_", type=common.PATH, metavar="SET", shell_complete=names.location)
+@click.argument("set_", type=common.PLACE, metavar="SET", shell_complete=names.location)
 @click.option(
     "--baseline",
     type=common.PATH,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Any knob of the preset, such as speed=2:6. May be repeated.",
 )
-@click.option("--png", type=common.PATH, metavar="F", help="Write a contact sheet of a few of its clips.")
+@click.option("--png", type=common.PLACE, metavar="F", help="Write a contact sheet of a few of its clips.")
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -128,6 +128,7 @@ def _draw(
     from synvid_eval.archive import write_bytes
     from synvid_eval.cache import default_root
     from synvid_eval.generators import pool
+    from synvid_eval.video import remote
 
     pool.keep_in(None if cache == "none" else Path(cache) if cache else default_root())
     query = f"?{urlencode(given)}" if given else ""
@@ -140,7 +141,7 @@ def _draw(
         tell=lambda: progress.advance(1, cached=False),
         say=progress.say,
     )
-    write_bytes(Path(png), contact_sheet.png(picture))
+    write_bytes(remote.place(png), contact_sheet.png(picture))
 
 
 def _lines(found: Preset, values: list[Value], known: Published | None) -> list[str]:

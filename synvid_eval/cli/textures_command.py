@@ -27,6 +27,7 @@ def command() -> None:
 @making.settings("size=128")
 @click.option(
     "--images",
+    type=common.PATH,
     metavar="DIR|skimage",
     shell_complete=names.folder,
     help="Pictures for textures that show some: a folder of JPEG, PNG, WebP, or scikit-image's own.",

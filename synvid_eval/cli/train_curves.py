@@ -12,7 +12,7 @@ from synvid_eval.cli import common, labelling, names
     "runs", nargs=-1, required=True, type=common.PATH, metavar="RUN...", shell_complete=names.folder
 )
 @click.option(
-    "--html", type=common.PATH, required=True, metavar="F", help="The page that is written; - is stdout."
+    "--html", type=common.PLACE, required=True, metavar="F", help="The page that is written; - is stdout."
 )
 @common.talking
 def command(runs: tuple[str, ...], html: str, quiet: bool, verbose: bool) -> None:

@@ -11,7 +11,7 @@ from synvid_eval.errors import one_line
 
 
 @click.command(name="pretrain")
-@click.argument("location", type=common.PATH, metavar="PRESET|SET", shell_complete=names.location)
+@click.argument("location", type=common.PLACE, metavar="PRESET|SET", shell_complete=names.location)
 @click.option(
     "--recipe",
     default="small",

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from synvid_eval import locks
 from synvid_eval.archive import as_others, write_bytes
 from synvid_eval.errors import DataError, UsageError
+from synvid_eval.video import remote
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,7 +60,7 @@ class RunFolder:
     config_file: ClassVar[str] = CONFIG
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = remote.local(path, "RUN")
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

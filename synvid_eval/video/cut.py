@@ -18,19 +18,18 @@ where another ended; the cure is to convert the video (H.264 in .mp4), or to cut
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval.errors import DataError
-from synvid_eval.video import decode
+from synvid_eval.video import decode, remote
 from synvid_eval.video.decode import ClipRef, FewerFrames, Frame, Unreadable
 from synvid_eval.video.layouts import clip_id, count_of
+from synvid_eval.video.remote import Place
 
 if TYPE_CHECKING:
     import av
@@ -67,20 +66,25 @@ def _silent() -> None:
     return None
 
 
-_known: dict[tuple[str, int, int], Index] = {}
+_known: dict[tuple[str | int, ...], Index] = {}
 
 
-def index_of(path: str, beat: Callable[[], None] = _silent) -> Index:
-    """The index of a video file; those asked for last are kept. Raises Unreadable."""
+def index_of(path: str, beat: Callable[[], None] = _silent, stamp: str = "") -> Index:
+    """The index of a video file; those asked for last are kept. stamp: of a remote one, which it must have.
+
+    Raises Unreadable.
+    """
     import av
 
     try:
-        facts = os.stat(path)
-        if not stat.S_ISREG(facts.st_mode):
-            raise Unreadable("not a regular file")
-        key = (path, facts.st_size, facts.st_mtime_ns)
+        key: tuple[str | int, ...] = (path, stamp)
+        if not remote.is_remote(path):
+            facts = os.stat(path)
+            key = (path, facts.st_size, facts.st_mtime_ns)
         if key not in _known:
-            made = _read_index(path, beat)
+            made = _read_index(decode.source_of(ClipRef("", "file", path, stamp=stamp), beat), beat)
+            if not key[1]:  # nothing tells whether it is the same the next time
+                return made
             while len(_known) >= _KEPT:
                 _known.pop(next(iter(_known)))
             _known[key] = made
@@ -89,8 +93,8 @@ def index_of(path: str, beat: Callable[[], None] = _silent) -> Index:
     return _known[key]
 
 
-def _read_index(path: str, beat: Callable[[], None]) -> Index:
-    container, stream = decode._open(path)
+def _read_index(source: decode.Source, beat: Callable[[], None]) -> Index:
+    container, stream = decode._open(source)
     with container:
         promised = may_seek(container.format.name, stream.codec_context.name)
         is_start = _start_test(stream) if promised else None
@@ -106,6 +110,7 @@ def _read_index(path: str, beat: Callable[[], None]) -> Index:
                 times.append(packet.pts)
                 if packet.is_keyframe and is_start(bytes(packet)):
                     keys.append(packet.pts)
+        decode.verify(source)
         rate = stream.average_rate or stream.base_rate
     if not total:
         raise Unreadable("no video packet in it")
@@ -148,13 +153,13 @@ def _first_slice(data: bytes, width: int, shift: int, mask: int, slices: range) 
 
 
 def cut_movie(
-    path: Path, seconds: float, total: int, fps: float | None, seeks: bool
+    path: Place, seconds: float, total: int, fps: float | None, seeks: bool, stamp: str = ""
 ) -> tuple[tuple[ClipRef, ...], str, tuple[str, ...]]:
     """(clips, what was done as a sentence, notes): consecutive clips of `seconds` at the video's mean rate.
 
-    total: frames of the video. fps: its mean rate [1/s]. seeks: see `may_seek`. What remains at the end and
-    is shorter than a clip is left out. Raises DataError where a clip would be shorter than a frame or longer
-    than the video, or there would be more than MOST_CLIPS.
+    total: frames of the video. fps: its mean rate [1/s]. seeks: see `may_seek`. stamp: of a remote one. What
+    remains at the end and is shorter than a clip is left out. Raises DataError where a clip would be shorter
+    than a frame or longer than the video, or there would be more than MOST_CLIPS.
     """
     if not fps:
         raise DataError(f"{path} has no frame rate, so seconds cannot be counted.", "Convert it first.")
@@ -177,7 +182,7 @@ def cut_movie(
         )
     name = clip_id(path.name)
     clips = tuple(
-        ClipRef(f"{name}[{k}]", "cut", os.fspath(path), k * length, fps=fps, length=length)
+        ClipRef(f"{name}[{k}]", "cut", os.fspath(path), k * length, fps=fps, length=length, stamp=stamp)
         for k in range(count)
     )
     each = f"{count_of(length, 'frame')} ({length / fps:.3g} s)"
@@ -200,9 +205,10 @@ class CutClip:
 
     def __init__(self, ref: ClipRef, beat: Callable[[], None] = _silent) -> None:
         self._ref, self._beat = ref, beat
-        self._index = index_of(ref.path, beat)
+        self._index = index_of(ref.path, beat, ref.stamp)
         self.total, self.fps = ref.length, ref.fps
         self.notes: list[str] = []
+        self._source: decode.Source = ""
         if self._index.promised and not len(self._index.starts) and ref.index:
             self.notes.append("its video has no safe place to start decoding within: decoded from its start")
 
@@ -210,6 +216,7 @@ class CutClip:
         """See `Reader.frames`: positions within the clip."""
         if not len(self._index.starts):
             yield from self._counted(wanted)
+            decode.verify(self._source)
             return
         before = self._index.starts[self._index.starts <= self._ref.index]
         given = -1
@@ -219,6 +226,7 @@ class CutClip:
                     if position > given:
                         yield position, frame
                         given = position
+                decode.verify(self._source)
                 return
             except _Astray as error:
                 if start is None:
@@ -262,7 +270,8 @@ class CutClip:
         import av
 
         try:
-            container, stream = decode._open(self._ref.path)
+            self._source = source = decode.source_of(self._ref, self._beat)
+            container, stream = decode._open(source)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise Unreadable.because(error) from None
         with container:
@@ -274,6 +283,7 @@ class CutClip:
                     packet = next((p for p in container.demux(stream) if p.size), None)
                 except (av.FFmpegError, OSError, ValueError):
                     packet = None
+                decode.check(source)
                 if packet is None or packet.pts != due:
                     raise _Astray("seeking leads elsewhere")
                 packets = _chain(packet, container.demux(stream))
@@ -287,6 +297,7 @@ class CutClip:
                     continue
                 for picture in decoded:
                     self._beat()
+                    decode.check(source)
                     yield picture
 
 

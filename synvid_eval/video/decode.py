@@ -6,6 +6,7 @@ seeks: packets are counted, then decoded from the first to the last.
 
 from __future__ import annotations
 
+import io
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,16 +18,18 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from synvid_eval.video import remote
+from synvid_eval.video.remote import Place, Url
+
 if TYPE_CHECKING:
     from fractions import Fraction
 
     import av
     from PIL import Image
 
-Frame: TypeAlias = NDArray[np.uint8]
+    from synvid_eval.video.arrays import Frames
 
-Source: TypeAlias = Callable[[], RawIOBase]
-"""Opens bytes that stand for a file."""
+Frame: TypeAlias = NDArray[np.uint8]
 
 # Packets of one clip are kept between counting and decoding up to this size; a larger file is read twice.
 _KEEP_BYTES = 64 * 2**20
@@ -103,7 +106,8 @@ class ClipRef:
     (clip `index` of a generator), "memory", "adapted" (see `synvid_eval.adapted`; `path` is no path), "cut"
     (`length` frames from frame `index` on of a video). label: class name or None. within: the real folder
     that a file must lie in which is looked for only when it is opened (see `long_lists`); "" where that was
-    done.
+    done. stamp: of what is remote, by what its store told when the set was listed (see
+    `synvid_eval.video.remote`).
     """
 
     id: str
@@ -114,6 +118,7 @@ class ClipRef:
     fps: float | None = None
     length: int = 0
     within: str = ""
+    stamp: str = ""
 
 
 def _silent() -> None:
@@ -132,7 +137,10 @@ class VideoFile:
     """
 
     def __init__(
-        self, ref: ClipRef, beat: Callable[[], None] = _silent, source: Source | None = None
+        self,
+        ref: ClipRef,
+        beat: Callable[[], None] = _silent,
+        source: Callable[[], RawIOBase] | None = None,
     ) -> None:
         """Opens a video.
 
@@ -141,14 +149,13 @@ class VideoFile:
         """
         import av
 
-        self._path, self._beat, self._source = ref.path, beat, source
+        self._beat = beat
         self._packets: list[Any] | None = []
         self.notes: list[str] = []
         times: list[int | None] = []
         try:
-            if source is None and not stat.S_ISREG(Path(ref.path).stat().st_mode):
-                raise Unreadable("not a regular file")
-            self._container, self._stream = _open(ref.path, source)
+            self._source: Source = source_of(ref, beat) if source is None else source()
+            self._container, self._stream = _open(self._source)
             self.notes += _stream_notes(self._container)
             self.total, size = 0, 0
             for packet in self._container.demux(self._stream):
@@ -161,6 +168,7 @@ class VideoFile:
                     self._packets.append(packet)
                     if size > _KEEP_BYTES:
                         self._packets = None
+            verify(self._source)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise Unreadable.because(error) from None
         if not self.total:
@@ -178,6 +186,7 @@ class VideoFile:
         want = set(wanted)
         count = 0
         size, seen = (0, 0), False
+        again = self._packets is None  # the file is read a second time: what fails meanwhile is no end of it
         for packet in self._replay():
             try:
                 decoded = packet.decode()
@@ -187,6 +196,8 @@ class VideoFile:
                 continue
             for frame in decoded:
                 self._beat()
+                if again:
+                    check(self._source)
                 if not count:
                     size = frame.width, frame.height
                     self._note(_depth_note(frame))
@@ -210,7 +221,11 @@ class VideoFile:
                     yield count, pixels
                 count += 1
                 if count >= self.total:
+                    if again:
+                        verify(self._source)
                     return
+        if again:
+            check(self._source)
         if count == 0:
             raise Unreadable("no frame decodes (damaged, encrypted or cut short?)")
         raise FewerFrames(count)
@@ -224,7 +239,9 @@ class VideoFile:
         packets, self._packets = self._packets, None
         if packets is None:
             self._container.close()
-            self._container, self._stream = _open(self._path, self._source)
+            if not isinstance(self._source, str):
+                self._source.seek(0)
+            self._container, self._stream = _open(self._source)
             yield from self._container.demux(self._stream)
         else:
             yield from packets
@@ -279,25 +296,57 @@ def _pictures() -> Any:
     return av.stream.Disposition.attached_pic
 
 
-def open_container(path: str, source: Source | None = None) -> av.container.InputContainer:
-    """A video file, or what `source` opens, as FFmpeg's container. Raises what PyAV and `source` raise."""
+Source: TypeAlias = str | RawIOBase
+"""What FFmpeg reads a video from: its path, or an object of a store, or part of a file."""
+
+
+def source_of(ref: ClipRef, beat: Callable[[], None] = _silent) -> Source:
+    """What a clip's video is read from. Raises Unreadable where it is no regular file, OSError."""
+    if remote.is_remote(ref.path):
+        return remote.File(ref.path, ref.stamp, beat)
+    if not stat.S_ISREG(Path(ref.path).stat().st_mode):
+        raise Unreadable("not a regular file")
+    return ref.path
+
+
+def check(source: Source) -> None:
+    """Raises Unreadable where reading an object failed, which FFmpeg may have taken for its end."""
+    if isinstance(source, remote.File):
+        try:
+            source.check()
+        except OSError as error:
+            raise Unreadable.because(error) from None
+
+
+def verify(source: Source) -> None:
+    """As `check`, and where an object was replaced while it was read."""
+    if isinstance(source, remote.File):
+        try:
+            source.verify()
+        except OSError as error:
+            raise Unreadable.because(error) from None
+
+
+def open_container(source: Source) -> av.container.InputContainer:
+    """A video as FFmpeg's container. Raises what PyAV and reading the source raise."""
     import av
 
     # "file:" keeps FFmpeg from reading a protocol or an image pattern out of an odd file name
+    place: Any = "file:" + source if isinstance(source, str) else source
     allowed = {"format_whitelist": ",".join(_CONTAINERS.split()), "protocol_whitelist": "file"}
-    file: Any = "file:" + path if source is None else source()
     container: av.container.InputContainer
-    container = av.open(file, "r", metadata_errors="replace", container_options=allowed)
+    container = av.open(place, "r", metadata_errors="replace", container_options=allowed)
     return container
 
 
-def _open(path: str, source: Source | None = None) -> tuple[av.container.InputContainer, av.VideoStream]:
+def _open(source: Source) -> tuple[av.container.InputContainer, av.VideoStream]:
     import av
 
     try:
-        container = open_container(path, source)
+        container = open_container(source)
     except (av.error.InvalidDataError, av.error.ArgumentError) as error:
-        if _is_playlist(path, source):
+        check(source)
+        if _is_playlist(source):
             raise Unreadable("a playlist, not a video: what it names is not opened") from None
         if isinstance(error, av.error.ArgumentError):  # so it says that a format is not allowed
             raise Unreadable("cannot be decoded: no video container (a picture, a script?)") from None
@@ -318,9 +367,14 @@ def _open(path: str, source: Source | None = None) -> tuple[av.container.InputCo
     return container, stream
 
 
-def _is_playlist(path: str, source: Source | None) -> bool:
-    with open(path, "rb", buffering=0) if source is None else source() as file:
-        return (file.read(64) or b"").removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_PLAYLISTS)
+def _is_playlist(source: Source) -> bool:
+    if isinstance(source, str):
+        with open(source, "rb") as file:
+            head = file.read(64)
+    else:
+        source.seek(0)
+        head = source.read(64) or b""
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_PLAYLISTS)
 
 
 def _too_large(width: int, height: int) -> str:
@@ -383,11 +437,23 @@ def over_black(rgba: NDArray[np.uint8]) -> Frame:
 class FrameFolder:
     """A folder of pictures in natural order (img_2 before img_10), each one frame."""
 
-    def __init__(self, ref: ClipRef) -> None:
-        from synvid_eval.video.layouts import frame_files
+    def __init__(self, ref: ClipRef, beat: Callable[[], None] = _silent) -> None:
+        from synvid_eval.video.layouts import frame_files, frame_objects
 
+        self._beat = beat
+
+        self._files: list[Place]
+        self._stamps: dict[str, str] = {}
         try:
-            self._files = frame_files(Path(ref.path))
+            folder = remote.place(ref.path)
+            if isinstance(folder, Url):
+                objects = frame_objects(folder)
+                if ref.stamp not in ("", remote.joined_stamp(objects)):
+                    raise Unreadable(remote.REPLACED, lasting=False)
+                self._files = [folder / name for name in objects]
+                self._stamps = {name: told.stamp for name, told in objects.items()}
+            else:
+                self._files = [*frame_files(folder)]
         except OSError as error:
             raise Unreadable.because(error) from None
         self.total, self.fps = len(self._files), ref.fps
@@ -397,21 +463,27 @@ class FrameFolder:
     def frames(self, wanted: Sequence[int]) -> Iterator[tuple[int, Frame]]:
         """See `Reader.frames`; every wanted picture must be readable."""
         for index in wanted:
-            yield index, read_picture(self._files[index])
+            file = self._files[index]
+            yield index, read_picture(file, self._stamps.get(file.name, ""), self._beat)
 
 
-def read_picture(path: Path) -> Frame:
+def read_picture(path: Place, stamp: str = "", beat: Callable[[], None] = _silent) -> Frame:
     """A picture file as RGB uint8 [H, W, 3], turned as its EXIF says, alpha over black, 16 bits cut to the
-    upper 8.
+    upper 8. stamp: what a remote one must have. beat: called while it is read.
 
     Raises Unreadable with the reason.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a FIFO would be waited for
+        source: Path | io.BytesIO
+        if isinstance(path, Url):
+            source = io.BytesIO(remote.read_bytes(path.text, stamp, beat))
+        elif not stat.S_ISREG(path.stat().st_mode):  # a FIFO would be waited for
             raise Unreadable(f"{path.name}: not a regular file")
-        with Image.open(path) as picture:
+        else:
+            source = path
+        with Image.open(source) as picture:
             if reason := _too_large(*picture.size):
                 raise Unreadable(f"{path.name}: {reason}")
             return _pixels(ImageOps.exif_transpose(picture))
@@ -435,10 +507,7 @@ def _pixels(picture: Image.Image) -> Frame:
 class ArrayClip:
     """One element of an array of clips [N, T, H, W, 3], or an array [T, H, W, 3] that is one clip."""
 
-    def __init__(self, ref: ClipRef, array: NDArray[Any] | None = None) -> None:
-        from synvid_eval.video.arrays import open_array
-
-        whole = open_array(Path(ref.path)).frames if array is None else array
+    def __init__(self, ref: ClipRef, whole: Frames | NDArray[Any]) -> None:
         self._clip = whole if ref.index < 0 or whole.ndim == 4 else whole[ref.index]
         self.total, self.fps = len(self._clip), ref.fps
         if not self.total:

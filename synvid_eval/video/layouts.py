@@ -16,7 +16,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from synvid_eval.errors import DataError, UsageError, nearest
+from synvid_eval.video import remote
 from synvid_eval.video.decode import ClipRef
+from synvid_eval.video.remote import Object, Place, Url
 
 VIDEO_SUFFIXES = frozenset(
     [
@@ -74,6 +76,7 @@ LAYOUTS |= LIST_LAYOUTS
 class Found:
     """What lies below a folder: videos, pictures by folder (relative POSIX path, "" is the root), .npz
     archives, tar files, how many files of each other suffix, and folders that are called like a video.
+    objects: of what is remote, everything by its relative path.
     """
 
     videos: list[str] = field(default_factory=list)
@@ -83,6 +86,15 @@ class Found:
     other: Counter[str] = field(default_factory=Counter)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     called: list[str] = field(default_factory=list)
+    objects: dict[str, Object] = field(default_factory=dict)
+
+    def stamp(self, relative: str, kind: str) -> str:
+        """The stamp of a remote clip, of a file or of a folder of pictures; "" where there is none."""
+        if kind != "frames":
+            return self.objects[relative].stamp if relative in self.objects else ""
+        folder = "" if relative == "." else relative
+        names = {n: f"{folder}/{n}" if folder else n for n in self.pictures[folder]}
+        return remote.joined_stamp({n: self.objects[p] for n, p in names.items() if p in self.objects})
 
     def passed_over(self, taken: Iterable[str]) -> list[tuple[str, str]]:
         """(id, reason) of folders that could not be read, and of those called like a video in which neither a
@@ -111,12 +123,17 @@ class Listing:
     notes: tuple[str, ...] = ()
 
 
-def walk(root: Path) -> Found:
+def walk(root: Place) -> Found:
     """All videos and pictures below `root`, in sorted order. Symbolic links are followed, to files and to
     folders alike; only a link to a folder that it lies in (a loop) is not entered.
 
     Folders are folders whatever they are called; those that are called like a video are told of, too.
+
+    Of a store its objects are listed instead. Raises OSError where that cannot be done; else what cannot be
+    read is told of in the result.
     """
+    if isinstance(root, Url):
+        return _sorted_objects(remote.listing(root.text))
     found = Found()
     # each folder with the real folders that it lies in
     folders: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
@@ -159,10 +176,55 @@ def walk(root: Path) -> Found:
     return found
 
 
+def _sorted_objects(objects: dict[str, Object]) -> Found:
+    """What `walk` finds, of a store's objects by their relative keys.
+
+    Keys are any text: one that is no plain path (`a//b`, `../b`) would name a file elsewhere once its clip is
+    written, so it is told of and not taken.
+    """
+    found = Found(objects=objects)
+    called: dict[str, None] = {}
+    for relative in objects:
+        folder, _, name = relative.rpartition("/")
+        steps = relative.split("/")
+        suffix = os.path.splitext(name)[1].lower()
+        if any(step in ("", ".", "..") or "\0" in step for step in steps):
+            if suffix in VIDEO_SUFFIXES | PICTURE_SUFFIXES | {".npz"}:
+                found.unreadable.append((clip_id(relative), "its key is no plain path"))
+            continue
+        if any(step.startswith(".") for step in steps):
+            continue
+        for depth, step in enumerate(steps[:-1], 1):
+            if os.path.splitext(step)[1].lower() in VIDEO_SUFFIXES:
+                called["/".join(steps[:depth])] = None
+        if suffix in VIDEO_SUFFIXES:
+            found.videos.append(relative)
+        elif suffix in PICTURE_SUFFIXES:
+            found.pictures.setdefault(folder, []).append(name)
+        else:
+            if suffix == ".npz":
+                found.archives.append(relative)
+            found.other[suffix or "(no suffix)"] += 1
+    found.called = list(called)
+    found.videos.sort()
+    found.archives.sort()
+    return found
+
+
 def natural(name: str) -> list[tuple[int, int, str]]:
     """Sort key with runs of digits as numbers: img_2 before img_10."""
     parts = re.split(r"(\d+)", name)
     return [(0, int(p), p) if p.isdecimal() else (1, 0, p) for p in parts if p]
+
+
+def frame_objects(folder: Url) -> dict[str, Object]:
+    """The pictures directly in a remote folder by name, in natural order.
+
+    Raises OSError where it cannot be listed.
+    """
+    found = remote.listing(folder.text, deep=False)
+    names = [n for n in found if not n.startswith(".") and os.path.splitext(n)[1].lower() in PICTURE_SUFFIXES]
+    return {name: found[name] for name in sorted(names, key=natural)}
 
 
 def frame_files(folder: Path) -> list[Path]:
@@ -203,7 +265,7 @@ def clip_id(relative: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def read_folder(root: Path, layout: str = "auto", fps: float | None = None) -> Listing:
+def read_folder(root: Place, layout: str = "auto", fps: float | None = None) -> Listing:
     """The clips of a folder. `layout` is a name of LAYOUTS or "auto"; `fps` is the rate of frame folders.
 
     Raises DataError where there is no clip (saying what was seen and which layout it may be), UsageError for
@@ -240,6 +302,10 @@ def read_folder(root: Path, layout: str = "auto", fps: float | None = None) -> L
     if layout == "frames":
         return _frame_folders(root, found, 25.0 if fps is None else fps)
     if layout == "webdataset" or (layout == "auto" and not found.videos and found.tars):
+        if not isinstance(root, Path):
+            raise DataError(
+                f"{root} holds tar files, which are read on a disk only.", "Copy them, or unpack them there."
+            )
         return _tar_files(root, found)
     if not found.videos:
         raise DataError(*_nothing(root, found))
@@ -258,7 +324,7 @@ def read_folder(root: Path, layout: str = "auto", fps: float | None = None) -> L
             f"{LAYOUTS[layout]}.",
             "Leave --layout away to see what is recognised.",
         )
-    clips, skipped = _clips(root, videos, "file", _LABELS[layout], None)
+    clips, skipped = _clips(root, videos, "file", _LABELS[layout], None, found)
     labels = len({c.label for c in clips if c.label is not None})
     said = count_of(len(clips), "video")
     if labels:
@@ -325,11 +391,12 @@ def count_of(n: int, one: str, many: str = "") -> str:
 
 
 def _clips(
-    root: Path,
+    root: Place,
     relatives: list[str],
     kind: str,
     label: Callable[[PurePosixPath], str | None],
     fps: float | None,
+    found: Found,
 ) -> tuple[tuple[ClipRef, ...], list[tuple[str, str]]]:
     clips: dict[str, ClipRef] = {}
     skipped = []
@@ -343,17 +410,18 @@ def _clips(
             continue
         tag = label(PurePosixPath(name))
         path = os.path.join(root, relative) if relative != "." else os.fspath(root)
-        clips[name] = ClipRef(name, kind, path, label=tag, fps=fps)
+        stamp = found.stamp(relative, kind)
+        clips[name] = ClipRef(name, kind, path, label=tag, fps=fps, stamp=stamp)
     return tuple(clips.values()), skipped
 
 
-def _frame_folders(root: Path, found: Found, fps: float) -> Listing:
+def _frame_folders(root: Place, found: Found, fps: float) -> Listing:
     if not found.pictures:
         raise DataError(f"0 pictures under {root}, so no frame folder.", _seen(found))
     folders = sorted(found.pictures)
-    name = os.path.basename(os.path.realpath(root))
-    clips, skipped = _clips(root, [f or "." for f in folders], "frames", _LABELS["frames"], fps)
-    clips = tuple(ClipRef(clip_id(name), c.kind, c.path, fps=fps) if c.id == "." else c for c in clips)
+    name = root.name if isinstance(root, Url) else os.path.basename(os.path.realpath(root))
+    clips, skipped = _clips(root, [f or "." for f in folders], "frames", _LABELS["frames"], fps, found)
+    clips = tuple(replace(c, id=clip_id(name), label=None) if c.id == "." else c for c in clips)
     pictures = sum(map(len, found.pictures.values()))
     said = f"{count_of(len(clips), 'frame folder')}, {count_of(pictures, 'picture')}, at {fps:g} frames/s"
     if found.videos:
@@ -361,10 +429,10 @@ def _frame_folders(root: Path, found: Found, fps: float) -> Listing:
     return Listing("frames", said, clips, (*skipped, *found.passed_over(folders)))
 
 
-def _npz_clips(root: Path, found: Found, fps: float) -> Listing:
+def _npz_clips(root: Place, found: Found, fps: float) -> Listing:
     if not found.archives:
         raise DataError(f"0 .npz files under {root}, so no folder of clips as arrays.", _seen(found))
-    clips, skipped = _clips(root, found.archives, "array", _LABELS["nested"], fps)
+    clips, skipped = _clips(root, found.archives, "array", _LABELS["nested"], fps, found)
     # -1: the whole file is the clip; what it holds is seen when it is read
     clips = tuple(replace(c, index=-1) for c in clips)
     said = f"{count_of(len(clips), '.npz clip')}, at {fps:g} frames/s"
@@ -398,7 +466,7 @@ def _seen(found: Found) -> str:
     return f"{', '.join(f'{n} {suffix}' for suffix, n in most)} found."
 
 
-def _nothing(root: Path, found: Found) -> tuple[str, str]:
+def _nothing(root: Place, found: Found) -> tuple[str, str]:
     hint = _seen(found)
     if found.pictures:
         message = f"0 videos under {root}; {hint.removesuffix('.')}: frame folders? try --layout frames"

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import csv
 import difflib
+import functools
 import inspect
+import io
 import json
 import os
+import posixpath
 import re
 import unicodedata
 from collections import Counter
@@ -20,19 +23,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from synvid_eval.errors import DataError, UsageError
-from synvid_eval.video import long_lists
+from synvid_eval.video import long_lists, remote
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.layouts import (
     LIST_LAYOUTS,
     VIDEO_SUFFIXES,
+    Found,
     Listing,
     clip_id,
     count_of,
     count_pictures,
+    walk,
 )
+from synvid_eval.video.remote import Object, Place, Url
 
 SUFFIXES = (".txt", ".csv", ".json", ".parquet")
 
@@ -71,7 +77,7 @@ class Source:
     """
 
     layout: str
-    files: tuple[Path, ...]
+    files: tuple[Place, ...]
     head: int = 0
 
     def __str__(self) -> str:
@@ -82,17 +88,21 @@ class NoSuchSplit(UsageError):
     """`--split` names no list, or no split, of a location."""
 
 
-def is_list(path: Path) -> bool:
+def is_list(path: Place) -> bool:
     """Whether a file may be a list, by its suffix."""
     return path.suffix.lower() in SUFFIXES
 
 
-def options_of(path: Path, layout: str, split: str | None) -> frozenset[str]:
+def options_of(path: Place, layout: str, split: str | None) -> frozenset[str]:
     """Which of the options "split", "root" and "follow_outside" mean something for a location."""
-    if path.is_file() and is_list(path):
+    if is_list(path) and path.is_file():
         has_splits = layout in ("auto", "kinetics") and bool(_kinetics_splits(path))
         return frozenset(["root", "follow_outside", *(["split"] if has_splits else [])])
-    if path.is_dir() and (layout in LIST_LAYOUTS or (split is not None and layout == "auto")):
+    if (
+        isinstance(path, Path)
+        and path.is_dir()
+        and (layout in LIST_LAYOUTS or (split is not None and layout == "auto"))
+    ):
         found = find(path, layout, split)
         if found or layout in LIST_LAYOUTS:
             return frozenset(["split", *(["root", "follow_outside"] if split is not None else [])])
@@ -131,6 +141,10 @@ def beside(folder: Path) -> list[str]:
             begun = ((name, replace(source, head=_SNIFF_BYTES)) for name, source in lists_there)
             found |= {name: None for name, source in begun if _fits(source, name, folder)}
     return sorted(found)
+
+
+def _above(path: Place) -> Place:
+    return path.parent if isinstance(path, Url) else parent_of(path)
 
 
 def parent_of(path: Path) -> Path:
@@ -217,13 +231,13 @@ def _lists_in(folder: Path, plain: bool, like: str | None) -> Iterator[tuple[str
                     yield split, source
 
 
-def sniff(path: Path) -> str | None:
+def sniff(path: Place) -> str | None:
     """The layout of a list file by its first lines; None where it is no list or not plainly one."""
     try:
         if not path.is_file():
             return None
         with path.open("rb") as file:
-            head = file.read(_SNIFF_BYTES)
+            head = file.read(_SNIFF_BYTES) or b""
     except OSError:
         return None
     if path.suffix.lower() == ".parquet":
@@ -280,13 +294,13 @@ def _numbered(data: bytes) -> list[tuple[int, str]]:
     return [(number, stripped) for number, line in lines if (stripped := line.rstrip(" \t\r"))]
 
 
-def _read(path: Path, head: int = 0) -> bytes:
+def _read(path: Place, head: int = 0) -> bytes:
     """The bytes of a list, or as many whole lines of it as `head` bytes hold."""
     try:
         if not head:
             return path.read_bytes()
         with path.open("rb") as file:
-            data = file.read(head)
+            data = file.read(head) or b""
         return data if len(data) < head else data.rpartition(b"\n")[0] or data
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from None
@@ -324,7 +338,7 @@ def read_folder(
     folder: Path,
     layout: str,
     split: str | None,
-    root: Path | None = None,
+    root: Place | None = None,
     follow_outside: bool = False,
     fps: float | None = None,
 ) -> Listing:
@@ -366,7 +380,7 @@ def read_folder(
     if root is None and source.layout in ("ucf101", "hmdb51", "ssv2"):
         places += _folders(folder, named=False)  # as the archives unpack beside each other
     elif root is None:
-        places += [source.files[0].parent, parent_of(source.files[0].parent)]
+        places += [source.files[0].parent, _above(source.files[0].parent)]
     own = source.files[0]
     by_column = not same_split(own.stem, split) and any(same_split(s, split) for s in _kinetics_splits(own))
     entries, bad = _entries(source, split if source.layout == "hmdb51" or by_column else None)
@@ -374,10 +388,10 @@ def read_folder(
 
 
 def read_file(
-    path: Path,
+    path: Place,
     layout: str = "auto",
     split: str | None = None,
-    root: Path | None = None,
+    root: Place | None = None,
     follow_outside: bool = False,
     fps: float | None = None,
 ) -> Listing:
@@ -424,12 +438,18 @@ def read_file(
     if split is not None and layout != "kinetics":
         raise UsageError(f"--split {split}: the list {path} has no splits.", "Leave --split away.")
     source = Source(layout, (path,))
-    folder = parent_of(path)
-    places = [root] if root is not None else [folder, parent_of(folder)]
+    folder = _above(path)
+    places = [root] if root is not None else list(dict.fromkeys([folder, _above(folder)]))
     if layout == "ssv2":
         places += _ssv2_folders(places)
-    if layout in ("list", "table") and _is_long(path):
-        return _long_listing(source, places, root is not None, follow_outside)
+    on_disk = [p for p in places if isinstance(p, Path)]
+    if (
+        layout in ("list", "table")
+        and isinstance(path, Path)
+        and len(on_disk) == len(places)
+        and _is_long(path)
+    ):
+        return _long_listing(source, on_disk, root is not None, follow_outside)
     entries, bad = _entries(source, split)
     return _listing(source, entries, bad, places, root is not None, follow_outside, fps, split)
 
@@ -508,7 +528,7 @@ def _table_list(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     return entries, bad
 
 
-def _table_rows(path: Path) -> Iterator[tuple[int, str, str]]:
+def _table_rows(path: Place) -> Iterator[tuple[int, str, str]]:
     """(number, path, label) of the rows of a table; "" for what a row has not."""
     if path.suffix.lower() == ".parquet":
         yield from _parquet_rows(path)
@@ -516,7 +536,8 @@ def _table_rows(path: Path) -> Iterator[tuple[int, str, str]]:
     heading = _first_of(_read(path, _SNIFF_BYTES))[0]
     mark = next((m for m in (",", "\t", ";") if m in heading), ",")
     try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        raw = cast(io.RawIOBase, path.open("rb"))
+        with io.TextIOWrapper(io.BufferedReader(raw), "utf-8-sig", "surrogateescape", "") as file:
             rows = csv.reader(
                 (line for line in file if line.strip() and not line.startswith("#")), delimiter=mark
             )
@@ -531,12 +552,12 @@ def _table_rows(path: Path) -> Iterator[tuple[int, str, str]]:
         raise DataError(f"{path} cannot be read as a table: {error}.", "Check the list.") from None
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[int, str, str]]:
+def _parquet_rows(path: Place) -> Iterator[tuple[int, str, str]]:
     import pyarrow
     import pyarrow.parquet
 
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with path.open("rb") as source, pyarrow.parquet.ParquetFile(source) as file:
             columns = file.schema_arrow.names
             where, labels = _column_of(columns, _PATHS), _column_of(columns, _LABELS)
             if not where:
@@ -595,7 +616,9 @@ def _ucf101(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     classes = {}
     try:
         lines = _lines((source.files[0].parent / "classInd.txt").read_bytes())
-    except OSError:
+    except OSError as error:
+        if isinstance(source.files[0], Url) and not isinstance(error, FileNotFoundError):
+            raise  # a store that gives no answer has said nothing of the classes
         lines = []
     for line in lines:
         number, _, name = line.partition(" ")
@@ -635,7 +658,7 @@ def _hmdb51(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     return entries, bad
 
 
-def _table(path: Path, limit: int = 0) -> Iterator[tuple[int, dict[str, str]]]:
+def _table(path: Place, limit: int = 0) -> Iterator[tuple[int, dict[str, str]]]:
     """(line number, values by column name) of a table's rows."""
     lines = [(number, line) for number, line in _numbered(_read(path, limit)) if not line.startswith("#")]
     reader = csv.reader(line for _, line in lines)
@@ -647,7 +670,7 @@ def _table(path: Path, limit: int = 0) -> Iterator[tuple[int, dict[str, str]]]:
         raise DataError(f"{path} cannot be read as a table: {error}.", "Check the list.") from None
 
 
-def _kinetics_splits(path: Path) -> list[str]:
+def _kinetics_splits(path: Place) -> list[str]:
     """The values of the column `split` of a Kinetics table in order of appearance; of any other list none."""
     if path.suffix.lower() == ".json" or sniff(path) != "kinetics":
         return []
@@ -697,7 +720,7 @@ def _kinetics(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     return entries, bad
 
 
-def _ssv2_folders(places: Sequence[Path]) -> list[Path]:
+def _ssv2_folders(places: Sequence[Place]) -> list[Place]:
     """The folders of videos as they are published in any of some places: ids are the same from all doors."""
     folders = [p / "20bn-something-something-v2" for p in places]
     return [f for f in folders if f.is_dir()]
@@ -765,6 +788,7 @@ class _Root:
         self._root, self._follow = os.fspath(root), follow_outside
         self._real = os.path.realpath(root)
         self._folders: dict[str, str] = {}
+        self._away: dict[str, str] = {}
 
     def place(self, entry: Entry) -> tuple[str, str, str]:
         """(id, path, reason) of an entry. reason: why it has to be skipped, or ""; path: "" if not found."""
@@ -772,6 +796,8 @@ class _Root:
         for name in entry.names:
             if "\0" in name:
                 continue
+            if remote.is_remote(name):
+                return self._abroad(name, entry.kind)
             for form in dict.fromkeys([name, *(unicodedata.normalize(f, name) for f in ("NFC", "NFD"))]):
                 path = os.path.join(self._root, form)
                 if os.path.exists(path):
@@ -802,6 +828,26 @@ class _Root:
     def lacks(self, entry: Entry) -> bool:
         """Whether an entry is neither below the root nor outside it."""
         return self.place(entry)[2] == _MISSING
+
+    def stamp(self, path: str) -> str:
+        """The stamp of what `place` gave that path, where it is remote."""
+        return self._away.get(path, "")
+
+    def pictures(self, path: str) -> int:
+        """The number of pictures directly in a folder."""
+        return count_pictures(path)
+
+    def _abroad(self, url: str, kind: str) -> tuple[str, str, str]:
+        """(id, path, reason) of a URL that a list on a disk names."""
+        name = clip_id(url.partition("://")[2])
+        if not self._follow or kind != "file":
+            return name, "", _OUTSIDE
+        try:
+            if url not in self._away:
+                self._away[url] = remote.object_of(remote.checked(url)).stamp
+        except FileNotFoundError:
+            return name, "", _MISSING
+        return name, url, ""
 
     def _unfit(self, path: str, kind: str) -> str:
         if kind == "frames":
@@ -838,24 +884,107 @@ class _Root:
         return real.startswith(os.path.join(self._real, ""))
 
 
+class _RemoteRoot:
+    """As `_Root`, of a store: everything below it is listed once, when something is looked for."""
+
+    def __init__(self, root: Url, follow_outside: bool) -> None:
+        self._root, self._follow = root, follow_outside
+        self._away: dict[str, Object | None] = {}
+
+    @functools.cached_property
+    def _found(self) -> Found:
+        return walk(self._root)
+
+    def place(self, entry: Entry) -> tuple[str, str, str]:
+        """See `_Root.place`."""
+        outside: tuple[str, str, str] | None = None
+        for name in entry.names:
+            for form in dict.fromkeys([name, *(unicodedata.normalize(f, name) for f in ("NFC", "NFD"))]):
+                inner = form.removeprefix(f"{self._root}/")
+                if remote.is_remote(inner) or inner.startswith("/"):
+                    outside = self._abroad(inner, entry.kind)
+                    continue
+                inner = posixpath.normpath(inner)
+                if inner == ".." or inner.startswith("../"):
+                    outside = outside or (clip_id(inner), "", _OUTSIDE)
+                elif (entry.kind == "frames" and inner in self._found.pictures) or (
+                    entry.kind == "file" and inner in self._found.objects
+                ):
+                    return clip_id(inner), f"{self._root}/{inner}", ""
+                elif entry.kind == "frames" and inner in self._found.objects:
+                    return clip_id(inner), "", "a file, not a folder of pictures"
+                elif entry.kind == "file" and inner in self._folders:
+                    return clip_id(inner), "", _FOLDER
+        return outside or (clip_id(entry.names[0].replace("\0", "\\0")), "", _MISSING)
+
+    def _abroad(self, url: str, kind: str) -> tuple[str, str, str]:
+        """(id, path, reason) of a place outside the root, which is asked for alone."""
+        name = clip_id(url.partition("://")[2] or url)
+        if not self._follow or kind != "file" or not remote.is_remote(url):
+            return name, "", _OUTSIDE
+        remote.checked(url)
+        if url not in self._away:
+            try:
+                self._away[url] = remote.object_of(url)
+            except FileNotFoundError:
+                self._away[url] = None
+        return name, url, "" if self._away[url] else _MISSING
+
+    @functools.cached_property
+    def _folders(self) -> set[str]:
+        folders: set[str] = set()
+        for relative in self._found.objects:
+            while (relative := relative.rpartition("/")[0]) and relative not in folders:
+                folders.add(relative)
+        return folders
+
+    def lacks(self, entry: Entry) -> bool:
+        """See `_Root.lacks`."""
+        return self.place(entry)[2] == _MISSING
+
+    def stamp(self, path: str) -> str:
+        """The stamp of what `place` gave that path."""
+        if path in self._away:
+            found = self._away[path]
+            return found.stamp if found else ""
+        inner = path.removeprefix(f"{self._root}/")
+        return self._found.stamp(inner, "frames" if inner in self._found.pictures else "file")
+
+    def pictures(self, path: str) -> int:
+        """The number of pictures directly in a folder."""
+        return len(self._found.pictures.get(path.removeprefix(f"{self._root}/"), ()))
+
+
+def _hits(roots: Sequence[_Root | _RemoteRoot], entries: Sequence[Entry]) -> list[int]:
+    """How many entries each root has, as far as it takes to know the first one that has the most."""
+    hits: list[int] = []
+    for root in roots:
+        hits.append(sum(not root.lacks(e) for e in entries))
+        if hits[-1] == len(entries):  # another one need not be listed
+            break
+    return hits
+
+
 def _listing(
     source: Source,
     entries: list[Entry],
     bad: _Bad,
-    places: Sequence[Path],
+    places: Sequence[Place],
     given: bool,
     follow_outside: bool,
     fps: float | None,
     split: str | None,
 ) -> Listing:
-    roots = [_Root(p, follow_outside) for p in places]
+    roots = [
+        _RemoteRoot(p, follow_outside) if isinstance(p, Url) else _Root(p, follow_outside) for p in places
+    ]
     step = max(1, len(entries) // _SAMPLE)
     sample = list(islice(entries, 0, None, step))
     # outside ones count as found: they are told of one by one
-    hits = [sum(not r.lacks(e) for e in sample) for r in roots]
+    hits = _hits(roots, sample)
     if not any(hits) and not given and len(sample) < len(entries):
-        hits = [sum(not r.lacks(e) for e in entries) for r in roots]
-    best = max(range(len(places)), key=lambda i: (hits[i], -i))
+        hits = _hits(roots, entries)
+    best = max(range(len(hits)), key=lambda i: (hits[i], -i))
     if not hits[best] and not given:
         raise _nowhere(source, len(entries), entries[0].names[0], places)
     root = roots[best]
@@ -873,10 +1002,9 @@ def _listing(
         elif reason:
             skipped[name] = reason
         else:
-            clips[name] = ClipRef(
-                name, entry.kind, path, label=entry.label and clip_id(entry.label), fps=rate
-            )
-            if entry.kind == "frames" and (pictures := count_pictures(path)) != entry.frames:
+            label = entry.label and clip_id(entry.label)
+            clips[name] = ClipRef(name, entry.kind, path, label=label, fps=rate, stamp=root.stamp(path))
+            if entry.kind == "frames" and (pictures := root.pictures(path)) != entry.frames:
                 other.append(f"{name}: {entry.frames:,} in the list, {pictures:,} found")
     where = os.fspath(places[best])
     notes, short = _told(source, skipped, where, given)
@@ -902,7 +1030,7 @@ def _listing(
     return Listing(source.layout, said, tuple(clips.values()), (*skipped.items(), *bad), tuple(notes))
 
 
-def _nowhere(source: Source, count: int, first: str, places: Sequence[Path]) -> DataError:
+def _nowhere(source: Source, count: int, first: str, places: Sequence[Place]) -> DataError:
     """The error of a list none of whose files is found."""
     looked = list(dict.fromkeys(os.fspath(p) for p in places))
     more = count_of(len(looked) - 3, "more folder") if len(looked) > 3 else ""
