@@ -290,8 +290,8 @@ def told(of: Tried, micro: int) -> dict[str, Any]:
 
 
 def _too_many(kept: int, micro: int) -> int:
-    """Clips of a pass, a divisor of `micro`, whose next smaller one leaves half of the memory that is free, so
-    that what a cure says fits; 1 where not even one clip does, `micro` itself where that is not known.
+    """Clips of a pass, a divisor of `micro`, whose next smaller one leaves half of the memory that is free,
+    so that what a cure says fits; 1 where not even one clip does, `micro` itself where that is not known.
     """
     left = memory.free()
     if left is None:
