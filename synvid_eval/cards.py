@@ -118,10 +118,10 @@ def card(told: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], kind: str, 
     wide = sorted({f"{r['width']}×{r['height']}" for r in rows})
     about = FORMATS[kind].about
     loss = (
-        f"PSNR of the files against the drawn frames: median {lost[len(lost) // 2]:.1f} dB, least "
+        f"PSNR of the files against the frames that went in: median {lost[len(lost) // 2]:.1f} dB, least "
         f"{lost[0]:.1f} dB (`psnr` of each clip in the manifest)."
         if lost
-        else "The files hold the drawn frames exactly."
+        else "The files hold the frames exactly."
     )
     name, note = told["preset"], f"{_plain(told['note'])}\n\n" if told.get("note") else ""
     plain = {k: v for k, v in told["identity"].items() if not isinstance(v, (list, dict))}
@@ -163,9 +163,12 @@ def card(told: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], kind: str, 
         if classes
         else "No labels."
     )
-    front = front_matter(f"{name} ({count_of(count, 'clip')})", count, TAGS)
+    title = name if made == "drawn" else f"{name}, {made}"
+    front = front_matter(
+        f"{title} ({count_of(count, 'clip')})", count, TAGS if made == "drawn" else (TAGS[0], made)
+    )
     return f"""{front}
-# {name}
+# {title}
 
 {note}{many} of {", ".join(wide[:3])} px, {made} by synvid-eval {__version__}, seed
 {told["seed"]}. {labels}

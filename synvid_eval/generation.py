@@ -725,8 +725,10 @@ def _differences(earlier: Mapping[str, Any], told: Mapping[str, Any]) -> dict[st
         if old.get(key) != new.get(key):
             was, now = (json.dumps(side.get(key), ensure_ascii=False)[:80] for side in (old, new))
             found[key] = f"{key} {was}, not {now}"
-    if old.get("real_contents") and new.get("real_contents") and "real_contents" in found:
-        found["real_contents"] = "its real clips, or what is in them, were others"
+    if "real_contents" in found:  # which is last: what is done to clips is in it, too, and says more
+        said = found.pop("real_contents")
+        both = old.get("real_contents") and new.get("real_contents")
+        found["real_contents"] = "its real clips, or what is in them, were others" if both else said
     return found
 
 

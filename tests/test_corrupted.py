@@ -281,6 +281,9 @@ def test_files_hold_what_the_scheme_gives(video_set: Path, tmp_path: Path) -> No
     again = f"synvid-eval corrupt {video_set} AGAIN --clips 4 --corruption glass_blur --severity 2"
     assert f"{again} --set swaps=true --seed 4 --format ffv1" in card
     assert "corrupted by synvid-eval" in card and "What corrupts the set again" in card
+    assert (
+        "synthetic" not in card and "  - corrupted\n" in card and f"# {video_set.name}, corrupted\n" in card
+    )
 
 
 def test_clips_that_grow_shorter_are_whole_files(array_set: Path, tmp_path: Path) -> None:
@@ -291,8 +294,14 @@ def test_clips_that_grow_shorter_are_whole_files(array_set: Path, tmp_path: Path
 def test_another_severity_or_seed_is_another_set(array_set: Path, tmp_path: Path) -> None:
     made(tmp_path / "out", array_set, kind="npz")
     assert made(tmp_path / "out", array_set, kind="npz").made == 0
-    for asked in ({"severity": 3}, {"seed": 1}, {"name": "freeze"}, {"clips": 2}):
-        with pytest.raises(UsageError, match="holds a set"):
+    others = {
+        "severity 2, not 3": {"severity": 3},
+        "seed 0, not 1": {"seed": 1},
+        'corruption "rotate", not "freeze"': {"name": "freeze"},
+        "holds a set of 4 clips, not 2": {"clips": 2},
+    }
+    for said, asked in others.items():
+        with pytest.raises(UsageError, match=said):
             made(tmp_path / "out", array_set, kind="npz", **asked)  # type: ignore[arg-type]
 
 

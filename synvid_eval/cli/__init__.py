@@ -126,9 +126,7 @@ def run(args: list[str]) -> int:
         error = _missing(error) or error
         return _fail(args, error.code, error.message, error.hint)
     except (KeyboardInterrupt, click.Abort):
-        return _fail(
-            args, 130, "Interrupted.", "What was measured is kept: the same command goes on from there."
-        )
+        return _fail(args, 130, "Interrupted.", "What was done is kept: the same command goes on from there.")
     except OSError as error:
         if verbose:
             traceback.print_exc()

@@ -137,7 +137,12 @@ def carried_out(
     if not engine.speaks():
         return
     if csv and not dry_run:
-        accuracy.add_row(Path(csv), facts["row"])
+        for gone in accuracy.add_row(Path(csv), facts["row"]):
+            progress.say(
+                f"{csv}: its row of {gone['dataset']}, {gone['benchmark']}, {gone['protocol']}, seed "
+                f"{gone['seed']} of {gone['source']}, accuracy {gone['accuracy']}, is replaced: another "
+                "--csv keeps both"
+            )
     if html and not dry_run:
         write_curves([facts["run"]], html)
     if json:

@@ -128,6 +128,7 @@ def _table(told: Mapping[str, Any]) -> list[str]:
     lines += [
         "",
         f"{told['run']} on {told['clips']:,} clips of {told['set']['name']}: {said}{_ratios(mean)[1]}",
+        "absolute: 1 − (clean − damaged) / 100; relative: 1 − (clean − damaged) / clean",
     ]
     if versus:
         lines.append(_better(told["run"], told["baseline"]))

@@ -25,6 +25,10 @@ from synvid_eval.errors import one_line
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Steps in all.  [default: by epochs]")
 @making.settings("lr=1e-4")
 @common.seed
+@common.layout
+@common.fps
+@common.listing
+@common.picturing
 @common.device("Where the network runs; under torchrun each process takes a GPU of its own.")
 @common.workers("Processes that draw or decode clips; 0: none but this one.")
 @common.decode_timeout
@@ -61,12 +65,13 @@ def command(
     from synvid_eval.training import recipe as recipes
 
     common.check_outputs([location], json=json)
+    found = common.take_opening(running)
     more = (f"steps={steps}",) if steps is not None else ()
     chosen, network = recipes.chosen(recipes.PRETRAINING, recipe, (*settings, *more))
     with common.Terminal(quiet or not engine.speaks(), verbose) as progress:
         options, loaders = common.training_options(progress=progress, verbose=verbose, **running)
         planned = pretrain.PlannedPretraining(
-            location, chosen, network, options, device=device, loaders=loaders
+            location, chosen, network, options, device=device, loaders=loaders, **found
         )
         facts = planned.rehearsed() if dry_run else planned.made(out)
     if not engine.speaks():
@@ -79,10 +84,13 @@ def command(
 
 def _told(facts: dict[str, Any]) -> str:
     """What was trained, as a line for people."""
-    first, last = facts["first_loss"], facts["last_loss"]
+    from synvid_eval.training.pretrain import losses
+    from synvid_eval.video.layouts import count_of
+
+    steps, clips = count_of(facts["done"], "step"), count_of(facts["clips"], "clip")
     return one_line(
-        f"{facts['checkpoint']}: {facts['done']:,} steps on {facts['clips']:,} clips of {facts['set']}, "
-        f"loss {first:.4g} → {last:.4g} (first and last ten steps), {facts['clips_per_s']:.3g} clips/s"
+        f"{facts['checkpoint']}: {steps} on {clips} of {facts['set']}, loss {losses(facts)}, "
+        f"{facts['clips_per_s']:.3g} clips/s"
     )
 
 

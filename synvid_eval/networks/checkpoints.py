@@ -127,6 +127,11 @@ def find(location: str | None, seed: int = 0) -> Checkpoint:
         return _of_run(path)
     if (path / "config.json").is_file():
         return _of_folder(path)
+    if (path / "folds.toml").is_file():
+        raise WeightsError(
+            f"{location} holds the runs of several folds, each a network of its own.",
+            f"Give one of them, such as {path / 'fold-0'}.",
+        )
     raise WeightsError(
         f"{location} holds no checkpoint: neither config.toml (a run of ours) nor config.json (a folder of "
         "transformers).",

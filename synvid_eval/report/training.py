@@ -111,7 +111,9 @@ def _cells(kind: str, run: Mapping[str, Any]) -> list[tuple[str, str]]:
     out = [
         (name_markup(begun), f"{recipe.get('size')}" if recipe.get("size") and begun == "scratch" else ""),
         (name_markup(on), split),
-        (steps, "" if whole is None or done == [int(whole)] else f"of {int(whole):,}"),
+        (MISSING, "its neighbors vote")
+        if recipe.get("head") == "knn"
+        else (steps, "" if whole is None or done == [int(whole)] else f"of {int(whole):,}"),
         (say(sum(known) / len(known)) if known else MISSING, ""),
     ]
     return out if kind == "pretrain" else [*out, *_accuracies(mapping(run.get("accuracy")))]

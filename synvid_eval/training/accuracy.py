@@ -273,17 +273,19 @@ def table(of: Sequence[Mapping[str, str]]) -> str:
     return out.getvalue()
 
 
-def add_row(path: Path, new: Mapping[str, str]) -> None:
+def add_row(path: Path, new: Mapping[str, str]) -> list[Mapping[str, str]]:
     """Puts a row into a table of accuracies, which may not be there yet; one of the same dataset, benchmark,
-    protocol, model, seed and source (the network that was begun with) is replaced. Processes that do so at
-    once wait for each other.
+    protocol, model, seed and source (the network that was begun with) is replaced, and returned if it said
+    something else. Processes that do so at once wait for each other.
 
     DataError: see `rows`; OSError.
     """
     same = ("dataset", "benchmark", "protocol", "model", "seed", "source")
     with locks.held(path.with_name(f".{path.name}.lock"), os.fspath(path), wait=True):
-        others = [one for one in rows(path) if any(one.get(k, "") != new.get(k, "") for k in same)]
+        before = rows(path)
+        others = [one for one in before if any(one.get(k, "") != new.get(k, "") for k in same)]
         write_bytes(path, table([*others, new]).encode())
+        return [one for one in before if one not in others and table([one]) != table([new])]
 
 
 def rows(path: Path) -> list[Mapping[str, str]]:

@@ -179,9 +179,10 @@ def _undone(folder: Path) -> Predictions:
 
 def _config(folder: Path) -> Config:
     config = RunFolder(folder).config()
+    if config is not None:
+        _check_kind(folder, config)
     if config is None or not RunFolder(folder).checkpoints():
         raise DataError(f"{folder} holds no run with a checkpoint.", "Is the run whole?")
-    _check_kind(folder, config)
     return config
 
 

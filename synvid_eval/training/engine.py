@@ -289,6 +289,21 @@ def told(of: Tried, micro: int) -> dict[str, Any]:
     return {"clips_a_pass": micro, "clips_tried": of.clips, "bytes_a_pass": of.bytes * micro}
 
 
+def _too_many(kept: int, micro: int) -> int:
+    """Clips of a pass, a divisor of `micro`, whose next smaller one leaves half of the memory that is free,
+    so that what a cure says fits; 1 where not even one clip does, `micro` itself where that is not known.
+    """
+    left = memory.free()
+    if left is None:
+        return micro
+    while micro > 1:
+        fewer = divisor(micro, micro // 2)
+        if kept * (2 * fewer if fewer > 1 else 1) <= left:
+            break
+        micro = fewer
+    return micro
+
+
 def _a_clip(what: Training, batch: dict[str, Tensor], where: Devices) -> int:
     """See `memory.a_clip`."""
     import torch
@@ -331,7 +346,8 @@ def _step(
         for number in range(passes):
             batch = {k: v.to(where.device, non_blocking=True) for k, v in next(ready).items()}
             if begins and number == 0 and micro > 1 and where.device == "cpu":
-                memory.check(_a_clip(what, batch, where), micro, what.cure(micro, goes_on))
+                kept = _a_clip(what, batch, where)
+                memory.check(kept, micro, what.cure(_too_many(kept, micro), goes_on))
             torch.manual_seed(
                 address("synvid_eval.training", what.batches.seed, step, number, where.rank) >> 1
             )

@@ -24,7 +24,7 @@ from synvid_eval.networks.videomae import Architecture
 from synvid_eval.training import accuracy, crops, data, engine, pretrain, recipe, splits, views
 from synvid_eval.training.accuracy import Prediction, Predictions
 from synvid_eval.training.data import Batches, Files, Item, loader
-from synvid_eval.training.pretrain import outcome
+from synvid_eval.training.pretrain import losses, outcome
 from synvid_eval.training.recipe import Optimization
 from synvid_eval.training.run_folder import CARD, CHECKPOINTS, Config, RunFolder
 from synvid_eval.training.splits import Split
@@ -92,11 +92,15 @@ def start(location: str, network: Architecture, asked: Sequence[str] = ()) -> St
 
 
 def _run(location: str) -> dict[str, Any]:
-    """What the config says of a run of ours, by its folder or by a checkpoint in it; {} for anything else."""
+    """What the config says of a run of ours, by its folder, by that of its folds or by a checkpoint in it; {}
+    for anything else.
+    """
     path = Path(location)
     if path.parent.name == CHECKPOINTS and not path.is_dir():
         path = path.parent.parent
-    return (RunFolder(path).config() or {}).get("run", {}) if path.is_dir() else {}
+    if not path.is_dir():
+        return {}
+    return (RunFolder(path).config() or _Folds(path).config() or {}).get("run", {})
 
 
 def check_settings(settings: Sequence[str], idle: Mapping[str, str]) -> None:
@@ -511,9 +515,7 @@ class PlannedFolds:
                 f"{came['done']:,} of {chosen['batch']} clips, learning rate {chosen['lr']:g} for "
                 f"{recipe.PER}"
             )
-            facts["loss"] = (
-                f"{came['first_loss']:.4f} over the first ten steps, {came['last_loss']:.4f} over the last"
-            )
+            facts["loss"] = losses(came)
         facts["top 1"] = f"{one.value:.1f} % of {one.clips} clips ({low:.1f} to {high:.1f} by clip)"
         facts["made with"] = f"synvid-eval {run['version']}"
         lines = [f"# {folder.path.name}", "", *(f"- **{key}**: {value}" for key, value in facts.items())]

@@ -13,11 +13,12 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from synvid_eval import __version__, knobs, sets
 from synvid_eval.archive import write_bytes
 from synvid_eval.errors import UsageError
-from synvid_eval.generators import Clips, presets
+from synvid_eval.generators import Clips, presets, registry
 from synvid_eval.measurement import Options
 from synvid_eval.networks import videomae
 from synvid_eval.networks.videomae import Architecture
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 KIND = "pretrain"
+
+ENDS = 10
+"""Steps that the first and the last loss of a run are means of."""
 
 
 @dataclass(frozen=True)
@@ -72,20 +76,29 @@ def task(network: nn.Module) -> nn.Module:
     return Reconstruction()
 
 
-def opened(location: str, chosen: Pretraining, network: Architecture, options: Options) -> Source:
+def opened(
+    location: str, chosen: Pretraining, network: Architecture, options: Options, **found: Any
+) -> Source:
     """What is trained on: a preset's clips (`NAME`, `FILE.toml`, `preset:…`), or those of any SET.
+
+    found: keywords of `sets.open_set` that say where clips lie.
 
     Raises UsageError and DataError as `sets.open_set` does.
     """
+    asked = {"seed": options.seed, "decode_timeout": options.decode_timeout, **found}
     ((name, place),) = sets.name_sets([location])
     place = _as_set(place)
     if place.startswith("preset:"):
         preset, said = sets.preset_parts(place)
         count = sets.whole_number(said.get("n", str(chosen.clips)), "n", location, 1)
-        own = {key: value for key, value in said.items() if key not in ("n", "seed")}
+        given = {key: found[key] for key in ("images", "videos") if found.get(key) is not None}
+        own = {**given, **{key: value for key, value in said.items() if key not in ("n", "seed")}}
         if chosen.drawn:
-            own = {"size": str(chosen.drawn), **own}
+            sides = {"size", "height", "width"} & {*knobs.names(registry.get(preset.generator))}
+            own = {**dict.fromkeys(sorted(sides), str(chosen.drawn)), **own}
         if "videos" not in sets.needs(preset.configured(**own)):
+            if any(value not in (None, False, "auto") for value in found.values()):
+                sets.open_set(f"preset:{preset.name}?{urlencode(said | {'n': '1'})}", **asked)  # refuses
             seed = sets.whole_number(said.get("seed", str(options.seed)), "seed", location, 0)
             return _drawn(place, chosen, network, count, seed, own)
         if "n" not in said:
@@ -93,7 +106,7 @@ def opened(location: str, chosen: Pretraining, network: Architecture, options: O
     if chosen.fresh or chosen.curriculum:
         knob = "fresh" if chosen.fresh else "curriculum"
         raise UsageError(f"{knob} means nothing for {location}.", "It is for presets without a real part.")
-    videos = sets.open_set(place, name=name, seed=options.seed, decode_timeout=options.decode_timeout)
+    videos = sets.open_set(place, name=name, **asked)
     return data.read(
         videos, options, seed=options.seed, frames=network.frames, stride=chosen.stride, short=chosen.short
     )
@@ -137,7 +150,8 @@ class PlannedPretraining:
     Args:
         chosen, network: see `recipe.chosen`. options: seed, workers that look at files, progress.
         device: see `engine.devices`. loaders: processes that draw or decode clips meanwhile; None: as many as
-        there are processors where a GPU trains, else none, or one where files are decoded.
+        there are processors where a GPU trains, else none, or one where files are decoded. found: see
+        `opened`.
 
     Raises:
         UsageError: nothing or everything would be hidden; see `opened`. DataError: see `opened`.
@@ -152,11 +166,12 @@ class PlannedPretraining:
         *,
         device: str = "auto",
         loaders: int | None = None,
+        **found: Any,
     ) -> None:
         masking.hidden(network.grid, chosen.mask_ratio)
         self.location, self.chosen, self.network, self.options = location, chosen, network, options
         self._device, self._loaders = device, loaders
-        self.source = opened(location, chosen, network, options)
+        self.source = opened(location, chosen, network, options, **found)
         self.batches = Batches(len(self.source), chosen.batch, options.seed, self.source.key)
         self.steps = chosen.schedule(self.batches.steps_an_epoch).steps
 
@@ -249,17 +264,30 @@ UNBOUND = frozenset({"micro", "save", "keep", "version", "threads", "location"})
 
 
 def outcome(folder: RunFolder) -> dict[str, Any]:
-    """What a run's log says: steps done, mean loss of the first and of the last ten, clips a second."""
+    """What a run's log says: steps done; mean loss of the first and of the last `ends` of them, ten or half
+    of fewer than twenty; clips a second.
+    """
     rows = folder.rows()
+    ends = max(1, min(ENDS, len(rows) // 2))
     pace = sorted(row["clips_per_s"] for row in rows)
     return {
         "run": os.fspath(folder.path),
         "checkpoint": os.fspath(folder.checkpoints()[-1]),
         "done": len(rows),
-        "first_loss": _mean(row["loss"] for row in rows[:10]),
-        "last_loss": _mean(row["loss"] for row in rows[-10:]),
+        "ends": ends,
+        "first_loss": _mean(row["loss"] for row in rows[:ends]),
+        "last_loss": _mean(row["loss"] for row in rows[-ends:]),
         "clips_per_s": pace[len(pace) // 2],
     }
+
+
+def losses(came: dict[str, Any]) -> str:
+    """An `outcome`'s losses for people."""
+    first, last = f"{came['first_loss']:.4f}", f"{came['last_loss']:.4f}"
+    if came["done"] == 1:
+        return f"{first} in its one step"
+    steps = f"{came['ends']} steps" if came["ends"] > 1 else "step"
+    return f"{first} over the first {steps}, {last} over the last"
 
 
 def _mean(values: Iterable[float]) -> float:
@@ -279,7 +307,7 @@ def card(folder: RunFolder, config: Config, source: Source) -> str:
         f"{network['patch']}² px",
         "steps": f"{run['steps']:,} of {chosen['batch']} clips, learning rate {chosen['lr']:g} for "
         f"{recipe.PER}",
-        "loss": f"{came['first_loss']:.4f} over the first ten steps, {came['last_loss']:.4f} over the last",
+        "loss": losses(came),
         "made with": f"synvid-eval {run['version']}",
     }
     lines = [f"# {folder.path.name}", "", *(f"- **{key}**: {value}" for key, value in facts.items())]

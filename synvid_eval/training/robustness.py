@@ -206,14 +206,16 @@ def evaluated(
     for case in missing:  # what cannot be done is told before anything is decoded
         case.damaged(clips.videos, options.seed)
     scores = classifier.scores(clips, missing, options.seed)
-    options.progress.begin(f"{classifier.name} (robustness)", len(asked))
+    each = len(clips.totals)
+    options.progress.begin(f"{classifier.name} (robustness)", each * len(asked))
     for case, file, found in zip(asked, files, kept, strict=True):
-        options.progress.advance(1, cached=found is not None)
+        known = found is not None
         if found is None:
             found = predictions(classifier, clips, case, options.seed, next(scores))
             if file is not None:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 accuracy.write(found, file)
+        options.progress.advance(each, cached=known)
         yield found
 
 

@@ -154,11 +154,9 @@ def _folds(videos: VideoSet, labels: Mapping[str, str], asked: str, seed: int) -
             f"No {count} folds of {videos.name} were found in which every class is trained on.",
             "Its sources give clips to many classes: ask for more folds, or give a split that is a list.",
         )
-    sizes = [len(fold.test) for fold in folds]
-    said = (
-        f"{count} folds of {min(sizes)} to {max(sizes)} clips by source group: {grouping(videos)}; no group "
-        "is divided"
-    )
+    least, most = (pick(len(fold.test) for fold in folds) for pick in (min, max))
+    sizes = f"{least} to {most} clips" if least < most else count_of(most, "clip")
+    said = f"{count} folds of {sizes} by source group: {grouping(videos)}; no group is divided"
     return Split(asked, said, folds, dict(labels), groups)
 
 

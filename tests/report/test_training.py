@@ -85,6 +85,13 @@ def test_each_kind_has_its_section_and_pictures(curves: dict[str, Any]) -> None:
     assert "not tested yet" in text and "of 60" in text
 
 
+def test_neighbors_have_no_steps() -> None:
+    near = run("near", "probe", 1.0, folds=1, done=0)
+    near["recipe"]["head"] = "knn"
+    text = page({"schema": "synvid-eval/curves/1", "runs": [near]})
+    assert "its neighbors vote" in text and "of 60" not in text
+
+
 def test_the_curve_is_the_mean_over_folds_where_all_of_them_are(curves: dict[str, Any]) -> None:
     (tuned,) = (r for r in curves["runs"] if r["name"] == "tuned")
     tuned["folds"][2]["tests"] = tuned["folds"][2]["tests"][:3]

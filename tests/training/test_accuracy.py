@@ -212,9 +212,12 @@ def test_runs_of_two_sources_have_a_row_each(tmp_path: Path) -> None:
     """Two networks that were pre-trained on one set, otherwise."""
     named = {"dataset": "d", "benchmark": "b", "protocol": "p", "model": "m", "seed": "0"}
     for source in ("short/", "long/", "short/"):
-        add_row(tmp_path / "a.csv", row(made(), **named, source=source))
+        assert add_row(tmp_path / "a.csv", row(made(), **named, source=source)) == []
     with (tmp_path / "a.csv").open() as file:
         assert [one["source"] for one in csv.DictReader(file)] == ["long/", "short/"]
+    other = {**row(made(), **named, source="long/"), "accuracy": "7.5"}
+    (gone,) = add_row(tmp_path / "a.csv", other)
+    assert gone["source"] == "long/" and gone["accuracy"] != "7.5"
 
 
 def _adds(path: Path, seed: int) -> None:

@@ -257,9 +257,14 @@ def test_what_a_machine_has_not_is_told_before_a_step(
     tmp_path: Path, planned: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine promises memory that it has not, and kills who uses it."""
-    monkeypatch.setattr(memory, "free", lambda: 1000)
-    with pytest.raises(UsageError, match=r"4 clips at once are too many .* are free\. Try --set micro=2"):
-        planned("moving_circles", "steps=1").made(tmp_path / "run")
+    clip = engine.tried(planned("moving_circles").training("cpu"), Devices("cpu")).bytes
+    for free, cure in ((1.1 * clip, "Try --set micro=1:"), (0.9 * clip, "Take a smaller network")):
+        monkeypatch.setattr(memory, "free", lambda free=free: int(free))
+        with pytest.raises(UsageError, match=rf"4 clips at once are too many .* are free\. {cure}"):
+            planned("moving_circles", "steps=1").made(tmp_path / "run")
+    monkeypatch.setattr(memory, "free", lambda: 9 * clip)
+    with pytest.raises(UsageError, match=r"12 clips at once are too many .* Try --set micro=3:"):
+        planned("moving_circles", "steps=1", "batch=12").made(tmp_path / "other")
     assert not list(tmp_path.rglob("*.safetensors"))
     planned("moving_circles", "steps=1", "micro=1").made(tmp_path / "run")
 

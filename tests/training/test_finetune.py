@@ -16,9 +16,9 @@ import pytest
 import torch
 
 from synvid_eval import accuracies
-from synvid_eval.errors import DataError, UsageError
+from synvid_eval.errors import DataError, UsageError, WeightsError
 from synvid_eval.measurement import Options, Quiet
-from synvid_eval.networks import videomae
+from synvid_eval.networks import checkpoints, videomae
 from synvid_eval.networks.videomae import SIZES, Architecture
 from synvid_eval.schemas import get
 from synvid_eval.training import accuracy, augment, engine, finetune, labelled
@@ -320,10 +320,13 @@ def test_runs_that_have_seen_labels_are_no_start(
     plan = planned(finetune, bars, options, "steps=1", split="kfold:2", begin=str(planned_run))
     plan.made(tmp_path / "tuned")
     fold = tmp_path / "tuned" / "fold-0"
-    for place in (fold, *fold.glob("checkpoints/*")):
+    for place in (fold, fold.parent, *fold.glob("checkpoints/*")):
         with pytest.raises(UsageError, match="kind finetune, which has seen labels") as error:
             labelled.start(str(place), NANO)
         assert str(planned_run) in error.value.hint
+    with pytest.raises(WeightsError, match="holds the runs of several folds") as several:
+        checkpoints.find(str(fold.parent))
+    assert str(fold) in several.value.hint
 
 
 def test_passes_are_bound_as_soon_as_weights_are_kept(bars: Path, options: Options, tmp_path: Path) -> None:

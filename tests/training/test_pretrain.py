@@ -14,6 +14,7 @@ from synvid_eval.measurement import Options
 from synvid_eval.networks import videomae
 from synvid_eval.training import pretrain, recipe
 from synvid_eval.training.run_folder import RunFolder
+from tests.clips import write_video
 
 
 def test_an_item_has_the_networks_size_and_its_mask(planned: Any) -> None:
@@ -149,6 +150,49 @@ def test_a_set_may_be_called_as_one_likes(tmp_path: Path, planned: Any) -> None:
 
 def test_drawn_clips_take_the_short_side_too(planned: Any) -> None:
     assert planned("moving_circles", "short=40").source.clip(0, 0).shape == (4, 40, 40, 3)
+
+
+@pytest.mark.parametrize("preset", ["moving_circles", "photo_camera"])
+def test_presets_are_drawn_at_the_recipes_size(planned: Any, preset: str) -> None:
+    """Whether they have one knob for both sides or one for each."""
+    assert planned(preset, "drawn=40").source.clip(0, 0).shape == (4, 40, 40, 3)
+
+
+def test_how_a_set_is_opened_can_be_said(tmp_path: Path, planned: Any) -> None:
+    (tmp_path / "videos").mkdir()
+    for name, gray in (("a", 0), ("b", 100), ("c", 200)):
+        write_video(tmp_path / "videos" / f"{name}.mkv", np.full((20, 24, 32, 3), gray, np.uint8), "ffv1")
+    (tmp_path / "some.txt").write_text("b.mkv 0\nc.mkv 1\n")
+    found = planned(str(tmp_path / "some.txt"), root=str(tmp_path / "videos")).source
+    assert len(found) == 2 and [int(found.clip(i, 0).max()) for i in (0, 1)] == [100, 200]
+    with pytest.raises(UsageError, match="--split some means nothing for preset:moving_circles"):
+        planned("moving_circles", split="some")
+    with pytest.raises(UsageError, match="--images skimage means nothing for preset:moving_circles"):
+        planned("moving_circles", images="skimage")
+    given, asked = planned("acc_transforming_images", images="skimage"), "?images=skimage"
+    same = planned(f"preset:acc_transforming_images{asked}")
+    assert np.array_equal(given.source.clip(0, 0), same.source.clip(0, 0))
+    assert given.source.identity() == same.source.identity()
+
+
+@pytest.mark.parametrize(
+    ("steps", "ends", "said"),
+    [
+        (1, 1, "1.0000 in its one step"),
+        (3, 1, "1.0000 over the first step, 3.0000 over the last"),
+        (5, 2, "1.5000 over the first 2 steps, 4.5000 over the last"),
+        (40, 10, "5.5000 over the first 10 steps, 35.5000 over the last"),
+    ],
+)
+def test_the_first_and_the_last_loss_are_of_other_steps(
+    tmp_path: Path, steps: int, ends: int, said: str
+) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / f"step-{steps:08}.safetensors").touch()
+    rows = "".join(f"{n},{float(n)},0.1,9.0\n" for n in range(1, steps + 1))
+    (tmp_path / "log.csv").write_text("step,loss,lr,clips_per_s\n" + rows)
+    came = pretrain.outcome(RunFolder(tmp_path))
+    assert came["ends"] == ends and pretrain.losses(came) == said
 
 
 def test_what_is_for_presets_only(tmp_path: Path, planned: Any) -> None:

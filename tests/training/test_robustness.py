@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 
 from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, UsageError
-from synvid_eval.measurement import Options
+from synvid_eval.measurement import Options, Quiet
 from synvid_eval.schemas import get
 from synvid_eval.sets import open_clip, open_set
 from synvid_eval.training import accuracy, robustness
@@ -128,6 +129,25 @@ def test_accuracies_are_those_of_damaged_clips(folder: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(robustness.sheet(told))))
     assert [r["corruption"] for r in rows[:2]] == ["clean", "static_rotate"] and len(rows) == 7
     assert float(rows[2]["accuracy"]) == 75 and float(rows[2]["low"]) < 75 < float(rows[2]["high"])
+
+
+def test_progress_counts_the_clips_of_each_case(folder: Path, tmp_path: Path) -> None:
+    class Counts(Quiet):
+        total, done, cached = 0, 0, 0
+
+        def begin(self, name: str, clips: int) -> None:
+            self.total = clips
+
+        def advance(self, clips: int, cached: bool, reading: str = "") -> None:
+            self.done, self.cached = self.done + clips, self.cached + cached * clips
+
+    of, asked = Brightness(folder), cases(["jumble"], [1, 2])
+    opened = robustness.opened(str(folder), [of.tested], OPTIONS)
+    many = len(opened.totals)
+    for cached in (0, 3 * many):
+        told = Counts()
+        list(robustness.evaluated(of, opened, asked, replace(OPTIONS, progress=told), tmp_path / "kept"))
+        assert (told.total, told.done, told.cached) == (3 * many, 3 * many, cached)
 
 
 def test_what_is_kept_is_not_asked_again(folder: Path, tmp_path: Path) -> None:
@@ -430,6 +450,7 @@ def test_the_command(folder: Path, tmp_path: Path, run_cli: Run) -> None:
         (["RUN", "SET", "--severities", "7"], 2, "out of range"),
         (["RUN", "SET", "--severities", "a"], 2, "is no list of severities"),
         (["PRE", "SET"], 2, "is a run of kind pretrain"),
+        (["NEAR", "SET"], 2, "near is a run of kind probe"),
         (["RUN", "EMPTY"], 3, "lacks 24 clips of the 24"),
     ],
 )
@@ -441,7 +462,11 @@ def test_what_the_command_refuses(
     (tmp_path / "pre" / "config.toml").write_text('[run]\nkind = "pretrain"\n')
     (tmp_path / "few").mkdir()
     np.savez(tmp_path / "few" / "a.npz", frames=np.zeros((4, 8, 8, 3), np.uint8))
-    places = {"RUN": "run", "PRE": "pre", "EMPTY": "few"}
+    run_of(folder, tmp_path / "near")
+    config = tmp_path / "near" / "config.toml"
+    config.write_text(config.read_text().replace('kind = "finetune"', 'kind = "probe"'))
+    shutil.rmtree(tmp_path / "near" / "checkpoints")  # neighbors vote without
+    places = {"RUN": "run", "PRE": "pre", "NEAR": "near", "EMPTY": "few"}
     args = [str(folder) if a == "SET" else str(tmp_path / places[a]) if a in places else a for a in args]
     done = run_cli("robustness", *args, "-q", "--device", "cpu")
     assert done.returncode == code and message in done.stderr, done.stderr

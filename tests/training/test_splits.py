@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synvid_eval.errors import DataError, UsageError
@@ -55,6 +55,7 @@ def check(found, videos) -> None:
 sets = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12)), min_size=8, max_size=60, unique_by=None)
 
 
+@settings(deadline=None)
 @given(sets, st.integers(2, 6), st.integers(0, 3), st.booleans())
 def test_no_group_is_ever_divided(pairs, count, seed, shared) -> None:
     """Groups within classes, as UCF101's, and groups that give clips to several classes, as movies do."""
@@ -85,6 +86,12 @@ def test_seeds_give_other_folds_and_the_order_of_clips_does_not_matter() -> None
     assert one.folds != two.folds
     backwards = split(VideoSet("s", "", "", "", videos.clips[::-1]), "kfold:5", 0)
     assert [set(f.test) for f in backwards.folds] == [set(f.test) for f in one.folds]
+
+
+def test_sizes_of_folds_are_said_once() -> None:
+    videos = of_names(*(f"{c}/{i}.mp4" for c in "ab" for i in range(5)), "b/5.mp4")
+    assert split(videos, "kfold:11").said.startswith("11 folds of 1 clip by source group: ")
+    assert split(videos, "kfold:2").said.startswith("2 folds of 5 to 6 clips by source group: ")
 
 
 @pytest.mark.parametrize("asked", ["kfold:1", "kfold:101", "kfold:x", "kfold:", "kfold:-2", "kfold:²"])
