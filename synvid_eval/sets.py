@@ -911,7 +911,7 @@ def _array_clip(ref: ClipRef, beat: Beat = _silent) -> Reader:
             raise decode.Unreadable(
                 "its `frames` are many clips [N, T, H, W, 3]: give the file itself as a set"
             )
-        return decode.ArrayClip(ref, whole)
+        return decode.ArrayClip(ref, beat, whole)
     except (MemoryError, OSError) as error:
         raise decode.Unreadable.because(error) from None
     except DataError as error:
@@ -943,7 +943,7 @@ def open_clip(
     Raises decode.Unreadable.
     """
     if ref.kind == "memory" and array is not None:
-        return decode.ArrayClip(ref, array)
+        return decode.ArrayClip(ref, array=array)
     if ref.kind in derived.KINDS:
         made = adapted.AdaptedClip if ref.kind == adapted.KIND else corrupted.CorruptedClip
         return made(ref, lambda part: open_clip(part, array, beat))

@@ -50,8 +50,8 @@ def frames_of(ref: ClipRef, wanted: Sequence[int] | None = None) -> np.ndarray:
 class Short(decode.ArrayClip):
     """A clip that announces two frames more than it has."""
 
-    def __init__(self, ref: Any, array: Any = None) -> None:
-        super().__init__(ref, array)
+    def __init__(self, ref: Any, *opened: Any) -> None:
+        super().__init__(ref, *opened)
         self.has, self.total = self.total, self.total + 2
 
     def frames(self, wanted: Any) -> Any:

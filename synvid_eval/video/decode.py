@@ -507,7 +507,17 @@ def _pixels(picture: Image.Image) -> Frame:
 class ArrayClip:
     """One element of an array of clips [N, T, H, W, 3], or an array [T, H, W, 3] that is one clip."""
 
-    def __init__(self, ref: ClipRef, whole: Frames | NDArray[Any]) -> None:
+    def __init__(
+        self,
+        ref: ClipRef,
+        beat: Callable[[], None] = _silent,
+        array: Frames | NDArray[Any] | None = None,
+    ) -> None:
+        from synvid_eval.video.arrays import open_array
+
+        whole = array
+        if whole is None:
+            whole = open_array(remote.place(ref.path), ref.stamp, beat).frames
         self._clip = whole if ref.index < 0 or whole.ndim == 4 else whole[ref.index]
         self.total, self.fps = len(self._clip), ref.fps
         if not self.total:
