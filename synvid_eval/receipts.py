@@ -319,8 +319,14 @@ def _read(folder: Path, plan: str, index: int, block: int, count: int) -> Finish
         raise archive.Damaged(f"{type(error).__name__}: {error}") from None
 
 
-def merge(folder: str | os.PathLike[str], progress: Progress | None = None) -> Measurement:
+def merge(
+    folder: str | os.PathLike[str], progress: Progress | None = None, max_skipped: str | None = None
+) -> Measurement:
     """The measurement that the jobs of a folder made: to the byte that of one run.
+
+    Args:
+        max_skipped: how many of the clips may be skipped (see `parse_share`; default: what the first job was
+            told).
 
     Raises DataError where receipts are missing or damaged (each named), or too many clips were skipped.
     """
@@ -335,7 +341,8 @@ def merge(folder: str | os.PathLike[str], progress: Progress | None = None) -> M
     except OSError as error:
         raise _refused(place, error) from None
     listed = Listed(**{**told["set"], "skipped": tuple(map(tuple, told["set"]["skipped"]))})
-    options = Options(sampler=sampler, seed=seed, max_skipped=told["max_skipped"], progress=progress)
+    most = told["max_skipped"] if max_skipped is None else max_skipped
+    options = Options(sampler=sampler, seed=seed, max_skipped=most, progress=progress)
     folding, damaged = Folding(features, listed, options), {}
     progress.begin(listed.name, sum(count for _, count in pieces))
     with threadpool_limits(1):

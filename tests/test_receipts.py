@@ -197,6 +197,8 @@ def test_skipped_clips_count_over_all_jobs(tmp_path: Path) -> None:
         take(videos, parts, (number, 6), max_skipped="5")
     with pytest.raises(DataError, match="6 of 18 videos skipped, more than --max-skipped 5"):
         receipts.merge(parts)
+    allowed = saved(receipts.merge(parts, max_skipped="6"), tmp_path / "allowed.measured")
+    assert allowed == once(videos, tmp_path, max_skipped="6")
 
 
 def test_a_job_that_fails_says_why(tmp_path: Path) -> None:
