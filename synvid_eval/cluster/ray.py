@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 
 from synvid_eval.cluster.job import Job, rendered, shell
-from synvid_eval.cluster.kubernetes import TRIES, USER, Pods
+from synvid_eval.cluster.kubernetes import RETRIES, USER, Pods
 from synvid_eval.errors import UsageError, one_line
 
 ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0"}
@@ -27,7 +27,7 @@ def manifest(job: Job, made_of: Pods) -> str:
         pods=made_of,
         entrypoint=entrypoint,
         environment=ENVIRONMENT,
-        tries=TRIES,
+        retries=RETRIES,
         user=USER,
     )
 
