@@ -407,6 +407,8 @@ def _pieces(clips: int) -> int:
 
     shards = BLOCKS * SUB_SHARDS
     mean = clips / shards
+    if mean > 400 * PIECE:  # shards differ by more than a piece: their last ones are half full on average
+        return round(clips / PIECE + shards / 2)
     most = min(float(clips), mean + 10 * math.sqrt(mean) + 10)
     starts = np.arange(0, most, PIECE)
     return max(1, round(float(shards * binom.sf(starts, clips, 1 / shards).sum())))

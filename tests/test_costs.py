@@ -173,6 +173,12 @@ def test_pieces_are_those_of_the_plan() -> None:
         assert said == pytest.approx(planned, rel=0.06, abs=1)
 
 
+def test_any_number_of_clips_is_some_pieces() -> None:
+    few, many = (forecast(RATES, {"made": n}, Machine(cores=1)).pieces for n in (32_700_000, 32_800_000))
+    assert many - few == pytest.approx(100_000 / 256, abs=2)
+    assert forecast(RATES, {"made": 10**30}, Machine(cores=1)).pieces > 10**27
+
+
 def test_rates_survive_a_file() -> None:
     told = json.loads(json.dumps(RATES.to_dict()))
     assert Rates.from_dict(told, "x") == RATES
