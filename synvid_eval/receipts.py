@@ -196,9 +196,11 @@ def _claim(folder: Path, told: Mapping[str, Any]) -> None:
             raise UsageError(
                 f"{folder} is not empty and holds no measurement by jobs.", "Give another folder."
             )
-        aside = folder / f".{PLAN}.{platform.node()}.{os.getpid()}"
+        handle, aside = tempfile.mkstemp(dir=folder, prefix=f".{PLAN}.")
         try:
-            aside.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
+            with os.fdopen(handle, "w") as file:
+                file.write(json.dumps(told, indent=1, sort_keys=True) + "\n")
+            archive.as_others(aside)
             try:
                 os.link(aside, path)  # which fails where another job was first
             except FileExistsError:
@@ -207,7 +209,7 @@ def _claim(folder: Path, told: Mapping[str, Any]) -> None:
                 os.replace(aside, path)
         finally:
             with contextlib.suppress(OSError):
-                aside.unlink()
+                os.unlink(aside)
     for inner in _INNER:
         (folder / inner).mkdir(exist_ok=True)
     if differences := _differences(_plan(folder), told):

@@ -142,7 +142,7 @@ def test_jobs_that_begin_at_once_and_a_job_killed_at_its_begin_do_not_refuse_the
     (parts / "receipts").mkdir(parents=True)  # as far as the first one came
     link = os.link
 
-    def second(aside: Path, path: Path) -> None:
+    def second(aside: str, path: Path) -> None:
         monkeypatch.undo()
         take(videos, parts, (1, 2))
         link(aside, path)
