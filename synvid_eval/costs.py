@@ -26,6 +26,7 @@ from synvid_eval import receipts
 from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.estimate import Trials, try_clips
+from synvid_eval.execute import usable_processors
 from synvid_eval.features.base import Feature
 from synvid_eval.features.network import NetworkFeature
 from synvid_eval.measurement import PIECE, Folding, Listed, Measurer, Options, Piece, Run, plan_pieces
@@ -184,10 +185,13 @@ def calibrate(sets: Sequence[VideoSet], features: Sequence[Feature], options: Op
             (piece,) = Run(measurer, one, [Piece(0, one.clips)]).finished()
             folding.add(piece)
             spent = time.monotonic() - began
-            deal = max(deal, (time.process_time() - busy) / len(one.clips))
+            dealing = (time.process_time() - busy) / len(one.clips)
+            deal = max(deal, dealing)
             each, fast = receipts.pace(piece, folding)
             receipt, stream = max(receipt, each), min(stream, fast)
         whole = spent * workers / len(one.clips)
+        if workers >= usable_processors():  # dealing took its time from the same cores
+            whole -= dealing
         tried = {n: t.sets[number].seconds_per_clip or 0.0 for n, t in by_network.items()}
         trial = try_clips([groups[number]], plain, chosen, 4).sets[0]
         rates[one.name] = SetRates(
