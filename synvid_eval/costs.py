@@ -306,9 +306,9 @@ def forecast(
             on_cores += hours
             stages.append(Stage(name, hours, "core-hours", hours / cores))
     dealing = total * rates.deal / 3600
-    # a job's own process deals no faster than this, so there must be enough of them
+    # a job's own process deals no faster than this: so many of them that each is idle half of the time
     work = max(on_cores / cores, on_gpus / gpus if gpus else 0.0)
-    jobs = max(machine.nodes, math.ceil(dealing / work) if work else 1)
+    jobs = max(machine.nodes, math.ceil(2 * dealing / work) if work else 1)
     stages.append(Stage("deal", dealing, "core-hours", dealing / jobs))
     read = sum(n * (rates.sets[s].read or 0.0) for s, n in clips.items())
     if machine.read and read:
