@@ -257,7 +257,7 @@ def prediction(given: argparse.Namespace) -> dict[str, Any]:
     rates = costs.calibrate([open_set(made.format(n=1000), name="made"), real], plain(), options)
     for count in (120, 480, 1920):
         asked = {"made": count, real.name: len(real)}
-        said = costs.forecast(rates, asked, costs.Machine.here()).hours * 3600
+        said = costs.forecast(rates, asked, costs.Machine.here(rates)).hours * 3600
         began = time.monotonic()
         with Measurer(plain(), options) as measurer:
             measurer.measure(open_set(made.format(n=count), name="made"))

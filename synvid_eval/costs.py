@@ -2,18 +2,23 @@
 
 Rates are measured here by a short run (`calibrate`): what a core takes to decode a clip, to compute on it,
 what the process takes that deals clips out and folds what comes back, what a receipt takes to be read, how
-long planning takes. Graphics processors are calibrated where one is; else their rates are assumed: a
-share of the peak that makers state, by the operations of a network, and marked so.
+long planning takes. Graphics processors are calibrated where one is; rates of another kind are assumed: by
+the peaks that makers state, of a network that ran on none by its operations and a share of the peak, and
+marked so.
 
 The model is a sum of stages, of which those that run side by side take as long as the slowest:
 
-    wall = start + plan + max(cores' work / cores, GPUs' work / GPUs, dealing / jobs, reading) + merge + score
+    wall = start + plan + max(cores' work / cores, GPUs' work / GPUs, dealing / jobs, reading) + join
+
+Scoring what was joined is left out: it takes as long for many clips as for few.
 
 It takes a core there for a core here. `reports/scale/` holds what it predicted and what was measured.
 """
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import math
 import os
 import platform
@@ -22,10 +27,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from synvid_eval import receipts
+import numpy as np
+
+from synvid_eval import derived, receipts
 from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, UsageError, nearest
-from synvid_eval.estimate import Trials, try_clips
+from synvid_eval.estimate import Trial, Trials, bytes_of, try_clips
 from synvid_eval.execute import usable_processors
 from synvid_eval.features.base import Feature
 from synvid_eval.features.network import NetworkFeature
@@ -75,9 +82,9 @@ class Machine:
     read: float | None = None
 
     @classmethod
-    def here(cls) -> Machine:
-        """The cores that this process may use."""
-        return cls(Options().worker_count())
+    def here(cls, rates: Rates) -> Machine:
+        """The cores that this process may use, and the GPU that rates were measured on here, if one was."""
+        return cls(Options().worker_count(), rates.gpu_kind, int(bool(rates.gpu)))
 
     @classmethod
     def parse(cls, text: str) -> Machine:
@@ -110,22 +117,24 @@ class Machine:
 @dataclass(frozen=True)
 class SetRates:
     """What a clip of a set takes: `decode` and `compute` (what needs no weights) in seconds of a core,
-    networks: feature → seconds of a core; read: bytes of its file (None: nothing is read); piece: bytes of a
-    receipt of PIECE clips.
+    networks: feature → seconds of a core, or of the GPU where they ran on one; read: bytes of its file (None:
+    nothing is read); clip, piece: bytes of a receipt of one clip, and of PIECE clips.
     """
 
     decode: float
     compute: float
     networks: dict[str, float]
     read: float | None
+    clip: float
     piece: float
 
 
 @dataclass(frozen=True)
 class Rates:
     """What was measured here. start [s] of a worker; plan [s a clip]; deal [s a clip] of the process that
-    deals clips out; receipt [s a piece] read and joined; stream [bytes/s] of joining; score [s];
-    frames: that a network sees of a clip; gpu: feature → clips a second of one, where one was tried.
+    deals clips out; receipt [s a piece] read and joined; stream [bytes/s] of joining; features: what is
+    measured; frames: that a network sees of a clip; gpu: feature → clips a second of one, where one was
+    tried, and gpu_kind: which (a key of PEAK, else its name).
     """
 
     machine: str
@@ -135,10 +144,11 @@ class Rates:
     deal: float
     receipt: float
     stream: float
-    score: float
+    features: list[str]
     sets: dict[str, SetRates]
     frames: int
     gpu: dict[str, float] = field(default_factory=dict)
+    gpu_kind: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON; `from_dict` reads it."""
@@ -171,7 +181,9 @@ def calibrate(sets: Sequence[VideoSet], features: Sequence[Feature], options: Op
     by_network: dict[str, Trials] = {}
     for network in networks:
         options.progress.say(f"calibrating: {network.name}")
-        by_network[network.name] = try_clips(groups, [network], chosen, max(2, TRIED // 8))
+        # one worker alone has a whole GPU; what several that share one take each is no rate of it
+        by = replace(chosen, workers=1) if _on_gpu(network) else chosen
+        by_network[network.name] = try_clips(groups, [network], by, max(2, TRIED // 8))
     rates: dict[str, SetRates] = {}
     deal, receipt, stream = 0.0, 0.0, math.inf
     for one, base, number in zip(samples, decoding.sets, range(len(sets)), strict=True):
@@ -193,19 +205,20 @@ def calibrate(sets: Sequence[VideoSet], features: Sequence[Feature], options: Op
         if workers >= usable_processors():  # dealing took its time from the same cores
             whole -= dealing
         tried = {n: t.sets[number].seconds_per_clip or 0.0 for n, t in by_network.items()}
-        trial = try_clips([groups[number]], plain, chosen, 4).sets[0]
+        kept = [try_clips([groups[number]], plain, chosen, 4).sets[0]]
+        kept += [t.sets[number] for t in by_network.values()]
         rates[one.name] = SetRates(
             base.seconds_per_clip,
             max(0.0, whole - base.seconds_per_clip),
             {n: max(0.0, each - base.seconds_per_clip) for n, each in tried.items()},
             _file_bytes(one.clips),
-            float(trial.kept(BLOCKS * SUB_SHARDS * PIECE) or 0) / (BLOCKS * SUB_SHARDS),
+            _receipt_bytes(kept, 1),
+            _receipt_bytes(kept, PIECE),
         )
     on_gpu = {}
-    for network in networks:
-        if network.where() and not str(network.where()).startswith("cpu"):
-            each = max(r.networks[network.name] for r in rates.values())
-            on_gpu[network.name] = 1.0 / each if each else math.inf
+    for network in filter(_on_gpu, networks):
+        each = max(r.networks[network.name] for r in rates.values())
+        on_gpu[network.name] = 1.0 / max(each, 1e-6)  # decoding may have varied by more than it takes
     return Rates(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
         workers,
@@ -214,15 +227,39 @@ def calibrate(sets: Sequence[VideoSet], features: Sequence[Feature], options: Op
         deal,
         receipt,
         stream,
-        0.0,
+        sorted(f.name for f in features),
         rates,
         options.sampler.frames,
         on_gpu,
+        _gpu_here() if on_gpu else "",
     )
 
 
+def _on_gpu(network: NetworkFeature) -> bool:
+    return not network.device.startswith("cpu")
+
+
+def _gpu_here() -> str:
+    import torch
+
+    return kind_of_gpu(torch.cuda.get_device_name()) if torch.cuda.is_available() else "gpu"
+
+
+def kind_of_gpu(name: str) -> str:
+    """The key of PEAK that a GPU's name has as a word, as `NVIDIA H100 80GB HBM3` has; else the name."""
+    words = name.lower().replace("-", " ").split()
+    joined = {*words, *(a + b for a, b in itertools.pairwise(words))}
+    return next((kind for kind in PEAK if kind in joined), name.lower())
+
+
+def _receipt_bytes(trials: Sequence[Trial], clips: int) -> float:
+    """Bytes of a receipt of so many clips each."""
+    shards = BLOCKS * SUB_SHARDS
+    return sum(float(trial.kept(shards * clips) or 0) / shards for trial in trials)
+
+
 def _sample(one: VideoSet) -> VideoSet:
-    clips = sorted(one.clips, key=lambda c: address("estimate", c.id))[:TRIED]
+    clips = heapq.nsmallest(TRIED, one.clips, key=lambda c: address("estimate", c.id))
     return replace(one, clips=tuple(sorted(clips, key=lambda c: c.id)), skipped=(), notes=())
 
 
@@ -234,8 +271,10 @@ def _planning() -> float:
 
 
 def _file_bytes(clips: Sequence[ClipRef]) -> float | None:
-    sizes = [os.stat(c.path).st_size for c in clips if c.kind == "file"]
-    return sum(sizes) / len(sizes) if sizes else None
+    """Bytes that are read of a clip; None where nothing is, or their sizes are not to be had."""
+    read = [source for clip in clips for source in derived.sources_of(clip) if source.kind != "preset"]
+    size = bytes_of(read)
+    return size / len(clips) if size else None
 
 
 @dataclass(frozen=True)
@@ -279,11 +318,18 @@ class Forecast:
 def forecast(
     rates: Rates, clips: Mapping[str, int], machine: Machine, price: float | None = None
 ) -> Forecast:
-    """What measuring so many clips of each set, joining and scoring them would cost.
+    """What measuring so many clips of each set and joining them would cost.
 
     Args:
         clips: set → number. price: of a node for an hour.
+
+    Raises UsageError for a machine without GPUs where the rates of networks are those of one.
     """
+    if rates.gpu and not machine.gpus:
+        raise UsageError(
+            f"The rates of {', '.join(sorted(rates.gpu))} are those of a GPU, and the machine has none.",
+            "Give --machine a GPU, or calibrate with --device cpu.",
+        )
     total = sum(clips.values())
     cores, gpus = machine.cores * machine.nodes, machine.gpus * machine.nodes
     decode = sum(n * rates.sets[s].decode for s, n in clips.items()) / 3600
@@ -311,18 +357,24 @@ def forecast(
     jobs = max(machine.nodes, math.ceil(2 * dealing / work) if work else 1)
     stages.append(Stage("deal", dealing, "core-hours", dealing / jobs))
     read = sum(n * (rates.sets[s].read or 0.0) for s, n in clips.items())
-    if machine.read and read:
-        stages.append(Stage("read", read / machine.read / 3600, "hours", read / machine.read / 3600))
+    reading = read / machine.read / 3600 if machine.read else 0.0
+    if reading:
+        stages.append(Stage("read", reading, "hours", reading))
     pieces = {s: _pieces(n) for s, n in clips.items()}
-    storage = sum(pieces[s] * rates.sets[s].piece * min(1.0, n / pieces[s] / PIECE) for s, n in clips.items())
+    # states grow with their clips as long as rows are kept, then no more
+    storage = sum(min(n * rates.sets[s].clip, pieces[s] * rates.sets[s].piece) for s, n in clips.items())
     join = (sum(pieces.values()) * rates.receipt + storage / rates.stream) / 3600
     stages.append(Stage("join", join, "hours", join))
-    side = [s for s in stages if s.name not in ("plan", "join")]
     # what needs cores shares them: decoding, computing and dealing one after the other on each
-    on_each = (on_cores + dealing) / cores
-    longest = max([on_each, *(s.bound for s in side if s.unit != "core-hours")], default=0.0)
-    hours = (rates.start + rates.score) / 3600 + stages[0].bound + longest + join
-    slowest = max(stages, key=lambda s: s.bound)
+    beside = {
+        "core-hours": (on_cores + dealing) / cores,
+        "GPU-hours": on_gpus / gpus if gpus else 0.0,
+        "hours": reading,
+    }
+    alone = ("plan", "join")
+    hours = rates.start / 3600 + stages[0].bound + max(beside.values()) + join
+    # of what is shared, the stage that takes the largest part
+    slowest = max(stages, key=lambda s: (s.bound if s.name in alone else beside[s.unit], s.amount))
     return Forecast(
         dict(clips),
         machine,
@@ -341,16 +393,26 @@ def forecast(
 
 def _gpu_seconds(rates: Rates, network: str, kind: str) -> tuple[float, bool]:
     """(seconds that a GPU of a kind takes for a clip, whether that is assumed)."""
-    if network in rates.gpu:
-        return 1.0 / rates.gpu[network], False
+    if tried := rates.gpu.get(network):
+        if kind == rates.gpu_kind:
+            return 1.0 / tried, False
+        if rates.gpu_kind in PEAK:
+            return PEAK[rates.gpu_kind] / PEAK[kind] / tried, True
     operations = OPERATIONS.get(network, OPERATIONS["i3d"])
     passes = rates.frames if network == "inception" else 1
     return passes * operations / (PEAK[kind] * 1e12 * SHARE), True
 
 
 def _pieces(clips: int) -> int:
-    """How many pieces so many clips are, about: hashes leave shards empty, and last pieces are short."""
+    """How many pieces so many clips are, about: what hashes deal to a shard is binomial, and a shard of N is
+    ⌈N / PIECE⌉ pieces.
+    """
+    from scipy.stats import binom
+
     shards = BLOCKS * SUB_SHARDS
-    if clips > shards * PIECE:
+    mean = clips / shards
+    if mean > 400 * PIECE:  # shards differ by more than a piece: their last ones are half full on average
         return round(clips / PIECE + shards / 2)
-    return round(shards * (1 - (1 - 1 / shards) ** clips))
+    most = min(float(clips), mean + 10 * math.sqrt(mean) + 10)
+    starts = np.arange(0, most, PIECE)
+    return max(1, round(float(shards * binom.sf(starts, clips, 1 / shards).sum())))

@@ -6,11 +6,14 @@ An estimate and no promise: other clips are longer, larger or cheaper, and the m
 
 from __future__ import annotations
 
+import heapq
 import math
+import os
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +25,9 @@ from synvid_eval.measurement import PIECE, Options
 from synvid_eval.prober import probe_task
 from synvid_eval.randomness import address
 from synvid_eval.states import BLOCKS, KINDS, SUB_SHARDS, Arrays, Fold, fold
+from synvid_eval.video import remote, spans
 from synvid_eval.video.decode import ClipRef
+from synvid_eval.video.layouts import frame_files
 from synvid_eval.worker import clip_task, setup_task
 
 TRIED = 4
@@ -115,7 +120,7 @@ def try_clips(
 
 def _chosen(clips: Sequence[ClipRef], tried: int) -> list[ClipRef]:
     most = tried * (PRESET_FACTOR if any(map(is_drawn, clips)) else 1)
-    first = sorted(clips, key=lambda c: address("estimate", c.id))[:most]
+    first = heapq.nsmallest(most, clips, key=lambda c: address("estimate", c.id))
     return [c for c in first if c.kind != "memory"]
 
 
@@ -151,7 +156,7 @@ def try_looks(clips: Sequence[ClipRef], options: Options, tried: int = TRIED) ->
     """Seconds until a prober is ready, and seconds that looking at one clip (headers, packets, first frame)
     takes, from up to `tried` clips; None where none of them can be read.
     """
-    chosen = sorted(clips, key=lambda c: address("estimate", c.id))[:tried]
+    chosen = heapq.nsmallest(tried, clips, key=lambda c: address("estimate", c.id))
     chosen = [c for c in chosen if c.kind != "memory"]
     timeout = min(PATIENCE, options.decode_timeout)
     pool = Processes("synvid_eval.prober", 1, {"loud": options.loud}, timeout, options.loud)
@@ -169,6 +174,28 @@ def try_looks(clips: Sequence[ClipRef], options: Options, tried: int = TRIED) ->
     finally:
         pool.close()
     return startup, float(np.mean(took)) if took else None
+
+
+def bytes_of(clips: Sequence[ClipRef]) -> int | None:
+    """Bytes of the files that clips are read from; None where they are not known without opening some."""
+    total = 0
+    for clip in clips:
+        if clip.kind == spans.KIND:
+            total += clip.length
+            continue
+        if clip.kind not in ("file", "frames"):
+            return None
+        if remote.is_remote(clip.path):
+            if clip.kind != "file" or (size := remote.size_of(clip.stamp)) is None:
+                return None
+            total += size
+            continue
+        try:
+            files = frame_files(Path(clip.path)) if clip.kind == "frames" else [Path(clip.path)]
+            total += sum(os.stat(f).st_size for f in files)
+        except OSError:
+            continue
+    return total
 
 
 def _folds(arrays: Arrays, record: dict[str, Any]) -> tuple[Fold, ...]:

@@ -43,7 +43,7 @@ HERE = "here"
 # slow clip.
 WINDOW = 64
 
-# How often a task is given to a worker before it counts as what ends them.
+# How often a task is in work when its worker (on Ray: its actor) is lost before it counts as what ends them.
 TRIES = 3
 
 # Importing and compiling may take long on a busy machine; after this many seconds a worker will not come up.

@@ -50,6 +50,7 @@ from synvid_eval.errors import (
 from synvid_eval.execute import (
     HERE,
     START_TIMEOUT,
+    TRIES,
     WINDOW,
     Failure,
     Processes,
@@ -60,9 +61,6 @@ from synvid_eval.execute import (
 )
 from synvid_eval.extras import install_command
 from synvid_eval.libraries import decoder_versions, version
-
-TRIES = 3
-"""How often a clip may be in work when its actor is lost; then it is given up."""
 
 MOST_TASKS = 32
 SECONDS_A_CALL = 1.0

@@ -61,6 +61,8 @@ SCHEMA = "synvid-eval/measuring/1"
 
 PLAN = "measuring.json"
 
+_INNER = ("receipts", "jobs")
+
 # Receipts in one folder: file systems list long folders slowly.
 _TOGETHER = 1000
 
@@ -188,25 +190,26 @@ def _claim(folder: Path, told: Mapping[str, Any]) -> None:
     if not path.is_file():
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder} is no folder.", "With --shard, --out names a folder.")
-        if (
-            folder.is_dir()
-            and any(not name.startswith(".") for name in os.listdir(folder))
-            and not path.is_file()
-        ):
+        folder.mkdir(parents=True, exist_ok=True)
+        # one listing is asked, in which the plan of a job that began meanwhile is no stranger
+        if any(not name.startswith(".") and name not in (PLAN, *_INNER) for name in os.listdir(folder)):
             raise UsageError(
                 f"{folder} is not empty and holds no measurement by jobs.", "Give another folder."
             )
-        for inner in ("receipts", "jobs"):
-            (folder / inner).mkdir(parents=True, exist_ok=True)
         aside = folder / f".{PLAN}.{platform.node()}.{os.getpid()}"
-        aside.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
         try:
-            os.link(aside, path)  # which fails where another job was first
-        except FileExistsError:
-            pass
-        except OSError:  # a file system without links: the plans of one measurement are the same
-            os.replace(aside, path)
-        aside.unlink(missing_ok=True)
+            aside.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
+            try:
+                os.link(aside, path)  # which fails where another job was first
+            except FileExistsError:
+                pass
+            except OSError:  # a file system without links: the plans of one measurement are the same
+                os.replace(aside, path)
+        finally:
+            with contextlib.suppress(OSError):
+                aside.unlink()
+    for inner in _INNER:
+        (folder / inner).mkdir(exist_ok=True)
     if differences := _differences(_plan(folder), told):
         raise UsageError(
             f"{folder} holds a measurement made otherwise: {differences[0]}.",
@@ -316,8 +319,14 @@ def _read(folder: Path, plan: str, index: int, block: int, count: int) -> Finish
         raise archive.Damaged(f"{type(error).__name__}: {error}") from None
 
 
-def merge(folder: str | os.PathLike[str], progress: Progress | None = None) -> Measurement:
+def merge(
+    folder: str | os.PathLike[str], progress: Progress | None = None, max_skipped: str | None = None
+) -> Measurement:
     """The measurement that the jobs of a folder made: to the byte that of one run.
+
+    Args:
+        max_skipped: how many of the clips may be skipped (see `parse_share`; default: what the first job was
+            told).
 
     Raises DataError where receipts are missing or damaged (each named), or too many clips were skipped.
     """
@@ -332,7 +341,8 @@ def merge(folder: str | os.PathLike[str], progress: Progress | None = None) -> M
     except OSError as error:
         raise _refused(place, error) from None
     listed = Listed(**{**told["set"], "skipped": tuple(map(tuple, told["set"]["skipped"]))})
-    options = Options(sampler=sampler, seed=seed, max_skipped=told["max_skipped"], progress=progress)
+    most = told["max_skipped"] if max_skipped is None else max_skipped
+    options = Options(sampler=sampler, seed=seed, max_skipped=most, progress=progress)
     folding, damaged = Folding(features, listed, options), {}
     progress.begin(listed.name, sum(count for _, count in pieces))
     with threadpool_limits(1):
@@ -475,15 +485,21 @@ class _Job:
         try:
             yield
         except SynvidEvalError as error:
-            self._say("failed", f"{error.message} {error.hint}".strip(), error.code)
+            self._try_to_say("failed", f"{error.message} {error.hint}".strip(), error.code)
             raise
         except Exception as error:
-            self._say("failed", f"{type(error).__name__}: {error}", 3 if isinstance(error, OSError) else 1)
+            code = 3 if isinstance(error, OSError) else 1
+            self._try_to_say("failed", f"{type(error).__name__}: {error}", code)
             raise
         except BaseException:
-            self._say("stopped")
+            self._try_to_say("stopped")
             raise
         self._say("done" if self.there == self._pieces else "stopped")
+
+    def _try_to_say(self, how: str, error: str = "", code: int = 0) -> None:
+        """As `_say`; where that fails (the disk is full), what is told of counts, and not that."""
+        with contextlib.suppress(OSError):
+            self._say(how, error, code)
 
     def _say(self, how: str, error: str = "", code: int = 0) -> None:
         self._last = time.monotonic()

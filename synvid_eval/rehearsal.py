@@ -23,17 +23,15 @@ import numpy as np
 from synvid_eval.cache import Peek
 from synvid_eval.errors import DataError
 from synvid_eval.estimate import TRIED as MEASURED
-from synvid_eval.estimate import Trials, try_clips, try_looks
+from synvid_eval.estimate import Trials, bytes_of, try_clips, try_looks
 from synvid_eval.execute import Failure, Processes
 from synvid_eval.features.base import Feature
 from synvid_eval.generation import TAR, Plan, there
 from synvid_eval.generators import pool as pools
 from synvid_eval.measurement import Measurement, Options, content_hashes, entry_key, plan_pieces
 from synvid_eval.randomness import address, permutation
-from synvid_eval.video import remote, spans
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.encode import FORMATS
-from synvid_eval.video.layouts import frame_files
 from synvid_eval.video.videoset import VideoSet
 from synvid_eval.writer import clip_task
 
@@ -153,7 +151,7 @@ def rehearse_look(videos: VideoSet, features: Sequence[Feature], options: Option
     clips = len(videos.clips)
     plan = SetPlan(
         videos.name, videos.location, videos.layout, videos.said, clips, len(videos.skipped), 0, 0, 0, clips,
-        _bytes(videos.clips), each,
+        bytes_of(videos.clips), each,
     )  # fmt: skip
     return Rehearsal([plan], [f.name for f in features], workers, None, seconds, None, 0)
 
@@ -202,30 +200,9 @@ def _plan(
         cached,
         0 if many else count - len(missing),
         count if many else sum(not hashes.get(c.id) for c in videos.clips),
-        None if many else _bytes(missing),
+        None if many else bytes_of(missing),
     )
     return plan, missing
-
-
-def _bytes(clips: Sequence[ClipRef]) -> int | None:
-    total = 0
-    for clip in clips:
-        if clip.kind == spans.KIND:
-            total += clip.length
-            continue
-        if clip.kind not in ("file", "frames"):
-            return None
-        if remote.is_remote(clip.path):
-            if clip.kind != "file" or (size := remote.size_of(clip.stamp)) is None:
-                return None
-            total += size
-            continue
-        try:
-            files = frame_files(Path(clip.path)) if clip.kind == "frames" else [Path(clip.path)]
-            total += sum(os.stat(f).st_size for f in files)
-        except OSError:
-            continue
-    return total
 
 
 @dataclass(frozen=True)

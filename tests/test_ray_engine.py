@@ -19,9 +19,9 @@ import pytest
 from synvid_eval import banks, generation, ray_engine
 from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, MissingPackageError, SynvidEvalError, UsageError
-from synvid_eval.execute import HERE, Engine, Failure, Local, WorkerBug
+from synvid_eval.execute import HERE, TRIES, Engine, Failure, Local, WorkerBug
 from synvid_eval.measurement import Measurement, Options, measure
-from synvid_eval.ray_engine import MOST_TASKS, TRIES, RayEngine, check_address
+from synvid_eval.ray_engine import MOST_TASKS, RayEngine, check_address
 from tests.clips import moving, write_set, write_video
 from tests.conftest import REPOSITORY, Run
 from tests.test_execute import tasks, values

@@ -135,6 +135,50 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> Non
         receipts.merge(tmp_path)
 
 
+def test_jobs_that_begin_at_once_and_a_job_killed_at_its_begin_do_not_refuse_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    videos, parts = open_set(PRESET), tmp_path / "parts"
+    (parts / "receipts").mkdir(parents=True)  # as far as the first one came
+    link = os.link
+
+    def second(aside: Path, path: Path) -> None:
+        monkeypatch.undo()
+        take(videos, parts, (1, 2))
+        link(aside, path)
+
+    monkeypatch.setattr(os, "link", second)
+    take(videos, parts, (0, 2))
+    assert joined(parts) == once(videos, tmp_path)
+    assert sorted(p.name for p in parts.iterdir()) == ["jobs", receipts.PLAN, "receipts"]
+
+
+def test_a_plan_that_is_listed_before_it_is_seen_is_no_stranger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on NFS, which keeps in mind for seconds what was not there."""
+    videos, parts = open_set(PRESET), tmp_path / "parts"
+    take(videos, parts, (0, 2))
+    there = Path.is_file
+    monkeypatch.setattr(Path, "is_file", lambda path: path.name != receipts.PLAN and there(path))
+    assert take(videos, parts, (1, 2)).measured > 0
+
+
+def test_a_full_disk_does_not_hide_why_a_job_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_set(tmp_path / "set", 1, frames=20)
+    (folder / "bad.mp4").write_bytes(b"no video")
+    write = archive.write_bytes
+
+    def full(path: Path, data: bytes) -> None:
+        if b'"failed"' in data:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path))
+        write(path, data)
+
+    monkeypatch.setattr(archive, "write_bytes", full)
+    with pytest.raises(DataError, match="more than --max-skipped"):
+        take(open_set(folder), tmp_path / "parts", (0, 1), max_skipped="0")
+
+
 @pytest.mark.parametrize(
     "damage", [b"", b"{}", b"[1]", b'{"schema": "synvid-eval/measuring/1"}', b"\xff\xfe"]
 )
@@ -153,6 +197,8 @@ def test_skipped_clips_count_over_all_jobs(tmp_path: Path) -> None:
         take(videos, parts, (number, 6), max_skipped="5")
     with pytest.raises(DataError, match="6 of 18 videos skipped, more than --max-skipped 5"):
         receipts.merge(parts)
+    allowed = saved(receipts.merge(parts, max_skipped="6"), tmp_path / "allowed.measured")
+    assert allowed == once(videos, tmp_path, max_skipped="6")
 
 
 def test_a_job_that_fails_says_why(tmp_path: Path) -> None:

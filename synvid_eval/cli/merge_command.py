@@ -10,9 +10,16 @@ from synvid_eval.cli import common, making, names
 @click.command(name="merge")
 @click.argument("folder", type=common.PATH, metavar="DIR", shell_complete=names.folder)
 @click.option("--out", metavar="F.measured", help="The file to write, where DIR is of measure --shard.")
+@click.option(
+    "--max-skipped",
+    metavar="N|P%",
+    help="Videos of a measured set that may be skipped.  [default: as measure --shard was told]",
+)
 @common.outputs("json")
 @common.talking
-def command(folder: str, out: str | None, json: str | None, quiet: bool, verbose: bool) -> None:
+def command(
+    folder: str, out: str | None, max_skipped: str | None, json: str | None, quiet: bool, verbose: bool
+) -> None:
     """Join what jobs with --shard left in DIR.
 
     Of measure: into one .measured file, to the byte that of one run. Of generate: their manifests into one,
@@ -27,16 +34,23 @@ def command(folder: str, out: str | None, json: str | None, quiet: bool, verbose
 
     from synvid_eval import generation, receipts
     from synvid_eval.errors import UsageError
+    from synvid_eval.measurement import parse_share
     from synvid_eval.score import dump_json
 
+    if max_skipped is not None:
+        parse_share(max_skipped)
     measured = (Path(folder) / receipts.PLAN).is_file()
     if measured and out is None:
         raise UsageError(f"{folder} holds a measurement by jobs.", "Give --out F.measured.")
-    if out is not None and not measured and Path(folder).is_dir():
-        raise UsageError(
-            f"{folder} holds no measurement by jobs, so --out means nothing.",
-            "Leave it away: the manifest of a set that was made goes into its folder.",
-        )
+    if not measured and Path(folder).is_dir():
+        none = f"{folder} holds no measurement by jobs, so"
+        if out is not None:
+            raise UsageError(
+                f"{none} --out means nothing.",
+                "Leave it away: the manifest of a set that was made goes into its folder.",
+            )
+        if max_skipped is not None:
+            raise UsageError(f"{none} --max-skipped means nothing.", "Leave it away.")
     if out is not None and not out.endswith(".measured"):
         raise UsageError(f"--out {out} does not end in .measured.", f"Give --out {out}.measured.")
     common.check_outputs(json=json, out=out)
@@ -45,7 +59,7 @@ def command(folder: str, out: str | None, json: str | None, quiet: bool, verbose
             facts = generation.merge(folder, progress).facts()
             said = making.made(facts)
         else:
-            one = receipts.merge(folder, progress)
+            one = receipts.merge(folder, progress, max_skipped)
             one.save(out)
             side = one.facts
             facts = {**vars(side), "out": out}

@@ -103,7 +103,7 @@ def command(
     if calibrate and rates:
         raise UsageError("--calibrate and --rates contradict each other.", "Give one.")
     count = number(clips) if clips else None
-    where = costs.Machine.parse(machine) if machine else costs.Machine.here()
+    where = costs.Machine.parse(machine) if machine else None
     common.check_outputs(list(sets), json=json, calibrate=calibrate)
     known = None
     if rates:
@@ -128,12 +128,17 @@ def command(
         videos = [one for one in opened if not isinstance(one, Measurement)]
         if known is None:
             known = costs.calibrate(videos, made.features, options)
+        elif known.features != (wanted := sorted(f.name for f in made.features)):
+            raise UsageError(
+                f"{rates} has the rates of {', '.join(known.features)}, not of {', '.join(wanted)}.",
+                "Give the --metrics that it was calibrated with, or calibrate again.",
+            )
         of = {one.name: len(one.clips) for one in videos}
         if count is not None:
             of[videos[0].name] = count
         if missing := [name for name in of if name not in known.sets]:
             raise DataError(f"{rates} has no rates of {missing[0]!r}.", f"It has {', '.join(known.sets)}.")
-        found = costs.forecast(known, of, where, price)
+        found = costs.forecast(known, of, where or costs.Machine.here(known), price)
     if calibrate:
         common.write_text(dump_json(known.to_dict()), calibrate)
     if json:

@@ -20,7 +20,7 @@ NEVER_AGAIN = (2, 4, 5)
 package are missing.
 """
 
-TRIES = 3
+RETRIES = 3
 """How often an index is tried again."""
 
 USER = 1000
@@ -134,6 +134,6 @@ def manifest(job: Job, made_of: Pods, at_once: int | None = None) -> str:
         at_once=at_once or job.parts,
         command=[*program[:end], "--shard", f"$(JOB_COMPLETION_INDEX)/{job.parts}", *program[end:]],
         never_again=NEVER_AGAIN,
-        tries=TRIES,
+        retries=RETRIES,
         user=USER,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 
 from synvid_eval.cluster.job import Job, rendered, shell
-from synvid_eval.cluster.kubernetes import TRIES, USER, Pods
+from synvid_eval.cluster.kubernetes import RETRIES, USER, Pods
 from synvid_eval.errors import UsageError, one_line
 
 ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0"}
@@ -27,7 +27,7 @@ def manifest(job: Job, made_of: Pods) -> str:
         pods=made_of,
         entrypoint=entrypoint,
         environment=ENVIRONMENT,
-        tries=TRIES,
+        retries=RETRIES,
         user=USER,
     )
 
@@ -42,6 +42,7 @@ def submission(job: Job, address: str) -> str:
             f"--submit {one_line(address[:200])} is no address of a Ray cluster's jobs.",
             "Such as http://HOST:8265.",
         )
-    return rendered(
-        "ray_submit.sh.j2", job=job, address=shell([address]), run=shell(job.with_options(*ENGINE))
-    )
+    # one word, which the cluster's shell reads once more: older releases of `ray job submit` put words
+    # together as Windows does, where the & of a preset's address would end the command
+    run = shell([shlex.join(job.with_options(*ENGINE))])
+    return rendered("ray_submit.sh.j2", job=job, address=shell([address]), run=run)

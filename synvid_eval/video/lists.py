@@ -1105,6 +1105,13 @@ def _long_listing(source: Source, places: Sequence[Path], given: bool, follow_ou
                 skipped[found] = reason
             else:
                 rows.add(found.encode(), label, real)
+    if not len(rows):
+        reasons = Counter(skipped.values()).most_common(3)
+        said = "; ".join(f"{reason} ({count:,})" for reason, count in reasons)
+        raise DataError(
+            f"{source} names {count_of(len(skipped), 'entry', 'entries')}, and none can be read: {said}.",
+            "Files outside the root are read with --follow-outside; --root DIR names another one.",
+        )
     clips = rows.done(where, "/" if follow_outside else os.path.realpath(where))
     about = count_of(len(clips), "video")
     about += f" in {count_of(clips.classes, 'class', 'classes')}" if clips.classes else ""

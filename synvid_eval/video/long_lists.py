@@ -90,7 +90,7 @@ class Rows:
         self.digests += hashlib.blake2b(b"block\0" + name, digest_size=8).digest()
 
     def done(self, root: str, within: str) -> LongList:
-        """The list of all rows (see `LongList`)."""
+        """The list of all rows (see `LongList`), of which there is one at least."""
         self._blob.flush()
         blob = mmap.mmap(self._blob.fileno(), 0, access=mmap.ACCESS_READ)
         return LongList(self, blob, root, within)
@@ -211,8 +211,26 @@ LINK = "a symbolic link that leads out of the root (--follow-outside reads it)"
 
 
 def check(ref: ClipRef) -> None:
-    """Unreadable for a clip of a long list whose file is not there, or not where it must lie."""
+    """Unreadable for a clip of a long list whose file is not there, or not where it must lie.
+
+    A file that is missing is not waited for: of ten million, many may be. Where the whole root is gone or
+    empty, so is its storage, which may come back.
+    """
     if not os.path.lexists(ref.path):
-        raise Unreadable(MISSING, lasting=False)
+        raise Unreadable(MISSING, lasting=_holds_something(_root_of(ref)))
     if not os.path.realpath(ref.path).startswith(os.path.join(ref.within, "")):
         raise Unreadable(LINK)
+
+
+def _root_of(ref: ClipRef) -> str:
+    """The folder that a clip's path starts from, as far as it can be told; else the one that it lies in."""
+    root = ref.path.removesuffix(f"/{ref.id}")
+    return os.path.dirname(ref.path) if root == ref.path else root or "/"
+
+
+def _holds_something(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False

@@ -75,6 +75,9 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 
+# A user and a password that holds a slash, as keys of AWS do; a port and an ARN have no such thing.
+_USER = re.compile(r"(?!arn:|\[)[^/@:]*:(?!\d*/)[^@]*@")
+
 
 def is_remote(location: str) -> bool:
     """Whether a location is a URL of a store that is known here."""
@@ -104,9 +107,11 @@ def checked(location: str) -> str:
     if match is None:
         return location
     scheme = match[1]
-    host = location[match.end() :].partition("/")[0]
-    if "@" in host or _SECRET.search(location):
-        what = "a signature or key in its query" if "@" not in host else "a user or password in front of '@'"
+    rest = location[match.end() :]
+    host = rest.partition("/")[0]
+    user = "@" in host or _USER.match(rest) is not None
+    if user or _SECRET.search(location):
+        what = "a user or password in front of '@'" if user else "a signature or key in its query"
         raise UsageError(
             f"A location with {scheme}:// has {what}.",
             "Secrets do not belong on a command line: give the plain URL, and credentials by the environment "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -121,21 +122,32 @@ def test_the_entrypoint_is_read_by_a_shell_as_it_is_meant(tmp_path: Path) -> Non
     assert got == [os.fsencode(w) for w in ("generate", *ray.ENGINE, *NASTY)]
 
 
-def test_a_script_submits_to_a_cluster_that_is_there(tmp_path: Path) -> None:
-    program = tmp_path / "ray"
-    program.write_text(
-        f"#!/bin/sh\nprintf '%s\\0' \"$RAY_USAGE_STATS_ENABLED\" \"$@\" > '{tmp_path}/words'\n"
-    )
-    program.chmod(0o755)
-    words = (*NASTY, NOT_UTF8)
+@pytest.mark.parametrize("join", ["shlex.join", "subprocess.list2cmdline"])
+def test_a_script_submits_to_a_cluster_that_is_there(tmp_path: Path, join: str) -> None:
+    """However Ray puts words together, the shell of the cluster's head reads those that were meant; the older
+    way leaves $, ` and \\ to it.
+    """
+    for name, code in {
+        "ray": f"import shlex, subprocess; sys.exit(subprocess.call(['sh', '-c', {join}(sys.argv[6:])]))",
+        "synvid-eval": "open('words', 'wb').write(b''.join(os.fsencode(w) + b'\\0' for w in sys.argv[1:]))",
+    }.items():
+        first = "open('begin', 'w').write('|'.join([os.environ['RAY_USAGE_STATS_ENABLED'], *sys.argv[1:6]]))"
+        (tmp_path / name).write_text(
+            f"#!{sys.executable}\nimport os, sys\n{first if name == 'ray' else ''}\n{code}\n"
+        )
+        (tmp_path / name).chmod(0o755)
+    words = (*NASTY, NOT_UTF8, "preset:moving_circles?n=24&size=16")
+    if join != "shlex.join":
+        words = tuple(w for w in words if not set(w) & set("$`\\"))
+        assert len(words) > 5
     script = tmp_path / "submit.sh"
     script.write_text(ray.submission(replace(JOB, words=words), "http://head:8265"), "utf-8")
     subprocess.run(["bash", "-n", str(script)], check=True)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     subprocess.run(["bash", str(script)], env=environment, check=True, cwd=tmp_path)
+    assert (tmp_path / "begin").read_text() == "0|job|submit|--address|http://head:8265|--"
     got = (tmp_path / "words").read_bytes().split(b"\0")[:-1]
-    begin = ["0", "job", "submit", "--address", "http://head:8265", "--", "synvid-eval", "generate"]
-    assert got == [os.fsencode(w) for w in (*begin, *ray.ENGINE, *words)]
+    assert got == [os.fsencode(w) for w in ("generate", *ray.ENGINE, *words)]
 
 
 @pytest.mark.parametrize("address", ["head:8265", "ray://head:10001", "http://a b", "http://a\nb", ""])

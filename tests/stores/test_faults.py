@@ -376,3 +376,20 @@ def test_known_errors_are_not_lost_on_their_way() -> None:
     with pytest.raises(UsageError, match="No store is called az://"):
         remote.checked("az://container/x")
     assert remote.checked("plain/path") == "plain/path"
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://AKIA0:wJal/rXUt@bucket/x", "s3://AKIA0:wJalrXUt@bucket/x", "https://me:wJal/rXUt@host/x"]
+)
+def test_a_password_with_a_slash_is_none_of_a_bucket_and_not_repeated(url: str) -> None:
+    with pytest.raises(UsageError, match="a user or password") as error:
+        remote.checked(url)
+    assert "rXUt" not in f"{error.value.message} {error.value.hint}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["s3://bucket/a:b@c", "s3://arn:aws:s3:x:1:accesspoint/n@k", "http://h:80/a@b", "http://[::1]:80/a@b"],
+)
+def test_a_port_or_an_at_in_a_name_is_no_password(url: str) -> None:
+    assert remote.checked(url) == url

@@ -14,6 +14,7 @@ from synvid_eval.errors import DataError
 from synvid_eval.measurement import Options, measure, plan_pieces
 from synvid_eval.sets import open_set
 from synvid_eval.video import long_lists
+from synvid_eval.video.decode import ClipRef, Unreadable
 from synvid_eval.video.long_lists import LongList
 from synvid_eval.video.videoset import VideoSet
 from tests.clips import write_set
@@ -110,6 +111,44 @@ def test_a_list_of_nothing_that_is_there_is_refused(tmp_path: Path, monkeypatch:
     (tmp_path / "all.txt").write_text("a.mp4\nb.mp4\nc.mp4\n")
     with pytest.raises(DataError, match="Say where they lie: --root DIR"):
         open_set(tmp_path / "all.txt")
+
+
+def test_a_list_of_nothing_that_may_be_read_is_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "root").mkdir()
+    (folder / "all.txt").write_text("\n".join(f"{folder}/{line}" for line in lines(folder)) + "\n")
+    monkeypatch.setattr(long_lists, "LONG", 2)
+    with pytest.raises(DataError, match=r"names 10 entries, and none can be read: .*\(10\)"):
+        open_set(folder / "all.txt", root=folder / "root")
+
+
+def test_only_storage_that_is_gone_is_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is missing must not hold up a run: there may be very many."""
+    (folder / "all.txt").write_text("\n".join([*lines(folder), "videos/gone.mp4 3"]) + "\n")
+    _, found = both(folder / "all.txt", monkeypatch, root=folder)
+    (lost,) = (c for c in found.clips if c.id == "videos/gone.mp4")
+
+    def passing(ref: ClipRef) -> bool:
+        with pytest.raises(Unreadable, match="not on the disk") as seen:
+            long_lists.check(ref)
+        return not seen.value.lasting
+
+    assert not passing(lost)
+    os.rename(folder, folder.with_name("away"))
+    assert passing(lost) and passing(found.clips[0])
+    folder.mkdir()  # where it was mounted
+    assert passing(lost)
+
+
+def test_what_was_missing_is_measured_once_it_is_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "all.txt").write_text("\n".join([*lines(folder), "videos/gone.mp4 3"]) + "\n")
+    _, found = both(folder / "all.txt", monkeypatch)
+    options = Options(workers=1, cache=Cache(folder / "cache"), max_skipped="2", patience=(600.0,))
+    assert measure(found, features=["motion"], options=options).facts.skipped[0]["id"] == "videos/gone.mp4"
+    some = sorted((folder / "videos").iterdir())[0]
+    (folder / "videos" / "gone.mp4").write_bytes(some.read_bytes())
+    assert not measure(found, features=["motion"], options=options).facts.skipped
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
