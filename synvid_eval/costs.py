@@ -33,6 +33,7 @@ from synvid_eval import derived, receipts
 from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.estimate import Trial, Trials, bytes_of, try_clips
+from synvid_eval.execute import usable_processors
 from synvid_eval.features.base import Feature
 from synvid_eval.features.network import NetworkFeature
 from synvid_eval.measurement import PIECE, Folding, Listed, Measurer, Options, Piece, Run, plan_pieces
@@ -196,10 +197,13 @@ def calibrate(sets: Sequence[VideoSet], features: Sequence[Feature], options: Op
             (piece,) = Run(measurer, one, [Piece(0, one.clips)]).finished()
             folding.add(piece)
             spent = time.monotonic() - began
-            deal = max(deal, (time.process_time() - busy) / len(one.clips))
+            dealing = (time.process_time() - busy) / len(one.clips)
+            deal = max(deal, dealing)
             each, fast = receipts.pace(piece, folding)
             receipt, stream = max(receipt, each), min(stream, fast)
         whole = spent * workers / len(one.clips)
+        if workers >= usable_processors():  # dealing took its time from the same cores
+            whole -= dealing
         tried = {n: t.sets[number].seconds_per_clip or 0.0 for n, t in by_network.items()}
         kept = [try_clips([groups[number]], plain, chosen, 4).sets[0]]
         kept += [t.sets[number] for t in by_network.values()]
@@ -348,9 +352,9 @@ def forecast(
             on_cores += hours
             stages.append(Stage(name, hours, "core-hours", hours / cores))
     dealing = total * rates.deal / 3600
-    # a job's own process deals no faster than this, so there must be enough of them
+    # a job's own process deals no faster than this: so many of them that each is idle half of the time
     work = max(on_cores / cores, on_gpus / gpus if gpus else 0.0)
-    jobs = max(machine.nodes, math.ceil(dealing / work) if work else 1)
+    jobs = max(machine.nodes, math.ceil(2 * dealing / work) if work else 1)
     stages.append(Stage("deal", dealing, "core-hours", dealing / jobs))
     read = sum(n * (rates.sets[s].read or 0.0) for s, n in clips.items())
     reading = read / machine.read / 3600 if machine.read else 0.0
