@@ -77,29 +77,26 @@ def fetched(store: Proxy) -> list[tuple[int, int]]:
 
 
 def test_scores_are_those_of_the_same_files_on_a_disk(
-    store: Proxy, s3: Any, shards: Path, run_cli: Run, cli_env: dict[str, str]
+    store: Proxy, s3: Any, shards: Path, run_cli: Run
 ) -> None:
     upload(s3, shards, "shards")
-    local = scores(run_cli("compare", shards / "a", shards / "b", *METRICS))
-    far = ["compare", "s3://bucket/shards/a/", "s3://bucket/shards/b/{0..1}.tar", *METRICS, "--workers", "2"]
-    assert local
-    for number, words in enumerate([far, ["compare", *[f"file://{shards}/{s}" for s in "ab"], *METRICS]]):
-        found = run_cli(*words, "--cache", f"cache{number}")
-        named = [{k: v for k, v in s.items() if k not in ("candidate", "reference")} for s in scores(found)]
-        assert named == [{k: v for k, v in s.items() if k not in ("candidate", "reference")} for s in local]
+    local = scores(run_cli("compare", f"a={shards}/a", f"b={shards}/b", *METRICS))
+    far = ["a=s3://bucket/shards/a/", "b=s3://bucket/shards/b/{0..1}.tar", *METRICS]
+    found = run_cli("compare", *far, "--workers", "2", "--cache", "far")
+    assert scores(found) == local
+    assert [c["clips"] for c in json.loads(found.stdout)["candidates"]] == [6]
     reads = [r for r in store.seen if r.reads]
     assert reads
     assert all("If-Match" in r.headers and "Range" in r.headers for r in reads)
     store.reset()
-    again = run_cli(*far, "--cache", "cache0")
-    assert scores(again) == scores(run_cli(*far, "--cache", "cache0"))
+    assert scores(run_cli("compare", *far, "--cache", "far")) == local
     assert not [r for r in store.seen if r.reads]  # lists and clips are known by the tags
-    one = run_cli("compare", "s3://bucket/shards/a/0.tar", shards / "b", *METRICS)
-    assert [c["clips"] for c in json.loads(one.stdout)["candidates"]] == [3]
-    assert (
-        scores(one)[0]["value"]
-        == scores(run_cli("compare", shards / "a" / "0.tar", shards / "b", *METRICS))[0]["value"]
+    one, alone = (
+        run_cli("compare", f"a={place}/a/0.tar", f"b={shards}/b", *METRICS)
+        for place in ("s3://bucket/shards", shards)
     )
+    assert scores(one) == scores(alone)
+    assert [c["clips"] for c in json.loads(one.stdout)["candidates"]] == [3]
 
 
 def test_clips_are_those_of_the_disk(store: Proxy, s3: Any, shards: Path) -> None:
@@ -459,3 +456,12 @@ def test_a_web_server_that_gives_no_parts_is_refused(shards: Path, monkeypatch: 
     files = servers.Files({"x.tar": (shards / "a" / "0.tar").read_bytes()}, parts=False)
     with servers.web(files) as url, pytest.raises(DataError, match=r"gives no parts of files\. Copy it"):
         sets.open_set(f"{url}/x.tar")
+
+
+@pytest.mark.slow
+def test_workers_on_ray_read_them_where_they_lie(store: Proxy, s3: Any, shards: Path, run_cli: Run) -> None:
+    pytest.importorskip("ray")
+    upload(s3, shards, "ray")
+    words = ("compare", "a=s3://bucket/ray/a/", "b=s3://bucket/ray/b/{0..1}.tar", *METRICS, "--workers", "2")
+    local = scores(run_cli("compare", f"a={shards}/a", f"b={shards}/b", *METRICS))
+    assert scores(run_cli(*words, "--engine", "ray", "--cache", "none", timeout=240)) == local
