@@ -79,7 +79,7 @@ def _temporary(owner: int) -> Path:
     return _temporary_of[owner]
 
 
-def is_compressed(file: IO[bytes]) -> bool:
+def is_compressed(file: IO[bytes] | remote.File) -> bool:
     """Whether a file, whatever it is called, is compressed by gzip."""
     return file.read(2) == b"\x1f\x8b"
 

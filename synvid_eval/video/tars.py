@@ -44,7 +44,8 @@ from synvid_eval.video.layouts import (
 )
 from synvid_eval.video.remote import Object, Place, Url
 
-S, T = TypeVar("S"), TypeVar("T")
+S = TypeVar("S")
+T = TypeVar("T")
 
 Source: TypeAlias = IO[bytes] | remote.File
 """What a tar file is read from: a file of a disk, or an object of a store."""
