@@ -144,10 +144,11 @@ Pitfalls. What an archive holds is seen only when it is read: one of another sha
 reason.""",
     "webdataset": """Tar files of videos, as WebDataset reads them: one file, a folder of them (recognised
 where it holds no video, frame folder or .npz), or a range shards/{000000..000127}.tar, all of whose files
-must be there. Each video in them is a clip, read where it lies; nothing is unpacked. One tar file is a root:
-the id is the member's name, that of a folder of what it unpacks to. In a folder or range it is TAR/MEMBER.
-The label is what .cls, else `label` or `class` of .json, says of the sample (members that follow each other
-and share their name up to the first dot); where none says one, the folder that a video lies in.
+must be there; on a disk or in a store (s3://bucket/shards/). Each video in them is a clip, read where it
+lies; nothing is unpacked but .tar.gz. One tar file is a root: the id is the member's name, that of a folder
+of what it unpacks to. In a folder or range it is TAR/MEMBER. The label is what .cls, else `label` or `class`
+of .json, says of the sample (members that follow each other and share their name up to the first dot); where
+none says one, the folder that a video lies in.
 
 Pitfalls. Videos in other tar files have other ids: a set that is packed anew is looked at in other places.
 Links, sparse members, names that are absolute or lead out by .. are skipped, with the reason.""",

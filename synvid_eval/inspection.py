@@ -256,10 +256,12 @@ def _duplicates(
     for group in alike.values():
         if len(group) > 1:
             for clip in group:
-                files = [spans.address(clip)] if clip.kind == spans.KIND else _files(clip) or []
-                hashes = tuple(file_hash(os.fspath(f)) for f in files)
-                if remote.is_remote(clip.path):
+                if clip.kind == spans.KIND:
+                    hashes: tuple[str, ...] = (spans.clip_hash(clip),)
+                elif remote.is_remote(clip.path):
                     hashes = (remote.content(clip.stamp),)
+                else:
+                    hashes = tuple(file_hash(os.fspath(f)) for f in _files(clip) or [])
                 if all(hashes):
                     same[hashes].append(clip.id)
     return sorted(sorted(ids) for ids in same.values() if len(ids) > 1)

@@ -400,9 +400,7 @@ def _content(clip: ClipRef, hashes: Mapping[str, str], array: NDArray[np.uint8] 
         text = parts.text(contents)
     else:
         files = _files(clip)
-        known = (
-            [remote.content(clip.stamp)] if remote.is_remote(clip.path) else [hashes.get(f) for f in files]
-        )
+        known = [_remote_content(clip)] if remote.is_remote(clip.path) else [hashes.get(f) for f in files]
         if not known or not all(known):
             return ""
         first = known[0] or ""
@@ -415,6 +413,13 @@ def _content(clip: ClipRef, hashes: Mapping[str, str], array: NDArray[np.uint8] 
         else:
             return first
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+
+def _remote_content(clip: ClipRef) -> str:
+    """What stands for the hash of the file or part of one in a store that a clip is read from; "" where its
+    store tells nothing to rely on.
+    """
+    return spans.content(clip) if clip.kind == spans.KIND else remote.content(clip.stamp)
 
 
 def entry_key(piece: Piece, hashes: Mapping[str, str], feature: Feature, sampler: Sampler, seed: int) -> str:

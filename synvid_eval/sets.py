@@ -97,6 +97,8 @@ def default_name(location: str) -> str:
         return own or (Path(file).stem if file.endswith(".toml") else file) or location
     if remote.is_remote(location):
         url = remote.Url(location.rstrip("/"))
+        if tars.is_tar(location):
+            return layouts.clip_id(tars.stem(url.name) or url.name)
         return layouts.clip_id(url.stem if url.suffix.lower() in _FILES else url.name)
     if scheme and remote.is_remote(movie := _cut_parts(location)[0]):
         return layouts.clip_id(remote.Url(movie).stem)
@@ -409,7 +411,7 @@ def _remote(location: str, layout: str, fps: float | None, asked: dict[str, Any]
     if not isinstance(at, remote.Url):
         raise TypeError(f"{location} is no URL")
     try:
-        kind = remote.kind_of(location)
+        kind = "file" if tars.is_range(location) else remote.kind_of(location)
         if kind == "nothing":
             raise DataError(f"{location} does not exist.", "Check the URL, and which store it is asked of.")
         if kind == "folder":
@@ -421,7 +423,12 @@ def _remote(location: str, layout: str, fps: float | None, asked: dict[str, Any]
             listing = layouts.read_folder(at, layout, fps)
         elif lists.is_list(at):
             listing = lists.read_file(at, layout, **asked, fps=fps)
+        elif tars.is_tar(at.name):
+            _refuse(location, asked)
+            _only_tars(location, layout)
+            listing = tars.read_range(location) if tars.is_range(location) else tars.read_file(at)
         else:
+            _refuse(location, asked)
             listing = _file(at, layout, fps)
         notes = listing.notes + _loading(at, listing.layout)
     except OSError as error:
@@ -921,7 +928,7 @@ def _array_clip(ref: ClipRef, beat: Beat = _silent) -> Reader:
 
 
 def _tar_clip(ref: ClipRef, beat: Beat) -> Reader:
-    return decode.VideoFile(ref, beat, lambda: spans.opened_clip(ref))
+    return decode.VideoFile(ref, beat, lambda: spans.opened_clip(ref, beat))
 
 
 # What is read from a disk or a store: it may wait, and says while it does that it does not hang.

@@ -189,7 +189,7 @@ def _sorted_objects(objects: dict[str, Object]) -> Found:
         steps = relative.split("/")
         suffix = os.path.splitext(name)[1].lower()
         if any(step in ("", ".", "..") or "\0" in step for step in steps):
-            if suffix in VIDEO_SUFFIXES | PICTURE_SUFFIXES | {".npz"}:
+            if suffix in VIDEO_SUFFIXES | PICTURE_SUFFIXES | {".npz"} or name.lower().endswith(TAR_SUFFIXES):
                 found.unreadable.append((clip_id(relative), "its key is no plain path"))
             continue
         if any(step.startswith(".") for step in steps):
@@ -204,10 +204,13 @@ def _sorted_objects(objects: dict[str, Object]) -> Found:
         else:
             if suffix == ".npz":
                 found.archives.append(relative)
+            elif name.lower().endswith(TAR_SUFFIXES):
+                found.tars.append(relative)
             found.other[suffix or "(no suffix)"] += 1
     found.called = list(called)
     found.videos.sort()
     found.archives.sort()
+    found.tars.sort()
     return found
 
 
@@ -302,10 +305,6 @@ def read_folder(root: Place, layout: str = "auto", fps: float | None = None) -> 
     if layout == "frames":
         return _frame_folders(root, found, 25.0 if fps is None else fps)
     if layout == "webdataset" or (layout == "auto" and not found.videos and found.tars):
-        if not isinstance(root, Path):
-            raise DataError(
-                f"{root} holds tar files, which are read on a disk only.", "Copy them, or unpack them there."
-            )
         return _tar_files(root, found)
     if not found.videos:
         raise DataError(*_nothing(root, found))
@@ -442,12 +441,12 @@ def _npz_clips(root: Place, found: Found, fps: float) -> Listing:
     return Listing("npz_clips", said, clips, (*skipped, *found.passed_over(found.archives)))
 
 
-def _tar_files(root: Path, found: Found) -> Listing:
+def _tar_files(root: Place, found: Found) -> Listing:
     from synvid_eval.video import tars
 
     if not found.tars:
         raise DataError(f"0 tar files under {root}.", _seen(found))
-    listing = tars.read_folder(root, found.tars)
+    listing = tars.read_folder(root, found.tars, found.objects)
     said = listing.said
     left = sum(map(len, found.pictures.values())) + len(found.videos)
     if left:

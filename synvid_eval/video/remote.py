@@ -56,6 +56,10 @@ STORES = {
 BLOCK = 8 * 2**20
 KEPT = 4
 
+# Bytes of one request where little of a file is wanted here and there: the headers of a tar file. Less would
+# be more requests than their waiting is worth, more would fetch what is passed over.
+HEADERS = 2**20
+
 # Seconds for which a request is made again and again: while a set is read, and when a store is first spoken
 # to (a name that is spelled wrong should not take a minute).
 PATIENCE = 60.0
@@ -461,27 +465,47 @@ def object_of(url: str) -> Object:
 
 
 class File(io.RawIOBase):
-    """An object, opened for reading: seekable, read by blocks of `BLOCK` bytes of which `KEPT` are kept.
+    """An object or a part of one, opened for reading: seekable, read by blocks of which `KEPT` are kept.
 
-    The first error stays: every read behind it raises the same, and `check` tells of it, for libraries that
-    take an error for the end of a file.
+    Blocks are counted from where the part begins and end with it: of the rest nothing is fetched. The first
+    error stays: every read behind it raises the same, and `check` tells of it, for libraries that take an
+    error for the end of a file.
 
     Args:
-        stamped: the stamp that it must have ("": any). beat: called before each request.
+        stamped: the stamp that the object must have ("": any). beat: called before each request. part: offset
+            and number of its bytes that are read like a file of their own (default: all). block: bytes of one
+            request (default `BLOCK`). name: what the part is called; decoders look at its suffix.
+
+    Attributes:
+        size: bytes of the object or part. stamp: the object's. whole: bytes of the object. in_parts: False
+            once its store has answered with all of it to who asked for less.
 
     Raises:
-        OSError, from here and from every read: missing, refused, replaced, or no good answer for `PATIENCE`.
+        OSError, from here and from every read: missing, refused, replaced, ends within the part, or no good
+        answer for `PATIENCE`.
     """
 
-    def __init__(self, url: str, stamped: str = "", beat: Callable[[], None] = _silent) -> None:
+    def __init__(
+        self,
+        url: str,
+        stamped: str = "",
+        beat: Callable[[], None] = _silent,
+        *,
+        part: tuple[int, int] | None = None,
+        block: int | None = None,
+        name: str = "",
+    ) -> None:
         super().__init__()
-        self.url, self.name = url, url.rpartition("/")[2]
-        self._beat, self._at = beat, 0
+        self.url, self.name, self.in_parts = url, name or url.rpartition("/")[2], True
+        self._beat, self._at, self._length = beat, 0, block or BLOCK
         self._error: OSError | None = None
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._source = _persist(self._open, url, beat)
         if stamped and self.stamp != stamped:
             raise _Gone(errno.ESTALE, REPLACED, one_line(url))
+        self._begin, self.size = part or (0, self.whole)
+        if self._begin + self.size > self.whole:
+            raise _Gone(errno.EIO, f"it ends within the part: {self.whole:,} bytes", one_line(url))
 
     def _open(self) -> Any:
         """What answers to reads on S3, which has each demand the same ETag; elsewhere None."""
@@ -490,7 +514,7 @@ class File(io.RawIOBase):
         facts = source.details if source is not None else system.info(path)
         if facts["type"] != "file" or facts.get("size") is None:
             raise FileNotFoundError(self.url)
-        self.size, self.stamp = int(facts["size"]), stamp(self.url, facts)
+        self.whole, self.stamp = int(facts["size"]), stamp(self.url, facts)
         return source
 
     @property
@@ -506,8 +530,9 @@ class File(io.RawIOBase):
         else:
             system, path = _reach(self.url)
             data = system.cat_file(path, start=begin, end=end)
-            if len(data) == self.size > end - begin:  # a web server that gives no parts
-                if self.size > MOST_WHOLE:
+            if len(data) == self.whole > end - begin:  # a web server that gives no parts
+                self.in_parts = False
+                if self.whole > MOST_WHOLE:
                     raise ValueError("no parts")
                 data = data[begin:end]
         if len(data) != end - begin:
@@ -539,7 +564,7 @@ class File(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         done = 0
         while done < len(view) and self._at < self.size:
-            number, within = divmod(self._at, BLOCK)
+            number, within = divmod(self._at, self._length)
             part = self._block(number)[within : within + len(view) - done]
             view[done : done + len(part)] = part
             done += len(part)
@@ -551,9 +576,9 @@ class File(io.RawIOBase):
         if number in self._blocks:
             self._blocks.move_to_end(number)
             return self._blocks[number]
-        begin, end = number * BLOCK, min(number * BLOCK + BLOCK, self.size)
+        begin, end = number * self._length, min((number + 1) * self._length, self.size)
         try:
-            data = _persist(lambda: self._part(begin, end), self.url, self._beat)
+            data = _persist(lambda: self._part(self._begin + begin, self._begin + end), self.url, self._beat)
         except OSError as error:
             self._error = error
             raise

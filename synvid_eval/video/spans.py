@@ -1,7 +1,8 @@
 """Parts of files: a member of a tar file as a file of its own, read where it lies and written nowhere.
 
 A part has an *address*, one text that stands where a path stands: the path, the offset and the number of
-bytes, with NUL between them, which no path holds.
+bytes, with NUL between them, which no path holds. Parts of what lies in a store have none: they are known by
+its stamp and where they lie in it, and read as `remote.File`s.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import io
 import os
 import stat
 import tarfile
-from typing import IO
+from collections.abc import Callable
+from typing import IO, TypeAlias
 
+from synvid_eval.video import remote
 from synvid_eval.video.decode import ClipRef, Unreadable
 
 KIND = "tar"
@@ -28,7 +31,7 @@ _MOST_IN_HEADER = 1 << 33  # bytes; of larger members another header tells the s
 
 
 def address(ref: ClipRef) -> str:
-    """The address of a clip of kind `KIND`, its path absolute."""
+    """The address of a clip of kind `KIND` on a disk, its path absolute."""
     return f"{os.path.abspath(ref.path)}\0{ref.index}\0{ref.length}"
 
 
@@ -56,6 +59,10 @@ def opened(path: str) -> IO[bytes]:
         file.close()
         raise OSError(errno.EINVAL, "not a regular file", path)
     return file
+
+
+def _silent() -> None:
+    return None
 
 
 class Span(io.RawIOBase):
@@ -113,6 +120,9 @@ class Span(io.RawIOBase):
         super().close()
 
 
+Part: TypeAlias = Span | remote.File
+
+
 def member(path: str, offset: int, size: int, name: str = "") -> Span:
     """A member of a tar file as a file, once the header in front of it is seen to be that of so many bytes.
 
@@ -121,33 +131,77 @@ def member(path: str, offset: int, size: int, name: str = "") -> Span:
     file = opened(path)
     try:
         file.seek(offset - tarfile.BLOCKSIZE)
-        header = tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
-        if not header.isreg() or (size < _MOST_IN_HEADER and header.size not in (size, 0)):
-            raise Unreadable(MOVED, lasting=False)
-    except (tarfile.HeaderError, ValueError):
-        file.close()
-        raise Unreadable(MOVED, lasting=False) from None
+        _is_header(file.read(tarfile.BLOCKSIZE), size)
     except BaseException:
         file.close()
         raise
     return Span(file, offset, size, name)
 
 
-def opened_clip(ref: ClipRef) -> Span:
-    """The file that a clip of kind `KIND` is; Unreadable where it is not to be had."""
+def _is_header(data: bytes, size: int) -> None:
+    """Raises Unreadable where bytes are no header of a member of that size."""
     try:
+        header = tarfile.TarInfo.frombuf(data, "utf-8", "surrogateescape")
+    except (tarfile.HeaderError, ValueError):
+        raise Unreadable(MOVED, lasting=False) from None
+    if not header.isreg() or (size < _MOST_IN_HEADER and header.size not in (size, 0)):
+        raise Unreadable(MOVED, lasting=False)
+
+
+def _remote_member(ref: ClipRef, beat: Callable[[], None]) -> remote.File:
+    """A member of a tar file in a store. Its stamp says that it is the one that was listed; where the store
+    tells none, the header in front of the member has to do.
+    """
+    if not ref.stamp:
+        before = ref.index - tarfile.BLOCKSIZE, tarfile.BLOCKSIZE
+        with remote.File(ref.path, "", beat, part=before) as file:
+            _is_header(file.read(), ref.length)
+    name = os.path.basename(ref.id)
+    return remote.File(ref.path, ref.stamp, beat, part=(ref.index, ref.length), name=name)
+
+
+def opened_clip(ref: ClipRef, beat: Callable[[], None] = _silent) -> Part:
+    """The file that a clip of kind `KIND` is; Unreadable where it is not to be had. beat: called before each
+    request to a store.
+    """
+    try:
+        if remote.is_remote(ref.path):
+            return _remote_member(ref, beat)
         return member(ref.path, ref.index, ref.length, os.path.basename(ref.id))
     except OSError as error:
         raise Unreadable.because(error) from None
 
 
-def member_hash(path: str, offset: int, size: int) -> str:
-    """blake2b-128 of a member's bytes, hex: that of the same bytes in a file; "" where it cannot be read."""
-    digest = hashlib.blake2b(digest_size=16)
+def content(ref: ClipRef) -> str:
+    """What stands for the hash of the bytes of a clip of kind `KIND` in a store: the stamp of its tar file
+    and where it lies in it; "" where the store tells no stamp.
+    """
+    return remote.content(f"{ref.stamp} {ref.index} {ref.length}") if ref.stamp else ""
+
+
+def clip_hash(ref: ClipRef) -> str:
+    """blake2b-128 of the bytes of a clip of kind `KIND`, hex: that of the same bytes in a file; "" where they
+    cannot be read.
+    """
     try:
-        with member(path, offset, size) as part:
-            while data := part.read(_CHUNK):
-                digest.update(data)
+        return _hash_of(opened_clip(ref))
     except (OSError, Unreadable):
         return ""
+
+
+def member_hash(path: str, offset: int, size: int) -> str:
+    """As `clip_hash`, of a member of a tar file on a disk."""
+    try:
+        return _hash_of(member(path, offset, size))
+    except (OSError, Unreadable):
+        return ""
+
+
+def _hash_of(part: Part) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with part:
+        while data := part.read(_CHUNK):
+            digest.update(data)
+        if isinstance(part, remote.File):
+            part.verify()
     return digest.hexdigest()

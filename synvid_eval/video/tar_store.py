@@ -3,9 +3,10 @@
     tars/HASH.index   the videos in a tar file: names, offsets, sizes, labels, what is wrong with it
     tars/HASH.tar     a compressed one, unpacked as a whole: gzip cannot be read from the middle
 
-Both are found by the path of the tar file, and are of no use once its size, time or inode is another. They
-lie in the cache folder (`keep_in`), unpacked ones in a temporary folder where there is none. Who uses an
-unpacked one holds a lock until its process ends, so that no `cache prune` takes it away meanwhile.
+Both are found by the path or URL of the tar file, and are of no use once its *stamp* is another: its size,
+time and inode, or what its store tells of it (see `video.remote`). They lie in the cache folder (`keep_in`),
+unpacked ones in a temporary folder where there is none. Who uses an unpacked one holds a lock until its
+process ends, so that no `cache prune` takes it away meanwhile.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +32,10 @@ from numpy.typing import NDArray
 from synvid_eval import archive, locks
 from synvid_eval.cache import LOCK, SETTLED_NS, TARS, default_root
 from synvid_eval.errors import DataError
-from synvid_eval.video import spans
+from synvid_eval.video import remote, spans
 
 if TYPE_CHECKING:
+    from synvid_eval.video.remote import Object
     from synvid_eval.video.tars import Contents
 
 REVISION = 1
@@ -77,12 +79,23 @@ def _temporary(owner: int) -> Path:
     return _temporary_of[owner]
 
 
-def is_compressed(file: IO[bytes]) -> bool:
+def is_compressed(file: IO[bytes] | remote.File) -> bool:
     """Whether a file, whatever it is called, is compressed by gzip."""
     return file.read(2) == b"\x1f\x8b"
 
 
-def read_index(path: str, stamp: Sequence[int]) -> Contents | None:
+Stamp: TypeAlias = Sequence[int | str]
+"""[size, mtime_ns, inode] of a file of a disk, [what its store tells] of an object; nothing where it tells
+nothing to rely on.
+"""
+
+
+def stamp_of(told: Object | None) -> Stamp:
+    """The stamp of an object by what its store tells of it; nothing where that is nothing."""
+    return [told.stamp] if told is not None and told.stamp else []
+
+
+def read_index(path: str, stamp: Stamp) -> Contents | None:
     """What is known of a tar file of that stamp; None where that is nothing."""
     place = _index(path)
     if place is None:
@@ -113,7 +126,7 @@ def _contents(arrays: dict[str, NDArray[np.generic]], meta: dict[str, object]) -
     return found
 
 
-def keep_index(path: str, stamp: Sequence[int], contents: Contents) -> None:
+def keep_index(path: str, stamp: Stamp, contents: Contents) -> None:
     """Keeps what is known of a tar file; where that cannot be written, nothing is kept."""
     place = _index(path)
     if place is None or not _settled(stamp):
@@ -150,30 +163,39 @@ def _texts(data: NDArray[np.generic]) -> list[str]:
     return data.tobytes().decode().split("\0")[:-1]
 
 
-def _settled(stamp: Sequence[int]) -> bool:
-    """Whether a file of that stamp cannot change again within the clock's grain."""
-    return stamp[1] < time.time_ns() - SETTLED_NS
+def _settled(stamp: Stamp) -> bool:
+    """Whether that stamp is of no other content: a file cannot change again within the clock's grain, an
+    object's is a tag.
+    """
+    if len(stamp) < 2:
+        return bool(stamp)
+    return int(stamp[1]) < time.time_ns() - SETTLED_NS
+
+
+def _where(path: str) -> str:
+    return path if remote.is_remote(path) else os.path.abspath(path)
 
 
 def _index(path: str) -> Path | None:
     place = folder()
-    return None if place is None else place / f"{_hash(os.path.abspath(path))}.index"
+    return None if place is None else place / f"{_hash(_where(path))}.index"
 
 
 def _hash(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=12).hexdigest()
 
 
-def unpacked(path: str, stamp: Sequence[int]) -> tuple[str, str]:
-    """(an unpacked copy of a compressed tar file, why it is not all of it or "").
+def unpacked(path: str, stamp: Stamp, size: int) -> tuple[str, str]:
+    """(an unpacked copy of a compressed tar file of `size` bytes, why it is not all of it or "").
 
     The copy is there before it has its name. Of a file that unpacks to more than `TIMES` its size and `MORE`
     there is none: "".
 
-    Raises DataError where the disk has no room for it.
+    Raises DataError where the disk has no room for it, or a store does not give all of it.
     """
-    place = folder() or _temporary(os.getpid())
-    facts = json.dumps([os.path.abspath(path), *stamp, *([] if _settled(stamp) else [time.time_ns()])])
+    # what is known by no stamp is not found again
+    place = (folder() if stamp else None) or _temporary(os.getpid())
+    facts = json.dumps([_where(path), *stamp, *([] if _settled(stamp) else [time.time_ns()])])
     try:
         place.mkdir(parents=True, exist_ok=True)
         locks.share(place / LOCK)
@@ -186,7 +208,7 @@ def unpacked(path: str, stamp: Sequence[int]) -> tuple[str, str]:
     copy = place / f"{_hash(facts)}.tar"
     try:
         with os.fdopen(handle, "wb") as out:
-            damage = _unpack(path, out, place, TIMES * stamp[0] + MORE)
+            damage = _unpack(path, stamp, out, place, TIMES * size + MORE)
         if damage is None:
             os.unlink(name)
             return "", f"unpacks to more than {TIMES} times its size and {MORE / 2**30:g} GiB: not read"
@@ -204,20 +226,23 @@ def unpacked(path: str, stamp: Sequence[int]) -> tuple[str, str]:
     return os.fspath(copy), damage
 
 
-def _unpack(path: str, out: IO[bytes], place: Path, most: int) -> str | None:
+def _unpack(path: str, stamp: Stamp, out: IO[bytes], place: Path, most: int) -> str | None:
     """Writes what a compressed file unpacks to, as far as it can be read; why that is not all of it, or "".
     None where it is more than `most` bytes.
 
-    Raises OSError where it cannot be written.
+    Raises OSError where it cannot be written, DataError where it is remote and cannot be read.
     """
     done = looked = 0
-    with spans.opened(path) as raw, gzip.GzipFile(fileobj=raw) as file:
+    with _opened(path, stamp) as raw, gzip.GzipFile(fileobj=raw) as file:
         while True:
             try:
-                data = file.read1(_CHUNK)  # as much as there is: what is in front of damage is not lost
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                data = _more(path, file)
+            except (EOFError, zlib.error) as error:
                 return f"its compression is damaged: {str(error).rstrip('.')}"
             if not data:
+                with remote.telling(path):
+                    if isinstance(raw, remote.File):
+                        raw.verify()
                 return ""
             if looked <= done:
                 disk, looked = shutil.disk_usage(place), done + _LOOK
@@ -227,3 +252,21 @@ def _unpack(path: str, out: IO[bytes], place: Path, most: int) -> str | None:
             if done > most:
                 return None
             out.write(data)
+
+
+def _opened(path: str, stamp: Stamp) -> IO[bytes] | remote.File:
+    if not remote.is_remote(path):
+        return spans.opened(path)
+    with remote.telling(path):
+        return remote.File(path, str(stamp[0]) if stamp else "")
+
+
+def _more(path: str, file: gzip.GzipFile) -> bytes:
+    """The next bytes that a compressed file unpacks to, as many as there are: what is in front of damage is
+    not lost. Raises EOFError and zlib.error where it is damaged.
+    """
+    with remote.telling(path):
+        try:
+            return file.read1(_CHUNK)
+        except gzip.BadGzipFile as error:  # an OSError, too
+            raise zlib.error(str(error)) from None

@@ -4,6 +4,9 @@ Nothing that a tar file holds is written anywhere under a name of its own: a cli
 where it lies (`video.spans`). So a name that is absolute, leads out by `..` or is a link to elsewhere does no
 harm; such videos are listed as skipped. As in folders, names that begin with a dot are passed over.
 
+Those in a store are read there, several at once. A listing of a store is whole or none: a tar file that
+cannot be read to its end there is an error, where one on a disk is listed as skipped.
+
 What of a sample is read beside its video is the label: members that follow each other and have one name up to
 the first dot behind the last slash are a sample (WebDataset's rule), and its label is what `.cls` says, else
 `label` or `class` of `.json`. Where no sample says one, the label is the folder that a video lies in, as if
@@ -20,16 +23,16 @@ import posixpath
 import re
 import tarfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval.errors import DataError, UsageError
-from synvid_eval.video import spans
+from synvid_eval.video import remote, spans
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.layouts import (
     TAR_SUFFIXES,
@@ -39,6 +42,13 @@ from synvid_eval.video.layouts import (
     count_of,
     folder_labels,
 )
+from synvid_eval.video.remote import Object, Place, Url
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+Source: TypeAlias = IO[bytes] | remote.File
+"""What a tar file is read from: a file of a disk, or an object of a store."""
 
 LAYOUT = "webdataset"
 
@@ -54,6 +64,17 @@ _MOST_HEADER = 1 << 20
 _MOST_LABEL = 1 << 20
 
 _NAMED = 10
+
+# Tar files in a store whose headers are read at once: most of it is waiting.
+_AT_ONCE = 8
+
+
+class Tar(NamedTuple):
+    """A tar file of a set: what ids of its clips begin with, its path, and what its store tells of it."""
+
+    begin: str
+    path: str
+    told: Object | None = None
 
 
 @dataclass
@@ -124,68 +145,110 @@ def read_range(location: str) -> Listing:
     Raises DataError where one of them is missing: what is not there would be left out unseen.
     """
     paths = list(expanded(location))
-    if missing := [p for p in paths if not os.path.isfile(p)]:
+    if remote.is_remote(location):
+        root = location[: location.rindex("/", 0, location.index("{")) + 1]
+        files = [Tar(_below(p, root), p, told) for p, told in zip(paths, _all(_there, paths), strict=True)]
+        missing = [p for _, p, told in files if told is None]
+    else:
+        root = os.path.dirname(location[: location.index("{")])
+        files = [Tar(clip_id(os.path.relpath(p, root or ".")), p) for p in paths]
+        missing = [p for p in paths if not os.path.isfile(p)]
+    if missing:
         more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
         raise DataError(
             f"{count_of(len(missing), 'tar file')} of the {len(paths):,} of {location} "
             f"{'is' if len(missing) == 1 else 'are'} not there: {', '.join(missing[:_NAMED])}{more}.",
             "Give the range of those that are there.",
         )
-    root = os.path.dirname(location[: location.index("{")])
-    return read((clip_id(os.path.relpath(p, root or ".")), p) for p in paths)
+    return read(files)
 
 
-def read_file(path: Path) -> Listing:
-    """The clips of one tar file, which is the root: their ids are the names of its members."""
-    return read([("", os.fspath(path))])
+def _below(url: str, root: str) -> str:
+    """What ids of a remote tar file's clips begin with: where it lies below `root`."""
+    relative = url.removeprefix(root)
+    if any(step in ("", ".", "..") for step in relative.split("/")):
+        raise UsageError(f"{url} has steps that lead nowhere below {root}.", "Give it without //, . and ..")
+    return clip_id(relative)
 
 
-def read_folder(root: Path, relatives: Iterable[str]) -> Listing:
-    """The clips of the tar files of a folder, which is the root: ids are TAR/MEMBER."""
-    return read((clip_id(r), os.path.join(root, r)) for r in relatives)
+def _there(url: str) -> Object | None:
+    """What a store tells of an object; None where there is none. Raises DataError."""
+    with remote.telling(url):
+        try:
+            return remote.object_of(url)
+        except FileNotFoundError:
+            return None
 
 
-def read(files: Iterable[tuple[str, str]]) -> Listing:
-    """The clips of (what ids begin with, path) of tar files.
+def _all(call: Callable[[S], T], asked: Sequence[S]) -> list[T]:
+    """The results of calls that ask a store, several at once; what the first that fails raises."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        try:
+            return list(pool.map(call, asked))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
-    Raises DataError where none of them holds anything called like a video.
+
+def read_file(path: Place) -> Listing:
+    """The clips of one tar file, which is the root: their ids are the names of its members.
+
+    Raises OSError where it is remote and cannot be asked for.
     """
-    found: list[Contents] = []
+    return read([Tar("", os.fspath(path), remote.object_of(path.text) if isinstance(path, Url) else None)])
+
+
+def read_folder(root: Place, relatives: Iterable[str], objects: Mapping[str, Object]) -> Listing:
+    """The clips of the tar files of a folder, which is the root: ids are TAR/MEMBER.
+
+    Args:
+        objects: what the store of a remote folder tells, by relative path.
+    """
+    return read([Tar(clip_id(r), os.path.join(root, r), objects.get(r)) for r in relatives])
+
+
+def read(files: Sequence[Tar]) -> Listing:
+    """The clips of tar files.
+
+    Raises DataError where none of them holds anything called like a video, and where a store does not give
+    what is to be read of one.
+    """
     skipped: list[tuple[str, str]] = []
     notes: list[str] = []
     clips: list[ClipRef] = []
     seen: set[str] = set()
-    starts: list[str] = []
-    paths = []
-    for begin, path in files:
-        paths.append(path)
-        if begin in seen:
-            number = next(k for k in itertools.count(2) if f"{begin}#{k}" not in seen)
-            seen.add(f"{begin}#{number}")
-            skipped.append((f"{begin}#{number}", "another one has the same name in Unicode NFC"))
+    taken: list[Tar] = []
+    for file in files:
+        if file.begin in seen:
+            number = next(k for k in itertools.count(2) if f"{file.begin}#{k}" not in seen)
+            seen.add(f"{file.begin}#{number}")
+            skipped.append((f"{file.begin}#{number}", "another one has the same name in Unicode NFC"))
             continue
-        seen.add(begin)
-        contents = contents_of(path)
-        found.append(contents)
-        starts.append(f"{begin}/" if begin else "")
-        skipped += ((f"{starts[-1]}{name}", reason) for name, reason in contents.skipped)
+        seen.add(file.begin)
+        taken.append(file)
+    found = _all(contents_of, taken) if any(f.told for f in taken) else [contents_of(f) for f in taken]
+    starts = [f"{f.begin}/" if f.begin else "" for f in taken]
+    for file, start, contents in zip(taken, starts, found, strict=True):
+        skipped += ((f"{start}{name}", reason) for name, reason in contents.skipped)
         if contents.damage:
-            skipped.append((begin or clip_id(os.path.basename(path)), contents.damage))
-            notes.append(f"{path}: {contents.damage}")
-        notes += (f"{path}: {note}" for note in contents.notes)
+            skipped.append((file.begin or clip_id(os.path.basename(file.path)), contents.damage))
+            notes.append(f"{file.path}: {contents.damage}")
+        notes += (f"{file.path}: {note}" for note in contents.notes)
     told = any(label is not None for contents in found for label in contents.labels)
     labels: Iterable[str | None] = itertools.chain(*(c.labels for c in found))
     if not told:
         labels = folder_labels([name for contents in found for name in contents.ids])
     of = iter(labels)
-    for begin, contents in zip(starts, found, strict=True):
+    for file, start, contents in zip(taken, starts, found, strict=True):
         where = zip(contents.ids, contents.offsets.tolist(), contents.sizes.tolist(), strict=True)
+        # one that was unpacked is read on the disk
+        stamp = file.told.stamp if file.told is not None and contents.path == file.path else ""
         clips += (
-            ClipRef(f"{begin}{name}", spans.KIND, contents.path, offset, next(of), length=size)
+            ClipRef(f"{start}{name}", spans.KIND, contents.path, offset, next(of), length=size, stamp=stamp)
             for name, offset, size in where
         )
     if not clips and not skipped:
-        raise DataError(*_nothing(paths, found))
+        raise DataError(*_nothing([f.path for f in files], found))
     said = f"{count_of(len(clips), 'video')} in {count_of(len(found), 'tar file')}"
     if classes := len({c.label for c in clips if c.label is not None}):
         said += f", {count_of(classes, 'class', 'classes')}"
@@ -214,33 +277,57 @@ def _nothing(paths: Sequence[str], found: Sequence[Contents]) -> tuple[str, str]
     return f"0 videos in {where}.", hint
 
 
-def contents_of(path: str) -> Contents:
+def contents_of(tar: Tar) -> Contents:
     """The videos of a tar file, compressed by gzip or not, from its index where that is kept; what cannot be
-    read of it is told in `damage`.
+    read of one on a disk is told in `damage`.
 
-    Raises DataError where there is no room to unpack it.
+    Raises DataError where there is no room to unpack it, and where one in a store cannot be read as a whole.
     """
+    try:
+        with remote.telling(tar.path):
+            return _listed(tar)
+    except OSError as error:
+        return Contents(tar.path, damage=f"cannot be read: {error.strerror or error}")
+
+
+def _listed(tar: Tar) -> Contents:
     from synvid_eval.video import tar_store
 
-    try:
-        with spans.opened(path) as file:
+    path, stamp = tar.path, tar_store.stamp_of(tar.told)
+    if stamp and (known := tar_store.read_index(path, stamp)) is not None:
+        return known
+    with _opened(tar) as file:
+        if isinstance(file, remote.File):
+            size = file.size
+        else:
             facts = os.fstat(file.fileno())
-            stamp = [facts.st_size, facts.st_mtime_ns, facts.st_ino]
+            size, stamp = facts.st_size, [facts.st_size, facts.st_mtime_ns, facts.st_ino]
             if (known := tar_store.read_index(path, stamp)) is not None:
                 return known
-            compressed = tar_store.is_compressed(file)
-            file.seek(0)
-            contents = Contents(path) if compressed else _read(path, file)
-        if compressed:
-            copy, damage = tar_store.unpacked(path, stamp)
-            if copy:
-                with spans.opened(copy) as file:
-                    contents = _read(copy, file)
-            contents.damage = damage or contents.damage
-    except OSError as error:
-        return Contents(path, damage=f"cannot be read: {error.strerror or error}")
+        compressed = tar_store.is_compressed(file)
+        file.seek(0)
+        contents = Contents(path) if compressed else _read(path, file, size)
+        if isinstance(file, remote.File):
+            file.verify()  # a fault on the way may look like damage
+            if not file.in_parts:
+                raise DataError(
+                    f"{path} cannot be read where it lies: its server gives no parts of files.",
+                    "Copy it to a disk: each of its clips would take all of it.",
+                )
+    if compressed:
+        copy, damage = tar_store.unpacked(path, stamp, size)
+        if copy:
+            with spans.opened(copy) as unpacked:
+                contents = _read(copy, unpacked, os.fstat(unpacked.fileno()).st_size)
+        contents.damage = damage or contents.damage
     tar_store.keep_index(path, stamp, contents)
     return contents
+
+
+def _opened(tar: Tar) -> Source:
+    if tar.told is None:
+        return spans.opened(tar.path)
+    return remote.File(tar.path, tar.told.stamp, block=remote.HEADERS)
 
 
 class _Sparing:
@@ -248,7 +335,7 @@ class _Sparing:
     is.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Source) -> None:
         self._file, self.budget = file, _MOST_HEADER
         self.tell, self.seek = file.tell, file.seek
 
@@ -274,7 +361,7 @@ class _Reading:
         self._label: tuple[int, str] | None = None
         self._unread = 0
 
-    def member(self, facts: tarfile.TarInfo, size: int, file: IO[bytes]) -> None:
+    def member(self, facts: tarfile.TarInfo, size: int, file: Source) -> None:
         """Takes the next member of a file of `size` bytes."""
         name, reason = _inside(facts.name)
         if any(part.startswith(".") for part in name.split("/") if part != ".."):
@@ -316,7 +403,7 @@ class _Reading:
         self._again[name] += 1
         return f"{name}#{self._again[name] + 1}"
 
-    def _told(self, extension: str, facts: tarfile.TarInfo, file: IO[bytes]) -> None:
+    def _told(self, extension: str, facts: tarfile.TarInfo, file: Source) -> None:
         """Keeps the label that a member says, if it says one; `.cls` before `.json`."""
         order = ("cls", "json").index(extension)
         if facts.size > _MOST_LABEL or (self._label is not None and self._label[0] <= order):
@@ -406,7 +493,7 @@ class Members:
     end: where the last one read and its bytes end.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Source) -> None:
         self._file, self.end = file, 0
 
     def __iter__(self) -> Iterator[tarfile.TarInfo]:
@@ -445,8 +532,7 @@ class Members:
         return Damaged(str(error).rstrip(". ") or type(error).__name__)
 
 
-def _read(path: str, file: IO[bytes]) -> Contents:
-    size = os.fstat(file.fileno()).st_size
+def _read(path: str, file: Source, size: int) -> Contents:
     reading, members = _Reading(path), Members(file)
     damage = ""
     try:
@@ -461,7 +547,7 @@ def _read(path: str, file: IO[bytes]) -> Contents:
     return contents
 
 
-def _ending(file: IO[bytes], end: int, contents: Contents) -> str:
+def _ending(file: Source, end: int, contents: Contents) -> str:
     """What is wrong where the members end: tarfile takes damage there for the end."""
     file.seek(end)
     mark = file.read(tarfile.BLOCKSIZE)

@@ -348,7 +348,7 @@ def test_an_index_is_taken_for_an_unchanged_file_only(
 ) -> None:
     reads = []
     real = tars._read
-    monkeypatch.setattr(tars, "_read", lambda path, file: reads.append(path) or real(path, file))
+    monkeypatch.setattr(tars, "_read", lambda path, *rest: reads.append(path) or real(path, *rest))
     path = tmp_path / "x.tar"
     hostile = special("link.mp4", tarfile.SYMTYPE, "/etc/passwd")
     members = [("a/0.mp4", b"0"), ("a/0.cls", b"x"), ("b/1.mp4", b"1"), ("c/é.mp4", b"2"), hostile]
