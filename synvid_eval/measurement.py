@@ -614,6 +614,13 @@ def _may_pass(answer: Reply | Failure) -> bool:
     return not isinstance(answer, Failure) and not answer[1].get("lasting", True)
 
 
+def _asked_again(answer: Reply | Failure) -> bool:
+    """Whether a clip is read again in this run. A tar file that was replaced has clips in all pieces: to wait
+    at each of them would take hours, and they are other ones for as long as the run lasts.
+    """
+    return _may_pass(answer) and not isinstance(answer, Failure) and bool(answer[1].get("again", True))
+
+
 @dataclass(frozen=True)
 class Finished:
     """A measured piece: its number among the set's, its block, its clips, feature → their states folded and
@@ -800,12 +807,12 @@ class Run:
     def _persistent(
         self, piece: Piece, names: list[str], answers: list[Reply | Failure]
     ) -> tuple[list[Reply | Failure], bool]:
-        """The answers, those that failed for a reason that may pass asked for again after a while; and
-        whether some still do.
+        """The answers, those that failed for a reason that may pass asked for again after a while, unless
+        that is of no use; and whether some still do.
         """
         found = list(answers)
         for wait in self._options.patience:
-            which = [i for i, answer in enumerate(found) if _may_pass(answer)]
+            which = [i for i, answer in enumerate(found) if _asked_again(answer)]
             if not which:
                 break
             reason = found[which[0]][1]["skipped"]  # type: ignore[index]

@@ -106,7 +106,7 @@ class Worker:
         try:
             record, results = self._look(ref, features, beat)
         except Unreadable as error:
-            return {}, {"skipped": str(error), "lasting": error.lasting}
+            return {}, {"skipped": str(error), "lasting": error.lasting, "again": error.again}
         arrays: Arrays = {}
         for name, result in results.items():
             kinds = {}

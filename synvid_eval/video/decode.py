@@ -64,6 +64,13 @@ class Unreadable(Exception):
         super().__init__(reason)
         self.lasting = lasting
 
+    @property
+    def again(self) -> bool:
+        """Whether reading it again may help while the set is what it was when it was listed: not where an
+        object is another one since.
+        """
+        return not self.lasting and not str(self).endswith(remote.REPLACED)
+
     @classmethod
     def because(cls, error: BaseException, where: str = "") -> Unreadable:
         """What `error` says of the clip, with `where` in front."""
