@@ -56,7 +56,8 @@ def command(words: tuple[str, ...], submit: str | None, target: str, **given: An
     ):
         if given[needed] is None:
             raise UsageError(
-                f"ray wants {option}; it is not given.", "Or --submit ADDRESS, for a cluster that is there."
+                f"cluster ray wants {option}; it is not given.",
+                "Or --submit ADDRESS, for a cluster that is there.",
             )
     pods = clustering.take_pods(given, wrapped.writes)
     common.write_text(ray.manifest(wrapped.job(**given), pods), target)

@@ -194,6 +194,8 @@ def in_parts(words: Sequence[str], cpus: int, gpus: int) -> Wrapped:
     otherwise. UsageError for one that is wrong, has no parts, or cannot run beside itself, and for GPUs that
     would be idle.
     """
+    from synvid_eval.video import remote
+
     found = _wrapped(words, "shard", "parts (--shard)")
     if gpus > 1 and found.given.get("engine") != "ray":
         raise UsageError(f"--gpus {gpus}: a part uses one GPU.", "Give --gpus 1, and more --jobs.")
@@ -214,6 +216,7 @@ def in_parts(words: Sequence[str], cpus: int, gpus: int) -> Wrapped:
             f"--out {out} is a file, and parts write into a folder.",
             f"Give --out {out.removesuffix('.measured')}/; merge makes the file of it.",
         )
+    remote.local(out, "--out of parts")
     own = () if "workers" in found.said else ("--workers", str(cpus))
     return replace(found, rest=(*own, *found.rest), parts=True)
 
@@ -256,7 +259,7 @@ def _wrapped(words: Sequence[str], option: str, what: str) -> Wrapped:
         command, named, left = found, [*named, left[0]], rest
     if option not in {param.name for param in command.params}:
         able = ", ".join(_having(option))
-        raise UsageError(f"{' '.join(named)} has no {what}.", f"{able or 'No command'} has.")
+        raise UsageError(f"{' '.join(named)} has no {what}.", f"Commands that have: {able or 'none'}.")
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # --help prints
             parsed = command.make_context(named[-1], list(left), parent=context)
@@ -273,7 +276,11 @@ def _wrapped(words: Sequence[str], option: str, what: str) -> Wrapped:
 
 
 def _check(given: dict[str, Any]) -> None:
-    """UsageError for metrics, knobs, protocols and presets that there are not, where options name some."""
+    """UsageError for metrics, knobs, protocols, presets and stores that there are not, where options or sets
+    name some.
+    """
+    from synvid_eval.video import remote
+
     if "metrics" in given:
         from synvid_eval.comparison import parse_recipe
 
@@ -283,6 +290,14 @@ def _check(given: dict[str, Any]) -> None:
         from synvid_eval.generators import presets
 
         presets.find(given["preset"])
+    from synvid_eval import sets
+
+    named = given.get("sets") or [place for key in ("set_", "reference") if (place := given.get(key))]
+    for place in named:
+        location = sets.split_name(place)[1]
+        remote.checked(location)
+        if ".toml" not in location:
+            sets.check_usage(location)
 
 
 def _having(option: str) -> list[str]:

@@ -44,7 +44,8 @@ class Local(click.Path):
         if not remote.is_url(remote.plain(str(value))):
             value = remote.plain(value)
         else:
-            remote.local(value, (param.metavar or param.name or "It") if param is not None else "It")
+            named = "It" if param is None else param.metavar or param.name or "It"
+            remote.local(value, param.opts[0] if isinstance(param, click.Option) else named)
         return super().convert(value, param, ctx)
 
 
@@ -452,8 +453,11 @@ def time_text(seconds: float) -> str:
 
 def measured_line(facts: SetFacts, out: str) -> str:
     """What is said of a set whose measurement was written."""
+    from synvid_eval.video.layouts import count_of
+
     skipped = f", {len(facts.skipped)} skipped" if facts.skipped else ""
-    return f"{facts.name}: {facts.clips:,} clips, {facts.frames:,} frames{skipped}: {out}"
+    looked = f"{count_of(facts.clips, 'clip')}, {count_of(facts.frames, 'frame')}"
+    return f"{facts.name}: {looked}{skipped}: {out}"
 
 
 def build_options(

@@ -61,6 +61,7 @@ def command(
     from synvid_eval.errors import UsageError
     from synvid_eval.measurement import Measurement, Measurer
     from synvid_eval.statistics_files import FEATURE, write_statistics
+    from synvid_eval.video import remote
     from synvid_eval.video.layouts import count_of
 
     part = None if shard is None else shards.parse(shard)
@@ -74,6 +75,9 @@ def command(
         raise UsageError(
             f"With --shard, --out names a folder, not {out}.", "Then: synvid-eval merge DIR --out F.measured."
         )
+    if part is not None:
+        remote.local(out, "--out of --shard")
+        out = remote.plain(out)
     if statistics is not None and not statistics.endswith(".npz"):
         raise UsageError(f"--statistics {statistics} does not end in .npz.", "Give F.npz.")
     common.check_outputs([set_], out=out if part is None else None, statistics=statistics)

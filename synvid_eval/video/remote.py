@@ -18,11 +18,13 @@ are made here, without a URL's query, and say nothing that a store sent but its 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import hashlib
 import importlib
 import io
+import logging
 import os
 import re
 import time
@@ -264,6 +266,10 @@ def _system(store: str, tries: int, process: int) -> Any:
         importlib.import_module(package)
     except ModuleNotFoundError as error:
         raise extras.missing_package(error) or error from None
+    # what such a library logs goes to those who asked for logs, and else nowhere (not to stderr)
+    for name in {package, "fsspec"}:
+        if not logging.getLogger(name).handlers:
+            logging.getLogger(name).addHandler(logging.NullHandler())
     asked: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
     if store == "s3":
         # the pauses are made here, where a waiting parent can be told that nothing hangs
@@ -277,13 +283,34 @@ def _system(store: str, tries: int, process: int) -> Any:
 
         asked["client_kwargs"] = {"timeout": aiohttp.ClientTimeout(sock_connect=_CONNECT, sock_read=_ANSWER)}
     elif store == "gs":
-        from gcsfs.core import GCSFileSystem  # what fsspec gives asks for the kind of bucket first, by gRPC
-
-        return GCSFileSystem(requests_timeout=2 * _ANSWER, **asked)
+        return _google(tries)(requests_timeout=2 * _ANSWER, **asked)
     system = fsspec.filesystem(store, **asked)
     if store == "s3":
         system.retries = tries
     return system
+
+
+def _google(tries: int) -> Any:
+    """gcsfs's file system with as many tries of a request: its own six take half a minute, whatever the
+    caller's patience, and the last one is logged with a traceback.
+    """
+    from gcsfs.core import GCSFileSystem  # what fsspec gives asks for the kind of bucket first, by gRPC
+
+    once = GCSFileSystem._request.__wrapped__
+
+    class Google(GCSFileSystem):  # type: ignore[misc,unused-ignore]
+        async def _request(self, *args: Any, **kwargs: Any) -> Any:
+            for attempt in range(tries - 1):
+                try:
+                    return await once(self, *args, **kwargs)
+                except Exception as error:
+                    # 401: Google's answer also where a good token is not known everywhere yet
+                    if not (_judged(error)[2] or getattr(error, "code", 0) == 401):
+                        raise
+                await asyncio.sleep(min(LONGEST_PAUSE, FIRST_PAUSE / 2 * 1.7**attempt))
+            return await once(self, *args, **kwargs)
+
+    return Google
 
 
 def _reach(url: str, tries: int = 1) -> tuple[Any, str]:

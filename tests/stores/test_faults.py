@@ -333,7 +333,11 @@ def test_usage_is_refused_before_anything_is_asked(store: Proxy, run_cli: Run) -
         (("compare", "s3://", circles), "names no bucket"),
         (("compare", "http://h/x?a=1", circles), "is given with a query"),
         (("generate", "moving_circles", "s3://bucket/out"), "OUT wants a place on this machine"),
-        (("compare", circles, circles, "--cache", "s3://bucket/c"), "wants a place on this machine"),
+        (("compare", circles, circles, "--cache", "s3://bucket/c"), "--cache wants a place on this machine"),
+        (
+            ("measure", circles, "--shard", "0/2", "--out", "s3://bucket/parts/"),
+            "--out of --shard wants a place on this machine",
+        ),
         (("compare", circles, circles, "--json", "https://h/f.json"), "web servers are read only"),
         (("compare", circles, circles, "--json", "s3://bucket/x/"), "is a folder"),
         (("compare", "s3://bucket/a/", circles, "--json", "s3://bucket/a/f.json"), "lies in"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,27 @@ def google(monkeypatch: pytest.MonkeyPatch) -> Iterator[servers.Files]:
         yield files
     fsspec.config.conf.pop("gs", None)
     remote._system.cache_clear()
+
+
+def test_a_google_that_does_not_answer_is_given_up_in_time_and_logs_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """gcsfs by itself tries for half a minute and then logs a traceback."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")  # where nobody listens
+    monkeypatch.setenv("FSSPEC_GS_TOKEN", "anon")
+    monkeypatch.setattr(remote, "FIRST_PATIENCE", 0.5)
+    monkeypatch.setattr(remote, "_ANSWERED", set())
+    fsspec.config.set_conf_env(fsspec.config.conf)
+    remote._system.cache_clear()
+    begun = time.monotonic()
+    try:
+        with pytest.raises(OSError, match="no good answer"):
+            remote.kind_of("gs://bucket/a")
+    finally:
+        fsspec.config.conf.pop("gs", None)
+        remote._system.cache_clear()
+    assert time.monotonic() - begun < 10
+    assert not [record for record in caplog.records if record.name.startswith("gcsfs")]
 
 
 def same_frames(far: str, near: str) -> None:
