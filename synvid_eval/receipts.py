@@ -196,8 +196,7 @@ def _claim(folder: Path, told: Mapping[str, Any]) -> None:
             raise UsageError(
                 f"{folder} is not empty and holds no measurement by jobs.", "Give another folder."
             )
-        for inner in ("receipts", "jobs"):
-            (folder / inner).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         aside = folder / f".{PLAN}.{platform.node()}.{os.getpid()}"
         aside.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
         try:
@@ -212,6 +211,9 @@ def _claim(folder: Path, told: Mapping[str, Any]) -> None:
             f"{folder} holds a measurement made otherwise: {differences[0]}.",
             "Give another folder, or the same set, options and libraries to go on.",
         )
+    # after the plan: a folder that has these and no plan is taken for somebody else's by who comes beside
+    for inner in ("receipts", "jobs"):
+        (folder / inner).mkdir(exist_ok=True)
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -391,13 +393,14 @@ def _lacking(folder: Path, wrong: Mapping[int, str], total: int) -> DataError:
     of = _jobs_in_all(folder)
     named = [f"{i} ({why})" if why != "missing" else str(i) for i, why in list(wrong.items())[:_NAMED]]
     more = f" and {len(wrong) - _NAMED:,} more" if len(wrong) > _NAMED else ""
-    kind = "missing" if set(wrong.values()) == {"missing"} else "missing or damaged"
+    damaged = set(wrong.values()) != {"missing"}  # which status does not look for
+    kind = "missing or damaged" if damaged else "missing"
     are = "is" if len(wrong) == 1 else "are"
     owners = sorted({index % of for index in wrong})
     return DataError(
         f"{len(wrong):,} of {count_of(total, 'piece')} in {folder} {are} {kind}: {', '.join(named)}{more}.",
         f"Run again: --shard {', '.join(f'{i}/{of}' for i in owners[:_NAMED])}"
-        f"{' …' if len(owners) > _NAMED else ''}; see: status {folder}.",
+        f"{' …' if len(owners) > _NAMED else ''}{'' if damaged else f'; see: status {folder}'}.",
     )
 
 
