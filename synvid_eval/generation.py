@@ -101,7 +101,7 @@ _TOLD: dict[str, tuple[type, ...]] = {
 }
 """The keys of generation.json beside `schema`, and what each may be."""
 
-_APART = ("given", "note", "notes", "made_with", "identity")
+_APART = ("given", "note", "notes", "made_with", "identity", "command")
 """Keys of generation.json that are not compared (`identity` key by key)."""
 
 _ROW: dict[str, tuple[type, ...]] = {
@@ -605,8 +605,10 @@ class Made:
         }
 
 
-def make(what: Plan, out: str | os.PathLike[str], options: Options) -> Made:
+def make(what: Plan, out: str | os.PathLike[str], options: Options, command: str = "") -> Made:
     """Makes a set, or goes on with it (see the module's docstring).
+
+    command: the command line of a part without its shard, for those who start one again.
 
     Raises:
         UsageError: the folder holds something else, or a set that was made otherwise, or another process
@@ -618,7 +620,7 @@ def make(what: Plan, out: str | os.PathLike[str], options: Options) -> Made:
         check(folder, what, told)
         folder.mkdir(parents=True, exist_ok=True)
         with _topmost(folder):
-            _claim(folder, what, told)
+            _claim(folder, what, told, command)
         lock = folder / f".lock{what.suffix}"
         with locks.held(lock, f"this part of {folder}", ", or give each its own --shard"):
             return _Run(what, folder, options).result()
@@ -664,7 +666,7 @@ def there(what: Plan, out: str | os.PathLike[str]) -> list[int]:
     return sorted(_Run(what, Path(out), Options(workers=1, cache=Cache(None))).done())
 
 
-def _claim(folder: Path, what: Plan, told: Mapping[str, Any]) -> None:
+def _claim(folder: Path, what: Plan, told: Mapping[str, Any], command: str) -> None:
     """Makes the folder this set's, or sees that it is."""
     check(folder, what, told)
     mine = folder / f"generation{what.suffix}.json"
@@ -672,6 +674,8 @@ def _claim(folder: Path, what: Plan, told: Mapping[str, Any]) -> None:
         made_with = {**decoder_versions(), "python": sys.version.split()[0]}
         facts = {**told, "given": what.given(), "note": what.note, "made_with": made_with}
         facts["notes"] = list(what.notes)
+        if command and what.suffix:
+            facts["command"] = command
         archive.write_bytes(mine, (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode())
     text = what.preset_text({**told, "given": what.given()})
     if text and not (folder / "preset.toml").is_file():
@@ -1036,13 +1040,14 @@ def merge(out: str | os.PathLike[str], progress: Progress | None = None) -> Made
     """
     folder, progress = remote.local(out, "OUT"), progress or Quiet()
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder.", "Give the OUT of the shards.")
+        raise DataError(f"{folder} is no folder.", "Give the folder that jobs with --shard wrote into.")
     try:
         seen = _tellings(folder)
         parts = {shard: told for shard, told in seen.items() if shard[1] > 1}
         if not parts:
-            made = "It was made at once." if (0, 1) in seen else "See: generate --shard."
-            raise DataError(f"{folder} holds no shards.", made)
+            if (0, 1) in seen:
+                raise DataError(f"{folder} holds no shards.", "It was made at once: nothing is to be joined.")
+            raise DataError(f"{folder} holds no shards.", "See: measure --shard, generate --shard.")
         (first, told), *others = parts.items()
         for shard, other in others:
             if shard[1] != first[1]:
@@ -1060,9 +1065,10 @@ def merge(out: str | os.PathLike[str], progress: Progress | None = None) -> Made
         if missing:
             names = ", ".join(f"{i}/{first[1]}" for i in missing[:20])
             begun = [i for i in missing if (i, first[1]) in parts]
-            cure = "Make them: generate --shard."
+            cure = f"What makes them: status {folder}."
             if begun:
-                cure = f"Begun and not finished: {', '.join(f'{i}/{first[1]}' for i in begun[:20])}."
+                named = ", ".join(f"{i}/{first[1]}" for i in begun[:20])
+                cure = f"Begun and not finished: {named}. See: status {folder}."
             are = "is" if len(missing) == 1 else "are"
             raise DataError(f"{len(missing)} of {first[1]} shards {are} missing: {names}.", cure)
         rows: dict[int, dict[str, Any]] = {}
@@ -1088,9 +1094,10 @@ def merge(out: str | os.PathLike[str], progress: Progress | None = None) -> Made
         if gone:
             raise DataError(
                 f"{count_of(len(gone), 'file is', 'files are')} gone or not as written, such as {gone[0]}.",
-                "Run generate for their shards again: they go on.",
+                "Run the same command for their shards again: it goes on.",
             )
-        text = json.dumps(told, indent=1, sort_keys=True) + "\n"
+        whole = {key: value for key, value in told.items() if key != "command"}
+        text = json.dumps(whole, indent=1, sort_keys=True) + "\n"
         with _topmost(folder):
             _write_manifest(folder / "manifest.jsonl", ordered)
             archive.write_bytes(folder / "generation.json", text.encode())
@@ -1112,9 +1119,12 @@ def state(folder: str | os.PathLike[str]) -> shards.State:
             raise DataError(f"{place} is no folder.", "Give the folder that jobs with --shard write into.")
         seen = _tellings(place)
         if not seen:
-            raise DataError(f"{place} holds no set made here, and no measurement.", "See: generate --shard.")
+            raise DataError(
+                f"{place} holds no set made here, and no measurement.",
+                "See: measure --shard, generate --shard.",
+            )
         of = max(n for _, n in seen)
-        told = next(iter(seen.values()))
+        told = next(facts for (_, n), facts in seen.items() if n == of)
         jobs, missing, clips = {}, [], 0
         for part in range(of):
             end = shards.suffix((part, of))
@@ -1131,7 +1141,18 @@ def state(folder: str | os.PathLike[str]) -> shards.State:
     except OSError as error:
         raise refused(Path(error.filename or place), error) from None
     made = (clips, told["clips"])
-    return shards.State(told["preset"], "part", (of - len(missing), of), made, of, jobs, tuple(missing), "")
+    command = told.get("command") if of > 1 else ""
+    return shards.State(
+        told["preset"],
+        "part",
+        (of - len(missing), of),
+        made,
+        of,
+        jobs,
+        tuple(missing),
+        command if isinstance(command, str) else "",
+        joined=not missing and (place / "manifest.jsonl").is_file(),
+    )
 
 
 def _card(told: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bytes:

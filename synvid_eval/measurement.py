@@ -41,7 +41,7 @@ from synvid_eval.statistics_files import Statistics, read_statistics
 from synvid_eval.video import remote, spans, tar_store
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.layouts import frame_files
-from synvid_eval.video.long_lists import LongList
+from synvid_eval.video.long_lists import LongList, holds_something
 from synvid_eval.video.sampling import Sampler
 from synvid_eval.video.videoset import VideoSet
 from synvid_eval.worker import Worker, class_path, clip_task, setup_task
@@ -621,6 +621,17 @@ def _asked_again(answer: Reply | Failure) -> bool:
     return _may_pass(answer) and not isinstance(answer, Failure) and bool(answer[1].get("again", True))
 
 
+def _may_come_back(clip: ClipRef) -> bool:
+    """Whether to wait for a clip that cannot be read: not for a file that is missing from a folder that is
+    there; where the folder is gone or empty, too, its storage may come back.
+    """
+    if clip.kind in derived.KINDS:
+        return all(map(_may_come_back, derived.parts_of(clip)))
+    if clip.kind not in ("file", "frames", "array", "cut") or remote.is_remote(clip.path):
+        return True
+    return os.path.exists(clip.path) or not holds_something(os.path.dirname(clip.path))
+
+
 @dataclass(frozen=True)
 class Finished:
     """A measured piece: its number among the set's, its block, its clips, feature → their states folded and
@@ -812,7 +823,8 @@ class Run:
         """
         found = list(answers)
         for wait in self._options.patience:
-            which = [i for i, answer in enumerate(found) if _asked_again(answer)]
+            failed = [i for i, answer in enumerate(found) if _asked_again(answer)]
+            which = [i for i in failed if _may_come_back(piece.clips[i])]
             if not which:
                 break
             reason = found[which[0]][1]["skipped"]  # type: ignore[index]

@@ -168,7 +168,7 @@ def check_address(address: str) -> None:
 
 def _knock(address: str) -> None:
     """DataError where nothing listens at an address; Ray itself would try for minutes."""
-    named = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    named = _named() if address == "auto" else address
     host, _, port = named.rpartition("://")[2].partition("/")[0].rpartition(":")
     if not (host and port.isdigit()):  # Ray knows its own
         return
@@ -176,6 +176,11 @@ def _knock(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
     except (OSError, OverflowError) as error:
         raise _unreachable(named, getattr(error, "strerror", None) or str(error)) from None
+
+
+def _named() -> str:
+    """The cluster that the environment names; "" for none."""
+    return os.environ.get("RAY_ADDRESS", "")
 
 
 def _unreachable(address: str, why: str) -> DataError:
@@ -287,6 +292,11 @@ class RayEngine:
             first = next(iter(str(error).strip().splitlines()), type(error).__name__)
             if self.address == "local":
                 raise DataError(f"Ray cannot be started: {first}", "--engine local needs no Ray.") from None
+            if self.address == "auto" and isinstance(error, ConnectionError) and not _named():
+                raise DataError(
+                    "--ray-address auto: no Ray runs on this machine, and RAY_ADDRESS names none.",
+                    "Begin one (ray start --head) or name it; --ray-address local has one of its own.",
+                ) from None
             raise _unreachable(self.address, first) from None
         finally:
             if kept is not None:

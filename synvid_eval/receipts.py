@@ -403,13 +403,14 @@ def _lacking(folder: Path, wrong: Mapping[int, str], total: int) -> DataError:
     of = _jobs_in_all(folder)
     named = [f"{i} ({why})" if why != "missing" else str(i) for i, why in list(wrong.items())[:_NAMED]]
     more = f" and {len(wrong) - _NAMED:,} more" if len(wrong) > _NAMED else ""
-    kind = "missing" if set(wrong.values()) == {"missing"} else "missing or damaged"
+    damaged = set(wrong.values()) != {"missing"}  # which status does not look for
+    kind = "missing or damaged" if damaged else "missing"
     are = "is" if len(wrong) == 1 else "are"
     owners = sorted({index % of for index in wrong})
     return DataError(
         f"{len(wrong):,} of {count_of(total, 'piece')} in {folder} {are} {kind}: {', '.join(named)}{more}.",
         f"Run again: --shard {', '.join(f'{i}/{of}' for i in owners[:_NAMED])}"
-        f"{' …' if len(owners) > _NAMED else ''}; see: status {folder}.",
+        f"{' …' if len(owners) > _NAMED else ''}{'' if damaged else f'; see: status {folder}'}.",
     )
 
 

@@ -48,7 +48,8 @@ class State:
 
     unit: what it is made of ("piece" of a measurement, "part" of a set that is made). units, clips: (there,
     in all). of: the number of parts. jobs: part → what its job said last. missing: the parts that are not all
-    there. command: the command line of a part without its `--shard`, where it is known.
+    there. command: the command line of a part without its `--shard`, where it is known. joined: whether
+    nothing is left to be joined.
     """
 
     name: str
@@ -59,6 +60,7 @@ class State:
     jobs: dict[int, dict[str, Any]]
     missing: tuple[int, ...]
     command: str
+    joined: bool = False
 
 
 def _found(environment: Mapping[str, str]) -> tuple[int, int]:

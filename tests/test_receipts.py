@@ -77,6 +77,24 @@ def test_jobs_begun_in_one_number_go_on_in_another(tmp_path: Path) -> None:
     assert joined(parts) == once(videos, tmp_path)
 
 
+def test_jobs_that_begin_at_one_moment_do_not_refuse_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that comes after each step of another's beginning finds a folder that it may use."""
+    videos, parts, plain, seen = open_set(PRESET), tmp_path / "parts", Path.mkdir, []
+
+    def beside(path: Path, *args: object, **given: object) -> None:
+        plain(path, *args, **given)  # type: ignore[arg-type]
+        if path.parent in (tmp_path, parts) and path.name not in seen:
+            seen.append(path.name)
+            take(videos, parts, (1, 2))
+
+    monkeypatch.setattr(Path, "mkdir", beside)
+    take(videos, parts, (0, 2))
+    assert seen[:3] == ["parts", "receipts", "jobs"]
+    assert receipts.state(parts).missing == ()
+
+
 def test_what_is_missing_or_damaged_is_named_and_made_again(tmp_path: Path) -> None:
     videos, parts = open_set(PRESET), tmp_path / "parts"
     for number in range(2):

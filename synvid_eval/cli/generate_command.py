@@ -97,7 +97,8 @@ def command(
         if dry_run:
             making.rehearsed(what, out, options, cache, json)
             return
-        made = generation.make(what, out, options)
+        command = common.command_line(common.words_without("--shard"))
+        made = generation.make(what, out, options, command)
     facts: dict[str, Any] = made.facts()
     if json:
         common.write_text(dump_json(facts), json)

@@ -124,7 +124,8 @@ class Run:
             if self.dry_run:
                 rehearsed(what, self.out, found, self.cache, self.json)
                 return
-            facts = generation.make(what, self.out, found).facts()
+            command = common.command_line(common.words_without("--shard"))
+            facts = generation.make(what, self.out, found, command).facts()
         if self.json:
             common.write_text(dump_json(facts), self.json)
         if self.json != "-":

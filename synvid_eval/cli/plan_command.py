@@ -110,8 +110,9 @@ def command(
         try:
             known = costs.Rates.from_dict(_json.loads(Path(rates).read_bytes()), rates)
         except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
             raise DataError(
-                f"{rates} cannot be read: {error}.", "plan --calibrate F writes such a file."
+                f"{rates} cannot be read: {why}.", "plan --calibrate F writes such a file."
             ) from None
     with common.Terminal(quiet, verbose) as progress:
         options = common.build_options(

@@ -70,7 +70,7 @@ def told(state: State, folder: str) -> dict[str, Any]:
         ],
         "array": ranges(state.missing),
         "again": again,
-        "merge": shlex.join(merge),
+        "merge": None if state.joined else shlex.join(merge),
     }
 
 
@@ -97,8 +97,9 @@ def lines(state: State, facts: dict[str, Any]) -> list[str]:
         f"{count_of(state.of, 'job')}"
     ]
     if not facts["missing"]:
-        return [*out, f"all are there: {facts['merge']}"]
-    out.append(f"missing: of {count_of(len(state.missing), 'job')}: {facts['array']}")
+        joined = " and joined" if state.of > 1 else ""
+        return [*out, f"all are there: {facts['merge']}" if facts["merge"] else f"all are there{joined}"]
+    out.append(f"not done: {len(state.missing):,} of {count_of(state.of, 'job')}: {facts['array']}")
     for job in facts["failed"][:_MOST]:
         out.append(
             f"failed: {job['job']}/{state.of} on {job['machine']} (exit code {job['code']}): {job['message']}"
@@ -107,9 +108,10 @@ def lines(state: State, facts: dict[str, Any]) -> list[str]:
         out.append(f"failed: and {len(facts['failed']) - _MOST:,} more")
     for job in facts["begun"][:_MOST]:
         ago = common.time_text(max(0.0, time.time() - float(job["at"] or 0)))
-        how = "stopped" if job["state"] == "stopped" else "running, or killed: the last sign"
+        hows = {"stopped": f"stopped {ago} ago", "done": f"done {ago} ago, and files of it are gone"}
+        how = hows.get(str(job["state"]), f"running, or killed: the last sign {ago} ago")
         on = f" on {job['machine']}" if job["machine"] else ""
-        out.append(f"{how} {ago} ago: {job['job']}/{state.of}{on}")
+        out.append(f"{how}: {job['job']}/{state.of}{on}")
     out.append("again:")
     out += [f"  {line}" for line in facts["again"][:_MOST]]
     if len(facts["again"]) > _MOST:

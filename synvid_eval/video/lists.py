@@ -422,6 +422,8 @@ def read_file(
             "(label, youtube_id, time_start, time_end, split).",
         )
     if layout == "auto":
+        if seen is None and path.suffix.lower() == ".parquet":
+            raise DataError(f"{path} is no Parquet file, or one that is cut.", "Copy it again.")
         if seen is None:
             lines = "lines `path.mp4 label` or `folder frames label`, or a Kinetics table"
             wanted = "[{id, label}, …]" if path.suffix.lower() == ".json" else lines
@@ -542,7 +544,13 @@ def _table_rows(path: Place) -> Iterator[tuple[int, str, str]]:
                 (line for line in file if line.strip() and not line.startswith("#")), delimiter=mark
             )
             columns = next(rows)
-            where = columns.index(_column_of(columns, _PATHS))
+            paths = _column_of(columns, _PATHS)
+            if not paths:
+                raise DataError(
+                    f"{path} has no column of paths; it has {some(columns, 6)}.",
+                    f"Call it one of {', '.join(_PATHS)}.",
+                )
+            where = columns.index(paths)
             labels = _column_of(columns, _LABELS)
             of_label = columns.index(labels) if labels else -1
             for row in rows:

@@ -217,7 +217,7 @@ def check(ref: ClipRef) -> None:
     empty, so is its storage, which may come back.
     """
     if not os.path.lexists(ref.path):
-        raise Unreadable(MISSING, lasting=_holds_something(_root_of(ref)))
+        raise Unreadable(MISSING, lasting=holds_something(_root_of(ref)))
     if not os.path.realpath(ref.path).startswith(os.path.join(ref.within, "")):
         raise Unreadable(LINK)
 
@@ -228,7 +228,8 @@ def _root_of(ref: ClipRef) -> str:
     return os.path.dirname(ref.path) if root == ref.path else root or "/"
 
 
-def _holds_something(folder: str) -> bool:
+def holds_something(folder: str) -> bool:
+    """Whether a folder is there and not empty."""
     try:
         with os.scandir(folder) as entries:
             return next(entries, None) is not None

@@ -39,7 +39,6 @@ from urllib.request import url2pathname
 
 from synvid_eval import extras
 from synvid_eval.errors import DataError, MissingPackageError, UsageError, one_line
-from synvid_eval.randomness import address
 
 T = TypeVar("T")
 
@@ -402,6 +401,8 @@ def _persist(call: Callable[[], T], url: str, beat: Callable[[], None] | None = 
         waited = time.monotonic() - begun
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)
         # many processes that met the same fault do not come back at the same moment
+        from synvid_eval.randomness import address  # which loads numpy, and most commands need none
+
         pause *= 0.5 + 0.5 * (address("pause", f"{url} {os.getpid()} {attempt}") % 1024) / 1024
         if not may_pass or waited + pause > patience:
             tried = f", tried for {waited:.0f} s" if may_pass else ""

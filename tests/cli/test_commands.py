@@ -119,7 +119,7 @@ def test_list_and_cache_info(run_cli: Run) -> None:
         assert word in [r["name"] for r in rows]
         assert all(r["about"] for r in rows)
     facts = json.loads(run_cli("cache", "info", "--json", "-").stdout)
-    assert set(facts) == {"root", "entries", "indices", "pools", "bytes"}
+    assert set(facts) == {"root", "entries", "indices", "pools", "tars", "bytes"}
 
 
 @pytest.mark.slow
