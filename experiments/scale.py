@@ -21,6 +21,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -249,7 +250,7 @@ def _resident(process: Path) -> int:
 
 
 def prediction(given: argparse.Namespace) -> dict[str, Any]:
-    """What `plan` says of measuring sets on this machine, and what it takes."""
+    """What `plan` says of measuring sets by a job on this machine, and what it takes, joining included."""
     options = Options(cache=Cache(None))
     made = "preset:moving_shapes?size=128&n={n}"
     real = open_set(given.reference)
@@ -259,9 +260,10 @@ def prediction(given: argparse.Namespace) -> dict[str, Any]:
         asked = {"made": count, real.name: len(real)}
         said = costs.forecast(rates, asked, costs.Machine.here(rates)).hours * 3600
         began = time.monotonic()
-        with Measurer(plain(), options) as measurer:
-            measurer.measure(open_set(made.format(n=count), name="made"))
-            measurer.measure(real)
+        with Measurer(plain(), options) as measurer, tempfile.TemporaryDirectory(dir=given.work) as aside:
+            for one in (open_set(made.format(n=count), name="made"), real):
+                receipts.take(measurer, one, Path(aside, one.name), (0, 1), {})
+                receipts.merge(Path(aside, one.name))
         took = time.monotonic() - began
         found.append({"clips": asked, "predicted": said, "measured": took, "ratio": said / took})
         print(found[-1], flush=True)
