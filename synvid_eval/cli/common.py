@@ -221,14 +221,16 @@ settings = click.option(
     help="Any knob of a metric, feature or the sampler, such as spectrum.window=none. May be repeated.",
 )
 
+metrics = click.option(
+    "--metrics",
+    metavar="LIST",
+    shell_complete=names.completed_list(names.metrics),
+    help="Comma-separated names (see: list metrics). Default: the five that need no weights, and "
+    "those whose weights are there.",
+)
+
 looking = _stack(
-    click.option(
-        "--metrics",
-        metavar="LIST",
-        shell_complete=names.completed_list(names.metrics),
-        help="Comma-separated names (see: list metrics). Default: the five that need no weights, and "
-        "those whose weights are there.",
-    ),
+    metrics,
     settings,
     click.option(
         "--frames", type=int, metavar="N", help="Frames looked at a clip, spread over it.  [default: 16]"

@@ -50,13 +50,7 @@ def number(text: str) -> int:
 )
 @click.option("--rates", metavar="F", help="Take the rates from a file that --calibrate wrote.")
 @common.outputs("json")
-@click.option(
-    "--metrics",
-    metavar="LIST",
-    shell_complete=names.completed_list(names.metrics),
-    help="Comma-separated names (see: list metrics). Default: the five that need no weights, and "
-    "those whose weights are there.",
-)
+@common.metrics
 @common.networked
 @common.workers("Worker processes of the calibration.")
 @common.layout
