@@ -191,7 +191,8 @@ def test_a_submission_is_a_script(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["cluster", "ray", "--submit", "http://h:8265", "--", *GENERATE]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert shlex.split(last)[:6] == ["ray", "job", "submit", "--address", "http://h:8265", "--"]
-    assert shlex.split(last)[6:8] == ["synvid-eval", "generate"]
+    first, run_there = shlex.split(last)[6:]  # one word: releases of Ray differ in how they join several
+    assert first == "eval" and shlex.split(run_there)[:2] == ["synvid-eval", "generate"]
 
 
 def test_commands_that_have_parts_are_those_with_the_option() -> None:
