@@ -44,7 +44,8 @@ from synvid_eval.comparison import versions
 from synvid_eval.components import COMPONENTS, QUANTILES, Pca, colors, scale, separation
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.execute import Failure, Processes, Reply
-from synvid_eval.measurement import Options, content_hashes, decoder_versions, parse_share, plan_pieces
+from synvid_eval.libraries import decoder_versions
+from synvid_eval.measurement import Options, content_hashes, parse_share, plan_pieces
 from synvid_eval.networks import checkpoints, videomae
 from synvid_eval.networks.checkpoints import Checkpoint
 from synvid_eval.networks.loading import exact, resolve_device

@@ -129,6 +129,47 @@ def usable_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def in_order(
+    source: Iterator[Task],
+    window: Callable[[], int],
+    work: Callable[[deque[int], dict[int, Task], dict[int, Reply | Failure]], None],
+) -> Iterator[tuple[Task, Reply | Failure]]:
+    """(task, reply or Failure) in the order of the tasks, whatever order they are done in.
+
+    Args:
+        window: how many may be ahead of the oldest unfinished one. work: gives out tasks by their numbers, of
+            those pending (which it takes away), and puts into `done` what came back; called as long as the
+            oldest is not done.
+    """
+    pending: deque[int] = deque()
+    order: deque[int] = deque()
+    open_tasks: dict[int, Task] = {}
+    done: dict[int, Reply | Failure] = {}
+    number, exhausted = 0, False
+    while True:
+        while not exhausted and len(order) < window():
+            try:
+                open_tasks[number] = next(source)
+            except StopIteration:
+                exhausted = True
+                break
+            if HERE in open_tasks[number]:
+                done[number] = ({}, {})
+            else:
+                pending.append(number)
+            order.append(number)
+            number += 1
+        while order and order[0] in done:
+            first = order.popleft()
+            yield open_tasks.pop(first), done.pop(first)
+            if not exhausted:
+                break
+        else:
+            if exhausted and not order:
+                return
+            work(pending, open_tasks, done)
+
+
 class Serial:
     """Runs tasks in this process, one after the other."""
 
@@ -224,37 +265,12 @@ class Processes:
             raise
 
     def _map(self, source: Iterator[Task]) -> Iterator[tuple[Task, Reply | Failure]]:
-        pending: deque[int] = deque()
-        order: deque[int] = deque()
-        open_tasks: dict[int, Task] = {}
-        done: dict[int, Reply | Failure] = {}
-        number = 0
-        exhausted = False
+        def work(pending: deque[int], open_tasks: dict[int, Task], done: dict[int, Reply | Failure]) -> None:
+            self._deal(pending, open_tasks)
+            self._wait(pending, done)
+
         self._crashes.clear()
-        window = max(WINDOW, 4 * self._count)
-        while True:
-            while not exhausted and len(order) < window:
-                try:
-                    open_tasks[number] = next(source)
-                except StopIteration:
-                    exhausted = True
-                    break
-                if HERE in open_tasks[number]:
-                    done[number] = ({}, {})
-                else:
-                    pending.append(number)
-                order.append(number)
-                number += 1
-            while order and order[0] in done:
-                first = order.popleft()
-                yield open_tasks.pop(first), done.pop(first)
-                if not exhausted:
-                    break
-            else:
-                if exhausted and not order:
-                    return
-                self._deal(pending, open_tasks)
-                self._wait(pending, done)
+        return in_order(source, lambda: max(WINDOW, 4 * self._count), work)
 
     def _deal(self, pending: deque[int], open_tasks: dict[int, Task]) -> None:
         """Gives each worker up to two tasks (one in work, one waiting in its pipe), starting workers as

@@ -44,7 +44,8 @@ from synvid_eval.execute import Failure, Processes
 from synvid_eval.generators import mixture, photos, presets, registry
 from synvid_eval.generators.base import Generator
 from synvid_eval.generators.presets import Preset
-from synvid_eval.measurement import Options, Progress, Quiet, content_hashes, decoder_versions, hashing
+from synvid_eval.libraries import decoder_versions
+from synvid_eval.measurement import Options, Progress, Quiet, content_hashes, hashing
 from synvid_eval.prober import probe_task
 from synvid_eval.sets import (
     REAL,

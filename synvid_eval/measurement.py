@@ -32,7 +32,7 @@ from synvid_eval.errors import DataError, UsageError
 from synvid_eval.execute import HERE, Engine, Failure, Local, Pool, Reply, Serial, Task, usable_processors
 from synvid_eval.features.base import Feature
 from synvid_eval.features.network import NetworkFeature
-from synvid_eval.libraries import decoder_versions as decoder_versions
+from synvid_eval.libraries import decoder_versions
 from synvid_eval.randomness import address
 from synvid_eval.score import SetFacts
 from synvid_eval.sets import open_set, preset_recipe, share_options

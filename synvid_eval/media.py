@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from synvid_eval import preview
 from synvid_eval.errors import UsageError, nearest
 from synvid_eval.execute import Failure, Processes, Serial
-from synvid_eval.measurement import Measurement, Options, decoder_versions
+from synvid_eval.libraries import decoder_versions
+from synvid_eval.measurement import Measurement, Options
 from synvid_eval.metrics.base import SHOWN, ClipRows, Metric
 from synvid_eval.prober import preview_task
 from synvid_eval.randomness import address

@@ -48,7 +48,6 @@ from synvid_eval.errors import (
     one_line,
 )
 from synvid_eval.execute import (
-    HERE,
     START_TIMEOUT,
     TRIES,
     WINDOW,
@@ -57,6 +56,7 @@ from synvid_eval.execute import (
     Reply,
     Task,
     WorkerBug,
+    in_order,
     usable_processors,
 )
 from synvid_eval.extras import install_command
@@ -475,37 +475,14 @@ class RayPool:
             raise
 
     def _map(self, source: Iterator[Task]) -> Iterator[tuple[Task, Reply | Failure]]:
-        pending: deque[int] = deque()
-        order: deque[int] = deque()
-        open_tasks: dict[int, Task] = {}
-        done: dict[int, Reply | Failure] = {}
-        number, exhausted = 0, False
+        def work(pending: deque[int], open_tasks: dict[int, Task], done: dict[int, Reply | Failure]) -> None:
+            crew = self._engine.crew(self._workers, self._gpus)
+            self._actors = crew.count
+            self._deal(crew, pending, open_tasks)
+            self._wait(crew, pending, done)
+
         self._tries.clear()
-        while True:
-            while not exhausted and len(order) < self._window():
-                try:
-                    open_tasks[number] = next(source)
-                except StopIteration:
-                    exhausted = True
-                    break
-                if HERE in open_tasks[number]:
-                    done[number] = ({}, {})
-                else:
-                    pending.append(number)
-                order.append(number)
-                number += 1
-            while order and order[0] in done:
-                first = order.popleft()
-                yield open_tasks.pop(first), done.pop(first)
-                if not exhausted:
-                    break
-            else:
-                if exhausted and not order:
-                    return
-                crew = self._engine.crew(self._workers, self._gpus)
-                self._actors = crew.count
-                self._deal(crew, pending, open_tasks)
-                self._wait(crew, pending, done)
+        return in_order(source, self._window, work)
 
     def _size(self) -> int:
         """Tasks in a call."""

@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits
 
 from synvid_eval import archive
 from synvid_eval.errors import DataError, SynvidEvalError, UsageError
+from synvid_eval.libraries import decoder_versions
 from synvid_eval.measurement import (
     ClipRecord,
     Columns,
@@ -43,7 +44,6 @@ from synvid_eval.measurement import (
     Progress,
     Quiet,
     Run,
-    decoder_versions,
     fold_arrays,
     fold_from,
     fold_meta,

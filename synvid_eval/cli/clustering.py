@@ -35,15 +35,6 @@ WRITING = ("out", "json", "csv", "html", "png", "statistics")
 WRAPPING = {"allow_interspersed_args": False}
 
 
-def _stack(*options: Callable[[Any], Any]) -> Callable[[F], F]:
-    def decorate(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
 def jobs(what: str, required: bool = True) -> Callable[[F], F]:
     """The option `--jobs N`; what: its help."""
     return click.option(
@@ -56,7 +47,7 @@ def time(what: str) -> Callable[[F], F]:
     return click.option("--time", metavar="T", help=f"{what} 90m, 12h, 2d, 1-12:00:00.  [default: no limit]")
 
 
-each = _stack(
+each = common.stack(
     click.option(
         "--cpus",
         type=click.IntRange(1, 1024),
@@ -84,7 +75,7 @@ grace = click.option(
     help="Seconds that one which is stopped has to finish what it is at.",
 )
 
-ending = _stack(
+ending = common.stack(
     click.option(
         "--name", metavar="NAME", help="The job's name.  [default: synvid-eval and the command's name]"
     ),
@@ -103,7 +94,7 @@ ending = _stack(
 
 def mounting(required: bool = True) -> Callable[[F], F]:
     """The options `--image`, `--input`, `--output`, `--secret`: what pods are made of."""
-    return _stack(
+    return common.stack(
         click.option(
             "--image", required=required, metavar="IMAGE", help="The container, such as of deploy/Dockerfile."
         ),

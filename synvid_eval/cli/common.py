@@ -66,7 +66,9 @@ class OneOf(click.Choice):  # type: ignore[type-arg,unused-ignore]
         raise UsageError(f"{command} knows no {value!r}.", nearest(str(value), map(str, self.choices)))
 
 
-def _stack(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+def stack(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Several options as one decorator, in the order in which help shows them."""
+
     def decorate(function: F) -> F:
         for option in reversed(options):
             function = option(function)
@@ -75,7 +77,7 @@ def _stack(*options: Callable[[Any], Any]) -> Callable[[F], F]:
     return decorate
 
 
-talking = _stack(
+talking = stack(
     click.option(
         "-q", "--quiet", is_flag=True, help="No progress and no chatter; the result still goes to stdout."
     ),
@@ -138,7 +140,7 @@ def workers(what: str = "Worker processes.") -> Callable[[F], F]:
     return click.option("--workers", default="auto", show_default=True, metavar="auto|N", help=what)
 
 
-_engine = _stack(
+_engine = stack(
     click.option(
         "--engine",
         default="local",
@@ -229,7 +231,7 @@ metrics = click.option(
     "those whose weights are there.",
 )
 
-looking = _stack(
+looking = stack(
     metrics,
     settings,
     click.option(
@@ -244,7 +246,7 @@ looking = _stack(
     decode_timeout,
 )
 
-networked = _stack(
+networked = stack(
     weights,
     click.option(
         "--features",
@@ -287,10 +289,10 @@ def take_networks(given: dict[str, Any]) -> Networks:
     )
 
 
-measuring = _stack(looking, networked, cache())
+measuring = stack(looking, networked, cache())
 
 
-following = _stack(
+following = stack(
     click.option(
         "--protocol",
         default="default",
@@ -307,7 +309,7 @@ following = _stack(
 )
 
 
-listing = _stack(
+listing = stack(
     click.option(
         "--split",
         metavar="NAME",
@@ -323,7 +325,7 @@ listing = _stack(
 )
 
 
-picturing = _stack(
+picturing = stack(
     click.option(
         "--images",
         type=PATH,
@@ -367,7 +369,7 @@ def outputs(*kinds: str) -> Callable[[F], F]:
         "csv": ("F", "Write one row a score as CSV; - is stdout."),
         "html": ("F", "Write a page that explains the result; - is stdout."),
     }
-    return _stack(*(click.option(f"--{k}", type=PLACE, metavar=text[k][0], help=text[k][1]) for k in kinds))
+    return stack(*(click.option(f"--{k}", type=PLACE, metavar=text[k][0], help=text[k][1]) for k in kinds))
 
 
 def check_outputs(reads: Sequence[str] = (), **targets: str | None) -> None:

@@ -32,7 +32,7 @@ def number(text: str) -> int:
     "sets",
     nargs=-1,
     required=True,
-    type=common.PATH,
+    type=common.PLACE,
     metavar="SET [REFERENCE]",
     shell_complete=names.location,
 )
