@@ -115,7 +115,7 @@ def _tar(data: bytes, folder: Path) -> None:
     path.write_bytes(data)
     generation._members.__wrapped__(os.fspath(path), len(data), 0)
     with path.open("rb") as file:
-        found = tars._read(os.fspath(path), file)
+        found = tars._read(os.fspath(path), file, len(data))
     for name, offset, size in zip(found.ids, found.offsets.tolist(), found.sizes.tolist(), strict=True):
         with contextlib.suppress(Unreadable):
             spans.opened_clip(ClipRef(name, spans.KIND, os.fspath(path), offset, length=size)).read()
