@@ -72,6 +72,37 @@ class Architecture:
                 )
 
     @property
+    def backbone(self) -> str:
+        """See `backbones.Backbone`."""
+        return "vit"
+
+    @property
+    def title(self) -> str:
+        """See `backbones.Backbone`."""
+        return "VideoMAE"
+
+    def encoder(self, seed: int = 0) -> nn.Module:
+        """See `backbones.Backbone`: tokens behind the last norm; weights are called `videomae.…`."""
+        from torch import nn
+
+        class Tokens(nn.Module):
+            def __init__(self, videomae: nn.Module) -> None:
+                super().__init__()
+                self.videomae = videomae
+
+            def forward(self, clips: torch.Tensor) -> Any:
+                return self.videomae(clips).last_hidden_state
+
+        return Tokens(encoder(self, seed)).eval()
+
+    def below(self, name: str) -> int:
+        """See `backbones.Backbone`."""
+        _, _, layer = name.partition("encoder.layer.")
+        if layer:
+            return self.depth - int(layer.partition(".")[0])
+        return self.depth + 1 if "embeddings" in name else 0
+
+    @property
     def grid(self) -> tuple[int, int, int]:
         """Tokens in time, height and width."""
         side = self.image // self.patch
