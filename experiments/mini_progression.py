@@ -14,11 +14,11 @@ are and adapted (`NAME+adapted`: the chain of Svyezhentsev et al. 2024), on thre
 
 A cell is a command or two of the package: pre-training of one source and seed, then a probe or a fine-tuning
 of it on a set, by five folds that divide no source group. Pre-trained networks lie in --work; of each
-accuracy one line goes to `OUT/cells.jsonl` as it is done, with how many clips of each of 20 blocks of source groups
-were right, nothing of single clips. --engine ray runs cells beside each other on a Ray cluster whose machines
-share all paths, those of one pre-trained network one after the other; a cell takes --threads processors. So a
-run that was stopped goes on; after `--minutes` it stops by itself. At the end of each run the tables are made
-of what is there; what they say is written by hand in `README.md`.
+accuracy one line goes to `OUT/cells.jsonl` as it is done, with how many clips of each of 20 blocks of source
+groups were right, nothing of single clips. --engine ray runs cells beside each other on a Ray cluster whose
+machines share all paths, those of one pre-trained network one after the other; a cell takes --threads
+processors. So a run that was stopped goes on; after `--minutes` it stops by itself. At the end of each run
+the tables are made of what is there; what they say is written by hand in `README.md`.
 
 Differences from scratch, and of adapted clips from those as they are, are paired: the same clips in the same
 folds. Their intervals come from leaving out blocks of source groups (seeds are averaged first), so they hold
