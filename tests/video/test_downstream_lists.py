@@ -266,7 +266,7 @@ def test_damaged_annotations_are_skipped_each_with_its_place(matches: Path) -> N
     found = open_set(matches, split="train")
     assert found.ids == ["1/10", "1/50", "39/29885"]
     assert reasons(found)["39/29999"] == MISSING
-    said = "no entry: 3 words behind the activity are no boxes `x y width height action`"
+    said = "no entry: 4 words behind the activity are no boxes `x y width height action`"
     assert reasons(found)["39/annotations.txt:2"] == said
     clip = found.clips[2]
     made.write(path, first[:-20])
