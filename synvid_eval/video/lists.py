@@ -857,7 +857,10 @@ def _json_items(source: Source, key: str, form: re.Pattern[bytes]) -> Iterator[t
 
 def _json(path: Place, data: bytes) -> Any:
     try:
-        return json.loads(data.removeprefix(b"\xef\xbb\xbf"))
+        found = json.loads(data.removeprefix(b"\xef\xbb\xbf"))
+        if rb"\ud" in data.lower():  # half of an escaped pair is no text, and no name of a file
+            json.dumps(found, ensure_ascii=False).encode()
+        return found
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as JSON: {error}.", "Check the list.") from None
 

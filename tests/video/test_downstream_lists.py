@@ -85,6 +85,7 @@ def test_groups_of_diving48_are_the_videos_that_clips_were_cut_from(dives: Path)
         ("{", "Diving48_vocab.json cannot be read as JSON"),
         ('{"0": "Back"}', "is no vocabulary of Diving48, a list of lists of words"),
         ("[[1]]", "is no vocabulary of Diving48"),
+        ('[["\\ud800"], ["a"]]', "Diving48_vocab.json cannot be read as JSON: .* surrogates not allowed"),
     ],
 )
 def test_a_damaged_vocabulary_is_told(dives: Path, text: str, words: str) -> None:
