@@ -192,7 +192,8 @@ def seeds() -> Mapping[str, list[bytes]]:
         ],
         "list-csv": [b"label,youtube_id,time_start,time_end,split\nabseiling,-3B32lodo2M,59,69,test\n"],
         "list-json": [
-            b'[{"id": "1", "label": "x", "template": "y"}]', b'[{"vid_name": "2x00lRzlTVQ_00000", "label": 0}]',
+            b'[{"id": "1", "label": "x", "template": "y"}]',
+            b'[{"vid_name": "2x00lRzlTVQ_00000", "label": 0}]',
         ],
         "npy": [_npy(clip), _npy(clip[0])],
         "npz": [
