@@ -31,7 +31,18 @@ def options(function: F) -> F:
     return function
 
 
+def backbone(help: str) -> Callable[[F], F]:
+    """The option `--backbone NAME`, short for `--set backbone=NAME`."""
+    return click.option(
+        "--backbone", metavar="NAME", shell_complete=names.completed(names.backbones), help=help
+    )
+
+
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    backbone(
+        "What a network with drawn weights is: vit, tsm-resnet50, tsm-resnet18, r2plus1d-18, csn-26.  "
+        "[default: the recipe's]"
+    ),
     click.option(
         "--split",
         default="kfold:5",
@@ -82,6 +93,7 @@ def carried_out(
     run: str,
     videos: str,
     recipe: str,
+    backbone: str | None,
     split: str,
     out: str,
     settings: tuple[str, ...],
@@ -111,9 +123,10 @@ def carried_out(
     common.check_outputs(reads, json=json, html=html, csv=csv)
     if csv:
         accuracy.rows(Path(csv))  # what is no such table is told before the work
-    of, network = all_recipes.chosen(recipes, recipe, settings)
+    of, network = all_recipes.chosen(recipes, recipe, settings, backbone)
     labelled.check_settings(settings, kind.idle(of))
-    own = [s for s in settings if s.startswith(("network.", "size="))]
+    own = [s for s in settings if s.startswith(("network.", "size=", "backbone="))]
+    own += [f"backbone={backbone}"] if backbone else []
     ((called, place),) = sets.name_sets([videos])
     labelled.check_out(out, [place, *reads[1:]])
     if split.startswith(splits.KFOLD):

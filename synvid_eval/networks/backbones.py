@@ -26,7 +26,7 @@ class Backbone(Protocol):
 
     title: of its kind, for people. backbone: one of NAMES. image: height and width of its input [px]. frames:
     of its input. width, tokens: values of a token, tokens of a clip. depth: layers that learning rates can
-    fall over.
+    fall over. idle: knobs of recipes that decide nothing with it → what they are at, then.
     """
 
     @property
@@ -43,6 +43,8 @@ class Backbone(Protocol):
     def tokens(self) -> int: ...
     @property
     def depth(self) -> int: ...
+    @property
+    def idle(self) -> Mapping[str, Any]: ...
 
     def encoder(self, seed: int = 0) -> nn.Module:
         """Clips → tokens; every weight drawn, a function of (seed, its name); in eval mode."""

@@ -16,6 +16,7 @@ torchvision: He et al. 2015 for convolutions, by what leaves them.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -84,6 +85,11 @@ class ConvNet:
     def depth(self) -> int:
         """Stages above the first convolution: the layers of learning rates that fall with depth."""
         return _STAGES
+
+    @property
+    def idle(self) -> Mapping[str, Any]:
+        """Knobs of recipes that are for transformers → what they are at."""
+        return {"size": "base", "drop_path": 0.0}
 
     def encoder(self, seed: int = 0) -> nn.Module:
         """Clips float32 [B, T, 3, S, S] (see `videomae.normalized`) → tokens float32 [B, tokens, width];

@@ -17,6 +17,7 @@ Inputs are float32 [B, T, 3, H, W], RGB normalized by MEAN and STD.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -80,6 +81,11 @@ class Architecture:
     def title(self) -> str:
         """See `backbones.Backbone`."""
         return "VideoMAE"
+
+    @property
+    def idle(self) -> Mapping[str, Any]:
+        """See `backbones.Backbone`: none."""
+        return {}
 
     def encoder(self, seed: int = 0) -> nn.Module:
         """See `backbones.Backbone`: tokens behind the last norm; weights are called `videomae.…`."""

@@ -38,7 +38,7 @@ from synvid_eval.training.accuracy import Predictions
 from synvid_eval.training.augment import LEAST
 from synvid_eval.training.data import Files, Item
 from synvid_eval.training.labelled import Start, Viewed
-from synvid_eval.training.recipe import Optimization
+from synvid_eval.training.recipe import Optimization, Recipes
 from synvid_eval.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -105,36 +105,38 @@ class Finetuning(Optimization):
 UCF101 = Finetuning()
 HMDB51 = dataclasses.replace(UCF101, batch=256, lr=1e-3, stride=2, segments=10)
 
-FINETUNING: dict[str, Finetuning] = {
-    "paper-ucf101": UCF101,
-    "paper-hmdb51": HMDB51,
-    "released-hmdb51": dataclasses.replace(HMDB51, augment="rand-m7-n4-mstd0.5-inc1", spans="released"),
-    "small": dataclasses.replace(UCF101, size="small", epochs=50, batch=64),
-    "tiny": dataclasses.replace(
-        UCF101,
-        size="tiny",
-        batch=16,
-        epochs=20,
-        warmup=2,
-        lr=1.6e-2,
-        last_lr=1.6e-4,
-        first_lr=1.6e-4,
-        layer_decay=0.85,
-        short=80,
-        repeats=1,
-        augment="none",
-        area=0.5,
-        erase=0.0,
-        mixup=0.0,
-        cutmix=0.0,
-        drop_path=0.0,
-        dropout=0.0,
-        segments=2,
-        crops=1,
-        test_every=2,
-        save=24,
-    ),
-}
+FINETUNING = Recipes(
+    {
+        "paper-ucf101": UCF101,
+        "paper-hmdb51": HMDB51,
+        "released-hmdb51": dataclasses.replace(HMDB51, augment="rand-m7-n4-mstd0.5-inc1", spans="released"),
+        "small": dataclasses.replace(UCF101, size="small", epochs=50, batch=64),
+        "tiny": dataclasses.replace(
+            UCF101,
+            size="tiny",
+            batch=16,
+            epochs=20,
+            warmup=2,
+            lr=1.6e-2,
+            last_lr=1.6e-4,
+            first_lr=1.6e-4,
+            layer_decay=0.85,
+            short=80,
+            repeats=1,
+            augment="none",
+            area=0.5,
+            erase=0.0,
+            mixup=0.0,
+            cutmix=0.0,
+            drop_path=0.0,
+            dropout=0.0,
+            segments=2,
+            crops=1,
+            test_every=2,
+            save=24,
+        ),
+    }
+)
 """Recipes of fine-tuning, by name."""
 
 

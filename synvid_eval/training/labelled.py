@@ -19,6 +19,7 @@ from synvid_eval.archive import write_bytes
 from synvid_eval.errors import UsageError
 from synvid_eval.measurement import Options
 from synvid_eval.networks import checkpoints, videomae
+from synvid_eval.networks.backbones import Backbone
 from synvid_eval.networks.loading import resolve_device
 from synvid_eval.networks.videomae import Architecture
 from synvid_eval.training import accuracy, crops, data, engine, pretrain, recipe, splits, views
@@ -50,20 +51,20 @@ class Start:
     """
 
     name: str
-    architecture: Architecture
+    architecture: Backbone
     tensors: dict[str, Tensor] | None
     epsilon: float = 1e-6
     signature: str = ""
     family: str = ""
 
 
-def start(location: str, network: Architecture, asked: Sequence[str] = ()) -> Start:
+def start(location: str, network: Backbone, asked: Sequence[str] = ()) -> Start:
     """The network that `train finetune RUN` and `train probe RUN` begin with.
 
     Args:
         location: `scratch`, or what `checkpoints.find` takes: a run of ours, a folder of transformers, the
-            authors' file. network: of the recipe, for `scratch`. asked: settings `network.…` and `size`,
-            which mean something for `scratch` only.
+            authors' file. network: of the recipe, for `scratch`. asked: settings `network.…`, `size` and
+            `backbone`, which mean something for `scratch` only.
 
     Raises:
         UsageError: settings of a network that is there already; a run of ours that is no pre-training: it
@@ -458,9 +459,9 @@ class PlannedFolds:
 
     def _what(self) -> dict[str, dict[str, Any]]:
         """The network as it is, and the recipe, whose `size` is left away where the network has none."""
-        network, chosen = self.begin.architecture, knobs.values(self.of)
+        network, chosen = self.begin.architecture, recipe.told(self.of)
         if (size := _size(network)) is None:
-            del chosen["size"]
+            chosen.pop("size", None)
         else:
             chosen["size"] = size
         return {"network": knobs.values(network), "recipe": chosen}

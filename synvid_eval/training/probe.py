@@ -39,7 +39,7 @@ from synvid_eval.training import augment, engine, labelled, views
 from synvid_eval.training.accuracy import Predictions
 from synvid_eval.training.data import Item
 from synvid_eval.training.labelled import Labelled, Start, Viewed
-from synvid_eval.training.recipe import Optimization
+from synvid_eval.training.recipe import Optimization, Recipes
 from synvid_eval.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -92,22 +92,24 @@ class Probing(Optimization):
 
 PAPER = Probing()
 
-PROBING: dict[str, Probing] = {
-    "paper": PAPER,
-    "released": dataclasses.replace(PAPER, optimizer="sgd", lr=0.1),
-    "knn": dataclasses.replace(PAPER, head="knn"),
-    "attentive": dataclasses.replace(
-        PAPER,
-        head="attentive",
-        batch=32,
-        epochs=20,
-        warmup=1,
-        lr=8e-3,
-        weight_decay=0.05,
-        smoothing=0.0,
-        dropout=0.0,
-    ),
-}
+PROBING = Recipes(
+    {
+        "paper": PAPER,
+        "released": dataclasses.replace(PAPER, optimizer="sgd", lr=0.1),
+        "knn": dataclasses.replace(PAPER, head="knn"),
+        "attentive": dataclasses.replace(
+            PAPER,
+            head="attentive",
+            batch=32,
+            epochs=20,
+            warmup=1,
+            lr=8e-3,
+            weight_decay=0.05,
+            smoothing=0.0,
+            dropout=0.0,
+        ),
+    }
+)
 """Recipes of probes, by name."""
 
 
