@@ -129,6 +129,11 @@ class Clips:
         self._epoch[0] = epoch
 
     @property
+    def fresh(self) -> bool:
+        """Whether each epoch has clips of its own."""
+        return self._fresh
+
+    @property
     def epoch(self) -> int:
         """The epoch whose items are given."""
         return int(self._epoch[0])

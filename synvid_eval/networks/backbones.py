@@ -25,7 +25,8 @@ class Backbone(Protocol):
     """An architecture.
 
     title: of its kind, for people. backbone: one of NAMES. image: height and width of its input [px]. frames:
-    of its input. width, tokens: values of a token, tokens of a clip. depth: layers that learning rates can
+    of its input. width, tokens: values of a token, tokens of a clip. moments: that these
+    stand for, each with as many, one moment's tokens after the other's. depth: layers that learning rates can
     fall over. idle: knobs of recipes that decide nothing with it → what they are at, then.
     """
 
@@ -41,6 +42,8 @@ class Backbone(Protocol):
     def width(self) -> int: ...
     @property
     def tokens(self) -> int: ...
+    @property
+    def moments(self) -> int: ...
     @property
     def depth(self) -> int: ...
     @property
