@@ -6,8 +6,8 @@ the clip that comes next on it, not itself. So which they are depends on the ids
 in a set of N takes over about one in N of them. What a clip becomes depends on the contents of its
 backgrounds, too.
 
-A clip that is trained on is adapted anew each time (`anew`): by draws that are addressed by (epoch, view), too,
-over the frames that are taken of it.
+A clip that is trained on is adapted anew each time (`anew`): by draws that are addressed by (epoch, view),
+too, over the frames that are taken of it.
 
 Of a video it has to be known how many frames it has (shakes and turns are drawn over all of them), and
 headers lie; so it is decoded once more than it is read. A clip whose background cannot be read cannot be

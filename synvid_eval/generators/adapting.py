@@ -9,8 +9,8 @@ its `p` says otherwise.
 Draws are addressed by (seed, preset or set, clip, operation and how many of its name stand before it), so
 operations of other names change none of them. Of a clip only the frames are drawn that the wanted ones are
 made from. A clip that is trained on may be adapted anew each time (`again`): then by draws that are addressed
-by (epoch, view), too, and over the frames that are wanted, as if they were a clip of their own. What is wholly
-a batch's (`reverse`) is drawn by the epoch alone, so that all views of a clip run the same way.
+by (epoch, view), too, and over the frames that are wanted, as if they were a clip of their own. What is
+wholly a batch's (`reverse`) is drawn by the epoch alone, so that all views of a clip run the same way.
 
 What is known of a clip goes through the maps of its geometry, composed, from a pixel of the result to one of
 what was drawn: masks and flow are those of the nearest pixel there, tracks are carried forward. Where the
@@ -23,8 +23,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -44,6 +43,7 @@ from synvid_eval.generators.adaptation import (
     narrowed,
 )
 from synvid_eval.generators.base import Frame
+from synvid_eval.generators.kept import Kept
 from synvid_eval.generators.operations import OPERATIONS, Background, Operation
 from synvid_eval.generators.truth import sees
 
@@ -223,32 +223,7 @@ def made(
             yield from clip
 
 
-class _Kept:
-    """Pictures of backgrounds, of which so many bytes are kept: those used last."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._bytes = most, 0
-        self._pictures: OrderedDict[Any, Frame] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Any, draw: Callable[[], Frame]) -> Frame:
-        """The picture of a key, drawn where it is not kept; read-only."""
-        with self._lock:
-            if key in self._pictures:
-                self._pictures.move_to_end(key)
-                return self._pictures[key]
-        picture = draw()
-        picture.flags.writeable = False
-        with self._lock:
-            if key not in self._pictures:
-                self._pictures[key] = picture
-                self._bytes += picture.nbytes
-            while self._bytes > self._most:
-                self._bytes -= self._pictures.popitem(last=False)[1].nbytes
-        return picture
-
-
-_kept = _Kept(_KEPT_BYTES)
+_kept = Kept(_KEPT_BYTES)
 
 
 @dataclass(frozen=True)
@@ -332,7 +307,10 @@ def draw(
     strength: float,
     again: tuple[int, ...] = (),
 ) -> Iterator[Frame]:
-    """The chosen frames of an adapted clip of a generator; see `Generator.draw`. where: seed, preset, index."""
+    """The chosen frames of an adapted clip of a generator; see `Generator.draw`.
+
+    where: seed, preset, index.
+    """
     stages = _stages(generator, where, strength, True, again, len(frames))
     own, paint = (range(len(frames)) if again else frames), plain(generator).paint
     return made(stages, own, lambda wanted: paint(*where, [frames[i] for i in wanted] if again else wanted))

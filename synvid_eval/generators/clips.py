@@ -139,8 +139,8 @@ class Clips:
         return int(self._epoch[0])
 
     def chosen(self, index: int, epoch: int | None = None, view: int | None = None) -> tuple[int, list[int]]:
-        """(the preset's clip, its frames) of item `index`, 0 ≤ index < len, of an epoch (default: this). view:
-        see `array`.
+        """(the preset's clip, its frames) of item `index`, 0 ≤ index < len, of an epoch (default: this).
+        view: see `array`.
         """
         when = self.epoch if epoch is None else epoch
         clip = when * self._count + index if self._fresh else index

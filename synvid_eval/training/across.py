@@ -1,8 +1,8 @@
 """What several devices of a training compute together: sums, gathered rows, batch norm over all of them.
 
-Everything here is a function of what all devices hold, and so are its gradients; alone, a device's own. Gradients
-that pass through are those of the mean of all devices' losses once torch's DistributedDataParallel has averaged
-them, so a pass of n clips on each of w devices is one of n · w clips on one.
+Everything here is a function of what all devices hold, and so are its gradients; alone, a device's own.
+Gradients that pass through are those of the mean of all devices' losses once torch's DistributedDataParallel
+has averaged them, so a pass of n clips on each of w devices is one of n · w clips on one.
 """
 
 from __future__ import annotations

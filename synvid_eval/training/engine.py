@@ -1,10 +1,11 @@
 """The loop of every training: steps, precision, several devices, checkpoints, the log, going on.
 
-What is trained is a task: a module that turns a batch into its loss; behind a step something may happen to it. A step is the same function of (the
-weights before it, its number) whenever it is computed: batches, masks, crops are addressed, and torch's own
-generator, which dropout draws from, is set from (seed, step, pass, device) before every pass. So on a CPU a
-run that was killed ends in the same weights as one that was not, given the same number of threads (which the
-config keeps). On GPUs kernels that sum in no fixed order decide the last digits.
+What is trained is a task: a module that turns a batch into its loss; behind a step something may happen to
+it. A step is the same function of (the weights before it, its number) whenever it is computed: batches,
+masks, crops are addressed, and torch's own generator, which dropout draws from, is set from (seed, step,
+pass, device) before every pass. So on a CPU a run that was killed ends in the same weights as one that was
+not, given the same number of threads (which the config keeps). On GPUs kernels that sum in no fixed order
+decide the last digits.
 
 Under `torchrun` each process is one device and passes its share of every batch; gradients are averaged, and
 batch norms see the clips of all devices (`across`). The first of them logs and saves.
@@ -139,9 +140,9 @@ class Training:
     """All that a loop needs.
 
     task: batch → loss, or (loss, what the pass leaves); `network` is what checkpoints hold. behind: is called
-    behind the optimizer's step, on every device, once a step however many passes it has. make: (epoch, clip) → a dict of arrays. workers:
-    processes that make. layer: of a weight, where learning rates fall with depth. cure: of too little
-    memory. least: clips that a pass on all devices has to have.
+    behind the optimizer's step, on every device, once a step however many passes it has. make: (epoch, clip)
+    → a dict of arrays. workers: processes that make. layer: of a weight, where learning rates fall with
+    depth. cure: of too little memory. least: clips that a pass on all devices has to have.
     """
 
     recipe: Optimization

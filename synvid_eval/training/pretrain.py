@@ -277,8 +277,8 @@ class PlannedPretraining:
             return engine.SMALLER
         if goes_on:
             return (
-                "A run keeps to its passes, which its batch norms and negatives are of: make room on the device, "
-                "or begin another run with a smaller micro."
+                "A run keeps to its passes, which its batch norms and negatives are of: make room on the "
+                "device, or begin another run with a smaller micro."
             )
         fewer = engine.divisor(micro, micro // 2)
         return f"Try --set micro={fewer}: smaller passes, which batch norms and negatives are of, then, too."

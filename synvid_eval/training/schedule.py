@@ -11,11 +11,12 @@ class Cosine:
     """steps: of the whole training, warm-up included. peak, last, first: rates after the warm-up, at the end,
     and at the first step of a warm-up.
 
-    whole: as of Svyezhentsev et al. 2024, by timm: the cosine has gone on meanwhile when the warm-up ends, and
-    a step has the rate that is told for the one before it (there it is set behind a step), the first `first`.
+    whole: as of Svyezhentsev et al. 2024, by timm: the cosine has gone on meanwhile when the warm-up ends,
+    and a step has the rate that is told for the one before it (there it is set behind a step), the first
+    `first`.
 
-    Else, of a warm-up of n > 1 steps the first has `first` and the last has `peak`; of one step, `first`. The step
-    after it has `peak`, and rates then fall towards `last`, which the step after the last would have.
+    Else, of a warm-up of n > 1 steps the first has `first` and the last has `peak`; of one step, `first`. The
+    step after it has `peak`, and rates then fall towards `last`, which the step after the last would have.
     """
 
     steps: int

@@ -507,7 +507,7 @@ def test_any_frames_in_any_order_are_those_of_the_whole_clip(chain, monkeypatch)
         for frames in ([13], [19, 0, 7, 7]):
             assert np.array_equal(clip_of(generator, index, frames), whole[frames])
         monkeypatch.setattr(adapting, "CHUNK", 3)  # more than one chunk gives what one gives
-        monkeypatch.setattr(adapting, "_kept", adapting._Kept(0))  # and pictures that are not kept
+        monkeypatch.setattr(adapting, "_kept", adapting.Kept(0))  # and pictures that are not kept
         assert np.array_equal(clip_of(generator, index), whole)
         monkeypatch.undo()
     assert len({clip_of(generator, i, [0]).tobytes() for i in range(4)}) == 4
@@ -545,7 +545,7 @@ def test_backgrounds_are_of_a_preset_of_their_own(monkeypatch):
         return paint(self, seed, preset, index, frames)
 
     monkeypatch.setattr(Shapes, "paint", heard)
-    monkeypatch.setattr(adapting, "_kept", adapting._Kept(1 << 20))
+    monkeypatch.setattr(adapting, "_kept", adapting.Kept(1 << 20))
     for index in range(30):
         clip_of(moving(adapt="background(pool=3)"), index, [0])
     assert {i for name, i in seen if name == "moving_shapes/background"} == {0, 1, 2}

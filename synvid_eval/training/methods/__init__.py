@@ -1,5 +1,5 @@
-"""Methods of pre-training, one file each: masked autoencoding (Tong et al. 2022), MoCo (He et al. 2020), SimCLR
-(Chen et al. 2020), BYOL (Grill et al. 2020), supervised classes.
+"""Methods of pre-training, one file each: masked autoencoding (Tong et al. 2022), MoCo (He et al. 2020),
+SimCLR (Chen et al. 2020), BYOL (Grill et al. 2020), supervised classes.
 
 A method says what is made of a clip, which module turns a batch of that into its loss, what happens behind a
 step, and what its recipes are (`base.Method`). Everything else is the same for all: the run's folder, the

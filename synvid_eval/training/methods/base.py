@@ -36,15 +36,15 @@ class Method(ABC):
     least: ClassVar[int] = 1
     binds: ClassVar[bool] = True
 
-    def check(self, recipe: Any, network: Backbone) -> None:
+    def check(self, recipe: Any, network: Backbone) -> None:  # noqa: B027
         """UsageError where it cannot train that network by that recipe; before clips are looked for."""
 
-    def check_source(self, recipe: Any, source: Source) -> None:
+    def check_source(self, recipe: Any, source: Source) -> None:  # noqa: B027
         """UsageError where it cannot train on those clips."""
 
     def adapts(self, recipe: Any) -> tuple[str, ...]:
-        """The chain that each view is adapted by (`generators.adapting`), or OWN; empty where clips are taken as
-        they are.
+        """The chain that each view is adapted by (`generators.adapting`), or OWN; empty where clips are taken
+        as they are.
         """
         return ()
 
@@ -61,10 +61,11 @@ class Method(ABC):
         """
 
     def task(self, module: nn.Module) -> nn.Module:
-        """What turns a batch into its loss, or (loss, what its pass leaves for `behind`): the module itself."""
+        """What turns a batch into its loss, or (loss, what its pass leaves for `behind`): the module
+        itself."""
         return module
 
-    def behind(self, module: Any, recipe: Any, step: int, steps: int, left: list[Any]) -> None:
+    def behind(self, module: Any, recipe: Any, step: int, steps: int, left: list[Any]) -> None:  # noqa: B027
         """What happens to the module behind the optimizer's step number `step` (from 0) of `steps`, on every
         device alike. left: what this device's passes left, in order.
         """

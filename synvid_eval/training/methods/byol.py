@@ -1,9 +1,10 @@
-"""BYOL (bootstrap your own latent, Grill et al. 2020, arXiv 2006.07733), as the released code of Svyezhentsev et
-al. 2024.
+"""BYOL (bootstrap your own latent, Grill et al. 2020, arXiv 2006.07733), as the released code of Svyezhentsev
+et al. 2024.
 
-Of each view a predictor on top of encoder and head is to tell what a network that follows slowly (the momentum
-encoder: the target) gives of the other view: 2 − 2 · cosine, averaged over both views (the paper's loss is
-their sum, twice that). What of itself the target keeps in a step grows from `momentum` to 1 by a cosine.
+Of each view a predictor on top of encoder and head is to tell what a network that follows slowly (the
+momentum encoder: the target) gives of the other view: 2 − 2 · cosine, averaged over both views (the paper's
+loss is their sum, twice that). What of itself the target keeps in a step grows from `momentum` to 1 by a
+cosine.
 
 The head has no batch norm (released code; the paper's has), the predictor has one.
 """
@@ -42,7 +43,7 @@ class Bootstrap(OnTwoViews):
     )
 
 
-RECIPES = viewed.recipes(Bootstrap(), "momentum=0.98")
+RECIPES = viewed.recipes(Bootstrap(), momentum="0.97")
 """Recipes of BYOL, by name. `tiny` sees too few steps for the published momentum."""
 
 
@@ -77,7 +78,8 @@ def build(of: Bootstrap, network: Backbone, seed: int) -> nn.Module:
             views = [batch[view] for view in viewed.VIEWS]
             told = [self.predictor(self.given(self.encoder, self.head, view)) for view in views]
             with torch.no_grad():
-                target = [self.given(*self.momentum.values(), view) for view in views[::-1]]
+                parts = self.momentum["encoder"], self.momentum["head"]
+                target = [self.given(*parts, view) for view in views[::-1]]
             return loss(torch.cat(told), torch.cat(target))
 
         def given(self, encoder: nn.Module, head: nn.Module, frames: Tensor) -> Tensor:

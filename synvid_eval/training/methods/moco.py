@@ -1,4 +1,5 @@
-"""MoCo (momentum contrast, He et al. 2020, arXiv 1911.05722), as the released code of Svyezhentsev et al. 2024.
+"""MoCo (momentum contrast, He et al. 2020, arXiv 1911.05722), as the released code of Svyezhentsev et al.
+2024.
 
 The first view of a clip, encoded, is to be nearer to the second one, encoded by a network that follows slowly
 (the momentum encoder), than to the keys of other clips, which wait in a queue: cross entropy of the dot
@@ -51,7 +52,7 @@ class Contrast(OnTwoViews):
     )
 
 
-RECIPES = viewed.recipes(Contrast(), "queue=512", "momentum=0.99")
+RECIPES = viewed.recipes(Contrast(), queue="64", momentum="0.97")
 """Recipes of MoCo, by name. `tiny` sees too few steps for a queue and a momentum of the published size."""
 
 

@@ -1,8 +1,9 @@
 """SimCLR (Chen et al. 2020, arXiv 2002.05709), as the released code of Svyezhentsev et al. 2024.
 
-Both views of a clip are encoded by the same network; each is to be nearer to the other than to all other views
-of the pass, on all devices: cross entropy of the dot products of unit vectors over a temperature (NT-Xent),
-averaged over all views. A pass of fewer clips has fewer negatives: `micro` is part of the recipe here.
+Both views of a clip are encoded by the same network; each is to be nearer to the other than to all other
+views of the pass, on all devices: cross entropy of the dot products of unit vectors over a temperature
+(NT-Xent), averaged over all views. A pass of fewer clips has fewer negatives: `micro` is part of the recipe
+here.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def build(of: Contrast, network: Backbone, seed: int) -> nn.Module:
             viewed.draw(self.head, "head", seed)
 
         def forward(self, batch: dict[str, Tensor]) -> Tensor:
-            return loss(*(across.gathered(self.given(batch[view])) for view in viewed.VIEWS), of.temperature)
+            first, second = (across.gathered(self.given(batch[view])) for view in viewed.VIEWS)
+            return loss(first, second, of.temperature)
 
         def given(self, frames: Tensor) -> Tensor:
             return viewed.represented(network, self.encoder, self.head, frames, of.dropout)

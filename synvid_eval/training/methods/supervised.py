@@ -1,5 +1,5 @@
-"""Supervised pre-training: the classes of a labelled preset or set, as the released code of Svyezhentsev et al.
-2024 (train_sup.py): one view of a clip, a linear layer, cross entropy.
+"""Supervised pre-training: the classes of a labelled preset or set, as the released code of Svyezhentsev et
+al. 2024 (train_sup.py): one view of a clip, a linear layer, cross entropy.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
 """What methods share that look at views of a clip: how views are made, the network, the published recipe.
 
-Source: Svyezhentsev, Retsinas, Maragos 2024 (arXiv 2411.17584) and its released code, which trains MoCo, SimCLR,
-BYOL and a classifier on fractal videos. A view of a clip is a run of its frames, the start drawn; adapted
-(`generators.adapting`) by draws of its own over just these frames; cropped at random (at least 0.9 of the area)
-to the network's size, by bicubic resizing; mirrored with probability 0.5, by RandAugment (magnitude 7, 2
-operations), blurred with probability 0.5. Every draw is addressed by (seed, set, epoch, clip, view) and holds
-for all frames of the view. All views of a clip run backwards together, with probability 0.5 (a classifier's:
-never). The second view is adapted less: scale and background, as there (SSL_EASY_K).
+Source: Svyezhentsev, Retsinas, Maragos 2024 (arXiv 2411.17584) and its released code, which trains MoCo,
+SimCLR, BYOL and a classifier on fractal videos. A view of a clip is a run of its frames, the start drawn;
+adapted (`generators.adapting`) by draws of its own over just these frames; cropped at random (at least 0.9 of
+the area) to the network's size, by bicubic resizing; mirrored with probability 0.5, by RandAugment (magnitude
+7, 2 operations), blurred with probability 0.5. Every draw is addressed by (seed, set, epoch, clip, view) and
+holds for all frames of the view. All views of a clip run backwards together, with probability 0.5 (a
+classifier's: never). The second view is adapted less: scale and background, as there (SSL_EASY_K).
 
-The network: a backbone's tokens, averaged over the places of each moment; values dropped (0.8, in the released
-code, keys' and targets' too); a head on each moment, a perceptron of 512 with SiLU or a linear layer; its mean
-over moments. Batch norms see the clips of a pass on all devices (there: SyncBatchNorm where there are several).
+The network: a backbone's tokens, averaged over the places of each moment; values dropped (0.8, in the
+released code, keys' and targets' too); a head on each moment, a perceptron of 512 with SiLU or a linear
+layer; its mean over moments. Batch norms see the clips of a pass on all devices (there: SyncBatchNorm where
+there are several).
 
 Where it differs from the released code: each clip has draws of its own, there a batch shares those of the
 camera (`adapt_batch`); clips are cropped behind their adaptation, there before it; backgrounds come from a
@@ -21,7 +22,7 @@ curriculum grows by epochs, there by steps; weights of norms and biases have no 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +108,8 @@ class OnViews(OnClips):
     )
     adapt: str = knob(
         CAMERA,
-        "What adapts clips, anew in each view: a chain as of presets (published, shake,zoom, …); own: what the "
-        "preset or set says itself.",
+        "What adapts clips, anew in each view: a chain as of presets (published, shake,zoom, …); own: what "
+        "the preset or set says itself.",
         source=_CODE,
     )
     adapt_batch: int = knob(
@@ -165,14 +166,14 @@ class OnTwoViews(OnViews):
     @property
     def adapts(self) -> tuple[str, ...]:
         """See `OnViews.adapts`."""
-        second = self.adapt if OWN == self.adapt or self.adapt_second == "same" else self.adapt_second
+        second = self.adapt if self.adapt == OWN or self.adapt_second == "same" else self.adapt_second
         return self.adapt, second
 
 
 @dataclass(frozen=True)
 class Views:
-    """(epoch, clip) → its views, uint8 [T, S, S, 3] each, called as in VIEWS; `clip` int64, what tells it from
-    others; `label` int64 where there are classes.
+    """(epoch, clip) → its views, uint8 [T, S, S, 3] each, called as in VIEWS; `clip` int64, what tells it
+    from others; `label` int64 where there are classes.
     """
 
     source: Source
@@ -211,12 +212,12 @@ class Views:
         return np.ascontiguousarray(clip.numpy().transpose(0, 2, 3, 1))
 
 
-def recipes(paper: OnViews, *tiny: str) -> Recipes[Any]:
-    """The recipes of a method: `paper-fractal`, as published; `small`, for about a day of a GPU beside 16
-    processors that draw; `tiny`, for minutes on 2 cores, with what is otherwise in it as `--set` has it.
-    Both of these are ours.
-    """
-    own = {
+PAPER = "paper-fractal"
+
+SMALLER: dict[str, dict[str, str]] = {
+    "small": {"backbone": "tsm-resnet18", "batch": "128", "epochs": "100", "lr": "3.2e-3", "dropout": "0"},
+    "tiny": {
+        "backbone": "tsm-resnet18",
         "batch": "16",
         "epochs": "8",
         "clips": "256",
@@ -229,20 +230,24 @@ def recipes(paper: OnViews, *tiny: str) -> Recipes[Any]:
         "dropout": "0",
         "drawn": "64",
         "save": "16",
-    }
-    own |= dict(setting.split("=", 1) for setting in tiny)
-    small = {"backbone": "tsm-resnet18", "batch": "128", "epochs": "100", "lr": "3.2e-3", "dropout": "0"}
-    found = {
-        "paper-fractal": paper,
-        "small": knobs.replace(paper, small),
-        "tiny": knobs.replace(paper, {"backbone": "tsm-resnet18", **own}),
-    }
-    fits = ("network.image=48",)
-    convolutional = [name for name in backbones.NAMES if name != backbones.VIT]
-    fitted: dict[str, Mapping[str, Sequence[str]]] = {
-        "tiny": {**dict.fromkeys(convolutional, fits), backbones.VIT: ("size=tiny",)}
-    }
-    return Recipes(found, fitted)
+    },
+}
+"""What is otherwise than published in recipes of ours: `small`, meant for a day of a GPU beside 16 processors
+that draw; `tiny`, for minutes on 2 cores.
+"""
+
+_TINY_IMAGE = "network.image=48"
+
+
+def recipes(published: OnViews, **tiny: str) -> Recipes[Any]:
+    """The recipes of a method: `paper-fractal`, as published, and those of SMALLER. tiny: what is otherwise
+    in the last one, too.
+    """
+    found = {PAPER: published}
+    found |= {name: knobs.replace(published, own) for name, own in SMALLER.items()}
+    found["tiny"] = knobs.replace(found["tiny"], tiny)
+    nets = [name for name in backbones.NAMES if name != backbones.VIT]
+    return Recipes(found, {"tiny": {**dict.fromkeys(nets, (_TINY_IMAGE,)), backbones.VIT: ("size=tiny",)}})
 
 
 class OfViews(Method):
