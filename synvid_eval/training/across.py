@@ -41,7 +41,7 @@ def summed(values: Tensor) -> Tensor:
             group.all_reduce(total)
             return total
 
-    found: Tensor = Sum.apply(values)  # type: ignore[no-untyped-call]
+    found: Tensor = Sum.apply(values)
     return found
 
 
@@ -67,7 +67,7 @@ def synced(module: nn.Module) -> nn.Module:
     from torch.nn.modules.batchnorm import _BatchNorm
 
     if any(p.is_cuda for p in module.parameters()):
-        found: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        found: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
         return found
     for parent in module.modules():
         for name, child in parent.named_children():
@@ -93,10 +93,11 @@ def _synced(norm: Any) -> nn.Module:
             apart = exact - mean.reshape(shape)
             variance = summed((apart**2).mean(axes)) / world()
             count = exact.numel() // exact.shape[1] * world()
+            kept: Any = self
             with torch.no_grad():
-                self.num_batches_tracked += 1
-                self.running_mean.lerp_(mean, self.momentum)
-                self.running_var.lerp_(variance * (count / max(1, count - 1)), self.momentum)
+                kept.num_batches_tracked.add_(1)
+                kept.running_mean.lerp_(mean, self.momentum)
+                kept.running_var.lerp_(variance * (count / max(1, count - 1)), self.momentum)
             made = apart * torch.rsqrt(variance + self.eps).reshape(shape)
             made = made * self.weight.reshape(shape) + self.bias.reshape(shape)
             return made.to(values.dtype)

@@ -139,10 +139,10 @@ def divisor(of: int, most: int) -> int:
 class Training:
     """All that a loop needs.
 
-    task: batch → loss, or (loss, what the pass leaves); `network` is what checkpoints hold. behind: is called
-    behind the optimizer's step, on every device, once a step however many passes it has. make: (epoch, clip)
+    task: batch → loss, or (loss, what the pass leaves); `network` is what checkpoints hold. make: (epoch, clip)
     → a dict of arrays. workers: processes that make. layer: of a weight, where learning rates fall with
-    depth. cure: of too little memory. least: clips that a pass on all devices has to have.
+    depth. cure: of too little memory. behind: is called behind the optimizer's step, on every device, once a
+    step however many passes it has. least: clips that a pass must have, on all devices together.
     """
 
     recipe: Optimization
@@ -172,8 +172,9 @@ class Training:
             raise UsageError(f"micro={micro} does not divide the {share} clips of a device.")
         if micro * world < self.least:
             raise UsageError(
-                f"A pass of {micro * world} clip is too small: there is nothing to compare it with.",
-                f"Give {'micro' if micro < share else 'batch'}={self.least}, or more.",
+                f"Passes of {micro * world} clips are too small: here they need {self.least}, for batch norms "
+                "or to be compared.",
+                "Give a larger --set micro=…, or --set batch=….",
             )
         return micro
 
@@ -261,9 +262,9 @@ class Tried:
 
 
 def tried(what: Training, where: Devices) -> Tried:
-    """What a step takes, from passes of one clip, of four, of sixteen, and so on, up to those of the recipe
-    as far as time (`TRIED_S`) and memory allow: a step is told from its part. Of each number the first pass
-    is not counted. Nothing is kept.
+    """What a step takes, from passes of one clip (or of the least), of four, of sixteen, and so on, up to
+    those of the recipe as far as time (`TRIED_S`) and memory allow: a step is told from its part. Of each
+    number the first pass is not counted. Nothing is kept.
     """
     micro, share = what.micro(where.world), what.share(where.world)
     what.network.to(where.device).train()
@@ -322,7 +323,7 @@ def _a_clip(what: Training, batch: dict[str, Tensor], where: Devices) -> int:
     import torch
 
     kind, dtype = _autocast(what, where)
-    first = {name: value[:1].to(where.device) for name, value in batch.items()}
+    first = {name: value[:2].to(where.device) for name, value in batch.items()}
     with torch.autocast(kind, dtype, enabled=dtype is not None):
         return memory.a_clip(what.task.to(where.device), first)
 

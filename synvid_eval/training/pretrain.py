@@ -116,7 +116,7 @@ def _drawn(
 ) -> DrawnClips:
     name = place.removeprefix("preset:").partition("?")[0]
 
-    def clips(**adapts: str) -> Clips:
+    def clips(**adapts: Any) -> Clips:
         with warnings.catch_warnings():  # what it warns of is said by the source's notes
             warnings.simplefilter("ignore")
             return Clips(
@@ -268,12 +268,17 @@ class PlannedPretraining:
             *(self.chosen, module, method.task(module), self.batches, made, workers),
             cure=self._cure if method.binds else engine.fewer_at_once,
             behind=lambda step, steps, left: method.behind(module, self.chosen, step, steps, left),
-            least=method.least,
+            least=self._least,
         )
+
+    @property
+    def _least(self) -> int:
+        """Clips that a pass has to have, of method and network."""
+        return max(self.method.least, self.network.least)
 
     def _cure(self, micro: int, goes_on: bool) -> str:
         """See `engine.Cure`: where passes decide weights, a run keeps to them."""
-        if micro <= self.method.least:
+        if micro <= self._least:
             return engine.SMALLER
         if goes_on:
             return (

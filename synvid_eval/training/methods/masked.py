@@ -89,7 +89,8 @@ class MaskedAutoencoding(Method):
 
     def network(self, recipe: Pretraining, network: Any, seed: int, source: Source) -> nn.Module:
         """See `Method.network`: encoder and decoder."""
-        return videomae.pretraining(network, seed)
+        found: nn.Module = videomae.pretraining(network, seed)
+        return found
 
     def task(self, module: nn.Module) -> nn.Module:
         """See `Method.task`."""

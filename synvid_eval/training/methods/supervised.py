@@ -73,7 +73,7 @@ class Supervised(OfViews):
             )
 
     def maker(
-        self, source: Source, recipe: Classes, network: Backbone, seed: int
+        self, source: Source, recipe: OnViews, network: Backbone, seed: int
     ) -> Callable[[Item], dict[str, Any]]:
         """See `Method.maker`."""
         return Views(source, recipe, network, seed, tuple(source.classes()))

@@ -201,7 +201,7 @@ class Views:
         if augment.uniform(address("synvid_eval.training.clip", *where), "reverse", 1)[0] < of.reverse:
             frames = frames[::-1]
         key = address("synvid_eval.training.view", *where, view)
-        box = augment.crop_box(*frames.shape[1:3], key, of.area)
+        box = augment.crop_box(frames.shape[1], frames.shape[2], key, of.area)
         frames = augment.cubic_crop(frames, box, self.network.image)
         if augment.uniform(key, "mirror", 1)[0] < of.mirror:
             frames = frames[:, :, ::-1]
