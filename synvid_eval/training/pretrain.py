@@ -333,7 +333,7 @@ def described(network: Backbone, size: str) -> str:
             f"{size}: width {network.width}, {network.depth} layers, {seen}, patches of {network.tubelet} × "
             f"{network.patch}² px"
         )
-    return f"{network.title}: width {network.width}, {seen}"
+    return f"{network.said}, {seen}"
 
 
 def card(folder: RunFolder, config: Config, source: Source) -> str:
