@@ -139,8 +139,8 @@ def divisor(of: int, most: int) -> int:
 class Training:
     """All that a loop needs.
 
-    task: batch → loss, or (loss, what the pass leaves); `network` is what checkpoints hold. make: (epoch, clip)
-    → a dict of arrays. workers: processes that make. layer: of a weight, where learning rates fall with
+    task: batch → loss, or (loss, what the pass leaves); `network` is what checkpoints hold. make: (epoch,
+    clip) → a dict of arrays. workers: processes that make. layer: of a weight, where learning rates fall with
     depth. cure: of too little memory. behind: is called behind the optimizer's step, on every device, once a
     step however many passes it has. least: clips that a pass must have, on all devices together.
     """
@@ -172,8 +172,8 @@ class Training:
             raise UsageError(f"micro={micro} does not divide the {share} clips of a device.")
         if micro * world < self.least:
             raise UsageError(
-                f"Passes of {micro * world} clips are too small: here they need {self.least}, for batch norms "
-                "or to be compared.",
+                f"Passes of {micro * world} clips are too small: here they need {self.least}, for batch "
+                "norms or to be compared.",
                 "Give a larger --set micro=…, or --set batch=….",
             )
         return micro
