@@ -32,6 +32,7 @@ from synvid_eval.training import (
     labelled,
     recipe,
     robustness,
+    splits,
 )
 from synvid_eval.training.data import Files
 from synvid_eval.training.finetune import FINETUNING, Augmented, built, task
@@ -316,7 +317,7 @@ def test_it_learns_and_leaves_what_it_should(bars: Path, options: Options, tmp_p
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_any_backbone_runs(bars: Path, options: Options, tmp_path: Path, backbone: str) -> None:
-    """What a table of accuracies calls it, cards, a robustness that asks its folds, a probe of what it is."""
+    """And leaves what says what it is; batch norms learn, too."""
     plan = planned(finetune, bars, options, "steps=2", split="kfold:2", backbone=backbone)
     before = plan.begin.architecture.encoder(0).state_dict()
     facts = plan.made(tmp_path / "run")
@@ -327,11 +328,18 @@ def test_any_backbone_runs(bars: Path, options: Options, tmp_path: Path, backbon
     assert "size" not in config["recipe"] and "backbone" not in config["recipe"]
     means = [name for name in before if name.endswith("running_mean")]
     moved = [name for name in means if not torch.equal(before[name], state[f"encoder.{name}"])]
-    assert moved == means  # batch norms learn
+    assert moved == means
     card = (fold.path / "card.md").read_text()
     title = plan.begin.architecture.title
     assert f"**trained**: {title}, 3 classes" in card and f"**network**: {title}, width " in card
     assert plan.begin.architecture.model == f"{title} of 8 channels 32 px"
+
+
+def test_robustness_asks_any_backbone(bars: Path, options: Options, tmp_path: Path) -> None:
+    """What its folds say of clean clips is what they said when they were tested, of enlarged views, too."""
+    few = ("steps=2", "enlarged=1.2")
+    plan = planned(finetune, bars, options, *few, split="kfold:2", backbone="tsm-resnet18")
+    plan.made(tmp_path / "run")
     asked = classifiers.Finetuned(tmp_path / "run", "cpu")
     clips = robustness.opened(str(bars), [asked.tested], options)
     found = next(asked.scores(clips, robustness.cases(["defocus_blur"], [1])[:1], 0))
@@ -344,13 +352,11 @@ def test_eight_clips_are_learned_by_heart(
     bars: Path, options: Options, tmp_path: Path, backbone: str
 ) -> None:
     """By batch norms in training mode and by those of the running statistics that are tested."""
-    ids = planned(finetune, bars, options).on.files.videos.ids
-    few = [i for i in ids if "_g00_" in i or "_g01_" in i][:8]
-    (tmp_path / "split.json").write_text(json.dumps({"train": few, "test": few}))
-    plan = planned(
-        *(finetune, bars, options, "steps=40", "lr=0.1", "area=1", "flip=no", "test_every=0", "segments=5"),
-        backbone=backbone, split=str(tmp_path / "split.json"),
-    )  # fmt: skip
+    own = ("steps=40", "lr=0.1", "area=1", "flip=no", "test_every=0")
+    plan = planned(finetune, bars, options, *own, backbone=backbone, split="kfold:2")
+    few = tuple(i for i in plan.on.files.videos.ids if "_g00_" in i or "_g01_" in i)[:8]
+    split = dataclasses.replace(plan.on.split, folds=(splits.Fold(few, few),))
+    plan.on = dataclasses.replace(plan.on, split=split)
     facts = plan.made(tmp_path / "run")
     assert facts["accuracy"]["top1"]["value"] == 100 and facts["accuracy"]["clips"] == 8
 
