@@ -15,6 +15,7 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from synvid_eval import accuracies
 from synvid_eval.errors import DataError, UsageError, WeightsError
@@ -37,9 +38,9 @@ from synvid_eval.training import (
 from synvid_eval.training.data import Files
 from synvid_eval.training.finetune import FINETUNING, Augmented, built, task
 from synvid_eval.training.labelled import Start
-from synvid_eval.training.run_folder import RunFolder
-from tests.training.conftest import same
-from tests.training.small import CLASSES, MINI, planned
+from synvid_eval.training.run_folder import RunFolder, toml
+from tests.training.conftest import same, weights
+from tests.training.small import CLASSES, MINI, SLIGHT, planned
 from tests.training.test_engine import Quits, Stop
 
 NANO = Architecture(24, 2, 2, image=16, frames=4)
@@ -446,6 +447,42 @@ def test_it_begins_with_a_folder_of_transformers(bars: Path, options: Options, t
     assert plan.made(tmp_path / "run")["row"]["dataset"] == "scratch"  # as it is named by the test
 
 
+def test_it_begins_with_a_run_of_its_own_backbone(bars: Path, options: Options, tmp_path: Path) -> None:
+    """The recipe is the one for that backbone, and the statistics of batch norms are the run's."""
+    of = ConvNet("csn-26", image=32, frames=4, stage=8)
+    module = of.encoder(3).train()
+    module(torch.randn(4, 4, 3, 32, 32))
+    folder = tmp_path / "circles"
+    (folder / "checkpoints").mkdir(parents=True)
+    state = {f"encoder.{n}": t for n, t in module.state_dict().items()}
+    save_file(state, folder / "checkpoints" / "step-00000002.safetensors")
+    run = {"kind": "pretrain", "method": "simclr", "location": "moving_circles"}
+    (folder / "config.toml").write_text(toml({"run": run, "network": dataclasses.asdict(of)}))
+    assert labelled.backbone(str(folder)) == "csn-26" and labelled.backbone("scratch") is None
+    begin = labelled.start(str(folder), NANO)
+    assert (begin.name, begin.architecture) == ("moving_circles", of)
+    network = built(begin, 3, FINETUNING["tiny"], 0)
+    for key, tensor in network.encoder.state_dict().items():
+        assert tensor.dim() == 0 or torch.equal(tensor, state[f"encoder.{key}"]), key
+    plan = planned(finetune, bars, options, "steps=1", split="kfold:2", backbone="csn-26", begin=str(folder))
+    assert plan.made(tmp_path / "tuned")["about"]["begin"].startswith("sha256:")
+    assert "circles has it" in plan.smaller()
+
+
+def test_passes_that_batch_norms_cannot_take(bars: Path, options: Options, tmp_path: Path) -> None:
+    """One clip of one token has no deviation; two have, and so have two of one clip."""
+    few = ("steps=1", "network.image=16", "micro=1")
+    plan = planned(finetune, bars, options, *few, split="kfold:2", backbone="r2plus1d-18")
+    assert plan.begin.architecture.tokens == 1
+    with pytest.raises(UsageError, match="Passes of 1 clips are too small: batch norms need 2") as error:
+        plan.made(tmp_path / "run")
+    assert "--set micro" in error.value.hint
+    for more in ("micro=2", "repeats=2"):
+        planned(finetune, bars, options, *few, more, split="kfold:2", backbone="r2plus1d-18").tried(
+            engine.Devices("cpu")
+        )
+
+
 def test_settings_of_a_network_that_is_there_are_refused(planned_run: Path) -> None:
     with pytest.raises(UsageError, match=r"--set network\.depth=3 means nothing"):
         labelled.start(str(planned_run), NANO, ["network.depth=3"])
@@ -653,3 +690,36 @@ def test_processes_wait_for_the_first_as_long_as_it_tests(bars: Path, tmp_path: 
     assert len(accuracy.read(tmp_path / "run" / "predictions.json").clips) == 30
     for fold in ("fold-0", "fold-1"):
         assert [row["epoch"] for row in finetune.tests(tmp_path / "run" / fold)] == [1, 2]
+
+
+@pytest.mark.slow
+def test_processes_end_with_the_batch_norms_of_the_first(bars: Path, tmp_path: Path) -> None:
+    """Two processes of four clips: gradients are their mean, statistics the first one's; and the run goes on
+    with them, which ends in the bits of one that was not stopped.
+    """
+    settings = [x for s in (*SLIGHT, "test_every=0", "save=1") for x in ("--set", s)]
+
+    def trained(out: str, steps: int) -> None:
+        done = subprocess.run(
+            [*(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"),
+             *("-m", "synvid_eval", "train", "finetune", "scratch", str(bars), "--recipe", "tiny"),
+             *("--backbone", "tsm-resnet18", "--split", "kfold:2", "--out", str(tmp_path / out)),
+             *("--device", "cpu", *settings, "--set", f"steps={steps}", "--set", "epochs=2")],
+            capture_output=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr.decode()
+
+    trained("whole", 3)
+    kept = weights(tmp_path / "whole" / "fold-0")
+    assert int(kept["encoder.bn1.num_batches_tracked"]) == 3
+    assert not torch.equal(kept["encoder.bn1.running_mean"], torch.zeros(64))
+    assert len(accuracy.read(tmp_path / "whole" / "predictions.json").clips) == 30
+    shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+    fold = tmp_path / "parts" / "fold-0"
+    newest = sorted(fold.glob("checkpoints/*"))[-1]
+    newest.unlink()
+    for gone in (*(tmp_path / "parts").rglob("predictions.json"), *fold.glob("accuracy.csv")):
+        gone.unlink()
+    trained("parts", 3)
+    assert same(tmp_path / "whole" / "fold-0", fold)
