@@ -15,6 +15,7 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from synvid_eval import accuracies
 from synvid_eval.errors import DataError, UsageError, WeightsError
@@ -32,13 +33,14 @@ from synvid_eval.training import (
     labelled,
     recipe,
     robustness,
+    splits,
 )
 from synvid_eval.training.data import Files
 from synvid_eval.training.finetune import FINETUNING, Augmented, built, task
 from synvid_eval.training.labelled import Start
-from synvid_eval.training.run_folder import RunFolder
-from tests.training.conftest import same
-from tests.training.small import CLASSES, MINI, planned
+from synvid_eval.training.run_folder import RunFolder, toml
+from tests.training.conftest import same, weights
+from tests.training.small import CLASSES, MINI, SLIGHT, planned
 from tests.training.test_engine import Quits, Stop
 
 NANO = Architecture(24, 2, 2, image=16, frames=4)
@@ -316,7 +318,7 @@ def test_it_learns_and_leaves_what_it_should(bars: Path, options: Options, tmp_p
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_any_backbone_runs(bars: Path, options: Options, tmp_path: Path, backbone: str) -> None:
-    """What a table of accuracies calls it, cards, a robustness that asks its folds, a probe of what it is."""
+    """And leaves what says what it is; batch norms learn, too."""
     plan = planned(finetune, bars, options, "steps=2", split="kfold:2", backbone=backbone)
     before = plan.begin.architecture.encoder(0).state_dict()
     facts = plan.made(tmp_path / "run")
@@ -327,11 +329,18 @@ def test_any_backbone_runs(bars: Path, options: Options, tmp_path: Path, backbon
     assert "size" not in config["recipe"] and "backbone" not in config["recipe"]
     means = [name for name in before if name.endswith("running_mean")]
     moved = [name for name in means if not torch.equal(before[name], state[f"encoder.{name}"])]
-    assert moved == means  # batch norms learn
+    assert moved == means
     card = (fold.path / "card.md").read_text()
     title = plan.begin.architecture.title
     assert f"**trained**: {title}, 3 classes" in card and f"**network**: {title}, width " in card
     assert plan.begin.architecture.model == f"{title} of 8 channels 32 px"
+
+
+def test_robustness_asks_any_backbone(bars: Path, options: Options, tmp_path: Path) -> None:
+    """What its folds say of clean clips is what they said when they were tested, of enlarged views, too."""
+    few = ("steps=2", "enlarged=1.2")
+    plan = planned(finetune, bars, options, *few, split="kfold:2", backbone="tsm-resnet18")
+    plan.made(tmp_path / "run")
     asked = classifiers.Finetuned(tmp_path / "run", "cpu")
     clips = robustness.opened(str(bars), [asked.tested], options)
     found = next(asked.scores(clips, robustness.cases(["defocus_blur"], [1])[:1], 0))
@@ -344,13 +353,11 @@ def test_eight_clips_are_learned_by_heart(
     bars: Path, options: Options, tmp_path: Path, backbone: str
 ) -> None:
     """By batch norms in training mode and by those of the running statistics that are tested."""
-    ids = planned(finetune, bars, options).on.files.videos.ids
-    few = [i for i in ids if "_g00_" in i or "_g01_" in i][:8]
-    (tmp_path / "split.json").write_text(json.dumps({"train": few, "test": few}))
-    plan = planned(
-        *(finetune, bars, options, "steps=40", "lr=0.1", "area=1", "flip=no", "test_every=0", "segments=5"),
-        backbone=backbone, split=str(tmp_path / "split.json"),
-    )  # fmt: skip
+    own = ("steps=40", "lr=0.1", "area=1", "flip=no", "test_every=0")
+    plan = planned(finetune, bars, options, *own, backbone=backbone, split="kfold:2")
+    few = tuple(i for i in plan.on.files.videos.ids if "_g00_" in i or "_g01_" in i)[:8]
+    split = dataclasses.replace(plan.on.split, folds=(splits.Fold(few, few),))
+    plan.on = dataclasses.replace(plan.on, split=split)
     facts = plan.made(tmp_path / "run")
     assert facts["accuracy"]["top1"]["value"] == 100 and facts["accuracy"]["clips"] == 8
 
@@ -438,6 +445,42 @@ def test_it_begins_with_a_folder_of_transformers(bars: Path, options: Options, t
     assert begin.name == "real" and begin.family == "" and begin.signature.startswith("sha256:")
     plan = planned(finetune, bars, options, "steps=1", split="kfold:2", begin=str(tmp_path / "real"))
     assert plan.made(tmp_path / "run")["row"]["dataset"] == "scratch"  # as it is named by the test
+
+
+def test_it_begins_with_a_run_of_its_own_backbone(bars: Path, options: Options, tmp_path: Path) -> None:
+    """The recipe is the one for that backbone, and the statistics of batch norms are the run's."""
+    of = ConvNet("csn-26", image=32, frames=4, stage=8)
+    module = of.encoder(3).train()
+    module(torch.randn(4, 4, 3, 32, 32))
+    folder = tmp_path / "circles"
+    (folder / "checkpoints").mkdir(parents=True)
+    state = {f"encoder.{n}": t for n, t in module.state_dict().items()}
+    save_file(state, folder / "checkpoints" / "step-00000002.safetensors")
+    run = {"kind": "pretrain", "method": "simclr", "location": "moving_circles"}
+    (folder / "config.toml").write_text(toml({"run": run, "network": dataclasses.asdict(of)}))
+    assert labelled.backbone(str(folder)) == "csn-26" and labelled.backbone("scratch") is None
+    begin = labelled.start(str(folder), NANO)
+    assert (begin.name, begin.architecture) == ("moving_circles", of)
+    network = built(begin, 3, FINETUNING["tiny"], 0)
+    for key, tensor in network.encoder.state_dict().items():
+        assert tensor.dim() == 0 or torch.equal(tensor, state[f"encoder.{key}"]), key
+    plan = planned(finetune, bars, options, "steps=1", split="kfold:2", backbone="csn-26", begin=str(folder))
+    assert plan.made(tmp_path / "tuned")["about"]["begin"].startswith("sha256:")
+    assert "circles has it" in plan.smaller()
+
+
+def test_passes_that_batch_norms_cannot_take(bars: Path, options: Options, tmp_path: Path) -> None:
+    """One clip of one token has no deviation; two have, and so have two of one clip."""
+    few = ("steps=1", "network.image=16", "micro=1")
+    plan = planned(finetune, bars, options, *few, split="kfold:2", backbone="r2plus1d-18")
+    assert plan.begin.architecture.tokens == 1
+    with pytest.raises(UsageError, match="Passes of 1 clips are too small: batch norms need 2") as error:
+        plan.made(tmp_path / "run")
+    assert "--set micro" in error.value.hint
+    for more in ("micro=2", "repeats=2"):
+        planned(finetune, bars, options, *few, more, split="kfold:2", backbone="r2plus1d-18").tried(
+            engine.Devices("cpu")
+        )
 
 
 def test_settings_of_a_network_that_is_there_are_refused(planned_run: Path) -> None:
@@ -647,3 +690,36 @@ def test_processes_wait_for_the_first_as_long_as_it_tests(bars: Path, tmp_path: 
     assert len(accuracy.read(tmp_path / "run" / "predictions.json").clips) == 30
     for fold in ("fold-0", "fold-1"):
         assert [row["epoch"] for row in finetune.tests(tmp_path / "run" / fold)] == [1, 2]
+
+
+@pytest.mark.slow
+def test_processes_end_with_the_batch_norms_of_the_first(bars: Path, tmp_path: Path) -> None:
+    """Two processes of four clips: gradients are their mean, statistics the first one's; and the run goes on
+    with them, which ends in the bits of one that was not stopped.
+    """
+    settings = [x for s in (*SLIGHT, "test_every=0", "save=1") for x in ("--set", s)]
+
+    def trained(out: str, steps: int) -> None:
+        done = subprocess.run(
+            [*(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"),
+             *("-m", "synvid_eval", "train", "finetune", "scratch", str(bars), "--recipe", "tiny"),
+             *("--backbone", "tsm-resnet18", "--split", "kfold:2", "--out", str(tmp_path / out)),
+             *("--device", "cpu", *settings, "--set", f"steps={steps}", "--set", "epochs=2")],
+            capture_output=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr.decode()
+
+    trained("whole", 3)
+    kept = weights(tmp_path / "whole" / "fold-0")
+    assert int(kept["encoder.bn1.num_batches_tracked"]) == 3
+    assert not torch.equal(kept["encoder.bn1.running_mean"], torch.zeros(64))
+    assert len(accuracy.read(tmp_path / "whole" / "predictions.json").clips) == 30
+    shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+    fold = tmp_path / "parts" / "fold-0"
+    newest = sorted(fold.glob("checkpoints/*"))[-1]
+    newest.unlink()
+    for gone in (*(tmp_path / "parts").rglob("predictions.json"), *fold.glob("accuracy.csv")):
+        gone.unlink()
+    trained("parts", 3)
+    assert same(tmp_path / "whole" / "fold-0", fold)
