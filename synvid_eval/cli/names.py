@@ -113,9 +113,26 @@ def formats() -> list[str]:
     return [*_keys("FORMATS", "video", "encode.py"), "webdataset"]
 
 
-def recipes() -> list[str]:
-    """What `train pretrain --recipe` takes."""
-    return _keys("PRETRAINING", "training", "recipe.py")
+def backbones() -> list[str]:
+    """What `train … --backbone` takes."""
+    return ["vit", *_keys("_TITLES", "networks", "convnets.py")]
+
+
+def methods() -> list[str]:
+    """What `train pretrain --method` takes."""
+    return _keys("METHODS", "training", "methods", "__init__.py")
+
+
+def recipes(method: str = "videomae") -> list[str]:
+    """What `train pretrain --recipe` takes with a method."""
+    if method == "videomae":
+        return _keys("PRETRAINING", "training", "recipe.py")
+    return ["paper-fractal", *_keys("SMALLER", "training", "methods", "viewed.py")]
+
+
+def recipe(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The recipes of the method that is given."""
+    return [n for n in recipes(ctx.params.get("method") or "videomae") if n.startswith(incomplete)]
 
 
 def finetunings() -> list[str]:
@@ -255,10 +272,12 @@ def _choices(call: ast.Call) -> tuple[str, ...]:
 
 
 def _keys(name: str, *parts: str) -> list[str]:
-    """The keys of a dictionary that a module writes out under that name."""
+    """The keys of a dictionary that a module writes out under that name, or hands to what makes one of it."""
     for node in _tree(*parts).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         value = getattr(node, "value", None)
+        if isinstance(value, ast.Call) and value.args:
+            value = value.args[0]
         if isinstance(value, ast.Dict) and any(isinstance(t, ast.Name) and t.id == name for t in targets):
             return [str(k.value) for k in value.keys if isinstance(k, ast.Constant)]
     return []

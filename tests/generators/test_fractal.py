@@ -34,7 +34,8 @@ def clip(generator, index=0, name=NAME):
 
 
 def forget():
-    for kept in (fractal.scene, fractal.still, fractal.class_parameters, fractal._clip, fractal._game):
+    fractal._clips.clear()
+    for kept in (fractal.scene, fractal.still, fractal.class_parameters, fractal._game):
         kept.cache_clear()
 
 
