@@ -208,7 +208,7 @@ def kept(files: Files, options: Options) -> bool:
 @dataclass(frozen=True)
 class Viewed:
     """(0, index of a clip) → its views uint8 [segments · crops, T, S, S, 3]; see `views`. enlarged: short
-    side of the frames that squares are taken from, in sides of a square.
+    side of the frames that squares are taken from, in sides of a square. cubic: how they are resized.
 
     A clip shorter than T · stride frames is looked at as it is learned from, at the largest stride that fits
     (`Files.fitting`); the released code keeps the stride and repeats the last frame.
@@ -220,6 +220,7 @@ class Viewed:
     segments: int
     crops: int
     enlarged: float = 1.0
+    cubic: bool = False
 
     def __call__(self, item: Item) -> dict[str, Any]:
         _, index = item
@@ -237,7 +238,7 @@ class Viewed:
         wanted = sorted({i for run in runs for i in run})
         frames = self.files.taken(index, wanted)
         tall, wide = views.short_side(frames.shape[1], frames.shape[2], int(self.size * self.enlarged))
-        frames = crops.resized(frames, tall, wide)
+        frames = (crops.cubic if self.cubic else crops.resized)(frames, tall, wide)
         places = {frame: i for i, frame in enumerate(wanted)}
         made = [
             frames[[places[i] for i in run], top : top + self.size, left : left + self.size]
