@@ -327,7 +327,7 @@ def test_masked_autoencoding_takes_transformers_only(options: Options) -> None:
 
 
 def test_an_unknown_method_is_told_of() -> None:
-    with pytest.raises(UsageError, match="No method is called 'mocco'.*moco"):
+    with pytest.raises(UsageError, match=r"No method is called 'mocco'.*moco"):
         methods.named("mocco")
 
 
