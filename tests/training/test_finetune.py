@@ -509,6 +509,19 @@ def test_it_begins_with_a_run_of_its_own_backbone(bars: Path, options: Options, 
     plan = planned(finetune, bars, options, "steps=1", split="kfold:2", backbone="csn-26", begin=str(folder))
     assert plan.made(tmp_path / "tuned")["about"]["begin"].startswith("sha256:")
     assert "circles has it" in plan.smaller()
+    assert plan.notes() == plan.on.notes()
+    assert begin.classes_of == ""
+    run["method"] = "supervised"
+    (folder / "config.toml").write_text(toml({"run": run, "network": dataclasses.asdict(of)}))
+    assert labelled.start(str(folder), NANO).classes_of == "moving_circles"
+
+
+def test_a_network_that_has_learned_the_classes_of_the_set_says_so(bars: Path, options: Options) -> None:
+    plan = planned(finetune, bars, options, split="kfold:2")
+    plan.begin = Start("bars", NANO, None, classes_of=os.path.relpath(bars))
+    assert plan.notes()[-1].endswith(f"has learned the classes of {bars}: tested clips may be among its own")
+    plan.begin = Start("bars", NANO, None, classes_of="fractal_supervised_500")
+    assert plan.notes() == plan.on.notes()
 
 
 def test_passes_that_batch_norms_cannot_take(bars: Path, options: Options, tmp_path: Path) -> None:
