@@ -66,7 +66,8 @@ class Checkpoint:
 
     name: for people. tensors: the encoder's, float32, under the names that VideoMAEModel has; None: weights
     are drawn from `seed`. pooled: whether it ends without a norm, as in a classifier of mean tokens.
-    epsilon: of its layer norms. signature: `sha256:HEX` of the file, `random:SEED`.
+    epsilon: of its layer norms. signature: `sha256:HEX` of the file, `random:SEED`. file: the file, where
+    there is one.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Checkpoint:
     epsilon: float
     signature: str
     seed: int = 0
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -284,7 +286,8 @@ def _random(location: str) -> Checkpoint:
     return Checkpoint(location, of, None, False, _EPSILON, location, int(parts[1]))
 
 
-def _of_run(folder: Path) -> Checkpoint:
+def _of_run(folder: Path, taken: Path | None = None) -> Checkpoint:
+    """taken: the checkpoint, if not the newest."""
     file = folder / "config.toml"
     try:
         table = tomllib.loads(file.read_text("utf-8"))["network"]
@@ -294,13 +297,19 @@ def _of_run(folder: Path) -> Checkpoint:
         raise WeightsError(f"{file} cannot be read: {error}.", "Is it a run's folder?") from None
     except (KeyError, TypeError, AttributeError, UsageError) as error:
         raise WeightsError(f"{file} names no network: {error}.", "Is it a run's folder?") from None
-    files = sorted((folder / "checkpoints").glob("step-*.safetensors"))
+    files = [taken] if taken else sorted((folder / "checkpoints").glob("step-*.safetensors"))
     if not files:
         raise WeightsError(f"The run {folder} has no checkpoint yet.", "Let it run on, or give another one.")
-    return _fitted(folder.resolve().name, files[-1], of, _EPSILON, None)
+    name = taken.stem if taken else folder.resolve().name
+    return _fitted(name, files[-1], of, _EPSILON, None)
 
 
-def _of_folder(folder: Path) -> Checkpoint:
+_SAVED = ("model.safetensors", "pytorch_model.bin")
+"""Names that `transformers` saves weights under."""
+
+
+def _of_folder(folder: Path, taken: Path | None = None) -> Checkpoint:
+    """taken: which of its files, if not the first that is there."""
     file = folder / "config.json"
     try:
         given: dict[str, Any] = json.loads(file.read_bytes())
@@ -322,9 +331,9 @@ def _of_folder(folder: Path) -> Checkpoint:
         epsilon, pooled = float(given.get("layer_norm_eps", 1e-12)), bool(given.get("use_mean_pooling", True))
     except (TypeError, ValueError, UsageError) as error:
         raise WeightsError(f"{file} names no network that can be built: {error}.") from None
-    for name in ("model.safetensors", "pytorch_model.bin"):
-        if (folder / name).is_file():
-            return _fitted(folder.resolve().name, folder / name, of, epsilon, pooled)
+    for path in [taken] if taken else [folder / name for name in _SAVED]:
+        if path.is_file():
+            return _fitted(folder.resolve().name, path, of, epsilon, pooled)
     raise WeightsError(
         f"{folder} has neither model.safetensors nor pytorch_model.bin.",
         "Save it in one piece: save_pretrained(…, max_shard_size='100GB').",
@@ -354,6 +363,12 @@ def _configured(given: Mapping[str, Any]) -> Architecture:
 
 
 def _of_file(path: Path) -> Checkpoint:
+    """Of a file where a run or `transformers` left it, the config that stands there tells the rest."""
+    folder = path.absolute().parent
+    if folder.name == "checkpoints" and (folder.parent / "config.toml").is_file():
+        return _of_run(folder.parent, path)
+    if path.name in _SAVED and (folder / "config.json").is_file():
+        return _of_folder(folder, path)
     return _fitted(path.stem, path, None, _EPSILON, None)
 
 
@@ -379,7 +394,7 @@ def _fitted(
         if naming.released and own.endswith(("query.weight", "key.weight", "value.weight")):
             tensor = tensor.chunk(3)[_QKV.index(own.split(".")[-2])]
         plain[own.removeprefix("videomae.")] = tensor
-    return Checkpoint(name, of, plain, pooled, epsilon, weights.digest(file).identity)
+    return Checkpoint(name, of, plain, pooled, epsilon, weights.digest(file).identity, file=file)
 
 
 def _tensors(file: Path) -> dict[str, Tensor]:
