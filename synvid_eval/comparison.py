@@ -60,8 +60,11 @@ Location: TypeAlias = "str | os.PathLike[str] | NDArray[np.uint8] | VideoSet | M
 DEFAULT_METRICS = ("color", "spectrum", "motion", "tubelet", "effective_rank")
 NETWORK_METRICS = ("fid", "kid", "fvd", "kvd", "diversity")
 """What follows them where the weights are there."""
+RUN = "run"
 RUN_METRICS = ("fd[run]", "kd[run]", "diversity[run]")
-"""What follows these where `--features run=RUN` names an encoder."""
+"""What follows these where `--features run=RUN` names an encoder, or all sets are measured with one; their
+feature.
+"""
 
 
 @dataclass(frozen=True)
@@ -186,6 +189,8 @@ def parse_recipe(
             and target is not of_sampler
             and issubclass(features[kinds[name].feature if name in kinds else name], NetworkFeature)
         ):
+            if knob == "encoder":
+                raise UsageError(f"--set {text}: that is what the encoder is.", "Give --features run=RUN.")
             raise UsageError(f"--set {text}: {knob} is the same for all networks.", f"Give {OPTIONS[knob]}.")
         if target.get(knob, value) != value:
             before = typed[id(target), knob]
@@ -489,6 +494,8 @@ def prepare(
         trouble = error
     if trouble is not None and all(files):  # no network runs
         raise trouble
+    if asked is None and opened and all(isinstance(o, Measurement) and RUN in o.features for o in opened):
+        made = parse_recipe(None, settings, frames, protocol, statistics=any(files), encoder=True)
     made = decide(made, networks or Networks(), asked is not None or any(files), opened)
     if trouble is not None:
         raise trouble
@@ -778,9 +785,12 @@ def _check_statistics(who: str, statistics: Statistics, made: Recipe) -> None:
 def _same_knobs(who: str, what: str, there: Mapping[str, Any], here: Mapping[str, Any], option: str) -> None:
     for knob, asked in here.items():
         if there.get(knob) != asked:
+            same = OPTIONS.get(knob, option)
+            if what == RUN and knob in ("weights", "encoder"):
+                same = "--features run=RUN"
             raise DataError(
                 f"{who} was measured with {what}.{knob}={there.get(knob)}, asked is {asked}.",
-                f"Give the same {OPTIONS.get(knob, option)}, or measure it again.",
+                f"Give the same {same}, or measure it again.",
             )
 
 
