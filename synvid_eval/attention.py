@@ -235,12 +235,12 @@ def prepare(
         missing = error
     found = _checkpoints(given, options.seed)
     for one in found:
-        depth = one.architecture.depth
+        depth = one.transformer.depth
         if not -depth <= asked.layer < depth:
             raise UsageError(
                 f"--layer {asked.layer}: {one.name} has {depth} layers.", f"Give -{depth} to {depth - 1}."
             )
-    if len(tubelets := {one.architecture.tubelet for one in found}) > 1:
+    if len(tubelets := {one.transformer.tubelet for one in found}) > 1:
         raise UsageError(
             f"The checkpoints have tubelets of {' and '.join(map(str, sorted(tubelets)))} frames.",
             "Look at each alone.",
@@ -301,7 +301,7 @@ def rehearse(
     workers = options.worker_count()
     seconds, kept = 0.0, 0
     for one in found:
-        of = one.architecture
+        of = one.transformer
         size = {"count": asked.frames, "tubelet": of.tubelet, "side": of.image}
         pool = new_pool(options)
         try:
@@ -368,7 +368,7 @@ class _Run:
             return self._paint(one)
 
     def _paint(self, one: Checkpoint) -> Painted:
-        of = one.architecture
+        of = one.transformer
         layer = self.asked.layer % of.depth
         self.tubelet = of.tubelet
         grid = of.image // of.patch
@@ -408,7 +408,7 @@ class _Run:
             videos, options = self.videos, self.options
             self._contents = content_hashes(videos, options.cache, options.worker_count(), options.progress)
         encoder: _Network | None = None
-        of, asked = one.architecture, self.asked
+        of, asked = one.transformer, self.asked
         size = {"count": asked.frames, "tubelet": of.tubelet, "side": of.image}
         size["patches"] = of.image // of.patch if asked.masks else 0
         refs = [c for c in self.videos.clips if c.id not in self.skipped]
@@ -519,9 +519,9 @@ class _Network:
     def __init__(self, one: Checkpoint, layer: int, what: str, place: str, options: Options) -> None:
         import torch
 
-        self._module = checkpoints.build(one, frames=one.architecture.tubelet).module.to(place)
+        self._module = checkpoints.build(one, frames=one.transformer.tubelet).module.to(place)
         self._layer, self._what, self._place = layer, what, place
-        self._tubelet = one.architecture.tubelet
+        self._tubelet = one.transformer.tubelet
         self._threads = torch.get_num_threads()
         torch.set_num_threads(1)
         self._pool = ThreadPoolExecutor(options.worker_count())

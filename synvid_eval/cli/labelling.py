@@ -31,7 +31,18 @@ def options(function: F) -> F:
     return function
 
 
+def backbone(help: str) -> Callable[[F], F]:
+    """The option `--backbone NAME`, short for `--set backbone=NAME`."""
+    return click.option(
+        "--backbone", metavar="NAME", shell_complete=names.completed(names.backbones), help=help
+    )
+
+
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    backbone(
+        "What a network with drawn weights is: vit, tsm-resnet50, tsm-resnet18, r2plus1d-18, csn-26.  "
+        "[default: the recipe's]"
+    ),
     click.option(
         "--split",
         default="kfold:5",
@@ -82,6 +93,7 @@ def carried_out(
     run: str,
     videos: str,
     recipe: str,
+    backbone: str | None,
     split: str,
     out: str,
     settings: tuple[str, ...],
@@ -111,9 +123,11 @@ def carried_out(
     common.check_outputs(reads, json=json, html=html, csv=csv)
     if csv:
         accuracy.rows(Path(csv))  # what is no such table is told before the work
-    of, network = all_recipes.chosen(recipes, recipe, settings)
+    own = [s for s in settings if s.startswith(("network.", "size=", "backbone="))]
+    own += [f"backbone={backbone}"] if backbone else []
+    labelled.check_own(run, own)
+    of, network = all_recipes.chosen(recipes, recipe, settings, labelled.backbone(run) or backbone)
     labelled.check_settings(settings, kind.idle(of))
-    own = [s for s in settings if s.startswith(("network.", "size="))]
     ((called, place),) = sets.name_sets([videos])
     labelled.check_out(out, [place, *reads[1:]])
     if split.startswith(splits.KFOLD):
@@ -123,7 +137,7 @@ def carried_out(
         dataset=name or begin.name,
         benchmark=benchmark or called,
         protocol=protocol(of),
-        model=labelled.model_name(begin.architecture),
+        model=begin.architecture.model,
         family=family if family is not None else begin.family,
         seed=str(seed),
         source=run,
@@ -181,7 +195,9 @@ def _told(facts: dict[str, Any]) -> str:
 
 def _rehearsed(facts: dict[str, Any], out: str) -> str:
     """What would be trained, a line each."""
-    network, recipe = facts["network"], facts["recipe"]
+    from synvid_eval.networks import backbones
+
+    network, recipe = backbones.of_table(facts["network"]), facts["recipe"]
     views = recipe["segments"] * recipe["crops"]
     looking = f"{facts['seconds_a_clip']:.3g} s a clip of {views} view{'s' if views > 1 else ''}"
     if "clips_tried" in facts:
@@ -197,8 +213,7 @@ def _rehearsed(facts: dict[str, Any], out: str) -> str:
         )
     lines = [
         f"set:      {facts['set']}: {facts['split']}",
-        f"network:  width {network['width']}, {network['depth']} layers, {network['frames']} frames of "
-        f"{network['image']} px",
+        f"network:  {network.said}, {network.frames} frames of {network.image} px",
         f"training: {training}",
         f"time:     about {common.time_text(facts['seconds'])}: {time}",
         *([memory_line(facts)] if "clips_tried" in facts else []),

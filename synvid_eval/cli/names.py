@@ -125,6 +125,11 @@ def formats() -> list[str]:
     return [*_keys("FORMATS", "video", "encode.py"), "webdataset"]
 
 
+def backbones() -> list[str]:
+    """What `train … --backbone` takes."""
+    return ["vit", *_keys("_TITLES", "networks", "convnets.py")]
+
+
 def recipes() -> list[str]:
     """What `train pretrain --recipe` takes."""
     return _keys("PRETRAINING", "training", "recipe.py")
@@ -269,10 +274,12 @@ def _choices(call: ast.Call) -> tuple[str, ...]:
 
 
 def _keys(name: str, *parts: str) -> list[str]:
-    """The keys of a dictionary that a module writes out under that name."""
+    """The keys of a dictionary that a module writes out under that name, or hands to what makes one of it."""
     for node in _tree(*parts).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         value = getattr(node, "value", None)
+        if isinstance(value, ast.Call) and value.args:
+            value = value.args[0]
         if isinstance(value, ast.Dict) and any(isinstance(t, ast.Name) and t.id == name for t in targets):
             return [str(k.value) for k in value.keys if isinstance(k, ast.Constant)]
     return []

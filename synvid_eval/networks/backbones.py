@@ -15,7 +15,7 @@ from synvid_eval.errors import UsageError, nearest
 from synvid_eval.networks import convnets, videomae
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 VIT = "vit"
 NAMES = (VIT, *convnets.BACKBONES)
@@ -26,7 +26,10 @@ class Backbone(Protocol):
 
     title: of its kind, for people. backbone: one of NAMES. image: height and width of its input [px]. frames:
     of its input. width, tokens: values of a token, tokens of a clip. depth: layers that learning rates can
-    fall over.
+    fall over. heads: of attention to its tokens, where a recipe names none. size: the name of its size; None
+    where there is none. said: its width and depth, for people. model: what a table of accuracies calls it.
+    least: clips that a pass of training must have. idle: knobs of recipes that decide nothing with it → what
+    they are at, then.
     """
 
     @property
@@ -43,12 +46,50 @@ class Backbone(Protocol):
     def tokens(self) -> int: ...
     @property
     def depth(self) -> int: ...
+    @property
+    def heads(self) -> int: ...
+    @property
+    def size(self) -> str | None: ...
+    @property
+    def said(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def least(self) -> int: ...
+    @property
+    def idle(self) -> Mapping[str, Any]: ...
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name → shape of an encoder's tensors, by their names in `encoder`."""
 
     def encoder(self, seed: int = 0) -> nn.Module:
         """Clips → tokens; every weight drawn, a function of (seed, its name); in eval mode."""
 
+    def trunk(self, seed: int = 0) -> nn.Module:
+        """The same as classifiers and probes begin with it: without what belongs to pre-training alone."""
+
+    def classifier(self, classes: int, seed: int = 0, drop_path: float = 0.0) -> nn.Module:
+        """A trunk and a linear layer, drawn, in eval mode; see `logits`. drop_path: share of clips that skip
+        the last layer.
+        """
+
+    def take(self, module: nn.Module, tensors: Mapping[str, Tensor], epsilon: float = ...) -> None:
+        """Puts an encoder's tensors, as `checkpoints.Checkpoint` holds them, into what `encoder`, `trunk`
+        or `classifier` made. epsilon: of layer norms.
+        """
+
+    def logits(self, network: nn.Module, clips: Tensor, dropout: float = 0.0) -> Tensor:
+        """What a `classifier` says of clips: [B, classes]. dropout: share of the values in front of its last
+        layer that are dropped while it is in training mode.
+        """
+
+    def pooled(self, tokens: Tensor) -> Tensor:
+        """A trunk's tokens [B, tokens, width] → features of clips [B, width] that a probe learns from."""
+
     def below(self, name: str) -> int:
-        """Layers below the top of an encoder's weight, by its name in the encoder: 1 to depth + 1."""
+        """Layers below the top of a weight, by its name in an encoder or a classifier: 0 for what stands
+        above all layers, depth + 1 for what stands below them.
+        """
 
 
 def named(name: str, size: str = "base") -> Backbone:

@@ -1,4 +1,8 @@
-"""Encoders of VideoMAE from files: a run of ours, a folder as `transformers` saves it, the authors' `.pth`.
+"""Encoders from files: a run of ours, of any backbone; VideoMAE in a folder as `transformers` saves it, or in
+the authors' `.pth`.
+
+A run of masked autoencoding holds its encoder as `videomae.…`; all others, and classifiers of convolutional
+networks, as `encoder.…`, by the names that `Backbone.encoder` has, with what else they need beside it.
 
 Names of the authors' files (read in their released code and checkpoints): while pre-training
 `encoder.patch_embed.proj`, `encoder.blocks.N.{norm1, attn.qkv.weight, attn.q_bias, attn.v_bias, attn.proj,
@@ -19,23 +23,26 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synvid_eval.errors import DataError, UsageError, WeightsError
-from synvid_eval.networks import weights
-from synvid_eval.networks.videomae import SIZES, Architecture, size
+from synvid_eval.networks import backbones, convnets, weights
+from synvid_eval.networks.backbones import Backbone
+from synvid_eval.networks.videomae import EPSILON, SIZES, Architecture, shapes, size
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
     from transformers import VideoMAEModel
 
-RANDOM = "random"
-"""What a network of drawn weights is called: `random:SEED`, `random:SEED:SIZE`."""
+CHECKPOINTS = "checkpoints"
+"""Where checkpoints lie in a run's folder."""
+_OWN = "encoder."
+"""What the names of an encoder's tensors begin with in a run of ours, but for masked autoencoding."""
 
-_EPSILON = 1e-6
-"""Of layer norms, in the authors' code (`transformers` writes another into its folders)."""
+RANDOM = "random"
+"""What a network of drawn weights is called: `random:SEED`, `random:SEED:SIZE`, `random:SEED:BACKBONE`."""
 
 _BLOCK = re.compile(r"(encoder\.|decoder\.|)blocks\.(\d+)\.(.+)")
 _LAYER = re.compile(r"(videomae\.encoder\.layer|decoder\.decoder_layers)\.(\d+)\.(.+)")
@@ -64,20 +71,30 @@ _BESIDE = re.compile(r"(decoder|encoder_to_decoder|fc_norm|head|classifier)\.|ma
 class Checkpoint:
     """What was found of an encoder, not built yet.
 
-    name: for people. tensors: the encoder's, float32, under the names that VideoMAEModel has; None: weights
-    are drawn from `seed`. pooled: whether it ends without a norm, as in a classifier of mean tokens.
-    epsilon: of its layer norms. signature: `sha256:HEX` of the file, `random:SEED`. file: the file, where
-    there is one.
+    name: for people. tensors: the encoder's, float32, under the names that VideoMAEModel has, or of another
+    backbone those of `Backbone.encoder`; None: weights are drawn from `seed`. pooled: whether it ends without
+    a norm, as in a classifier of mean tokens. epsilon: of its layer norms. signature: `sha256:HEX` of the
+    file, `random:SEED`. file: the file; None where weights are drawn.
     """
 
     name: str
-    architecture: Architecture
+    architecture: Backbone
     tensors: Mapping[str, Tensor] | None
     pooled: bool
     epsilon: float
     signature: str
     seed: int = 0
     file: Path | None = None
+
+    @property
+    def transformer(self) -> Architecture:
+        """Its architecture, where that is a transformer's; UsageError for others."""
+        if not isinstance(self.architecture, Architecture):
+            raise UsageError(
+                f"{self.name} is a convolutional network, {self.architecture.title}.",
+                "What is asked for is there for transformers (backbone=vit) only.",
+            )
+        return self.architecture
 
 
 @dataclass(frozen=True)
@@ -101,13 +118,14 @@ def open_encoder(location: str | None, seed: int = 0, frames: int | None = None)
 def find(location: str | None, seed: int = 0) -> Checkpoint:
     """The encoder at a location, read and checked but not built: `transformers` is not needed for it.
 
-    location: a folder of a run of ours (config.toml; the newest checkpoint is taken) or of `transformers`
-    (config.json; model.safetensors, or pytorch_model.bin), a file of either naming (.safetensors, or
-    torch's own), or `random:SEED[:SIZE]`, a network with drawn weights; None: `random:` with `seed`.
+    location: a folder of a run of ours (config.toml; the newest checkpoint is taken), or one of its
+    checkpoints; a folder of `transformers` (config.json; model.safetensors, or pytorch_model.bin); a file of
+    VideoMAE in either naming (.safetensors, or torch's own); or `random:SEED[:SIZE]`, a network with drawn
+    weights, SIZE one of VideoMAE or the name of another backbone; None: `random:` with `seed`.
 
     Raises:
         DataError: nothing is there. UsageError: `random:` with no seed, or with an unknown size.
-        WeightsError: it cannot be read, is no VideoMAE, or lacks tensors, which are named.
+        WeightsError: it cannot be read, is of no known network, or lacks tensors, which are named.
     """
     if location is None:
         return _random(f"{RANDOM}:{seed}")
@@ -124,6 +142,9 @@ def find(location: str | None, seed: int = 0) -> Checkpoint:
             f"Give a run's folder, a folder of transformers, a .pth or .safetensors file, or {RANDOM}:0.",
         )
     if not is_folder:
+        run = path.absolute().parent.parent
+        if path.absolute().parent.name == CHECKPOINTS and (run / "config.toml").is_file():
+            return _of_run(run, path)
         return _of_file(path)
     if (path / "config.toml").is_file():
         return _of_run(path)
@@ -142,33 +163,37 @@ def find(location: str | None, seed: int = 0) -> Checkpoint:
 
 
 def build(found: Checkpoint, frames: int | None = None) -> Encoder:
-    """The encoder that was found, for inputs of that many frames (default: as many as it was made for), with
-    the positions of so many. MissingPackageError where `transformers` is not installed.
+    """The encoder of a transformer that was found, for inputs of that many frames (default: as many as it was
+    made for), with the positions of so many. MissingPackageError where `transformers` is not installed.
 
-    Raises WeightsError where what is built has not the biases that were found.
+    Raises UsageError for other networks, WeightsError where what is built has not the biases that were found.
+    """
+    whole = found.transformer
+    of = whole if frames is None else replace(whole, frames=frames)
+    module: Any = tokens(replace(found, architecture=of))
+    return Encoder(found.name, whole, module.videomae, found.signature)
+
+
+def tokens(found: Checkpoint) -> nn.Module:
+    """What was found as a module: clips float32 [B, T, 3, S, S] as `videomae.normalized` gives them → tokens
+    float32 [B, tokens, width], in eval mode, on the CPU.
+
+    Raises WeightsError: see `build`.
     """
     import torch
-    from torch import nn
 
-    from synvid_eval.networks import videomae
-
-    of = found.architecture if frames is None else replace(found.architecture, frames=frames)
-    module = videomae.encoder(of, found.seed)
-    if found.pooled:
-        module.config.use_mean_pooling, module.layernorm = True, None
+    of = found.architecture
+    module = of.trunk(found.seed) if found.pooled else of.encoder(found.seed)
     if found.tensors is not None:
-        module.load_state_dict(found.tensors)
-        for part in module.modules():
-            if isinstance(part, nn.LayerNorm):
-                part.eps = found.epsilon
-        held = module.state_dict()
+        of.take(module, found.tensors, found.epsilon)
+        held = {name.removeprefix("videomae."): value for name, value in module.state_dict().items()}
         biases = [name for name in found.tensors if name.endswith(("query.bias", "value.bias"))]
         if lost := [name for name in biases if not torch.equal(held[name], found.tensors[name])]:
             raise WeightsError(
                 f"transformers did not take {len(lost)} biases of queries and values, {lost[0]} first.",
                 "Some versions lose them: pip install --upgrade transformers.",
             )
-    return Encoder(found.name, found.architecture, module.eval(), found.signature)
+    return module.eval()
 
 
 def from_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -247,61 +272,38 @@ def _to_name(name: str, prefix: str) -> str:
     raise WeightsError(f"{name} is no tensor of VideoMAE in transformers.", "Is it another network's?")
 
 
-def shapes(of: Architecture, pooled: bool = False) -> dict[str, tuple[int, ...]]:
-    """Name → shape of the tensors of an encoder, under the names that VideoMAEForPreTraining has. pooled:
-    without the last norm.
-    """
-    wide, hidden = (of.width,), (of.width * of.mlp_ratio,)
-    patches = "videomae.embeddings.patch_embeddings.projection"
-    out: dict[str, tuple[int, ...]] = {
-        f"{patches}.weight": (of.width, 3, of.tubelet, of.patch, of.patch),
-        f"{patches}.bias": wide,
-    }
-    for number in range(of.depth):
-        layer = f"videomae.encoder.layer.{number}"
-        for which in _QKV:
-            out[f"{layer}.attention.attention.{which}.weight"] = wide + wide
-            if which != "key":
-                out[f"{layer}.attention.attention.{which}.bias"] = wide
-        for part, rows, columns in (
-            ("attention.output", wide, wide),
-            ("intermediate", hidden, wide),
-            ("output", wide, hidden),
-        ):
-            out[f"{layer}.{part}.dense.weight"], out[f"{layer}.{part}.dense.bias"] = rows + columns, rows
-        for norm in ("layernorm_before", "layernorm_after"):
-            out[f"{layer}.{norm}.weight"] = out[f"{layer}.{norm}.bias"] = wide
-    if not pooled:
-        out["videomae.layernorm.weight"] = out["videomae.layernorm.bias"] = wide
-    return out
-
-
 def _random(location: str) -> Checkpoint:
     parts = location.split(":")
     if len(parts) not in (2, 3) or not (parts[1].isascii() and parts[1].isdigit()):
         raise UsageError(
             f"{location} names no random network.", f"As in {RANDOM}:0, {RANDOM}:1:small; seeds from 0."
         )
-    of = size(parts[2]) if len(parts) == 3 else SIZES["base"]
-    return Checkpoint(location, of, None, False, _EPSILON, location, int(parts[1]))
+    kind = parts[2] if len(parts) == 3 else "base"
+    of = backbones.named(kind) if kind in convnets.BACKBONES else size(kind)
+    return Checkpoint(location, of, None, False, EPSILON, location, int(parts[1]))
 
 
-def _of_run(folder: Path, taken: Path | None = None) -> Checkpoint:
-    """taken: the checkpoint, if not the newest."""
-    file = folder / "config.toml"
+def _of_run(folder: Path, file: Path | None = None) -> Checkpoint:
+    """The encoder of a run of ours. file: of its checkpoints; None: the newest."""
+    config = folder / "config.toml"
     try:
-        table = tomllib.loads(file.read_text("utf-8"))["network"]
-        known = {field.name for field in fields(Architecture)}
-        of = Architecture(**{key: value for key, value in table.items() if key in known})
+        of = backbones.of_table(tomllib.loads(config.read_text("utf-8"))["network"])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise WeightsError(f"{file} cannot be read: {error}.", "Is it a run's folder?") from None
+        raise WeightsError(f"{config} cannot be read: {error}.", "Is it a run's folder?") from None
     except (KeyError, TypeError, AttributeError, UsageError) as error:
-        raise WeightsError(f"{file} names no network: {error}.", "Is it a run's folder?") from None
-    files = [taken] if taken else sorted((folder / "checkpoints").glob("step-*.safetensors"))
-    if not files:
+        raise WeightsError(f"{config} names no network: {error}.", "Is it a run's folder?") from None
+    files = sorted((folder / CHECKPOINTS).glob("step-*.safetensors"), key=lambda p: p.name.rjust(40))
+    name = folder.resolve().name if file is None else file.stem
+    if file is None and not files:
         raise WeightsError(f"The run {folder} has no checkpoint yet.", "Let it run on, or give another one.")
-    name = taken.stem if taken else folder.resolve().name
-    return _fitted(name, files[-1], of, _EPSILON, None)
+    file = file or files[-1]
+    found = _tensors(file)
+    own = {n.removeprefix(_OWN): t for n, t in found.items() if n.startswith(_OWN)}
+    if isinstance(of, Architecture) and not own:
+        return _fitted(name, file, of, EPSILON, None, found)
+    fit = weights.matched(own, of.shapes(), str(file))
+    plain = {n.removeprefix("videomae."): tensor for n, tensor in fit.items()}
+    return Checkpoint(name, of, plain, False, EPSILON, weights.digest(file).identity, file=file)
 
 
 _SAVED = ("model.safetensors", "pytorch_model.bin")
@@ -309,7 +311,7 @@ _SAVED = ("model.safetensors", "pytorch_model.bin")
 
 
 def _of_folder(folder: Path, taken: Path | None = None) -> Checkpoint:
-    """taken: which of its files, if not the first that is there."""
+    """taken: which of its files; None: the first that is there."""
     file = folder / "config.json"
     try:
         given: dict[str, Any] = json.loads(file.read_bytes())
@@ -363,20 +365,24 @@ def _configured(given: Mapping[str, Any]) -> Architecture:
 
 
 def _of_file(path: Path) -> Checkpoint:
-    """Of a file where a run or `transformers` left it, the config that stands there tells the rest."""
-    folder = path.absolute().parent
-    if folder.name == "checkpoints" and (folder.parent / "config.toml").is_file():
-        return _of_run(folder.parent, path)
-    if path.name in _SAVED and (folder / "config.json").is_file():
-        return _of_folder(folder, path)
-    return _fitted(path.stem, path, None, _EPSILON, None)
+    """Of a file where `transformers` saved it, the config beside it tells the rest."""
+    if path.name in _SAVED and (path.parent / "config.json").is_file():
+        return _of_folder(path.parent, path)
+    return _fitted(path.stem, path, None, EPSILON, None)
 
 
 def _fitted(
-    name: str, file: Path, of: Architecture | None, epsilon: float, pooled: bool | None
+    name: str,
+    file: Path,
+    of: Architecture | None,
+    epsilon: float,
+    pooled: bool | None,
+    found: Mapping[str, Tensor] | None = None,
 ) -> Checkpoint:
-    """The encoder of a file. of: None to know it by its width. pooled: None to see it by what is there."""
-    found = _tensors(file)
+    """The VideoMAE of a file. of: None to know it by its width. pooled: None to see it by what is there.
+    found: what the file holds, where that is known.
+    """
+    found = _tensors(file) if found is None else found
     naming = _Naming.of(found)
     of = of or _recognized(file, found, naming)
     if pooled is None:

@@ -16,10 +16,12 @@ torchvision: He et al. 2015 for convolutions, by what leaves them.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from synvid_eval import knobs
+from synvid_eval.errors import UsageError
 from synvid_eval.knobs import knob
 from synvid_eval.randomness import address
 
@@ -85,23 +87,110 @@ class ConvNet:
         """Stages above the first convolution: the layers of learning rates that fall with depth."""
         return _STAGES
 
+    @property
+    def idle(self) -> Mapping[str, Any]:
+        """Knobs of recipes that are for transformers → what they are at."""
+        return {"size": "base", "drop_path": 0.0}
+
+    @property
+    def size(self) -> str | None:
+        """See `backbones.Backbone`: none."""
+        return None
+
+    @property
+    def heads(self) -> int:
+        """See `backbones.Backbone`: a divisor of any width here."""
+        return 8
+
+    @property
+    def said(self) -> str:
+        """See `backbones.Backbone`."""
+        return f"{self.title}, width {self.width}"
+
+    @property
+    def model(self) -> str:
+        """See `backbones.Backbone`."""
+        narrow = f" of {self.stage} channels" if self.stage != 64 else ""
+        return f"{self.title}{narrow} {self.image} px"
+
+    @property
+    def least(self) -> int:
+        """See `backbones.Backbone`: batch norm needs two values a channel; a clip of one token has one."""
+        return 2 if self.tokens == 1 else 1
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """See `backbones.Backbone`."""
+        import torch
+
+        with torch.device("meta"):
+            return {name: tuple(tensor.shape) for name, tensor in self._module().state_dict().items()}
+
     def encoder(self, seed: int = 0) -> nn.Module:
         """Clips float32 [B, T, 3, S, S] (see `videomae.normalized`) → tokens float32 [B, tokens, width];
         drawn, in eval mode.
         """
-        import torch
-
-        with torch.random.fork_rng(devices=[]):
-            module = _framewise(self) if self.backbone.startswith("tsm") else _spacetime(self)
+        module = self._module()
         draw(module, seed)
         return module.eval()
 
+    def trunk(self, seed: int = 0) -> nn.Module:
+        """See `backbones.Backbone`: all of the encoder."""
+        return self.encoder(seed)
+
+    def classifier(self, classes: int, seed: int = 0, drop_path: float = 0.0) -> nn.Module:
+        """See `backbones.Backbone`: weights are called `encoder.…` and `classifier.…`."""
+        import torch
+        from torch import nn
+
+        if drop_path:
+            raise UsageError(
+                f"drop_path={drop_path:g} means nothing for backbone={self.backbone}.", "It is for vit."
+            )
+
+        with torch.random.fork_rng(devices=[]):
+            head = nn.ModuleDict({"classifier": nn.Linear(self.width, classes)})
+        draw(head, seed)
+
+        class Classifier(nn.Module):
+            def __init__(self, encoder: nn.Module) -> None:
+                super().__init__()
+                self.encoder, self.classifier = encoder, head["classifier"]
+
+        return Classifier(self.encoder(seed)).eval()
+
+    def take(self, module: nn.Module, tensors: Mapping[str, Tensor], epsilon: float = 0.0) -> None:
+        """See `backbones.Backbone`: under the names that `encoder` has. No layer norm needs an ε."""
+        own: Any = getattr(module, "encoder", module)
+        own.load_state_dict(tensors)
+
+    def logits(self, network: nn.Module, clips: Tensor, dropout: float = 0.0) -> Tensor:
+        """See `backbones.Backbone`: mean over tokens, dropout, linear layer."""
+        import torch
+
+        own: Any = network
+        mean = own.encoder(clips).mean(1)
+        found: Tensor = own.classifier(torch.nn.functional.dropout(mean, dropout, network.training))
+        return found
+
+    def pooled(self, tokens: Tensor) -> Tensor:
+        """See `backbones.Backbone`: mean over tokens."""
+        return tokens.mean(1)
+
     def below(self, name: str) -> int:
-        """Layers below the top of an encoder's weight (by its name in the encoder): 1 for those of the last
-        stage, one more than stages for those below all of them.
+        """See `backbones.Backbone`: layers are stages; 1 for the last one, one more than stages for what lies
+        below all of them.
         """
+        if name.startswith("classifier."):
+            return 0
         stage = name.partition("layer")[2].partition(".")[0]
         return _STAGES + 1 - int(stage) if stage.isdigit() else _STAGES + 1
+
+    def _module(self) -> nn.Module:
+        """The encoder, as torchvision draws it; torch's generator is as it was before."""
+        import torch
+
+        with torch.random.fork_rng(devices=[]):
+            return _framewise(self) if self.backbone.startswith("tsm") else _spacetime(self)
 
 
 def draw(module: nn.Module, seed: int) -> None:

@@ -1,7 +1,7 @@
 """Encoders of trainings as features: a clip's frames → the mean of the encoder's tokens.
 
-An encoder is what `checkpoints.find` takes: a run of ours, a folder of `transformers`, the authors' `.pth`, or
-`random:SEED[:SIZE]` as a control. Of a run's folder the newest checkpoint is taken, and held to for as long as
+An encoder is what `checkpoints.find` takes: a run of ours, of any backbone, a folder of `transformers`, the
+authors' `.pth`, or `random:SEED[:SIZE]` as a control. Of a run's folder the newest checkpoint is taken, and held to for as long as
 a measurement lasts: it is known by the hash of its file. What its file does not tell and numbers depend on
 (heads, the size of its input, ε) is written beside the hash as a text.
 """
@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synvid_eval import knobs
 from synvid_eval.errors import UsageError, WeightsError
-from synvid_eval.networks import checkpoints, videomae
+from synvid_eval.networks import backbones, checkpoints, videomae
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 STRIDE = 4
 """Where nothing says at which stride an encoder was trained: that of VideoMAE."""
 
-_NO_INPUT = ("decoder_width", "decoder_depth", "decoder_heads")
+_DECODER = ("decoder_width", "decoder_depth", "decoder_heads")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def named(location: str) -> Named:
             f"--features run={location[:200]}: that is no place.", "One run, behind random: random,run=RUN/."
         )
     found = checkpoints.find(location)
-    import transformers  # noqa: F401  (that it is missing is told before long work)
+    if found.architecture.backbone == backbones.VIT:
+        import transformers  # noqa: F401  (that it is missing is told before long work)
 
     file = "" if found.file is None else str(found.file)
     return Named(found.signature, file, described(found), _stride(found.file))
@@ -65,9 +67,10 @@ def named(location: str) -> Named:
 def described(found: checkpoints.Checkpoint) -> str:
     """An encoder's architecture as a text: its kind, then `name=value` of all that decides its rows."""
     of = found.architecture
-    told = {f.name: getattr(of, f.name) for f in fields(of) if f.name not in _NO_INPUT}
-    told |= {"epsilon": found.epsilon, "pooled": found.pooled}
-    return " ".join(["vit", *(f"{name}={value}" for name, value in told.items())])
+    said = {n: value for n, value in knobs.values(of).items() if n not in ("backbone", *_DECODER)}
+    if of.backbone == backbones.VIT:
+        said |= {"epsilon": found.epsilon, "pooled": found.pooled}
+    return " ".join([of.backbone, *(f"{name}={value}" for name, value in said.items())])
 
 
 def told(encoder: str, name: str) -> int:
@@ -77,8 +80,8 @@ def told(encoder: str, name: str) -> int:
 
 
 def library(encoder: str) -> str:
-    """Name of the distribution whose code an encoder runs."""
-    return "transformers"
+    """Name of the distribution whose code runs an encoder, by such a text."""
+    return "transformers" if encoder.partition(" ")[0] in (backbones.VIT, "") else "torchvision"
 
 
 def _stride(file: Path | None) -> int:
@@ -112,12 +115,11 @@ def ready(weights: str, file: str, precision: str, place: str) -> Network:
             "Was it trained on? Give a checkpoint that stays, or run again.",
         )
     dtype = DTYPES[precision]
-    module = checkpoints.build(found).module.to(place, dtype)
+    module = checkpoints.tokens(found).to(place, dtype)
 
     def passed(clips: Tensor) -> Tensor:
-        tokens = module(videomae.normalized(clips).to(dtype)).last_hidden_state
-        mean: Tensor = tokens.float().mean(1)
-        return mean
+        tokens: Tensor = module(videomae.normalized(clips).to(dtype))
+        return tokens.float().mean(1)
 
     def run(clips: Tensor) -> Tensor:
         if place != "cpu":

@@ -17,8 +17,11 @@ Inputs are float32 [B, T, 3, H, W], RGB normalized by MEAN and STD.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
 
 from synvid_eval import knobs
 from synvid_eval.errors import UsageError, nearest
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet, RGB in [0, 1]."""
+
+EPSILON = 1e-6
+"""Of layer norms, in the authors' code (`transformers` writes another into its folders)."""
 
 
 @dataclass(frozen=True)
@@ -81,22 +87,95 @@ class Architecture:
         """See `backbones.Backbone`."""
         return "VideoMAE"
 
+    @property
+    def idle(self) -> Mapping[str, Any]:
+        """See `backbones.Backbone`: none."""
+        return {}
+
+    @property
+    def size(self) -> str | None:
+        """See `backbones.Backbone`: the published size of that width, depth and number of heads."""
+        shape = (self.width, self.depth, self.heads)
+        return next((k for k, of in SIZES.items() if (of.width, of.depth, of.heads) == shape), None)
+
+    @property
+    def said(self) -> str:
+        """See `backbones.Backbone`."""
+        return f"width {self.width}, {self.depth} layers"
+
+    @property
+    def model(self) -> str:
+        """See `backbones.Backbone`: as the published table calls it, if it is of a published size."""
+        name = next((k for k, of in SIZES.items() if _encoder(of) == _encoder(self)), "")
+        if name and name != "tiny":
+            return f"{self.title} ViT-{name[0].upper()}/16"
+        return f"{self.title} {name or f'{self.width}x{self.depth}'} {self.image} px"
+
+    @property
+    def least(self) -> int:
+        """See `backbones.Backbone`."""
+        return 1
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """See `backbones.Backbone`."""
+        return shapes(self)
+
     def encoder(self, seed: int = 0) -> nn.Module:
         """See `backbones.Backbone`: tokens behind the last norm; weights are called `videomae.…`."""
+        return _tokens(encoder(self, seed))
+
+    def trunk(self, seed: int = 0) -> nn.Module:
+        """See `backbones.Backbone`: without the last norm."""
+        module: Any = encoder(self, seed)
+        module.config.use_mean_pooling, module.layernorm = True, None
+        return _tokens(module)
+
+    def classifier(self, classes: int, seed: int = 0, drop_path: float = 0.0) -> nn.Module:
+        """See `backbones.Backbone`: drop path stands where `transformers` has its (unused) dropouts, and
+        changes no name of a weight.
+        """
+        network: Any = classifier(self, classes, seed)
+        layers = network.videomae.encoder.layer
+        for rate, layer in zip(np.linspace(0, drop_path, len(layers)), layers, strict=True):
+            layer.attention.output.dropout = layer.output.dropout = skipping(float(rate))
+        found: nn.Module = network.eval()
+        return found
+
+    def take(self, module: nn.Module, tensors: Mapping[str, torch.Tensor], epsilon: float = EPSILON) -> None:
+        """See `backbones.Backbone`: under the names that VideoMAEModel has. The norm behind the last layer
+        belongs to pre-training: the released classifiers leave it out.
+        """
         from torch import nn
 
-        class Tokens(nn.Module):
-            def __init__(self, videomae: nn.Module) -> None:
-                super().__init__()
-                self.videomae = videomae
+        own: Any = module
+        last = own.videomae.layernorm is not None
+        own.videomae.load_state_dict(
+            {name: value for name, value in tensors.items() if last or not name.startswith("layernorm.")}
+        )
+        for part in own.videomae.modules():
+            if isinstance(part, nn.LayerNorm):
+                part.eps = epsilon
 
-            def forward(self, clips: torch.Tensor) -> Any:
-                return self.videomae(clips).last_hidden_state
+    def logits(self, network: nn.Module, clips: torch.Tensor, dropout: float = 0.0) -> torch.Tensor:
+        """See `backbones.Backbone`: mean over tokens, norm, dropout, linear layer."""
+        import torch
 
-        return Tokens(encoder(self, seed)).eval()
+        own: Any = network
+        pooled = own.fc_norm(own.videomae(clips).last_hidden_state.mean(1))
+        found: torch.Tensor = own.classifier(torch.nn.functional.dropout(pooled, dropout, network.training))
+        return found
+
+    def pooled(self, tokens: torch.Tensor) -> torch.Tensor:
+        """See `backbones.Backbone`: mean over tokens, layer norm without weights, as in the released linear
+        probe, whose `fc_norm` is as it was drawn.
+        """
+        import torch
+
+        mean = tokens.mean(1)
+        return torch.nn.functional.layer_norm(mean, mean.shape[-1:], eps=1e-5)
 
     def below(self, name: str) -> int:
-        """See `backbones.Backbone`."""
+        """See `backbones.Backbone`: as in the released code."""
         _, _, layer = name.partition("encoder.layer.")
         if layer:
             return self.depth - int(layer.partition(".")[0])
@@ -159,7 +238,7 @@ def config(of: Architecture, *, mean_pooling: bool = False, classes: int = 2, **
         decoder_num_hidden_layers=of.decoder_depth,
         decoder_num_attention_heads=of.decoder_heads,
         decoder_intermediate_size=of.decoder_width * of.mlp_ratio,
-        layer_norm_eps=1e-6,
+        layer_norm_eps=EPSILON,
         use_mean_pooling=mean_pooling,
         norm_pix_loss=True,
         num_labels=classes,
@@ -192,6 +271,78 @@ def classifier(of: Architecture, classes: int, seed: int = 0) -> VideoMAEForVide
     )
     found.classifier.weight.data.mul_(0.001)
     return found
+
+
+def shapes(of: Architecture, pooled: bool = False) -> dict[str, tuple[int, ...]]:
+    """Name → shape of the tensors of an encoder, under the names that VideoMAEForPreTraining has. pooled:
+    without the last norm.
+    """
+    wide, hidden = (of.width,), (of.width * of.mlp_ratio,)
+    patches = "videomae.embeddings.patch_embeddings.projection"
+    out: dict[str, tuple[int, ...]] = {
+        f"{patches}.weight": (of.width, 3, of.tubelet, of.patch, of.patch),
+        f"{patches}.bias": wide,
+    }
+    for number in range(of.depth):
+        layer = f"videomae.encoder.layer.{number}"
+        for which in ("query", "key", "value"):
+            out[f"{layer}.attention.attention.{which}.weight"] = wide + wide
+            if which != "key":
+                out[f"{layer}.attention.attention.{which}.bias"] = wide
+        for part, rows, columns in (
+            ("attention.output", wide, wide),
+            ("intermediate", hidden, wide),
+            ("output", wide, hidden),
+        ):
+            out[f"{layer}.{part}.dense.weight"], out[f"{layer}.{part}.dense.bias"] = rows + columns, rows
+        for norm in ("layernorm_before", "layernorm_after"):
+            out[f"{layer}.{norm}.weight"] = out[f"{layer}.{norm}.bias"] = wide
+    if not pooled:
+        out["videomae.layernorm.weight"] = out["videomae.layernorm.bias"] = wide
+    return out
+
+
+def skipping(rate: float) -> nn.Module:
+    """Drop path, or stochastic depth (Huang et al. 2016): while training each clip's residual is 0 with
+    probability `rate`, and 1 / (1 − rate) times as large otherwise.
+    """
+    import torch
+    from torch import nn
+
+    class DropPath(nn.Module):
+        def forward(self, residual: torch.Tensor) -> torch.Tensor:
+            if not self.training or not rate:
+                return residual
+            keep = torch.rand(len(residual), 1, 1, device=residual.device) >= rate
+            return residual * keep / (1 - rate)
+
+    return DropPath()
+
+
+def _tokens(module: nn.Module) -> nn.Module:
+    """What gives the last tokens of a VideoMAEModel."""
+    from torch import nn
+
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.videomae = module
+
+        def forward(self, clips: torch.Tensor) -> Any:
+            return self.videomae(clips).last_hidden_state
+
+    return Tokens().eval()
+
+
+def _encoder(of: Architecture) -> Architecture:
+    """An architecture without what only its decoder decides."""
+    base = SIZES["base"]
+    return replace(
+        of,
+        decoder_width=base.decoder_width,
+        decoder_depth=base.decoder_depth,
+        decoder_heads=base.decoder_heads,
+    )
 
 
 def _drawn(kind: Any, of: VideoMAEConfig, seed: int, glorot: bool) -> Any:

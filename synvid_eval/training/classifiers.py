@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from synvid_eval.cache import file_hash
 from synvid_eval.errors import DataError, UsageError
-from synvid_eval.networks import videomae
+from synvid_eval.networks import backbones, videomae
+from synvid_eval.networks.backbones import Backbone
 from synvid_eval.networks.loading import resolve_device
-from synvid_eval.networks.videomae import Architecture
 from synvid_eval.training import accuracy, engine, finetune, views
 from synvid_eval.training.accuracy import Predictions
 from synvid_eval.training.data import Files, Item, loader
@@ -116,7 +116,8 @@ class Finetuned:
         with engine.enough_memory(at_once, "view", device, cure), torch.inference_mode():
             module = self._network(fold).to(device)
             parts = (clip[i : i + at_once].to(device) for i in range(0, len(clip), at_once))
-            logits = [module(videomae.normalized(part)).logits.float().cpu() for part in parts]
+            network = _architecture(self._configs[fold])
+            logits = [network.logits(module, videomae.normalized(part)).float().cpu() for part in parts]
             return views.averaged(torch.cat(logits).numpy())
 
     def _network(self, fold: int) -> nn.Module:
@@ -195,14 +196,10 @@ def _check_kind(folder: Path, config: Config) -> None:
         )
 
 
-def _fitting(kind: Any, table: dict[str, Any]) -> dict[str, Any]:
-    known = {field.name for field in dataclasses.fields(kind)}
-    return {key: value for key, value in table.items() if key in known}
-
-
-def _architecture(config: Config) -> Architecture:
-    return Architecture(**_fitting(Architecture, config["network"]))
+def _architecture(config: Config) -> Backbone:
+    return backbones.of_table(config["network"])
 
 
 def _recipe(config: Config) -> Finetuning:
-    return Finetuning(**_fitting(Finetuning, config["recipe"]))
+    known = {field.name for field in dataclasses.fields(Finetuning)}
+    return Finetuning(**{key: value for key, value in config["recipe"].items() if key in known})

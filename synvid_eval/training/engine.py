@@ -137,7 +137,7 @@ class Training:
 
     task: batch → loss; `network` is what checkpoints hold. make: (epoch, clip) → a dict of arrays. workers:
     processes that make. layer: of a weight, where learning rates fall with depth. cure: of too little
-    memory.
+    memory. least: clips that a pass must have.
     """
 
     recipe: Optimization
@@ -148,6 +148,7 @@ class Training:
     workers: int = 0
     layer: Layer = lambda name: 0
     cure: Cure = fewer_at_once
+    least: int = 1
 
     def share(self, world: int) -> int:
         """Clips of a batch that a device passes; UsageError where they cannot be dealt out."""
@@ -163,6 +164,11 @@ class Training:
         micro = min(self.recipe.micro or share, share)
         if share % micro:
             raise UsageError(f"micro={micro} does not divide the {share} clips of a device.")
+        if micro < self.least:
+            raise UsageError(
+                f"Passes of {micro} clips are too small: batch norms need {self.least} clips of this size.",
+                "Give a larger --set micro=…, or --set batch=….",
+            )
         return micro
 
 
@@ -249,9 +255,9 @@ class Tried:
 
 
 def tried(what: Training, where: Devices) -> Tried:
-    """What a step takes, from passes of one clip, of four, of sixteen, and so on, up to those of the recipe
-    as far as time (`TRIED_S`) and memory allow: a step is told from its part. Of each number the first pass
-    is not counted. Nothing is kept.
+    """What a step takes, from passes of one clip (or of the least), of four, of sixteen, and so on, up to
+    those of the recipe as far as time (`TRIED_S`) and memory allow: a step is told from its part. Of each
+    number the first pass is not counted. Nothing is kept.
     """
     micro, share = what.micro(where.world), what.share(where.world)
     what.network.to(where.device).train()
@@ -259,7 +265,7 @@ def tried(what: Training, where: Devices) -> Tried:
     scaler = _scaler(what, where)
     room = memory.free() if where.device == "cpu" else None
     began = time.perf_counter()
-    count = micro if what.recipe.compile else 1  # it compiles for each number anew
+    count = micro if what.recipe.compile else what.least  # it compiles for each number anew
     kept = -1
     while True:
         few = replace(what, recipe=replace(what.recipe, batch=count * where.world, micro=count))
@@ -309,7 +315,7 @@ def _a_clip(what: Training, batch: dict[str, Tensor], where: Devices) -> int:
     import torch
 
     kind, dtype = _autocast(what, where)
-    first = {name: value[:1].to(where.device) for name, value in batch.items()}
+    first = {name: value[:2].to(where.device) for name, value in batch.items()}
     with torch.autocast(kind, dtype, enabled=dtype is not None):
         return memory.a_clip(what.task.to(where.device), first)
 

@@ -32,13 +32,14 @@ from synvid_eval.archive import write_bytes
 from synvid_eval.errors import DataError
 from synvid_eval.knobs import knob
 from synvid_eval.networks import videomae
+from synvid_eval.networks.backbones import Backbone
 from synvid_eval.randomness import address
 from synvid_eval.training import augment, engine, labelled, views
 from synvid_eval.training.accuracy import Predictions
 from synvid_eval.training.augment import LEAST
 from synvid_eval.training.data import Files, Item
 from synvid_eval.training.labelled import Start, Viewed
-from synvid_eval.training.recipe import Optimization
+from synvid_eval.training.recipe import Optimization, Recipes
 from synvid_eval.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -105,36 +106,38 @@ class Finetuning(Optimization):
 UCF101 = Finetuning()
 HMDB51 = dataclasses.replace(UCF101, batch=256, lr=1e-3, stride=2, segments=10)
 
-FINETUNING: dict[str, Finetuning] = {
-    "paper-ucf101": UCF101,
-    "paper-hmdb51": HMDB51,
-    "released-hmdb51": dataclasses.replace(HMDB51, augment="rand-m7-n4-mstd0.5-inc1", spans="released"),
-    "small": dataclasses.replace(UCF101, size="small", epochs=50, batch=64),
-    "tiny": dataclasses.replace(
-        UCF101,
-        size="tiny",
-        batch=16,
-        epochs=20,
-        warmup=2,
-        lr=1.6e-2,
-        last_lr=1.6e-4,
-        first_lr=1.6e-4,
-        layer_decay=0.85,
-        short=80,
-        repeats=1,
-        augment="none",
-        area=0.5,
-        erase=0.0,
-        mixup=0.0,
-        cutmix=0.0,
-        drop_path=0.0,
-        dropout=0.0,
-        segments=2,
-        crops=1,
-        test_every=2,
-        save=24,
-    ),
-}
+FINETUNING = Recipes(
+    {
+        "paper-ucf101": UCF101,
+        "paper-hmdb51": HMDB51,
+        "released-hmdb51": dataclasses.replace(HMDB51, augment="rand-m7-n4-mstd0.5-inc1", spans="released"),
+        "small": dataclasses.replace(UCF101, size="small", epochs=50, batch=64),
+        "tiny": dataclasses.replace(
+            UCF101,
+            size="tiny",
+            batch=16,
+            epochs=20,
+            warmup=2,
+            lr=1.6e-2,
+            last_lr=1.6e-4,
+            first_lr=1.6e-4,
+            layer_decay=0.85,
+            short=80,
+            repeats=1,
+            augment="none",
+            area=0.5,
+            erase=0.0,
+            mixup=0.0,
+            cutmix=0.0,
+            drop_path=0.0,
+            dropout=0.0,
+            segments=2,
+            crops=1,
+            test_every=2,
+            save=24,
+        ),
+    }
+)
 """Recipes of fine-tuning, by name."""
 
 
@@ -185,8 +188,11 @@ class Augmented:
         return found
 
 
-def task(network: Any, classes: int, of: Finetuning) -> nn.Module:
-    """The module that turns a batch of `Augmented` into its loss: mixing, soft labels, cross-entropy."""
+def task(network: Any, backbone: Backbone, classes: int, of: Finetuning) -> nn.Module:
+    """The module that turns a batch of `Augmented` into its loss: mixing, soft labels, cross-entropy.
+
+    network: a classifier that the backbone made.
+    """
     import torch
     from torch import nn
 
@@ -205,64 +211,16 @@ def task(network: Any, classes: int, of: Finetuning) -> nn.Module:
             how = augment.mixing(tall, wide, key, of.mixup, of.cutmix, of.switch, spans)
             if how is not None:
                 clips, targets = augment.mixed(clips, targets, how)
-            tokens = self.network.videomae(clips).last_hidden_state
-            pooled = self.network.fc_norm(tokens.mean(1))
-            dropped = torch.nn.functional.dropout(pooled, of.dropout, self.training)
-            loss: Tensor = torch.nn.functional.cross_entropy(
-                self.network.classifier(dropped).float(), targets
-            )
+            logits = backbone.logits(self.network, clips, of.dropout)
+            loss: Tensor = torch.nn.functional.cross_entropy(logits.float(), targets)
             return loss
 
     return Classification()
 
 
 def built(begin: Start, classes: int, of: Finetuning, seed: int) -> nn.Module:
-    """The classifier, with the encoder's weights it begins with; drop path stands where `transformers` has
-    its (unused) dropouts, and changes no name of a weight.
-    """
-    from torch import nn
-
-    network: Any = videomae.classifier(begin.architecture, classes, seed)
-    if begin.tensors is not None:
-        network.videomae.load_state_dict(begin.tensors)
-        for part in network.videomae.modules():
-            if isinstance(part, nn.LayerNorm):
-                part.eps = begin.epsilon
-    layers = network.videomae.encoder.layer
-    for rate, layer in zip(np.linspace(0, of.drop_path, len(layers)), layers, strict=True):
-        layer.attention.output.dropout = layer.output.dropout = drop_path(float(rate))
-    found: nn.Module = network.eval()
-    return found
-
-
-def drop_path(rate: float) -> nn.Module:
-    """Stochastic depth (Huang et al. 2016): while training each clip's residual is 0 with probability `rate`,
-    and 1 / (1 − rate) times as large otherwise.
-    """
-    import torch
-    from torch import nn
-
-    class DropPath(nn.Module):
-        def forward(self, residual: Tensor) -> Tensor:
-            if not self.training or not rate:
-                return residual
-            keep = torch.rand(len(residual), 1, 1, device=residual.device) >= rate
-            return residual * keep / (1 - rate)
-
-    return DropPath()
-
-
-def depth_below(layers: int) -> engine.Layer:
-    """Name of a weight → layers below the top: 0 for norm and classifier, 1 for the last of `layers`, layers
-    + 1 for the embedding, as in the released code.
-    """
-
-    def below(name: str) -> int:
-        if ".encoder.layer." in name:
-            return layers - int(name.partition(".encoder.layer.")[2].partition(".")[0])
-        return layers + 1 if "embeddings" in name else 0
-
-    return below
+    """The classifier, with the encoder's weights it begins with."""
+    return begin.into(begin.architecture.classifier(classes, seed, of.drop_path))
 
 
 # -- a run -----------------------------------------------------------------------------------------
@@ -298,10 +256,11 @@ class PlannedFinetuning(labelled.PlannedFolds):
         train = self.on.indices(self.on.split.folds[number].train)
         size = self.begin.architecture.image
         made = Augmented(self.on.files, train, self.on.labels, self.of, size, self.options.seed)
-        passed = task(network, len(self.on.split.classes), self.of)
-        below = depth_below(self.begin.architecture.depth)
+        backbone = self.begin.architecture
+        passed = task(network, backbone, len(self.on.split.classes), self.of)
         return engine.Training(
-            *(self.of, network, passed, self.batches(number), made, self.loaders, below),
+            *(self.of, network, passed, self.batches(number), made, self.loaders, backbone.below),
+            least=-(-backbone.least // self.of.repeats),
             cure=lambda micro, goes_on: self.cure(micro, goes_on or number > 0),
         )
 
@@ -376,8 +335,7 @@ class _Tester:
         at_once = of.of.micro or min(of.of.batch, 16)
 
         def run(frames: Tensor) -> Tensor:
-            found: Tensor = network(videomae.normalized(frames.to(device))).logits
-            return found
+            return architecture.logits(network, videomae.normalized(frames.to(device)))
 
         trained = network.training
         network.to(device).eval()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,10 @@ from synvid_eval import __version__, knobs, sets
 from synvid_eval.archive import write_bytes
 from synvid_eval.errors import UsageError
 from synvid_eval.measurement import Options
-from synvid_eval.networks import checkpoints, videomae
+from synvid_eval.networks import backbones, checkpoints
+from synvid_eval.networks.backbones import Backbone
 from synvid_eval.networks.loading import resolve_device
-from synvid_eval.networks.videomae import Architecture
+from synvid_eval.networks.videomae import EPSILON
 from synvid_eval.training import accuracy, crops, data, engine, pretrain, recipe, splits, views
 from synvid_eval.training.accuracy import Prediction, Predictions
 from synvid_eval.training.data import Batches, Files, Item, loader
@@ -30,7 +31,7 @@ from synvid_eval.training.run_folder import CARD, CHECKPOINTS, Config, RunFolder
 from synvid_eval.training.splits import Split
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 SCRATCH = "scratch"
 """In the place of a RUN: a network with drawn weights, whatever lies there; ./scratch is a folder."""
@@ -45,25 +46,52 @@ within a pass, so `micro` and the number of processes decide weights here.
 class Start:
     """Where a network comes from.
 
-    name: what a table of accuracies calls it: what it was pre-trained on. tensors: of its encoder, under the
-    names of VideoMAEModel; None: drawn. signature: of their file, "" where they are drawn.
+    name: what a table of accuracies calls it: what it was pre-trained on. tensors: of its encoder, as
+    `checkpoints.Checkpoint` holds them; None: drawn. epsilon: of its layer norms. signature: of their
+    file, "" where they are drawn.
     """
 
     name: str
-    architecture: Architecture
+    architecture: Backbone
     tensors: dict[str, Tensor] | None
-    epsilon: float = 1e-6
+    epsilon: float = EPSILON
     signature: str = ""
     family: str = ""
 
+    def into(self, module: nn.Module) -> nn.Module:
+        """A module that its architecture made, with the weights that it begins with, in eval mode."""
+        if self.tensors is not None:
+            self.architecture.take(module, self.tensors, self.epsilon)
+        return module.eval()
 
-def start(location: str, network: Architecture, asked: Sequence[str] = ()) -> Start:
+
+def backbone(location: str) -> str | None:
+    """One of `backbones.NAMES`: what the network of a RUN is, by its config; None for `scratch`. What is
+    wrong with it is told by `start`.
+    """
+    if location == SCRATCH:
+        return None
+    table = _config(location).get("network")
+    said = table.get("backbone") if isinstance(table, dict) else None
+    return said if said in backbones.NAMES else backbones.VIT
+
+
+def check_own(location: str, asked: Sequence[str]) -> None:
+    """Refuses, by a UsageError, settings of a network that is there already (see `start`)."""
+    if asked and location != SCRATCH:
+        raise UsageError(
+            f"--set {asked[0]} means nothing for {location}: its network is there already.",
+            f"It is for {SCRATCH}; what else a network was trained with stands in its config.",
+        )
+
+
+def start(location: str, network: Backbone, asked: Sequence[str] = ()) -> Start:
     """The network that `train finetune RUN` and `train probe RUN` begin with.
 
     Args:
         location: `scratch`, or what `checkpoints.find` takes: a run of ours, a folder of transformers, the
-            authors' file. network: of the recipe, for `scratch`. asked: settings `network.…` and `size`,
-            which mean something for `scratch` only.
+            authors' file. network: of the recipe, for `scratch`. asked: settings `network.…`, `size` and
+            `backbone`, which mean something for `scratch` only.
 
     Raises:
         UsageError: settings of a network that is there already; a run of ours that is no pre-training: it
@@ -71,12 +99,8 @@ def start(location: str, network: Architecture, asked: Sequence[str] = ()) -> St
     """
     if location == SCRATCH:
         return Start(SCRATCH, network, None, family=SCRATCH)
-    if asked:
-        raise UsageError(
-            f"--set {asked[0]} means nothing for {location}: its network is there already.",
-            f"It is for {SCRATCH}; what else a network was trained with stands in its config.",
-        )
-    run = _run(location)
+    check_own(location, asked)
+    run = _config(location).get("run", {})
     if run and run.get("kind") != pretrain.KIND:
         raise UsageError(
             f"{location} is of a run of kind {run.get('kind')}, which has seen labels.",
@@ -85,22 +109,20 @@ def start(location: str, network: Architecture, asked: Sequence[str] = ()) -> St
     found = checkpoints.find(location)
     if found.tensors is None:
         raise UsageError(f"{location} is a network with drawn weights.", f"Say {SCRATCH}, and --seed.")
-    # the norm behind the last layer belongs to pre-training: the released classifiers leave it out
-    tensors = {name: value for name, value in found.tensors.items() if not name.startswith("layernorm.")}
     name = sets.default_name(str(run["location"])) if "location" in run else found.name
-    return Start(name, found.architecture, tensors, found.epsilon, found.signature)
+    return Start(name, found.architecture, dict(found.tensors), found.epsilon, found.signature)
 
 
-def _run(location: str) -> dict[str, Any]:
-    """What the config says of a run of ours, by its folder, by that of its folds or by a checkpoint in it; {}
-    for anything else.
+def _config(location: str) -> Config:
+    """The config of a run of ours, by its folder, by that of its folds or by a checkpoint in it; {} for
+    anything else.
     """
     path = Path(location)
     if path.parent.name == CHECKPOINTS and not path.is_dir():
         path = path.parent.parent
     if not path.is_dir():
         return {}
-    return (RunFolder(path).config() or _Folds(path).config() or {}).get("run", {})
+    return RunFolder(path).config() or _Folds(path).config() or {}
 
 
 def check_settings(settings: Sequence[str], idle: Mapping[str, str]) -> None:
@@ -458,11 +480,11 @@ class PlannedFolds:
 
     def _what(self) -> dict[str, dict[str, Any]]:
         """The network as it is, and the recipe, whose `size` is left away where the network has none."""
-        network, chosen = self.begin.architecture, knobs.values(self.of)
-        if (size := _size(network)) is None:
-            del chosen["size"]
+        network, chosen = self.begin.architecture, recipe.told(self.of)
+        if network.size is None:
+            chosen.pop("size", None)
         else:
-            chosen["size"] = size
+            chosen["size"] = network.size
         return {"network": knobs.values(network), "recipe": chosen}
 
     def batches(self, number: int) -> Batches:
@@ -498,16 +520,16 @@ class PlannedFolds:
 
     def _card(self, folder: RunFolder, config: Config, found: Predictions) -> str:
         """What a run says of itself, for people."""
-        run, network, chosen = config["run"], config["network"], config["recipe"]
+        run, chosen = config["run"], config["recipe"]
+        network = backbones.of_table(config["network"])
         one = accuracy.accuracy(found.hits(), found.groups())
         low, high = one.by_clip
         facts = {
-            "trained": f"VideoMAE, {len(found.classes)} classes (synvid-eval train {self.kind})",
+            "trained": f"{network.title}, {len(found.classes)} classes (synvid-eval train {self.kind})",
             "from": run["source"],
             "on": f"{run['clips']:,} clips of {run['location']}, --split {run['split']}, fold {run['fold']}, "
             f"seed {run['seed']}",
-            "network": f"width {network['width']}, {network['depth']} layers, {network['frames']} frames of "
-            f"{network['image']} px",
+            "network": f"{network.said}, {network.frames} frames of {network.image} px",
         }
         if folder.rows():
             came = outcome(folder)
@@ -526,32 +548,3 @@ class PlannedFolds:
             "",
         ]
         return "\n".join(lines)
-
-
-def model_name(network: Architecture) -> str:
-    """What a table of accuracies calls a network: as the published one does, if it is of a published size."""
-    letter = next((k for k, of in _PUBLISHED.items() if _encoder(of) == _encoder(network)), "")
-    if letter:
-        return f"VideoMAE ViT-{letter}/16"
-    tiny = _encoder(network) == _encoder(videomae.SIZES["tiny"])
-    return f"VideoMAE {'tiny' if tiny else f'{network.width}x{network.depth}'} {network.image} px"
-
-
-def _size(network: Architecture) -> str | None:
-    """The name of the size that an encoder has."""
-    shape = (network.width, network.depth, network.heads)
-    return next((k for k, of in videomae.SIZES.items() if (of.width, of.depth, of.heads) == shape), None)
-
-
-_PUBLISHED = {name[0].upper(): of for name, of in videomae.SIZES.items() if name != "tiny"}
-
-
-def _encoder(of: Architecture) -> Architecture:
-    """An architecture without what only its decoder decides."""
-    base = videomae.SIZES["base"]
-    return replace(
-        of,
-        decoder_width=base.decoder_width,
-        decoder_depth=base.decoder_depth,
-        decoder_heads=base.decoder_heads,
-    )

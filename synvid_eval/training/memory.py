@@ -43,18 +43,23 @@ def free() -> int | None:
 
 def a_clip(task: nn.Module, batch: Mapping[str, Tensor]) -> int:
     """Bytes that a pass keeps for each clip until its gradients are made, from the first clip of a batch: its
-    inputs, and what layers save of it. It is more while they work.
+    inputs, and what layers save of it. It is more while they work. A task with batch norms, which may take no
+    clip alone, passes two, where there are two.
 
-    Gradients are not made, and torch's generator is left elsewhere. 0 for tasks that take no clip alone.
+    Gradients are not made. What a pass changes (running statistics, queues, weights that follow others) and
+    torch's generator are as before.
     """
     import torch
 
-    if any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in task.modules()):
-        return 0
-    own = {p.untyped_storage().data_ptr() for p in task.parameters()}
-    one = {name: value[:1].clone() for name, value in batch.items()}
+    normed = any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in task.modules())
+    one = {name: value[: 1 + normed].clone() for name, value in batch.items()}
+    count = min(len(value) for value in one.values())
     inputs = (value.untyped_storage() for value in one.values())
     sizes = {storage.data_ptr(): storage.nbytes() for storage in inputs}
+    changing = {name: p.clone() for name, p in task.named_parameters() if not p.requires_grad}
+    changing |= {name: buffer.clone() for name, buffer in task.named_buffers()}
+    held = [*task.parameters(), *changing.values()]
+    own = {tensor.untyped_storage().data_ptr() for tensor in held}
     alive: list[Any] = []  # so that no storage takes the place of another
 
     def seen(tensor: Tensor) -> Tensor:
@@ -64,9 +69,10 @@ def a_clip(task: nn.Module, batch: Mapping[str, Tensor]) -> int:
             alive.append(tensor)
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(seen, lambda tensor: tensor):
-        task(one)
-    return sum(sizes.values())
+    devices = sorted({tensor.device for tensor in held if tensor.is_cuda}, key=str)
+    with torch.random.fork_rng(devices), torch.autograd.graph.saved_tensors_hooks(seen, lambda t: t):
+        torch.func.functional_call(task, changing, (one,))
+    return sum(sizes.values()) // count
 
 
 def check(kept: int, count: int, cure: str) -> None:

@@ -21,6 +21,7 @@ from synvid_eval.errors import UsageError
 from synvid_eval.generators import Clips, presets, registry
 from synvid_eval.measurement import Options
 from synvid_eval.networks import videomae
+from synvid_eval.networks.backbones import Backbone
 from synvid_eval.networks.videomae import Architecture
 from synvid_eval.randomness import address
 from synvid_eval.training import crops, data, engine, masking, recipe
@@ -154,20 +155,25 @@ class PlannedPretraining:
         `opened`.
 
     Raises:
-        UsageError: nothing or everything would be hidden; see `opened`. DataError: see `opened`.
+        UsageError: no transformer; nothing or everything would be hidden; see `opened`. DataError: as there.
     """
 
     def __init__(
         self,
         location: str,
         chosen: Pretraining,
-        network: Architecture,
+        network: Backbone,
         options: Options,
         *,
         device: str = "auto",
         loaders: int | None = None,
         **found: Any,
     ) -> None:
+        if not isinstance(network, Architecture):
+            raise UsageError(
+                f"backbone={network.backbone} has no patches, which masked autoencoding hides.",
+                "Give backbone=vit.",
+            )
         masking.hidden(network.grid, chosen.mask_ratio)
         self.location, self.chosen, self.network, self.options = location, chosen, network, options
         self._device, self._loaders = device, loaders
@@ -227,7 +233,7 @@ class PlannedPretraining:
             "set": self.source.name,
             "clips": len(self.source),
             "network": knobs.values(self.network),
-            "recipe": knobs.values(self.chosen),
+            "recipe": recipe.told(self.chosen),
             "steps": self.steps,
             "seed": self.options.seed,
         }
@@ -246,7 +252,7 @@ class PlannedPretraining:
             "threads": torch.get_num_threads(),
             "version": __version__,
         }
-        return {"run": run, "network": knobs.values(self.network), "recipe": knobs.values(self.chosen)}
+        return {"run": run, "network": knobs.values(self.network), "recipe": recipe.told(self.chosen)}
 
     def training(self, device: str) -> engine.Training:
         """What a loop trains, on a device."""

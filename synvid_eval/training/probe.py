@@ -1,8 +1,9 @@
 """Probes: what a frozen encoder tells of clips, by a small head that learns from its features.
 
-A view's features are the mean over the encoder's last tokens and a layer norm without weights, as in the
-released linear probe, whose `fc_norm` is as it was drawn: ones and zeros. They are computed once, for the
-views of all clips (see `views`), and kept in the run; heads learn from them alone.
+A view's features are the mean over the encoder's last tokens and, of a transformer, a layer norm without
+weights, as in the released linear probe, whose `fc_norm` is as it was drawn: ones and zeros. They are
+computed once, for the views of all clips (see `views`), and kept in the run; heads learn from them alone.
+Batch norms of an encoder keep the statistics that they have.
 
 - `paper`: linear, AdamW at 1e-2 (Table 7 of Yu et al. 2024); what the table leaves open is as in `released`.
 - `released`: linear, SGD at 0.1 with momentum 0.9 (SVR `LP.sh`, `run_linear_probe.py`): dropout, then batch
@@ -39,7 +40,7 @@ from synvid_eval.training import augment, engine, labelled, views
 from synvid_eval.training.accuracy import Predictions
 from synvid_eval.training.data import Item
 from synvid_eval.training.labelled import Labelled, Start, Viewed
-from synvid_eval.training.recipe import Optimization
+from synvid_eval.training.recipe import Optimization, Recipes
 from synvid_eval.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ MOST_BYTES = 8 * 2**30
 """Features of a set are kept in memory, so there must not be more."""
 Features = NDArray[np.float32]
 
-_VIEWS = ("size", "head", "micro", "stride", "short", "segments", "crops")
+_VIEWS = ("backbone", "size", "head", "micro", "stride", "short", "segments", "crops")
 """Knobs that decide features, and what learns."""
 
 
@@ -92,22 +93,24 @@ class Probing(Optimization):
 
 PAPER = Probing()
 
-PROBING: dict[str, Probing] = {
-    "paper": PAPER,
-    "released": dataclasses.replace(PAPER, optimizer="sgd", lr=0.1),
-    "knn": dataclasses.replace(PAPER, head="knn"),
-    "attentive": dataclasses.replace(
-        PAPER,
-        head="attentive",
-        batch=32,
-        epochs=20,
-        warmup=1,
-        lr=8e-3,
-        weight_decay=0.05,
-        smoothing=0.0,
-        dropout=0.0,
-    ),
-}
+PROBING = Recipes(
+    {
+        "paper": PAPER,
+        "released": dataclasses.replace(PAPER, optimizer="sgd", lr=0.1),
+        "knn": dataclasses.replace(PAPER, head="knn"),
+        "attentive": dataclasses.replace(
+            PAPER,
+            head="attentive",
+            batch=32,
+            epochs=20,
+            warmup=1,
+            lr=8e-3,
+            weight_decay=0.05,
+            smoothing=0.0,
+            dropout=0.0,
+        ),
+    }
+)
 """Recipes of probes, by name."""
 
 
@@ -120,26 +123,8 @@ def protocol(of: Probing) -> str:
 
 
 def encoder(begin: Start, seed: int) -> nn.Module:
-    """The frozen encoder: `transformers`' VideoMAEModel without the norm that belongs to pre-training."""
-    from torch import nn
-
-    module: Any = videomae.encoder(begin.architecture, seed)
-    module.config.use_mean_pooling, module.layernorm = True, None
-    if begin.tensors is not None:
-        module.load_state_dict(begin.tensors)
-        for part in module.modules():
-            if isinstance(part, nn.LayerNorm):
-                part.eps = begin.epsilon
-    found: nn.Module = module.requires_grad_(False).eval()
-    return found
-
-
-def pooled(tokens: Tensor) -> Tensor:
-    """Tokens float32 [B, tokens, width] → [B, width]: mean over tokens, layer norm without weights."""
-    import torch
-
-    mean = tokens.mean(1)
-    return torch.nn.functional.layer_norm(mean, mean.shape[-1:], eps=1e-5)
+    """The frozen encoder, in eval mode, without what belongs to pre-training alone: clips → tokens."""
+    return begin.into(begin.architecture.trunk(seed)).requires_grad_(False)
 
 
 def features(
@@ -365,8 +350,8 @@ class PlannedProbe(labelled.PlannedFolds):
         module = encoder(self.begin, self.options.seed).to(device)
 
         def run(frames: Tensor) -> Tensor:
-            last: Tensor = module(videomae.normalized(frames.to(device))).last_hidden_state
-            return last if of.head == "attentive" else pooled(last)
+            last: Tensor = module(videomae.normalized(frames.to(device)))
+            return last if of.head == "attentive" else architecture.pooled(last)
 
         return Viewed(self.on.files, architecture.frames, architecture.image, of.segments, of.crops), run
 

@@ -14,13 +14,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from synvid_eval import knobs
 from synvid_eval.errors import UsageError, nearest
 from synvid_eval.knobs import knob
-from synvid_eval.networks import videomae
-from synvid_eval.networks.videomae import Architecture
+from synvid_eval.networks import backbones, videomae
+from synvid_eval.networks.backbones import Backbone
 from synvid_eval.training.schedule import Cosine
 
 PER = 256
@@ -36,8 +36,12 @@ class Optimization:
     """How a network is trained, whatever for."""
 
     name: ClassVar[str] = "recipe"
+    later: ClassVar[tuple[str, ...]] = ()
+    """Knobs that came later: a config leaves them out while they are at their defaults, so that what an older
+    version began goes on."""
 
-    size: str = knob("base", "Network: its size.", choices=tuple(videomae.SIZES), source="Table 5")
+    backbone: str = knob(backbones.VIT, "Network: what it is.", choices=backbones.NAMES)
+    size: str = knob("base", "Of vit: its size.", choices=tuple(videomae.SIZES), source="Table 5")
     optimizer: str = knob("adamw", "What makes steps of gradients.", choices=("adamw", "sgd"))
     batch: int = knob(256, "Clips a step, on all devices together.", low=1, high=65536, source="Table 5")
     micro: int = knob(
@@ -128,36 +132,85 @@ class Pretraining(Optimization):
         return found
 
 
+class Recipes(dict[str, R]):
+    """Recipes by name.
+
+    fitted: recipe → backbone → what of it is otherwise with that backbone, as `--set` has it.
+    """
+
+    def __init__(
+        self, recipes: Mapping[str, R], fitted: Mapping[str, Mapping[str, Sequence[str]]] | None = None
+    ) -> None:
+        super().__init__(recipes)
+        self.fitted = fitted or {}
+
+
 PAPER = Pretraining()
 
-PRETRAINING: dict[str, Pretraining] = {
-    "paper": PAPER,
-    "released": dataclasses.replace(PAPER, batch=192, epochs=3201),
-    "paper-vitl": dataclasses.replace(PAPER, size="large", batch=128),
-    "small": dataclasses.replace(PAPER, size="small", epochs=1600),
-    "tiny": dataclasses.replace(
-        PAPER,
-        size="tiny",
-        batch=16,
-        epochs=8,
-        clips=512,
-        warmup=1,
-        lr=1.6e-2,
-        last_lr=1.6e-4,
-        drawn=128,
-        save=20,
-    ),
-}
+PRETRAINING = Recipes(
+    {
+        "paper": PAPER,
+        "released": dataclasses.replace(PAPER, batch=192, epochs=3201),
+        "paper-vitl": dataclasses.replace(PAPER, size="large", batch=128),
+        "small": dataclasses.replace(PAPER, size="small", epochs=1600),
+        "tiny": dataclasses.replace(
+            PAPER,
+            size="tiny",
+            batch=16,
+            epochs=8,
+            clips=512,
+            warmup=1,
+            lr=1.6e-2,
+            last_lr=1.6e-4,
+            drawn=128,
+            save=20,
+        ),
+    }
+)
 """Recipes of masked autoencoding, by name."""
 
 
-def chosen(recipes: Mapping[str, R], name: str, settings: Sequence[str]) -> tuple[R, Architecture]:
+def chosen(
+    recipes: Recipes[R], name: str, settings: Sequence[str], backbone: str | None = None
+) -> tuple[R, Backbone]:
     """A recipe and the network it trains, with `NAME=VALUE` of knobs and `network.NAME=VALUE` changed.
 
-    Raises UsageError: an unknown recipe or knob, a value out of range, a setting without `=`.
+    backbone: one of `backbones.NAMES` that the recipe is to be for; None: as settings say, else its own.
+
+    Raises UsageError: an unknown recipe or knob, a value out of range, a setting without `=`, a knob that
+    decides nothing with that backbone, another backbone in the settings.
     """
     if name not in recipes:
         raise UsageError(f"No recipe is called {name!r}.", nearest(name, recipes))
+    own, networks = _read(settings)
+    said = own.get("backbone", backbone)
+    if backbone not in (None, said):
+        raise UsageError(f"The backbone is {backbone}, and --set says {said}.", "Give it once.")
+    plain = recipes[name] if said is None else knobs.replace(recipes[name], {"backbone": said})
+    at = plain.backbone
+    fitted, fitted_networks = _read(recipes.fitted.get(name, {}).get(at, ()))
+    idle = backbones.named(at).idle
+    for key in own:
+        if key in idle:
+            raise UsageError(f"--set {key}={own[key]} means nothing for backbone={at}.", "Leave it away.")
+    neutral = {key: value for key, value in idle.items() if key in knobs.names(plain)}
+    recipe = knobs.replace(dataclasses.replace(plain, **neutral), fitted | own)
+    return recipe, knobs.replace(backbones.named(at, recipe.size), fitted_networks | networks)
+
+
+def told(of: Optimization) -> dict[str, Any]:
+    """Knob → value, as a config has them: without `backbone`, which the network's table says, `size` where
+    the network has none, and what came later and is at its default.
+    """
+    left = {"backbone", *({"size"} & backbones.named(of.backbone).idle.keys())}
+    left |= {
+        f.name for f in dataclasses.fields(of) if f.name in of.later and getattr(of, f.name) == f.default
+    }
+    return {key: value for key, value in knobs.values(of).items() if key not in left}
+
+
+def _read(settings: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """(knob → text of a recipe, of its network) from `NAME=VALUE` and `network.NAME=VALUE`."""
     own: dict[str, str] = {}
     networks: dict[str, str] = {}
     for setting in settings:
@@ -165,5 +218,4 @@ def chosen(recipes: Mapping[str, R], name: str, settings: Sequence[str]) -> tupl
         if not sign:
             raise UsageError(f"--set {setting} cannot be read.", "It is NAME=VALUE, such as lr=1e-4.")
         (networks if key.startswith(_NETWORK) else own)[key.removeprefix(_NETWORK)] = value
-    recipe = knobs.replace(recipes[name], own)
-    return recipe, knobs.replace(videomae.size(recipe.size), networks)
+    return own, networks

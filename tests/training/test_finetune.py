@@ -19,11 +19,11 @@ from synvid_eval import accuracies
 from synvid_eval.errors import DataError, UsageError, WeightsError
 from synvid_eval.measurement import Options, Quiet
 from synvid_eval.networks import checkpoints, videomae
-from synvid_eval.networks.videomae import SIZES, Architecture
+from synvid_eval.networks.videomae import SIZES, Architecture, skipping
 from synvid_eval.schemas import get
 from synvid_eval.training import accuracy, augment, engine, finetune, labelled
 from synvid_eval.training.data import Files
-from synvid_eval.training.finetune import FINETUNING, Augmented, built, depth_below, drop_path, task
+from synvid_eval.training.finetune import FINETUNING, Augmented, built, task
 from synvid_eval.training.labelled import Start
 from synvid_eval.training.run_folder import RunFolder
 from tests.training.conftest import same
@@ -77,7 +77,7 @@ def test_learning_rates_fall_with_depth_as_in_the_released_code(size: str) -> No
     """
     layers = SIZES[size].depth
     values = [0.7 ** (layers + 1 - i) for i in range(layers + 2)]
-    below = depth_below(layers)
+    below = SIZES[size].below
     for name, place in [
         ("videomae.embeddings.patch_embeddings.projection.weight", 0),
         ("videomae.embeddings.patch_embeddings.projection.bias", 0),
@@ -91,25 +91,25 @@ def test_learning_rates_fall_with_depth_as_in_the_released_code(size: str) -> No
 
 def test_every_weight_has_its_factor_in_the_optimizer() -> None:
     network = built(Start("s", NANO, None), 3, FINETUNING["paper-ucf101"], 0)
-    training = engine.Training(FINETUNING["paper-ucf101"], network, network, None, None, 0, depth_below(2))
+    training = engine.Training(FINETUNING["paper-ucf101"], network, network, None, None, 0, NANO.below)
     groups = engine._optimizer(training).param_groups
     scale = {id(w): (g["scale"], g["weight_decay"]) for g in groups for w in g["params"]}
     for name, weight in network.named_parameters():
         known, decay = scale[id(weight)]
-        assert known == pytest.approx(0.7 ** depth_below(2)(name))
+        assert known == pytest.approx(0.7 ** NANO.below(name))
         assert decay == (0.05 if weight.dim() > 1 else 0.0)
     assert len(scale) == len(list(network.parameters()))
 
 
 def test_drop_path_drops_whole_clips_and_keeps_the_mean() -> None:
     torch.manual_seed(0)
-    layer, ones = drop_path(0.2).train(), torch.ones(20_000, 3, 4)
+    layer, ones = skipping(0.2).train(), torch.ones(20_000, 3, 4)
     found = layer(ones)
     assert torch.equal(found, found[:, :1, :1].expand_as(found))
     assert set(found.unique().tolist()) == {0.0, 1.25}
     assert found.mean().item() == pytest.approx(1, abs=0.02)
     assert torch.equal(layer.eval()(ones), ones)
-    assert torch.equal(drop_path(0.0).train()(ones), ones)
+    assert torch.equal(skipping(0.0).train()(ones), ones)
 
 
 def test_drop_path_grows_with_depth_and_skips_both_residuals() -> None:
@@ -120,7 +120,7 @@ def test_drop_path_grows_with_depth_and_skips_both_residuals() -> None:
     clips = torch.randn(2, 4, 3, 16, 16)
     assert torch.equal(network(clips).logits, network(clips).logits)
     for layer in layers:
-        layer.attention.output.dropout = layer.output.dropout = drop_path(0.999999)
+        layer.attention.output.dropout = layer.output.dropout = skipping(0.999999)
     network.train()
     embedded = network.videomae.embeddings(clips, None)
     assert torch.equal(network.videomae(clips).last_hidden_state, embedded)
@@ -140,7 +140,7 @@ def test_the_loss_without_mixing_is_plain_cross_entropy() -> None:
     network = built(Start("s", NANO, None), 3, of, 0)
     network.classifier.weight.data.mul_(1e4)
     clips, labels = torch.randn(6, 1, 4, 3, 16, 16), torch.tensor([0, 1, 2, 0, 1, 2])
-    found = task(network, 3, of).eval()({"frames": clips, "label": labels, "key": labels})
+    found = task(network, NANO, 3, of).eval()({"frames": clips, "label": labels, "key": labels})
     logits = network(clips[:, 0]).logits
     expected = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=of.smoothing)
     assert found.item() == pytest.approx(expected.item(), rel=1e-6)
@@ -150,7 +150,7 @@ def test_mixing_is_decided_by_the_batchs_key() -> None:
     of = FINETUNING["paper-ucf101"]
     network = built(Start("s", NANO, None), 3, of, 0)
     network.classifier.weight.data.mul_(1e4)
-    module = task(network, 3, of).eval()
+    module = task(network, NANO, 3, of).eval()
     clips, labels = torch.randn(4, 2, 4, 3, 16, 16), torch.tensor([0, 1, 2, 0])
 
     def loss(key: int) -> float:

@@ -36,11 +36,40 @@ def test_inputs_count_that_no_layer_saves() -> None:
     assert memory.a_clip(Two(), batch) == 4 * (1000 + 50) + 64
 
 
-def test_a_head_that_takes_no_clip_alone_is_left_as_it_is() -> None:
+def test_a_task_that_takes_no_clip_alone_passes_two() -> None:
+    """Inputs of three layers, and two numbers a channel that batch norm keeps of both clips together."""
     task = Two(norm=True)
+    assert memory.a_clip(task, {"x": torch.ones(4, 1000)}) == 4 * (1000 + 50 + 7) + 4 * 7
+
+
+class Following(nn.Module):
+    """As contrastive tasks have them: statistics, a queue and weights that follow others, and dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.own, self.norm = nn.Linear(8, 4), nn.BatchNorm1d(4)
+        self.follower = nn.Linear(8, 4).requires_grad_(False)
+        self.register_buffer("queue", torch.zeros(16, 4))
+        self.register_buffer("place", torch.zeros((), dtype=torch.long))
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        found = nn.functional.dropout(self.norm(self.own(batch["x"])), 0.5)
+        with torch.no_grad():
+            self.follower.weight.mul_(0.9).add_(self.own.weight, alpha=0.1)
+            self.queue[: len(found)] = found
+            self.place += len(found)
+        return (found @ self.queue.clone().T).sum()
+
+
+def test_nothing_is_other_than_before() -> None:
+    task = Following()
+    torch.manual_seed(3)
     before = {k: v.clone() for k, v in task.state_dict().items()}
-    assert memory.a_clip(task, {"x": torch.ones(4, 1000)}) == 0
+    drawn = torch.get_rng_state()
+    assert memory.a_clip(task, {"x": torch.randn(4, 8, generator=torch.Generator().manual_seed(0))}) > 0
     assert all(torch.equal(v, before[k]) for k, v in task.state_dict().items())
+    assert torch.equal(drawn, torch.get_rng_state())
+    assert all(p.grad is None for p in task.parameters())
 
 
 def test_too_many_clips_name_what_to_try(monkeypatch: pytest.MonkeyPatch) -> None:

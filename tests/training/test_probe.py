@@ -144,7 +144,7 @@ def test_features_are_normed_means_of_the_last_tokens_without_the_last_norm() ->
     g = torch.Generator().manual_seed(0)
     frames = torch.randint(0, 256, (3, 4, 16, 16, 3), dtype=torch.uint8, generator=g)
     module = probe.encoder(Start("s", NANO, None), 0)
-    found = probe.pooled(module(videomae.normalized(frames)).last_hidden_state)
+    found = NANO.pooled(module(videomae.normalized(frames)))
     whole = videomae.encoder(NANO, 0)  # the same weights, with the norm of pre-training behind them
     seen = []
     whole.encoder.register_forward_hook(lambda m, i, out: seen.append(out.last_hidden_state))
@@ -247,7 +247,7 @@ def test_too_little_memory_names_the_views_to_try(
     bars: Path, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, micro: int, cure: str
 ) -> None:
     plan = planned(probe, bars, options, f"micro={micro}")
-    monkeypatch.setattr(probe, "pooled", lambda tokens: torch.empty(1 << 50))
+    monkeypatch.setattr(Architecture, "pooled", lambda self, tokens: torch.empty(1 << 50))
     with pytest.raises(UsageError, match=r"views? at once .* for the memory of cpu") as error:
         plan.made(tmp_path / "run")
     assert cure in error.value.hint

@@ -7,7 +7,9 @@ import pytest
 from synvid_eval import knobs
 from synvid_eval.errors import UsageError
 from synvid_eval.networks import videomae
+from synvid_eval.networks.convnets import ConvNet
 from synvid_eval.training import recipe
+from synvid_eval.training.finetune import Finetuning
 from synvid_eval.training.recipe import PRETRAINING
 
 PAPER = {
@@ -64,6 +66,42 @@ def test_fewer_steps_keep_the_share_of_the_warm_up() -> None:
 def test_settings_of_recipe_and_network() -> None:
     chosen, network = recipe.chosen(PRETRAINING, "tiny", ["lr=1e-3", "network.image=48", "size=small"])
     assert chosen.lr == 1e-3 and (network.image, network.width) == (48, 384)
+
+
+def test_a_backbone_is_chosen_by_name() -> None:
+    assert recipe.chosen(PRETRAINING, "tiny", [])[1].backbone == "vit"
+    for settings, option in ((["backbone=csn-26"], None), ([], "csn-26"), (["backbone=csn-26"], "csn-26")):
+        chosen, network = recipe.chosen(PRETRAINING, "tiny", ["network.stage=8", *settings], option)
+        assert chosen.backbone == "csn-26" and network == ConvNet("csn-26", stage=8)
+    with pytest.raises(UsageError, match="backbone is csn-26, and --set says vit"):
+        recipe.chosen(PRETRAINING, "tiny", ["backbone=vit"], "csn-26")
+    with pytest.raises(UsageError, match="size=tiny means nothing for backbone=csn-26"):
+        recipe.chosen(PRETRAINING, "tiny", ["size=tiny"], "csn-26")
+    with pytest.raises(UsageError, match=r"backbone=csn-25 .*'csn-26'"):
+        recipe.chosen(PRETRAINING, "tiny", [], "csn-25")
+
+
+def test_what_differs_with_a_backbone_stands_beside_the_recipe() -> None:
+    """The user's settings are last; a knob that decides nothing is at rest, whatever the recipe says."""
+    small = recipe.Recipes(
+        {"one": Finetuning(drop_path=0.3, lr=0.1)}, {"one": {"csn-26": ("lr=0.2", "network.image=64")}}
+    )
+    chosen, network = recipe.chosen(small, "one", [], "csn-26")
+    assert (chosen.lr, chosen.drop_path, network.image) == (0.2, 0.0, 64)
+    chosen, network = recipe.chosen(small, "one", ["lr=0.3", "network.image=32"], "csn-26")
+    assert (chosen.lr, network.image) == (0.3, 32)
+    chosen, network = recipe.chosen(small, "one", [])
+    assert (chosen.lr, chosen.drop_path, network.image) == (0.1, 0.3, 224)
+    with pytest.raises(UsageError, match=r"drop_path=0\.1 means nothing for backbone=csn-26"):
+        recipe.chosen(small, "one", ["drop_path=0.1"], "csn-26")
+
+
+def test_a_config_says_what_it_said_before_there_were_backbones() -> None:
+    """So that a run that an older version began goes on."""
+    chosen, _ = recipe.chosen(PRETRAINING, "tiny", [])
+    assert recipe.told(chosen) == {k: v for k, v in knobs.values(chosen).items() if k != "backbone"}
+    chosen, _ = recipe.chosen(PRETRAINING, "tiny", [], "csn-26")
+    assert "size" not in recipe.told(chosen)
 
 
 @pytest.mark.parametrize(
