@@ -273,11 +273,11 @@ def decide(
     for feature in lacking:
         which = [] if plain else [feature.wanted_weights()]
         missing[feature.name] = f"needs weights: {fetch_command(which, networks.weights or None)}"
-    for feature in features.values():
-        if feature.least_run() > made.sampler.length and feature.name not in missing:
+    for one in features.values():
+        if one.least_run() > made.sampler.length and one.name not in missing:
             raise UsageError(
-                f"{feature.name} looks at {feature.least_run()} frames, and runs have {made.sampler.length}.",
-                f"Give --set sampler.length={feature.least_run()}.",
+                f"{one.name} looks at {one.least_run()} frames, and runs have {made.sampler.length}.",
+                f"Give --set sampler.length={one.least_run()}.",
             )
     return replace(
         made,

@@ -1,10 +1,11 @@
-"""Rows of a trained encoder: the mean of its tokens, of one run of frames a clip; `--features run=RUN` names it.
+"""Rows of a trained encoder: the mean of its tokens, of one run of frames a clip.
 
-The encoder is one that `train` made, or another VideoMAE (a folder of `transformers`, the authors' `.pth`), or
-one with drawn weights as a control (`random:0:tiny`); of a run's folder the newest checkpoint. It sees a clip
-as it did while it was trained and tested: a frame's short side is made as long as the network's input, the
-long one in proportion, rounded down, by Pillow's bilinear filter (which averages where it shrinks), the
-centered square is cut out, and ImageNet's mean and deviation are taken off.
+Which encoder, `--features run=RUN` says: one that `train` made, of any backbone, or another VideoMAE (a
+folder of `transformers`, the authors' `.pth`), or one with drawn weights as a control (`random:0:tiny`); of a
+run's folder the newest checkpoint. It sees a frame as this suite's classifiers are tested: the short side is
+made as long as the network's input, the long one in proportion, rounded down, by Pillow's bilinear filter
+(which averages where it shrinks), the centered square is cut out, and RGB is normalized by ImageNet's mean
+and deviation.
 
 Of a clip it takes as many frames as the network sees, from the middle of a run of the sampler, every one, or
 every second, …: at the largest stride up to the one that the network was trained at which the clip's runs
@@ -98,8 +99,7 @@ class Run(NetworkFeature):
         return self.frames
 
     def taken(self, runs: Mapping[int, tuple[int, ...]]) -> tuple[int, tuple[int, ...]]:
-        """The stride at which a clip is taken, and its frames; (0, ()) where it has no run that is long enough.
-        """
+        """The stride at which a clip is taken, and its frames; (0, ()) where no run of it is long enough."""
         wanted, frames = self.stride or encoders.STRIDE, self.frames
         best = 0
         found: tuple[int, ...] = ()

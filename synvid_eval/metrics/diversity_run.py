@@ -32,7 +32,7 @@ from synvid_eval.states import Side
 
 @dataclass(frozen=True)
 class RunDiversity(Diversity):
-    """Log-determinant of the covariance of a trained encoder's mean tokens of clips, with a ridge, in nats."""
+    """Log-determinant of the covariance of a trained encoder's mean tokens, with a ridge, in nats."""
 
     name: ClassVar[str] = "diversity[run]"
     feature: ClassVar[str] = "run"

@@ -6,8 +6,8 @@ question to be measured, not a premise.
 
 Conventions. Rows are the means of the tokens that the encoder of the feature `run` gives, one a clip (see
 there which frames it sees). The value is the Fréchet distance of the rows' Gaussians, see `fid`, covariances
-with ddof 1. `mean_term` and `trace_term` add up to it; `rank_candidate`, `rank_reference` are the ranks of the
-covariances. Clips without a run are left out and counted in `too_short`, `too_short_reference`;
+with ddof 1. `mean_term` and `trace_term` add up to it; `rank_candidate`, `rank_reference` are the
+covariances' ranks. Clips without a run are left out and counted in `too_short`, `too_short_reference`;
 `smaller_stride`, `smaller_stride_reference` count those that were taken at a smaller stride than the encoder
 was trained at, since they are short.
 

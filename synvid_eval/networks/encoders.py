@@ -1,9 +1,9 @@
 """Encoders of trainings as features: a clip's frames → the mean of the encoder's tokens.
 
 An encoder is what `checkpoints.find` takes: a run of ours, of any backbone, a folder of `transformers`, the
-authors' `.pth`, or `random:SEED[:SIZE]` as a control. Of a run's folder the newest checkpoint is taken, and held to for as long as
-a measurement lasts: it is known by the hash of its file. What its file does not tell and numbers depend on
-(heads, the size of its input, ε) is written beside the hash as a text.
+authors' `.pth`, or `random:SEED[:SIZE]` as a control. Of a run's folder the newest checkpoint is taken, and
+held to for as long as a measurement lasts: it is known by the hash of its file. What the file does not tell
+and numbers depend on (heads, the size of the input, ε) is written beside the hash as a text.
 """
 
 from __future__ import annotations

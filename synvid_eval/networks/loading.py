@@ -90,10 +90,11 @@ def load(network: str, weights: str, file: str, precision: str = "fp32", device:
     if precision not in _PRECISIONS:
         raise UsageError(f"precision={precision} is not possible.", f"One of: {', '.join(_PRECISIONS)}.")
     place = resolve_device(device)
+    of_run = network == ENCODER
     if not weights:
         fetch = f"Run: synvid-eval weights fetch {network}; or give --features random for a dry run."
         raise WeightsError(
-            f"No weights are given for {network}.", "Give --features run=RUN." if network == ENCODER else fetch
+            f"No weights are given for {network}.", "Give --features run=RUN." if of_run else fetch
         )
     from synvid_eval.networks.fusing import fused
     from synvid_eval.networks.random import GRAPHS, random_network
@@ -103,7 +104,7 @@ def load(network: str, weights: str, file: str, precision: str = "fp32", device:
         # cuBLAS reads it when it starts; without it some products are summed in an order that varies
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     with one_thread():
-        if network == ENCODER:
+        if of_run:
             from synvid_eval.networks import encoders
 
             return encoders.ready(weights, file, precision, place)

@@ -44,10 +44,10 @@ _ABOUT = {
     "fvd": "Fréchet distance between features of clips.",
     "kid": "Kernel distance (unbiased MMD²) between features of single frames; it may fall below 0.",
     "kvd": "Kernel distance (unbiased MMD²) between features of clips; it may fall below 0.",
-    "fd": "Fréchet distance between what a trained encoder sees of clips. Set it only beside numbers of the "
-    "same encoder.",
-    "kd": "Kernel distance (unbiased MMD²) between what a trained encoder sees of clips; it may fall below 0. "
-    "Set it only beside numbers of the same encoder.",
+    "fd": "Fréchet distance between features of clips, of an encoder trained here: set it only beside "
+    "numbers of the same one.",
+    "kd": "Kernel distance (unbiased MMD²) between features of clips, of an encoder trained here: set "
+    "it only beside numbers of the same one. It may fall below 0.",
 }
 # The kernel distance of the same features, to be read where a Fréchet distance has no interval.
 _UNBIASED = {"fid": "kid", "fvd": "kvd", "fd": "kd"}
