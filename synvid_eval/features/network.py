@@ -115,7 +115,8 @@ class Networks:
 
     def __post_init__(self) -> None:
         if self.features:
-            if self.features.startswith(",") or not (self.random or self.run):
+            names_none = _RUN in f",{self.features}" and not self.run
+            if self.features.startswith(",") or names_none or not (self.random or self.run):
                 raise self._unread()
             if self.random:
                 self.seed()
