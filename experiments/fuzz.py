@@ -185,9 +185,16 @@ def seeds() -> Mapping[str, list[bytes]]:
             b'[mine]\nextends = "moving_shapes"\n[mine.knobs]\nspeed = [2, 6]\n',
             b'generator = "shapes"\nlength = 20\n',
         ],
-        "list": [b"ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi 1\n", b"a.mp4 3\nb.mp4\n", b"x/y 30 2\n"],
+        "list": [
+            b"ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi 1\n", b"a.mp4 3\nb.mp4\n", b"x/y 30 2\n",
+            b"OP01-R01-PastaSalad-66680-68130-F001597-F001639 1 1 1\n", b"Beach_static_cam_1 static_train\n",
+            b"29885.jpg r_spike 430 575 82 170 waiting\n",
+        ],
         "list-csv": [b"label,youtube_id,time_start,time_end,split\nabseiling,-3B32lodo2M,59,69,test\n"],
-        "list-json": [b'[{"id": "1", "label": "x", "template": "y"}]'],
+        "list-json": [
+            b'[{"id": "1", "label": "x", "template": "y"}]',
+            b'[{"vid_name": "2x00lRzlTVQ_00000", "label": 0}]',
+        ],
         "npy": [_npy(clip), _npy(clip[0])],
         "npz": [
             _npz_of(False, frames=clip), _npz_of(True, frames=clip[0]),

@@ -4,21 +4,25 @@ scale that a laptop bears?
     python -m experiments.mini_progression --reference DIR [DIR …] --images DIR --work DIR [--minutes 60]
                                            [--out reports/mini_progression] [--seeds 2] [--steps 3000]
                                            [--only SOURCE,…] [--also NAME=SET …] [--protocols probe,finetune]
+                                           [--method videomae] [--backbone vit]
                                            [--threads 2] [--engine local|ray] [--ray-address ADDRESS]
 
 Every DIR of --reference holds labelled real clips; the first is also what `real` is pre-trained on, without
-labels. --also adds sources, such as what a search found: `best=preset:best.toml`. A cell is a command or two
-of the package: pre-training of one source and seed, then a probe or a fine-tuning of it on a set, by five
-folds that divide no source group. Pre-trained networks lie in --work; of each accuracy one line goes to
-`OUT/cells.jsonl` as it is done, with how many clips of each of 20 blocks of source groups were right, nothing
-of single clips. --engine ray runs cells beside each other on a Ray cluster whose machines share all paths,
-those of one pre-trained network one after the other; a cell takes --threads processors. So a run that was
-stopped goes on; after `--minutes` it stops by itself. At the end of each
-run the tables are made of what is there; what they say is written by hand in `README.md`.
+labels. --also adds sources, such as what a search found: `best=preset:best.toml`. --method moco (simclr,
+byol, supervised) and --backbone train another family of networks, by default on three fractal presets as they
+are and adapted (`NAME+adapted`: the chain of Svyezhentsev et al. 2024), on three of shapes, and not at all.
 
-Differences from scratch are paired: the same clips in the same folds. Their intervals come from leaving out
-blocks of source groups (seeds are averaged first), so they hold for other clips, not for other seeds: how
-much seeds differ stands beside them.
+A cell is a command or two of the package: pre-training of one source and seed, then a probe or a fine-tuning
+of it on a set, by five folds that divide no source group. Pre-trained networks lie in --work; of each
+accuracy one line goes to `OUT/cells.jsonl` as it is done, with how many clips of each of 20 blocks of source
+groups were right, nothing of single clips. --engine ray runs cells beside each other on a Ray cluster whose
+machines share all paths, those of one pre-trained network one after the other; a cell takes --threads
+processors. So a run that was stopped goes on; after `--minutes` it stops by itself. At the end of each run
+the tables are made of what is there; what they say is written by hand in `README.md`.
+
+Differences from scratch, and of adapted clips from those as they are, are paired: the same clips in the same
+folds. Their intervals come from leaving out blocks of source groups (seeds are averaged first), so they hold
+for other clips, not for other seeds: how much seeds differ stands beside them.
 """
 
 from __future__ import annotations
@@ -44,6 +48,7 @@ from numpy.typing import NDArray
 
 from synvid_eval import published
 from synvid_eval.archive import write_bytes
+from synvid_eval.generators import presets
 from synvid_eval.intervals import interval, jackknife
 from synvid_eval.randomness import address
 from synvid_eval.ray_engine import RayEngine
@@ -60,6 +65,18 @@ PROGRESSION = (
     "acc_transforming_images",
 )
 SOURCES = ("scratch", "real", *PROGRESSION)
+ADAPTED = "+adapted"
+_FRACTALS = ("fractal_linear_motion", "fractal_nonlinear_motion", "fractal_diversity")
+CONTRASTED = (
+    "scratch",
+    *(name + how for name in _FRACTALS for how in ("", ADAPTED)),
+    "moving_circles",
+    "moving_shapes",
+    "acc_transforming_shapes",
+)
+"""What other methods than masked autoencoding are trained on."""
+FIRST = ("videomae", "vit")
+"""Method and backbone of cells that name none."""
 PROTOCOLS = ("probe", "finetune")
 BLOCKS = 20
 LEVEL = 0.95
@@ -77,6 +94,8 @@ NETWORK = (
 )
 PRETRAIN = (*NETWORK, "lr=0.024", "last_lr=0.00016", "short=36", "drawn=64", "save=250", "batch=16")
 LABELLED = ("short=36",)
+CONVOLUTIONAL = ("network.image=32", "network.frames=8", "network.stage=32")
+CONTRASTIVE = ("short=36", "drawn=64", "save=250", "batch=32")
 
 
 @dataclass(frozen=True)
@@ -87,11 +106,23 @@ class Cell:
     set: str
     source: str
     seed: int
+    method: str = FIRST[0]
+    backbone: str = FIRST[1]
 
     @property
     def name(self) -> str:
         """Its folder."""
-        return f"{self.protocol}-{self.set}-{self.source}-{self.seed}"
+        return f"{self.family}{self.protocol}-{self.set}-{self.source}-{self.seed}"
+
+    @property
+    def family(self) -> str:
+        """What names begin with that are of another method or backbone than FIRST."""
+        return "" if (self.method, self.backbone) == FIRST else f"{self.method}-{self.backbone}-"
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> Cell:
+        """The cell that a row is of."""
+        return cls(**{key: row[key] for key in cls.__dataclass_fields__ if key in row})
 
 
 class Runner:
@@ -111,7 +142,7 @@ class Runner:
             for source in self.given.only:
                 for protocol in self.given.protocols:
                     for name in self.sets:
-                        yield Cell(protocol, name, source, seed)
+                        yield Cell(protocol, name, source, seed, self.given.method, self.given.backbone)
 
     def done(self) -> list[dict[str, Any]]:
         """What is there: a dict a cell."""
@@ -168,14 +199,11 @@ class Runner:
         self.given.out.mkdir(parents=True, exist_ok=True)
         rows = [json.dumps(d) for d in [*self.done(), row]]
         write_bytes(self.lines, ("\n".join(rows) + "\n").encode())
-        name = Cell(*(row[key] for key in ("protocol", "set", "source", "seed"))).name
-        print(f"{name}: {row['accuracy']:.1f} % in {row['seconds']:.0f} s", flush=True)
+        print(f"{Cell.of(row).name}: {row['accuracy']:.1f} % in {row['seconds']:.0f} s", flush=True)
 
     def _same(self, cell: Cell, row: dict[str, Any]) -> bool:
         """Whether a row is of a cell; ends where it is, but of another number of steps."""
-        if (cell.protocol, cell.set, cell.source, cell.seed) != tuple(
-            row[key] for key in ("protocol", "set", "source", "seed")
-        ):
+        if cell != Cell.of(row):
             return False
         if row["steps"] != self.given.steps:
             raise SystemExit(
@@ -188,7 +216,7 @@ class Runner:
         network, pretrained = self._pretrained(cell)
         out = self.given.work / cell.name
         recipe = [] if cell.protocol == "probe" else ["--recipe", "tiny"]
-        settings = [*LABELLED, *(("size=tiny", *NETWORK) if cell.source == "scratch" else ())]
+        settings = [*LABELLED, *(self._drawn(cell) if cell.source == "scratch" else ())]
         began = time.monotonic()
         self._command(
             ["train", cell.protocol, network, self.sets[cell.set], "--seed", str(cell.seed), *recipe],
@@ -202,6 +230,7 @@ class Runner:
             "set": cell.set,
             "source": cell.source,
             "seed": cell.seed,
+            **({} if not cell.family else {"method": cell.method, "backbone": cell.backbone}),
             "accuracy": found["accuracy"]["top1"]["value"],
             "groups": found["accuracy"]["groups"],
             "right": right.tolist(),
@@ -218,12 +247,13 @@ class Runner:
         """(the network to begin with, what came out of its pre-training)."""
         if cell.source == "scratch":
             return "scratch", None
-        out = self.given.work / f"pretrain-{cell.source}-{cell.seed}"
+        out = self.given.work / f"{cell.family}pretrain-{cell.source}-{cell.seed}"
         began = time.monotonic()
+        how = ["--method", cell.method, "--backbone", cell.backbone] if cell.family else []
         self._command(
-            ["train", "pretrain", self._location(cell.source), "--recipe", "tiny", "--seed", str(cell.seed),
-             "--steps", str(self.given.steps)],
-            PRETRAIN,
+            ["train", "pretrain", self._location(cell.source), *how, "--recipe", "tiny", "--seed",
+             str(cell.seed), "--steps", str(self.given.steps)],
+            PRETRAIN if cell.method == "videomae" else (*_network(cell.backbone), *CONTRASTIVE),
             out,
         )  # fmt: skip
         losses = [float(line.split(",")[1]) for line in (out / "log.csv").read_text().splitlines()[1:]]
@@ -233,7 +263,15 @@ class Runner:
         }
         return os.fspath(out), told | {"seconds": round(time.monotonic() - began, 1)}
 
+    def _drawn(self, cell: Cell) -> tuple[str, ...]:
+        """What a network with drawn weights is, that nothing pre-trained."""
+        if cell.backbone == "vit":
+            return ("size=tiny", *NETWORK)
+        return (f"backbone={cell.backbone}", *_network(cell.backbone))
+
     def _location(self, source: str) -> str:
+        if source.endswith(ADAPTED):
+            return f"preset:{source.removesuffix(ADAPTED)}?adapt=published"
         if source in self.given.also:
             return str(self.given.also[source])
         if source == "real":
@@ -249,6 +287,10 @@ class Runner:
             stdout=subprocess.DEVNULL,
             env={**os.environ, "OMP_NUM_THREADS": str(self.given.threads)},
         )
+
+
+def _network(backbone: str) -> tuple[str, ...]:
+    return NETWORK if backbone == "vit" else CONVOLUTIONAL
 
 
 def _cell_elsewhere(folder: str, facts: str, cell: dict[str, Any]) -> dict[str, Any]:
@@ -276,15 +318,16 @@ def blocks(found: dict[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]
 # -- what came out ---------------------------------------------------------------------------------
 
 
-Rows = dict[tuple[str, str], dict[str, list[dict[str, Any]]]]
-"""(protocol, set) → source → its cells, one a seed."""
+Column = tuple[str, str, str]
+Rows = dict[Column, dict[str, list[dict[str, Any]]]]
+"""(`Cell.family`, protocol, set) → source → its cells, one a seed."""
 
 
 def by_column(done: Sequence[dict[str, Any]]) -> Rows:
     """Cells by what they can be compared within."""
     found: Rows = defaultdict(lambda: defaultdict(list))
     for one in done:
-        found[one["protocol"], one["set"]][one["source"]].append(one)
+        found[Cell.of(one).family, one["protocol"], one["set"]][one["source"]].append(one)
     return found
 
 
@@ -306,9 +349,8 @@ def bounds(right: NDArray[np.float64], clips: NDArray[np.int64]) -> tuple[float,
 
 def table(column: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """A row a source: accuracy, difference from scratch with the same seeds, how much seeds differ."""
-    scratch = {cell["seed"]: cell for cell in column.get("scratch", [])}
     rows = []
-    for source in dict.fromkeys((*SOURCES, *column)):
+    for source in dict.fromkeys((*SOURCES, *CONTRASTED, *column)):
         cells = column.get(source)
         if not cells:
             continue
@@ -322,12 +364,44 @@ def table(column: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
             "high": high,
         }
         row["deviation"] = float(np.std([c["accuracy"] for c in cells], ddof=1)) if len(cells) > 1 else None
-        both = [cell for cell in cells if cell["seed"] in scratch]
-        if both and source != "scratch":
-            other = share([scratch[cell["seed"]] for cell in both])
-            names = ("difference", "difference_low", "difference_high", "error")
-            row |= dict(zip(names, bounds(share(both) - other, clips), strict=True))
+        if source != "scratch":
+            row |= paired(cells, column.get("scratch", []))
         rows.append(row)
+    return rows
+
+
+def paired(cells: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """By how much cells are better than others of the same seeds, with its interval and standard error
+    [points]; {} where no seed is common.
+    """
+    by_seed = {cell["seed"]: cell for cell in others}
+    both = [cell for cell in cells if cell["seed"] in by_seed]
+    if not both:
+        return {}
+    other = share([by_seed[cell["seed"]] for cell in both])
+    names = ("difference", "difference_low", "difference_high", "error")
+    found = bounds(share(both) - other, np.array(both[0]["clips"]))
+    return {"pairs": len(both), **dict(zip(names, found, strict=True))}
+
+
+def ablation(column: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """A row a source that was trained on adapted and as it is: what adaptation changes; then of all of them
+    together.
+    """
+    pairs = [name for name in column if name + ADAPTED in column]
+    rows = [{"source": name, **paired(column[name + ADAPTED], column[name])} for name in pairs]
+    rows = [row for row in rows if "difference" in row]
+    if len(rows) > 1:
+        every = [
+            share([c for c in column[name + ADAPTED] if c["seed"] in seeds])
+            - share([c for c in column[name] if c["seed"] in seeds])
+            for name in (row["source"] for row in rows)
+            for seeds in [{c["seed"] for c in column[name]} & {c["seed"] for c in column[name + ADAPTED]}]
+        ]
+        clips = np.array(column[rows[0]["source"]][0]["clips"])
+        names = ("difference", "difference_low", "difference_high", "error")
+        together = dict(zip(names, bounds(np.mean(every, axis=0), clips), strict=True))
+        rows.append({"source": "mean", "pairs": sum(row["pairs"] for row in rows), **together})
     return rows
 
 
@@ -348,11 +422,11 @@ def span(row: dict[str, Any], what: str) -> str:
 def markdown(columns: Rows) -> str:
     """All tables."""
     parts = []
-    for (protocol, name), column in sorted(columns.items()):
+    for (family, protocol, name), column in sorted(columns.items()):
         first = next(iter(column.values()))[0]
         clips, groups = sum(first["clips"]), first["groups"]
         parts += [
-            f"## {protocol}, {name}",
+            f"## {_titled(family)}{protocol}, {name}",
             "",
             f"{clips} clips, {groups} source groups, chance {100 / first['classes']:.0f} %.",
             "",
@@ -371,41 +445,67 @@ def markdown(columns: Rows) -> str:
             line = f"| {' | '.join(map(str, cells))} |"
             parts.append(line)
         parts.append("")
+        if rows := ablation(column):
+            parts += ["| adapted minus as it is | seeds | points | 95 % interval |", "|---|---|---|---|"]
+            parts += [
+                f"| {r['source']} | {r['pairs']} | {r['difference']:+.1f} | {span(r, 'difference_')} |"
+                for r in rows
+            ]
+            parts.append("")
     return "\n".join(parts)
 
 
+def _titled(family: str) -> str:
+    method, _, backbone = family.rstrip("-").partition("-")
+    return f"{method} {backbone}: " if family else ""
+
+
 def accuracies(columns: Rows) -> str:
-    """The table that `correlate --accuracies` reads: a row a cell; families as in the published table."""
-    families = {row.dataset: row.family for row in published.table()}
+    """The table that `correlate --accuracies` reads: a row a cell; families as in the published table, or
+    as presets say.
+    """
+    families = {name: presets.get(name).family for name in presets.names()}
+    families |= {row.dataset: row.family for row in published.table()}
     lines = ["dataset,benchmark,protocol,model,accuracy,family,seed,source"]
-    for (protocol, name), column in sorted(columns.items()):
+    for (_, protocol, name), column in sorted(columns.items()):
         for source, cells in column.items():
+            plain = source.removesuffix(ADAPTED)
             lines += [
                 f"{source},{name},{protocol},{cell['model']},{cell['accuracy']},"
-                f"{families.get(source, source)},{cell['seed']},experiments.mini_progression"
+                f"{families.get(plain, plain)},{cell['seed']},experiments.mini_progression"
                 for cell in cells
             ]
     return "\n".join(lines) + "\n"
 
 
 def correlated(given: argparse.Namespace, columns: Rows) -> None:
-    """Which measurement goes with these accuracies: `OUT/comparison.json`, `OUT/correlation-…json`."""
+    """Which measurement goes with the accuracies of a family of networks: `OUT/FAMILYcomparison.json` and
+    `OUT/FAMILYcorrelation-PROTOCOL-SET.json`, where all sets that it is to be trained on are in every column.
+    """
     from synvid_eval.accuracies import load
     from synvid_eval.comparison import compare
     from synvid_eval.correlation import correlate
     from synvid_eval.score import dump_json, read_comparison
 
-    file = given.out / "comparison.json"
-    if not file.exists():
-        measured = compare(
-            [f"preset:{name}" for name in PROGRESSION], given.reference[0], images=given.images
-        )
-        write_bytes(file, dump_json(measured.to_dict()).encode())
-    comparison = read_comparison(file.read_text())[0]
-    for protocol, name in sorted(columns):
-        known = load(str(given.out / "accuracies.csv"), benchmark=name, protocol=protocol)
-        found = correlate(comparison, known)
-        write_bytes(given.out / f"correlation-{protocol}-{name}.json", dump_json(found).encode())
+    for family in dict.fromkeys(family for family, _, _ in columns):
+        own = {key: column for key, column in columns.items() if key[0] == family}
+        wanted = PROGRESSION if not family else [name for name in CONTRASTED if name != "scratch"]
+        if not all(set(wanted) <= set(column) for column in own.values()):
+            continue
+        file = given.out / f"{family}comparison.json"
+        if not file.exists():
+            places = [
+                f"{name}=preset:{name.removesuffix(ADAPTED)}{'?adapt=published' * name.endswith(ADAPTED)}"
+                for name in wanted
+            ]
+            measured = compare(places, given.reference[0], images=given.images)
+            write_bytes(file, dump_json(measured.to_dict()).encode())
+        comparison = read_comparison(file.read_text())[0]
+        for (_, protocol, name), column in sorted(own.items()):
+            model = next(iter(column.values()))[0]["model"]
+            known = load(str(given.out / "accuracies.csv"), benchmark=name, protocol=protocol, model=model)
+            found = correlate(comparison, known)
+            write_bytes(given.out / f"{family}correlation-{protocol}-{name}.json", dump_json(found).encode())
 
 
 def main() -> None:
@@ -422,18 +522,20 @@ def main() -> None:
     parser.add_argument("--only", type=lambda text: text.split(","))
     parser.add_argument("--also", nargs="*", default=[], metavar="NAME=SET")
     parser.add_argument("--protocols", type=lambda text: text.split(","), default=list(PROTOCOLS))
+    parser.add_argument("--method", default=FIRST[0])
+    parser.add_argument("--backbone")
     parser.add_argument("--engine", choices=("local", "ray"), default="local")
     parser.add_argument("--ray-address", default="local")
     given = parser.parse_args()
     given.also = dict(text.partition("=")[::2] for text in given.also)
-    given.only = given.only or [*SOURCES, *given.also]
+    given.backbone = given.backbone or ("vit" if given.method == "videomae" else "tsm-resnet18")
+    given.only = given.only or [*(SOURCES if given.method == "videomae" else CONTRASTED), *given.also]
     runner = Runner(given)
     runner.run()
     columns = by_column(runner.done())
     if columns:
         write_bytes(given.out / "tables.md", markdown(columns).encode())
         write_bytes(given.out / "accuracies.csv", accuracies(columns).encode())
-    if all(set(PROGRESSION) <= set(column) for column in columns.values()):
         correlated(given, columns)
 
 

@@ -370,7 +370,10 @@ def _path(location: str, layout: str, fps: float | None, asked: dict[str, Any]) 
         listing = lists.read_folder(path, layout, **{"split": None, **asked}, fps=fps)
     elif is_folder:
         _refuse(f"the folder {location} without --split", asked)
-        listing = layouts.read_folder(path, layout, fps)
+        if layout == "auto" and lists.volleyball_files(path):
+            listing = lists.read_folder(path, "volleyball", None, fps=fps)
+        else:
+            listing = layouts.read_folder(path, layout, fps)
         listed = layout == "auto" and listing.layout not in ("npz_clips", tars.LAYOUT)
         if listed and (names := lists.beside(path)):
             note = f"lists found ({lists.some(names)}): all clips are taken, --split NAME takes those of one"
@@ -418,7 +421,8 @@ def _remote(location: str, layout: str, fps: float | None, asked: dict[str, Any]
             if asked or layout in layouts.LIST_LAYOUTS:
                 raise UsageError(
                     f"{location} is a remote folder, in which no list is looked for.",
-                    f"Give the list itself as the SET, with --root {location}.",
+                    f"Give the list itself as the SET, with --root {location}; HMDB51 and Volleyball, whose "
+                    "lists are many files, are read on a disk.",
                 )
             listing = layouts.read_folder(at, layout, fps)
         elif lists.is_list(at):

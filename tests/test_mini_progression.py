@@ -75,6 +75,43 @@ def test_tables_and_accuracies_say_each_cell() -> None:
     assert lines[1] == "scratch,s,probe,m,42.5,scratch,0,experiments.mini_progression" and len(lines) == 3
 
 
+def contrasted(source: str, seed: int, right: list[int]) -> dict[str, Any]:
+    return cell(source, seed, right) | {"method": "moco", "backbone": "tsm-resnet18"}
+
+
+def test_what_adaptation_changes_is_paired_by_seed_and_block() -> None:
+    column = {
+        "a": [contrasted("a", 0, [1, 8, 3, 5]), contrasted("a", 1, [2, 7, 3, 5])],
+        "a+adapted": [contrasted("a+adapted", 0, [3, 10, 5, 7]), contrasted("a+adapted", 1, [4, 9, 5, 7])],
+        "b": [contrasted("b", 0, [5, 5, 5, 5])],
+        "b+adapted": [contrasted("b+adapted", 0, [4, 4, 4, 4])],
+        "c": [contrasted("c", 0, [5, 5, 5, 5])],
+    }
+    rows = mini.ablation(column)
+    assert [(row["source"], row["pairs"]) for row in rows] == [("a", 2), ("b", 1), ("mean", 3)]
+    assert [row["difference"] for row in rows] == pytest.approx([20, -10, 5])
+    assert rows[2]["difference_low"] == pytest.approx(5) == rows[2]["difference_high"]
+
+
+def test_other_families_of_networks_stand_in_columns_of_their_own() -> None:
+    done = [cell("scratch", 0, [1, 8, 3, 5]), contrasted("scratch", 0, [2, 2, 2, 2])]
+    done += [contrasted(name, 0, [3, 3, 3, 3]) for name in ("fractal_diversity", "fractal_diversity+adapted")]
+    columns = mini.by_column(done)
+    assert list(columns) == [("", "probe", "s"), ("moco-tsm-resnet18-", "probe", "s")]
+    text = mini.markdown(columns)
+    assert "## probe, s" in text and "## moco tsm-resnet18: probe, s" in text
+    assert "| fractal_diversity | 1 | +0.0 | 0.0 to 0.0 |" in text
+    rows = [line.split(",") for line in mini.accuracies(columns).splitlines()]
+    assert [row[5] for row in rows[1:]] == ["scratch", "scratch", "fractal", "fractal"]
+
+
+def test_cells_of_another_family_have_folders_of_their_own() -> None:
+    plain = mini.Cell("probe", "s", "real", 1)
+    assert plain.name == "probe-s-real-1" and mini.Cell.of({**vars(plain), "accuracy": 1.0}) == plain
+    other = mini.Cell("probe", "s", "real", 1, "moco", "tsm-resnet18")
+    assert other.name == "moco-tsm-resnet18-probe-s-real-1" != plain.name
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_cells_on_ray_are_those_of_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +122,7 @@ def test_cells_on_ray_are_those_of_this_process(tmp_path: Path, monkeypatch: pyt
         given = argparse.Namespace(
             reference=[os.fspath(bars)], images="skimage", work=tmp_path / f"work-{engine}",
             out=tmp_path / engine, minutes=9.0, seeds=1, steps=2, threads=1, only=["scratch"], also={},
-            protocols=["probe"], engine=engine, ray_address="local",
+            protocols=["probe"], method="videomae", backbone="vit", engine=engine, ray_address="local",
         )  # fmt: skip
         mini.Runner(given).run()
         (row,) = map(json.loads, (tmp_path / engine / "cells.jsonl").read_text().splitlines())

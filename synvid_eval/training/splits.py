@@ -10,8 +10,8 @@ import json
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,11 @@ KFOLD = "kfold:"
 MOST_FOLDS = 100
 _TRIES = 50
 
-_TRAIN = re.compile(r"train(?:ing)?", re.IGNORECASE)
+_TRAIN = re.compile(r"train(?:val|ing)?", re.IGNORECASE)
 _TEST = re.compile(r"test(?:ing)?|validation|val", re.IGNORECASE)
 _OTHERS = ("test", "val", "validation", "testing")
+# Layouts whose lists alone know the classes: folders are none, or no classes.
+_LISTED = frozenset(["kinetics", "ssv2", "diving48", "egtea", "volleyball", "yup_plus_plus"])
 
 
 @dataclass(frozen=True)
@@ -70,17 +72,18 @@ def split(videos: VideoSet, asked: str, seed: int = 0) -> Split:
         videos: what is divided; every clip has a label.
         asked: `kfold:K`; a JSON file {"train": [ids], "test": [ids]}; a list file as `video.lists` reads
             them, of a pair that is called train… and test… (or val…): either of the two, the other lies
-            beside it; or the name of such a list of the set's folder (`trainlist01`, `train1`).
+            beside it; one that holds both; or the name of such a list of the set's folder (`trainlist01`,
+            `train1`). Labels are those of the list where folders are no classes (`_LISTED`).
         seed: of the folds; lists know none.
 
     Raises:
         UsageError: a split of another form, a number of folds out of range, a list without its counterpart.
         DataError: clips without labels, clips on both sides, a class that is not trained on, too few groups.
     """
-    labels = _labels(videos)
     if asked.startswith(KFOLD):
-        return _folds(videos, labels, asked, seed)
+        return _folds(videos, _labels(videos), asked, seed)
     if asked.endswith(".json") and os.path.isfile(asked) and lists.sniff(Path(asked)) is None:
+        labels = _labels(videos)
         sides, skipped = _of_json(Path(asked)), 0
         unknown = sorted({i for ids in sides for i in ids} - set(labels))
         if unknown:
@@ -88,16 +91,21 @@ def split(videos: VideoSet, asked: str, seed: int = 0) -> Split:
                 f"{asked} names {count_of(len(unknown), 'clip')} that {videos.name} has not: {unknown[0]}.",
                 "Ids are paths relative to the SET, with suffix.",
             )
+        _check_sides(videos, asked, sides)
     else:
-        sides, skipped = _of_lists(videos, asked)
+        sides, skipped, videos = _of_lists(videos, asked)
+        _check_sides(videos, asked, sides)
+        labels = _labels(videos, {*sides[0], *sides[1]})
     return _by_list(videos, labels, asked, sides, skipped)
 
 
-def _labels(videos: VideoSet) -> dict[str, str]:
-    found = {c.id: c.label for c in videos.clips if c.label is not None}
-    if bare := [c.id for c in videos.clips if c.label is None]:
+def _labels(videos: VideoSet, within: Collection[str] | None = None) -> dict[str, str]:
+    """Clip id → class, of all clips or of those `within`."""
+    clips = [c for c in videos.clips if within is None or c.id in within]
+    found = {c.id: c.label for c in clips if c.label is not None}
+    if bare := [c.id for c in clips if c.label is None]:
         raise DataError(
-            f"{videos.name}: {count_of(len(bare), 'clip')} of {len(videos)} without a class (first: "
+            f"{videos.name}: {count_of(len(bare), 'clip')} of {len(clips)} without a class (first: "
             f"{bare[0]}).",
             "Give class folders (LABEL/clip.mp4), a list with labels, or a preset that makes classes.",
         )
@@ -187,13 +195,7 @@ def assigned(labels: Mapping[str, str], groups: Mapping[str, str], count: int, k
 # -- lists -----------------------------------------------------------------------------------------
 
 
-def _by_list(
-    videos: VideoSet,
-    labels: Mapping[str, str],
-    asked: str,
-    sides: tuple[Sequence[str], Sequence[str]],
-    skipped: int,
-) -> Split:
+def _check_sides(videos: VideoSet, asked: str, sides: tuple[Sequence[str], Sequence[str]]) -> None:
     train, test = set(sides[0]), set(sides[1])
     for side, what in ((train, "to train on"), (test, "to test on")):
         if not side:
@@ -205,6 +207,16 @@ def _by_list(
             f"--split {asked}: {count_of(len(both), 'clip')} to train on and to test on (first: {both[0]}).",
             "Name each clip on one side.",
         )
+
+
+def _by_list(
+    videos: VideoSet,
+    labels: Mapping[str, str],
+    asked: str,
+    sides: tuple[Sequence[str], Sequence[str]],
+    skipped: int,
+) -> Split:
+    train, test = set(sides[0]), set(sides[1])
     untrained = sorted({labels[i] for i in test} - {labels[i] for i in train})
     if untrained:
         raise DataError(
@@ -245,15 +257,23 @@ def _of_json(path: Path) -> tuple[list[str], list[str]]:
     return train, test
 
 
-def _of_lists(videos: VideoSet, asked: str) -> tuple[tuple[list[str], list[str]], int]:
-    """((ids to train on, ids to test on), how many entries of the lists the set has not)."""
+def _of_lists(videos: VideoSet, asked: str) -> tuple[tuple[list[str], list[str]], int, VideoSet]:
+    """((ids to train on, ids to test on), how many entries of the lists the set has not, the set as it is
+    labelled and laid out by lists that know more than its folders).
+    """
     sides, missing = [], 0
     at = {os.path.realpath(c.path): c.id for c in videos.clips if c.kind in ("file", "frames")}
-    for listing in _pair(videos, asked):
-        ids = [at[real] for c in listing.clips if (real := os.path.realpath(c.path)) in at]
-        missing += len(listing.clips) - len(ids) + len(listing.skipped)
-        sides.append(ids)
-    return (sides[0], sides[1]), missing
+    labels: dict[str, str | None] = {}
+    pair = _pair(videos, asked)
+    for listing in pair:
+        own = {at[real]: c.label for c in listing.clips if (real := os.path.realpath(c.path)) in at}
+        missing += len(listing.clips) - len(own) + len(listing.skipped)
+        sides.append(list(own))
+        labels |= own
+    if (layout := pair[0].layout) in _LISTED:
+        clips = tuple(replace(c, label=labels.get(c.id)) for c in videos.clips)
+        videos = replace(videos, layout=layout, clips=clips)
+    return (sides[0], sides[1]), missing, videos
 
 
 def _pair(videos: VideoSet, asked: str) -> tuple[Listing, Listing]:
@@ -261,6 +281,10 @@ def _pair(videos: VideoSet, asked: str) -> tuple[Listing, Listing]:
     path, folder = Path(asked), Path(videos.location)
     root = folder if folder.is_dir() else None
     if path.is_file():
+        own = lists.own_splits(path)
+        if "train" in own and not set(own).isdisjoint(_OTHERS):
+            train, test = _partners("train", own, asked)
+            return _read(videos, path, train), _read(videos, path, test)
         train, test = _partners(path.name, [p.name for p in path.parent.iterdir()], asked)
         return _read(videos, path.with_name(train)), _read(videos, path.with_name(test))
     if root is None:
@@ -279,16 +303,18 @@ def _pair(videos: VideoSet, asked: str) -> tuple[Listing, Listing]:
     return lists.read_folder(root, "auto", train), lists.read_folder(root, "auto", test)
 
 
-def _read(videos: VideoSet, path: Path) -> Listing:
-    """A list file whose entries are relative to the set's folder, or to the one of its class folders."""
+def _read(videos: VideoSet, path: Path, split: str | None = None) -> Listing:
+    """A list file, or a split of it, whose entries are relative to the set's folder, or to that of its class
+    folders.
+    """
     roots = [Path(videos.location)]
     roots += [one for one, _ in Counter(Path(c.path).parent.parent for c in videos.clips).most_common(1)]
     for root in (root for root in roots if root.is_dir()):
         try:
-            return lists.read_file(path, root=root)
+            return lists.read_file(path, split=split, root=root)
         except DataError:
             continue
-    return lists.read_file(path)
+    return lists.read_file(path, split=split)
 
 
 def _partners(name: str, there: Sequence[str], asked: str) -> tuple[str, str]:

@@ -8,6 +8,10 @@ the field names its files:
   count within a class: g02 of another class is another video.
 - HMDB51 (Kuehne et al. 2011): `Prelinger_LetsPlay_run_f_cm_np1_ba_med_3.avi` is a piece of the movie in front
   of the class's name; a movie gives clips to several classes, and all of them are one group.
+- EGTEA Gaze+ (Li et al. 2018): `OP01-R01-PastaSalad-66680-68130-F001597-F001639.mp4` is a piece of what the
+  person OP01 did, and all sessions of a person are one group.
+- Diving48 (Li et al. 2018), Volleyball (Ibrahim et al. 2016): of what is listed as these sets list it, the
+  video that `2x00lRzlTVQ_00012.mp4` was cut from (a competition), and the video of the frames `39/29885/`.
 - Weizmann (Gorelick et al. 2007): `daria_walk.avi` is the person in front of the class's name. That is
   believed only where there are several of them and each has clips of several classes: `my_cat1.mp4` names
   nobody.
@@ -28,6 +32,8 @@ from synvid_eval.video.videoset import VideoSet
 
 _UCF = re.compile(r"v_(.+)_g(\d+)_c(\d+)", re.IGNORECASE)
 _HMDB = re.compile(r"(.+)_[fhlu]_(?:cm|nm)_np\d+_(?:ba|fr|le|ri)_(?:bad|goo|med)_\d+")
+_EGTEA = re.compile(r"(O?P\d+)-R\d+-.+-\d+-\d+-F\d+-F\d+")
+_DIVING = re.compile(r"(.+)_\d+")
 _PERSON = "PERSON_CLASS, as Weizmann's"
 
 
@@ -53,7 +59,7 @@ def grouping(videos: VideoSet) -> str:
 
 def _groups(videos: VideoSet) -> dict[str, tuple[str, str]]:
     """Clip id → (source group, what tells it)."""
-    found = {clip.id: _group(clip, videos.sources) for clip in videos.clips}
+    found = {clip.id: _group(clip, videos.sources, videos.layout) for clip in videos.clips}
     classes = defaultdict(set)
     for clip in videos.clips:
         if found[clip.id][1] == _PERSON:
@@ -63,7 +69,7 @@ def _groups(videos: VideoSet) -> dict[str, tuple[str, str]]:
     return {i: (i, "") if rule == _PERSON else (group, rule) for i, (group, rule) in found.items()}
 
 
-def _group(clip: ClipRef, sources: Mapping[str, str] | None) -> tuple[str, str]:
+def _group(clip: ClipRef, sources: Mapping[str, str] | None, layout: str) -> tuple[str, str]:
     """(source group, what tells it) of a clip."""
     stem = PurePosixPath(clip.id).stem
     if sources and clip.id in sources:
@@ -72,6 +78,12 @@ def _group(clip: ClipRef, sources: Mapping[str, str] | None) -> tuple[str, str]:
         return f"{found[1]}/g{found[2]}", "UCF101's gNN"
     if found := _HMDB.fullmatch(stem):
         return found[1].removesuffix(f"_{clip.label}"), "HMDB51's movie"
+    if found := _EGTEA.fullmatch(stem):
+        return found[1], "EGTEA's person"
+    if layout == "diving48" and (found := _DIVING.fullmatch(stem)):
+        return found[1], "Diving48's video"
+    if layout == "volleyball":
+        return PurePosixPath(clip.id).parent.name, "Volleyball's video"
     if clip.label and (found := re.fullmatch(rf"(.+?)_{re.escape(clip.label)}\d*", stem, re.IGNORECASE)):
         return found[1], _PERSON
     return clip.id, ""

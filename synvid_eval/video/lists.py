@@ -1,5 +1,6 @@
 """Lists: sets whose clips are named by a file (a split of UCF101, HMDB51, Kinetics, Something-Something,
-VideoMAE, mmaction2). Reads the list, finds the files that it names below a root; never opens a video.
+Diving48, EGTEA Gaze+, Volleyball, YUP++, VideoMAE, mmaction2). Reads the list, finds the files that it names
+below a root; never opens a video.
 
 Every entry of a list becomes a clip or a skipped one with its reason: files that are missing, and files
 outside the root, which are let in by `follow_outside` only. An entry that stands there twice is taken once.
@@ -26,7 +27,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from synvid_eval.errors import DataError, UsageError
-from synvid_eval.video import long_lists, remote
+from synvid_eval.video import long_lists, remote, volleyball
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.layouts import (
     LIST_LAYOUTS,
@@ -44,12 +45,19 @@ SUFFIXES = (".txt", ".csv", ".json", ".parquet")
 
 _UCF = re.compile(r"(train|test)list0[1-3]\.txt")
 _HMDB = re.compile(r"(.+)_test_split([1-3])\.txt")
+# lists that are known by their names, wherever they lie, if they are what these say
+_NAMED = {"diving48": re.compile(r"Diving48_.*\.json"), "egtea": re.compile(r"(train|test)_split\d\.txt")}
+_EGTEA = re.compile(r"(.+)-\d+-\d+-F\d+-F\d+")
+_YUP = re.compile(r"(.+)_(static|moving)_cam_\d+")
+_YUP_USES = ("static_train", "static_test", "moving_train", "moving_test")
+_CAMERAS = {"static": "camera_stationary", "moving": "camera_moving"}
 _AROUND = re.compile(r"list|split|annot|label", re.IGNORECASE)
 _AROUND_PLAIN = re.compile(r"(list|split|annotation|label)s?", re.IGNORECASE)
 _VIDEO = "|".join(re.escape(s[1:]) for s in sorted(VIDEO_SUFFIXES))
 _PATH_LABEL = re.compile(rf"(.*\.(?:{_VIDEO}))(?:[ \t,]+(.*))?", re.IGNORECASE | re.DOTALL)
 _FRAMES = re.compile(r"(.+?)[ \t,]+(\d{1,9})[ \t,]+(\d+)", re.DOTALL)
 _ID = re.compile(rb'"id"\s*:\s*"?([A-Za-z0-9_-]+)')
+_VID_NAME = re.compile(rb'"vid_name"\s*:\s*"([^"\\]+)')
 _COLUMN = re.compile(r"[^\W\d][\w -]*")
 _SPLIT_WORDS = ({"val", "valid", "validate", "validation"}, {"train", "training"}, {"test", "testing"})
 _SNIFF_FILES, _SNIFF_BYTES, _SAMPLE = 200, 1 << 16, 200
@@ -72,8 +80,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Source:
-    """A list: its layout and its files (one; of HMDB51 one a class). head: how many bytes of it are read (0:
-    all).
+    """A list: its layout and its files (one; of HMDB51 one a class, of Volleyball one a video). head: how
+    many bytes of it are read (0: all).
     """
 
     layout: str
@@ -81,7 +89,9 @@ class Source:
     head: int = 0
 
     def __str__(self) -> str:
-        return os.fspath(self.files[0] if len(self.files) == 1 else self.files[0].parent)
+        if len(self.files) == 1:
+            return os.fspath(self.files[0])
+        return os.path.commonpath([os.fspath(f.parent) for f in self.files])
 
 
 class NoSuchSplit(UsageError):
@@ -96,7 +106,7 @@ def is_list(path: Place) -> bool:
 def options_of(path: Place, layout: str, split: str | None) -> frozenset[str]:
     """Which of the options "split", "root" and "follow_outside" mean something for a location."""
     if is_list(path) and path.is_file():
-        has_splits = layout in ("auto", "kinetics") and bool(_kinetics_splits(path))
+        has_splits = layout in ("auto", *_WITH_SPLITS) and bool(own_splits(path))
         return frozenset(["root", "follow_outside", *(["split"] if has_splits else [])])
     if (
         isinstance(path, Path)
@@ -177,7 +187,7 @@ def _places(folder: Path, layout: str, like: str | None) -> Iterator[dict[str, l
 def _fits(source: Source, split: str, folder: Path) -> bool:
     """Whether a list names any file that lies below a folder."""
     try:
-        entries, _ = _entries(source, split if source.layout == "hmdb51" else None)
+        entries, _ = _entries(source, split if source.layout in _OF_MANY else None)
     except DataError:
         return False
     if source.head and source.layout != "hmdb51":
@@ -208,11 +218,16 @@ def _lists_in(folder: Path, plain: bool, like: str | None) -> Iterator[tuple[str
         return
     hmdb: dict[str, list[Path]] = {}
     others = []
+    if videos := volleyball_files(folder):
+        for name in (*volleyball.SPLITS, _ALL):
+            yield name, Source("volleyball", tuple(videos))
     for name in names:
         if _UCF.fullmatch(name):
             yield Path(name).stem, Source("ucf101", (folder / name,))
         elif match := _HMDB.fullmatch(name):
             hmdb.setdefault(match[2], []).append(folder / name)
+        elif known := _known(folder / name):
+            yield Path(name).stem, Source(known, (folder / name,))
         elif plain:
             others.append(name)
     for number, files in sorted(hmdb.items()):
@@ -225,10 +240,28 @@ def _lists_in(folder: Path, plain: bool, like: str | None) -> Iterator[tuple[str
             continue
         source = Source(layout, (folder / name,))
         yield Path(name).stem, source
-        if layout == "kinetics":
-            for split in _kinetics_splits(folder / name):
-                if split != Path(name).stem:
-                    yield split, source
+        for split in own_splits(folder / name):
+            if split != Path(name).stem:
+                yield split, source
+
+
+def _known(path: Path) -> str:
+    """The layout of a list that is called as it is published, where its lines agree; "" for any other."""
+    return next((own for own, form in _NAMED.items() if form.fullmatch(path.name) and sniff(path) == own), "")
+
+
+def volleyball_files(folder: Path) -> list[Path]:
+    """The annotations of the videos of Volleyball that are folders of `folder`, in the order of their
+    numbers; [] where it is no such folder.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            numbers = sorted((e.name for e in entries if e.name.isdecimal()), key=lambda n: (int(n), n))
+    except OSError:
+        return []
+    files = [folder / n / volleyball.ANNOTATIONS for n in numbers]
+    files = [f for f in files if f.is_file()]
+    return files if any(sniff(f) == "volleyball" for f in files) else []
 
 
 def sniff(path: Place) -> str | None:
@@ -244,7 +277,9 @@ def sniff(path: Place) -> str | None:
         return "table" if head.startswith(b"PAR1") else None
     if path.suffix.lower() == ".json":
         start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-        return "ssv2" if re.match(rb"\[\s*\{", start) and b'"id"' in start else None
+        if not re.match(rb"\[\s*\{", start):
+            return None
+        return "diving48" if _VID_NAME.search(start) else "ssv2" if b'"id"' in start else None
     lines = _first_of(head)
     if not lines:
         return None
@@ -252,8 +287,13 @@ def sniff(path: Place) -> str | None:
         return "kinetics"
     if heading := _heading(lines):
         return "table" if _column_of(heading, _PATHS) else None
+    for layout, named in (("egtea", _egtea_line), ("yup_plus_plus", _yup_line)):
+        if 2 * sum(named(line) is not None for line in lines) >= len(lines):
+            return layout
     if 2 * sum(_video_line(line) is not None for line in lines) >= len(lines):
         return "list"
+    if 2 * sum(_volleyball_line(line) for line in lines) >= len(lines):
+        return "volleyball"
     return "rawframes" if all(_FRAMES.fullmatch(line) for line in lines) else None
 
 
@@ -322,6 +362,32 @@ def _video_line(line: str) -> tuple[str, str | None] | None:
     return (match[1], match[2] or None) if match else None
 
 
+def _egtea_line(line: str) -> tuple[str, str, str] | None:
+    """(session, clip, number of the action) of a line of EGTEA Gaze+."""
+    clip, *numbers = line.split()
+    named = _EGTEA.fullmatch(clip)
+    if named is None or len(numbers) < 2 or not all(n.isdecimal() for n in numbers):
+        return None
+    return named[1], clip, numbers[0]
+
+
+def _yup_line(line: str) -> tuple[str, str, str, str] | None:
+    """(camera, scene, clip, use) of a line of YUP++."""
+    clip, *use = line.split()
+    named = _YUP.fullmatch(clip)
+    if named is None or len(use) != 1 or use[0] not in _YUP_USES or not use[0].startswith(named[2]):
+        return None
+    return _CAMERAS[named[2]], named[1], clip, use[0]
+
+
+def _volleyball_line(line: str) -> bool:
+    try:
+        volleyball.parse(line)
+    except ValueError:
+        return False
+    return True
+
+
 def same_split(one: str, other: str) -> bool:
     """Whether two names mean one split: "val", "validate" and "validation" do."""
     one, other = one.lower(), other.lower()
@@ -342,11 +408,13 @@ def read_folder(
     follow_outside: bool = False,
     fps: float | None = None,
 ) -> Listing:
-    """The clips that the list `split` of a folder names (see `find`).
+    """The clips that the list `split` of a folder names (see `find`); without one, of Volleyball, all.
 
     Raises UsageError where there is no such list or none is chosen (naming those there are), DataError where
     the list cannot be read or two lists have that name.
     """
+    if split is None and layout == "volleyball":
+        split = _ALL
     found = find(folder, layout, split)
     if not found:
         what = "list" if layout == "auto" else f"list of layout {layout}"
@@ -375,15 +443,14 @@ def read_folder(
         )
     (source,) = sources
     places = [root] if root is not None else [folder]
-    if source.layout == "ssv2":
-        places += _ssv2_folders(places)
-    if root is None and source.layout in ("ucf101", "hmdb51", "ssv2"):
+    places += _published(source.layout, places)
+    if root is None and source.layout in _BY_NAME:
         places += _folders(folder, named=False)  # as the archives unpack beside each other
     elif root is None:
         places += [source.files[0].parent, _above(source.files[0].parent)]
     own = source.files[0]
-    by_column = not same_split(own.stem, split) and any(same_split(s, split) for s in _kinetics_splits(own))
-    entries, bad = _entries(source, split if source.layout == "hmdb51" or by_column else None)
+    by_column = not same_split(own.stem, split) and any(same_split(s, split) for s in own_splits(own))
+    entries, bad = _entries(source, split if source.layout in _OF_MANY or by_column else None)
     return _listing(source, entries, bad, places, root is not None, follow_outside, fps, split)
 
 
@@ -406,6 +473,11 @@ def read_file(
         raise DataError(
             f"{path} is one class's part of an HMDB51 split.",
             "Give the folder of videos: DIR --split train1.",
+        )
+    if seen == "volleyball" or layout == "volleyball":
+        raise DataError(
+            f"{path} is one video's part of Volleyball.",
+            "Give the folder of all videos: DIR --split train.",
         )
     if seen is None and not any(not line.startswith("#") for line in _lines(_read(path, _SNIFF_BYTES))):
         raise DataError(f"The list {path} is empty.", "Write one clip a line: `path label`.")
@@ -430,20 +502,19 @@ def read_file(
             raise DataError(
                 f"{path} is no set: as a list of videos it is not plain ({wanted}).",
                 "Give a folder of videos, or say what the list is: --layout "
-                f"{', '.join(n for n in LIST_LAYOUTS if n != 'hmdb51')}.",
+                f"{', '.join(n for n in LIST_LAYOUTS if n not in _OF_MANY)}.",
             )
         layout = "ucf101" if _UCF.fullmatch(path.name) and seen == "list" else seen
     elif layout not in LIST_LAYOUTS or layout == "hmdb51":
         raise DataError(
             f"{path} is a file, layout {layout} is a folder.", "Give the folder, or another --layout."
         )
-    if split is not None and layout != "kinetics":
+    if split is not None and layout not in _WITH_SPLITS:
         raise UsageError(f"--split {split}: the list {path} has no splits.", "Leave --split away.")
     source = Source(layout, (path,))
     folder = _above(path)
     places = [root] if root is not None else list(dict.fromkeys([folder, _above(folder)]))
-    if layout == "ssv2":
-        places += _ssv2_folders(places)
+    places += _published(layout, places)
     on_disk = [p for p in places if isinstance(p, Path)]
     if (
         layout in ("list", "table")
@@ -457,6 +528,13 @@ def read_file(
 
 
 _Bad = list[tuple[str, str]]
+
+_ALL = "all"
+# Layouts of which one split is in many files, those whose one file has several splits, and those whose
+# clips are called the same wherever they lie.
+_OF_MANY = ("hmdb51", "volleyball")
+_WITH_SPLITS = ("kinetics", "yup_plus_plus")
+_BY_NAME = ("ucf101", "hmdb51", "ssv2", "diving48", "egtea", "volleyball", "yup_plus_plus")
 
 _ANY_LIST = """Paths are relative to the folder of the list, or to its parent, or to the SET where that is a
 folder; --root DIR names another root. Files outside the root, and symbolic links that lead out of it, are
@@ -622,13 +700,8 @@ def _ucf101(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     Pitfalls. Videos of one group (g01 … g25) come from one source, so they are no independent draws.
     """
     classes = {}
-    try:
-        lines = _lines((source.files[0].parent / "classInd.txt").read_bytes())
-    except OSError as error:
-        if isinstance(source.files[0], Url) and not isinstance(error, FileNotFoundError):
-            raise  # a store that gives no answer has said nothing of the classes
-        lines = []
-    for line in lines:
+    _, data = _beside(source, "classInd.txt")
+    for line in _lines(data or b""):
         number, _, name = line.partition(" ")
         classes[number] = clip_id(name.strip())
 
@@ -678,11 +751,17 @@ def _table(path: Place, limit: int = 0) -> Iterator[tuple[int, dict[str, str]]]:
         raise DataError(f"{path} cannot be read as a table: {error}.", "Check the list.") from None
 
 
-def _kinetics_splits(path: Place) -> list[str]:
-    """The values of the column `split` of a Kinetics table in order of appearance; of any other list none."""
-    if path.suffix.lower() == ".json" or sniff(path) != "kinetics":
+def own_splits(path: Place) -> list[str]:
+    """The splits that one list holds: the values of the column `split` of a Kinetics table in order of
+    appearance, those of YUP++ for one camera and for both; of any other list none.
+    """
+    if path.suffix.lower() == ".json" or (layout := sniff(path)) not in _WITH_SPLITS:
         return []
-    return list(dict.fromkeys(s for _, row in _table(path) if (s := row.get("split", "").strip())))
+    if layout == "kinetics":
+        return list(dict.fromkeys(s for _, row in _table(path) if (s := row.get("split", "").strip())))
+    uses = {found[3] for line in _lines(_read(path)) if (found := _yup_line(line))}
+    own = [use for use in _YUP_USES if use in uses]
+    return [*dict.fromkeys(use.partition("_")[2] for use in own), *own]
 
 
 def _kinetics(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
@@ -728,9 +807,16 @@ def _kinetics(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     return entries, bad
 
 
-def _ssv2_folders(places: Sequence[Place]) -> list[Place]:
+_FOLDERS = {
+    "ssv2": ("20bn-something-something-v2",),
+    "diving48": ("rgb", "videos"),
+    "egtea": ("cropped_clips", "video_clips/cropped_clips"),
+}
+
+
+def _published(layout: str, places: Sequence[Place]) -> list[Place]:
     """The folders of videos as they are published in any of some places: ids are the same from all doors."""
-    folders = [p / "20bn-something-something-v2" for p in places]
+    folders = [p / name for p in places for name in _FOLDERS.get(layout, ())]
     return [f for f in folders if f.is_dir()]
 
 
@@ -745,16 +831,9 @@ def _ssv2(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     is, and --split train or validation picks the list within it or beside it.
     """
     path = source.files[0]
-    try:
-        if source.head:
-            items: Any = [{"id": m[1].decode()} for m in _ID.finditer(_read(path, source.head))]
-        else:
-            items = json.loads(_read(path))
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read as JSON: {error}.", "Check the list.") from None
     entries, bad = [], []
-    for number, item in enumerate(items if isinstance(items, list) else [], 1):
-        name = item.get("id") if isinstance(item, dict) else None
+    for number, item in _json_items(source, "id", _ID):
+        name = item.get("id")
         if isinstance(name, bool) or not isinstance(name, (str, int)) or not str(name):
             bad.append((f"{clip_id(path.name)}:{number}", "no entry: it has no id"))
             continue
@@ -764,11 +843,202 @@ def _ssv2(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     return entries, bad
 
 
+def _json_items(source: Source, key: str, form: re.Pattern[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(number from 1 on, object) of a JSON list, {} for what is none; of its head what `form` finds."""
+    path = source.files[0]
+    if source.head:
+        found = form.finditer(_read(path, source.head))
+        yield from enumerate(({key: m[1].decode("utf-8", "replace")} for m in found), 1)
+        return
+    items = _json(path, _read(path))
+    for number, item in enumerate(items if isinstance(items, list) else [], 1):
+        yield number, item if isinstance(item, dict) else {}
+
+
+def _json(path: Place, data: bytes) -> Any:
+    try:
+        found = json.loads(data.removeprefix(b"\xef\xbb\xbf"))
+        if rb"\ud" in data.lower():  # half of an escaped pair is no text, and no name of a file
+            json.dumps(found, ensure_ascii=False).encode()
+        return found
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read as JSON: {error}.", "Check the list.") from None
+
+
+def _beside(source: Source, name: str) -> tuple[Place, bytes | None]:
+    """A file that may lie beside a list, and what is in it: None where it is not there."""
+    path = source.files[0].parent / name
+    try:
+        return path, path.read_bytes()
+    except FileNotFoundError:
+        return path, None
+    except OSError as error:
+        if isinstance(path, Url):
+            raise  # a store that gives no answer has said nothing of the classes
+        raise DataError(f"{path} cannot be read: {error.strerror}.", "Check the file.") from None
+
+
+def _diving48(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
+    """JSON lists of objects and videos called after them, as Diving48 is published:
+
+        Diving48_V2_train.json    [{"vid_name": "-mmq0PT-u8k_00155", "label": 0, "start_frame": 0, …}, …]
+        Diving48_V2_test.json
+        Diving48_vocab.json       [["Back", "15som", "05Twis", "FREE"], …]
+        rgb/-mmq0PT-u8k_00155.mp4
+
+    The SET is the folder that has the lists, and --split Diving48_V2_train or Diving48_V2_test picks one; or
+    the list itself is, with --root rgb/ where that is not beside it. The lists of the first version, without
+    V2, are read as well, and videos/ is looked into like rgb/. A label is the four words of the vocabulary,
+    or the number where that is missing. The videos are cut already: start_frame and end_frame are not used.
+
+    Pitfalls. Clips of one competition, whose names begin alike, are no independent draws. The labels of the
+    first version were corrected in V2: accuracies of the two do not compare.
+    """
+    path = source.files[0]
+    vocabulary, data = _beside(source, "Diving48_vocab.json")
+    classes: Any = None if data is None or source.head else _json(vocabulary, data)
+    if classes is not None and not (
+        isinstance(classes, list)
+        and all(isinstance(words, list) and all(isinstance(w, str) for w in words) for words in classes)
+    ):
+        raise DataError(
+            f"{vocabulary} is no vocabulary of Diving48, a list of lists of words.",
+            "Copy it again, or remove it: labels are numbers then.",
+        )
+    entries, bad = [], []
+    for number, item in _json_items(source, "vid_name", _VID_NAME):
+        name, label = item.get("vid_name"), item.get("label")
+        where = f"{clip_id(path.name)}:{number}"
+        if not isinstance(name, str) or not name:
+            bad.append((where, "no entry: it has no vid_name"))
+        elif source.head:
+            entries.append(Entry((f"{name}.mp4",), None))
+        elif isinstance(label, bool) or not isinstance(label, int) or label < 0:
+            bad.append((where, f"no entry: its label is no class: {clip_id(str(label)[:80])}"))
+        elif classes is not None and label >= len(classes):
+            bad.append((where, f"no entry: class {label} is not in {vocabulary.name}"))
+        else:
+            text = str(label) if classes is None else " ".join(classes[label])
+            entries.append(Entry((f"{name}.mp4",), text))
+    return entries, bad
+
+
+def _egtea(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
+    """Lists of clips and folders of them by session, as EGTEA Gaze+ is published:
+
+        action_annotation/train_split1.txt    OP01-R01-PastaSalad-66680-68130-F001597-F001639 1 1 1
+        action_annotation/action_idx.txt      Inspect/Read recipe 1
+        cropped_clips/OP01-R01-PastaSalad/OP01-R01-PastaSalad-66680-68130-F001597-F001639.mp4
+
+    A line is a clip and the numbers of its action, verb and nouns; the label is the action, by its name in
+    action_idx.txt beside the list, or by its number where that is missing. The SET is the folder that holds
+    lists and clips, or cropped_clips/ with the lists beside it; --split train_split1, 2, 3 or test_split1, 2,
+    3 picks. Or the SET is a list, with --root cropped_clips/ where that is not beside it.
+
+    Pitfalls. One person (OP01) filmed many clips with one camera in one kitchen: they are no independent
+    draws. The folders are sessions, not classes.
+    """
+    path = source.files[0]
+    index, data = _beside(source, "action_idx.txt")
+    classes: dict[str, str] | None = None if data is None else {}
+    for number, line in _numbered(data or b""):
+        name, _, action = line.rpartition(" ")
+        if classes is None or not name or not action.isdecimal():
+            raise DataError(
+                f"{index}:{number} is no action and its number: {clip_id(line[:80])}.",
+                "Copy it again, or remove it: labels are numbers then.",
+            )
+        classes[action] = name.strip()
+    entries, bad = [], []
+    for number, line in _numbered(_read(path, source.head)):
+        where = f"{clip_id(path.name)}:{number}"
+        if (found := _egtea_line(line)) is None:
+            if not line.startswith("#"):
+                bad.append((where, f"no entry: {clip_id(line[:80])}"))
+            continue
+        session, clip, action = found
+        if classes is not None and action not in classes:
+            bad.append((where, f"no entry: action {action} is not in {index.name}"))
+        else:
+            names = (f"{session}/{clip}.mp4", f"{clip}.mp4")
+            entries.append(Entry(names, action if classes is None else classes[action]))
+    return entries, bad
+
+
+def _volleyball(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
+    """A folder a video, with annotations and a folder of frames a clip, as Volleyball unpacks:
+
+        volleyball/39/annotations.txt    29885.jpg r_spike 430 575 82 170 waiting 563 491 82 177 waiting …
+        volleyball/39/29885/             29865.jpg … 29885.jpg … 29905.jpg
+
+    A line is the annotated frame, what the teams do, and a box and an action a player. The clip is the folder
+    called after the frame, with all its pictures, the label what the teams do (eight classes: r_set, r_spike,
+    r-pass, r_winpoint, l_set, l-spike, l-pass, l_winpoint). The SET is the folder of the videos, and is
+    recognised; --split train, val, test or trainval takes the videos of a published split, by their numbers.
+    Without it all annotated clips are taken. --fps is the pictures' rate [1/s] (25 without it).
+    `synvid_eval.video.volleyball.boxes` gives the boxes of a clip.
+
+    Pitfalls. Clips of one video are of one match: no independent draws. Left and right change places when a
+    clip is mirrored, and so does its class.
+    """
+    numbers = next((own for name, own in volleyball.SPLITS.items() if same_split(name, split or "")), None)
+    entries, bad = [], []
+    for path in source.files:
+        video = path.parent.name
+        if numbers is not None and int(video) not in numbers:
+            continue
+        for number, line in _numbered(_read(path, source.head)):
+            try:
+                found = volleyball.parse(line)
+            except ValueError as error:
+                if not line.startswith("#"):
+                    bad.append((f"{video}/{path.name}:{number}", f"no entry: {clip_id(str(error))}"))
+                continue
+            entries.append(Entry((f"{video}/{found.clip}",), found.activity, "frames"))
+    return entries, bad
+
+
+def _yup_plus_plus(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
+    """Two folders of scenes, one a camera, and a list of what each clip is for, as YUP++ unpacks:
+
+        10_90_randsplit_1.txt    Beach_static_cam_1 static_test
+        camera_stationary/Beach/Beach_static_cam_1.mp4
+        camera_moving/Beach/Beach_moving_cam_1.mp4
+
+    The SET is the folder that holds all three; --split train or test takes the clips of both cameras,
+    static_train, static_test, moving_train or moving_test those of one. All clips of one camera, without a
+    list, are its folder: camera_moving/. Labels are the scenes that the names begin with. The list may have
+    any name.
+
+    Pitfalls. The published list trains on a tenth: 3 clips a scene and camera.
+    """
+
+    path = source.files[0]
+    entries, bad = [], []
+    uses: dict[str, None] = {}
+    for number, line in _numbered(_read(path, source.head)):
+        if (found := _yup_line(line)) is None:
+            if not line.startswith("#"):
+                bad.append((f"{clip_id(path.name)}:{number}", f"no entry: {clip_id(line[:80])}"))
+            continue
+        camera, scene, clip, use = found
+        uses[use] = None
+        if split is None or use == split or same_split(use.partition("_")[2], split):
+            entries.append(Entry((f"{camera}/{scene}/{clip}.mp4", f"{scene}/{clip}.mp4"), scene))
+    if not entries and uses:
+        raise NoSuchSplit(f"{path} has no split {split!r}; it has {some(uses)}.", _like(split or "", uses))
+    return entries, bad
+
+
 _READERS: dict[str, Callable[[Source, str | None], tuple[list[Entry], _Bad]]] = {
     "ucf101": _ucf101,
     "hmdb51": _hmdb51,
     "kinetics": _kinetics,
     "ssv2": _ssv2,
+    "diving48": _diving48,
+    "egtea": _egtea,
+    "volleyball": _volleyball,
+    "yup_plus_plus": _yup_plus_plus,
     "list": _video_list,
     "table": _table_list,
     "rawframes": _frame_list,
@@ -999,7 +1269,8 @@ def _listing(
     clips: dict[str, ClipRef] = {}
     skipped: dict[str, str] = {}
     twice: dict[str, None] = {}
-    rate = (25.0 if fps is None else fps) if source.layout == "rawframes" else None
+    frames = any(e.kind == "frames" for e in entries)
+    rate = (25.0 if fps is None else fps) if frames else None
     other: list[str] = []
     for entry in entries:
         name, path, reason = root.place(entry)
@@ -1012,7 +1283,7 @@ def _listing(
         else:
             label = entry.label and clip_id(entry.label)
             clips[name] = ClipRef(name, entry.kind, path, label=label, fps=rate, stamp=root.stamp(path))
-            if entry.kind == "frames" and (pictures := root.pictures(path)) != entry.frames:
+            if entry.frames >= 0 and (pictures := root.pictures(path)) != entry.frames:
                 other.append(f"{name}: {entry.frames:,} in the list, {pictures:,} found")
     where = os.fspath(places[best])
     notes, short = _told(source, skipped, where, given)
@@ -1027,7 +1298,7 @@ def _listing(
             f"({some(other, 3)})"
         )
     labels = len({c.label for c in clips.values() if c.label is not None})
-    said = count_of(len(clips), "frame folder" if source.layout == "rawframes" else "video")
+    said = count_of(len(clips), "frame folder" if frames else "video")
     said += f" in {count_of(labels, 'class', 'classes')}" if labels else ""
     said += f", {_called(source, split)}, below {where}"
     said += f", at {rate:g} frames/s" if rate else ""

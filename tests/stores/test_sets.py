@@ -17,6 +17,7 @@ from synvid_eval.cache import Cache
 from synvid_eval.comparison import compare
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.measurement import Options, content_hashes
+from tests import downstream_sets
 from tests.clips import moving, write_video
 from tests.conftest import Run
 from tests.stores.conftest import upload
@@ -228,10 +229,29 @@ def test_options_for_lists_mean_nothing_for_a_remote_folder(store: Proxy, s3: An
     upload(s3, pair / "a", "folder")
     with pytest.raises(UsageError, match="no list is looked for"):
         sets.open_set("s3://bucket/folder", split="train")
-    with pytest.raises(UsageError, match="no list is looked for"):
-        sets.open_set("s3://bucket/folder", layout="ucf101")
+    for layout in ("ucf101", "volleyball"):
+        with pytest.raises(UsageError, match=r"no list is looked for.* Volleyball, .* are read on a disk"):
+            sets.open_set("s3://bucket/folder", layout=layout)
     with pytest.raises(DataError, match=r"--root s3://bucket/none is no folder"):
         sets.open_set("s3://bucket/folder", root="s3://bucket/none")
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "split"),
+    [
+        ("diving48", "Diving48_V2_train.json", None),
+        ("egtea", "action_annotation/train_split1.txt", None),
+        ("yup_plus_plus", "10_90_randsplit_1.txt", "moving_train"),
+    ],
+)
+def test_lists_of_downstream_sets_name_the_same_clips_there(
+    store: Proxy, s3: Any, tmp_path: Path, name: str, place: str, split: str | None
+) -> None:
+    folder = getattr(downstream_sets, name)(tmp_path / name)
+    upload(s3, folder, name)
+    there = as_known(f"s3://bucket/{name}/{place}", split=split)
+    assert there == as_known(str(folder / place), split=split) and len(there) > 1
+    assert len({clip[3] for clip in there}) == 2  # its classes, by their names
 
 
 @pytest.mark.slow
