@@ -1,4 +1,4 @@
-"""What fine-tuning does to clips and labels: RandAugment, random resized crops, flips, erasing, mixup,
+"""What fine-tuning does to clips and labels: RandAugment, random resized crops, flips, blurs, erasing, mixup,
 cutmix, label smoothing.
 
 Sources: RandAugment (Cubuk et al. 2020) as timm and the released code read it (Table 6 of Yu et al. names
@@ -59,6 +59,8 @@ LEAST, ASPECT = 0.08, (0.75, 1.3333)
 """Of random resized crops: the smallest area as a share of the frame's, width by height."""
 ERASED, ERASED_ASPECT = (0.02, 1 / 3), (0.3, 1 / 0.3)
 """Of erased boxes, likewise."""
+BLUR = (0.1, 2.0)
+"""Deviations of a blur [px], torchvision's."""
 _ATTEMPTS = 10
 
 
@@ -238,6 +240,20 @@ def resized_crop(frames: torch.Tensor, box: Box, size: int) -> torch.Tensor:
 def flips(key: int) -> bool:
     """Whether a clip is mirrored, with probability 0.5."""
     return bool(uniform(key, "flip", 1)[0] < 0.5)
+
+
+def blurred(frames: torch.Tensor, key: int, probability: float) -> torch.Tensor:
+    """Frames uint8 [T, 3, H, W], with `probability` all blurred by the same Gaussian of 3 × 3 px, whose
+    deviation is uniform in BLUR [px].
+    """
+    from torchvision.transforms.v2 import functional as F
+
+    drawn, place = uniform(key, "blur", 2)
+    if not drawn < probability:
+        return frames
+    sigma = float(BLUR[0] + (BLUR[1] - BLUR[0]) * place)
+    found: torch.Tensor = F.gaussian_blur(frames, [3, 3], [sigma, sigma])
+    return found
 
 
 def erase_box(height: int, width: int, key: int, probability: float = 0.25) -> Box | None:

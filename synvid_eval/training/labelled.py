@@ -207,7 +207,8 @@ def kept(files: Files, options: Options) -> bool:
 
 @dataclass(frozen=True)
 class Viewed:
-    """(0, index of a clip) → its views uint8 [segments · crops, T, S, S, 3]; see `views`.
+    """(0, index of a clip) → its views uint8 [segments · crops, T, S, S, 3]; see `views`. enlarged: short
+    side of the frames that squares are taken from, in sides of a square.
 
     A clip shorter than T · stride frames is looked at as it is learned from, at the largest stride that fits
     (`Files.fitting`); the released code keeps the stride and repeats the last frame.
@@ -218,6 +219,7 @@ class Viewed:
     size: int
     segments: int
     crops: int
+    enlarged: float = 1.0
 
     def __call__(self, item: Item) -> dict[str, Any]:
         _, index = item
@@ -234,13 +236,13 @@ class Viewed:
         runs = [tuple(grid[place] for place in run) for run in places_of]
         wanted = sorted({i for run in runs for i in run})
         frames = self.files.taken(index, wanted)
-        tall, wide = views.short_side(frames.shape[1], frames.shape[2], self.size)
+        tall, wide = views.short_side(frames.shape[1], frames.shape[2], int(self.size * self.enlarged))
         frames = crops.resized(frames, tall, wide)
         places = {frame: i for i, frame in enumerate(wanted)}
         made = [
             frames[[places[i] for i in run], top : top + self.size, left : left + self.size]
             for run in runs
-            for top, left in views.squares(tall, wide, self.crops)
+            for top, left in views.squares(tall, wide, self.crops, self.size)
         ]
         return {"views": np.stack(made)}
 

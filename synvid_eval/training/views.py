@@ -24,11 +24,14 @@ def runs(total: int, frames: int, stride: int, segments: int) -> list[tuple[int,
     return [tuple(grid[min(s + i, len(grid) - 1)] for i in range(frames)) for s in starts]
 
 
-def squares(height: int, width: int, crops: int) -> list[tuple[int, int]]:
-    """(top, left) of the squares of the short side that are tested, evenly along the long side [px]."""
-    rest = max(height, width) - min(height, width)
+def squares(height: int, width: int, crops: int, side: int | None = None) -> list[tuple[int, int]]:
+    """(top, left) of the squares that are tested, evenly along the long side, in the middle of the short one
+    [px]. side: of a square, at most the short one; None: that.
+    """
+    side = min(height, width) if side is None else side
+    rest, across = max(height, width) - side, (min(height, width) - side) // 2
     offsets = [int(i * rest / (crops - 1)) for i in range(crops)] if crops > 1 else [rest // 2]
-    return [(o, 0) if height >= width else (0, o) for o in offsets]
+    return [(o, across) if height >= width else (across, o) for o in offsets]
 
 
 def short_side(height: int, width: int, size: int) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import pickle  # noqa: TID251
@@ -16,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from synvid_eval.errors import DataError, SynvidEvalError, UsageError, WeightsError
-from synvid_eval.networks import checkpoints, videomae
+from synvid_eval.networks import backbones, checkpoints, convnets, videomae
 from synvid_eval.networks.checkpoints import find, from_released, open_encoder, to_released
 from tests.networks import plain_videomae as plain
 
@@ -191,6 +192,79 @@ def test_a_run_gives_its_newest_checkpoint(tmp_path: Path) -> None:
     state = videomae.pretraining(TINY, 100).videomae.state_dict()
     assert all(torch.equal(v, state[k]) for k, v in found.module.state_dict().items())
     assert found.module.state_dict().keys() == want.state_dict().keys()
+
+
+def run_of(folder: Path, of: backbones.Backbone, state: dict[str, Tensor], method: str = "moco") -> str:
+    """A run of contrastive pre-training: the encoder, and what stands beside it."""
+    beside = {"projector.0.weight": torch.ones(2, 3), "queue": torch.zeros(4, 2), "momentum.x": torch.ones(1)}
+    whole = {f"encoder.{name}": value for name, value in state.items()} | beside
+    table = "".join(f"{k} = {json.dumps(v)}\n" for k, v in dataclasses.asdict(of).items())
+    return run_folder(
+        folder, {7: whole}, f'[run]\nkind = "pretrain"\nmethod = "{method}"\n[network]\n{table}'
+    )
+
+
+@pytest.mark.parametrize("name", convnets.BACKBONES)
+def test_a_run_of_a_convolutional_network_gives_its_tokens(tmp_path: Path, name: str) -> None:
+    """By the statistics that it has learned, which are not those that it began with."""
+    of = convnets.ConvNet(name, image=32, frames=4, stage=8)
+    module = of.encoder(3).train()
+    clips = torch.randn(2, 4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    module(clips)
+    run = run_of(tmp_path / "run", of, module.state_dict())
+    with torch.inference_mode():
+        want = module.eval()(clips)
+        assert not torch.allclose(of.encoder(3)(clips), want)
+        for place in (run, f"{run}/checkpoints/step-00000007.safetensors"):
+            found = find(place)
+            assert torch.equal(checkpoints.tokens(found)(clips), want)
+            assert found.architecture == of and found.signature.startswith("sha256:")
+            assert not checkpoints.tokens(found).training
+    said = message_of_building(found)
+    assert said.startswith(f"step-00000007 is a convolutional network, {of.title}") and "transformers" in said
+
+
+def message_of_building(found: checkpoints.Checkpoint) -> str:
+    with pytest.raises(UsageError) as caught:
+        checkpoints.build(found)
+    return str(caught.value)
+
+
+def test_a_transformer_of_another_method_gives_its_tokens(tmp_path: Path) -> None:
+    module = TINY.encoder(3)
+    found = find(run_of(tmp_path / "run", TINY, module.state_dict()))
+    clips = torch.randn(1, 16, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        want = module(clips)
+        assert torch.equal(checkpoints.tokens(found)(clips), want)
+        assert torch.equal(checkpoints.build(found).module(clips).last_hidden_state, want)
+
+
+def test_a_run_that_lacks_tensors_names_them(tmp_path: Path) -> None:
+    of = convnets.ConvNet("tsm-resnet18", image=32, frames=4, stage=8)
+    whole = of.encoder().state_dict()
+    lacking = {k: v for k, v in whole.items() if not k.startswith("layer2.1")}
+    assert "lacks layer2.1.conv1.net.weight" in message(run_of(tmp_path / "a", of, lacking))
+    foreign = whole | {"fc.weight": torch.ones(2, 2)}
+    assert "holds the unknown fc.weight" in message(run_of(tmp_path / "b", of, foreign))
+    wider = dataclasses.replace(of, stage=16)
+    assert "has other shapes: layer1.0.conv1.net.weight [8, 64, 3, 3] for [16, 64, 3, 3]" in message(
+        run_of(tmp_path / "c", wider, whole)
+    )
+    shallow = dataclasses.replace(TINY, depth=2)
+    assert "holds the unknown videomae.encoder.layer.2" in message(
+        run_of(tmp_path / "d", shallow, TINY.encoder().state_dict())
+    )
+    text = '[network]\nbackbone = "resnet"\n'
+    assert "names no network" in message(run_folder(tmp_path / "e", {}, text))
+
+
+def test_random_networks_of_any_backbone() -> None:
+    found = find("random:4:csn-26")
+    assert found.architecture == convnets.ConvNet("csn-26") and found.tensors is None
+    clips = torch.randn(1, 8, 3, 112, 112, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.equal(checkpoints.tokens(found)(clips), convnets.ConvNet("csn-26").encoder(4)(clips))
 
 
 def test_names_there_and_back() -> None:

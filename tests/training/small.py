@@ -18,6 +18,11 @@ MINI = [
     "network.width=24", "network.depth=2", "network.heads=2", "network.image=16", "network.frames=4",
     "short=18", "batch=8", "stride=1", "segments=2", "crops=1",
 ]  # fmt: skip
+SLIGHT = [
+    "network.stage=8", "network.image=32", "network.frames=4",
+    *(setting for setting in MINI if not setting.startswith("network.")),
+]  # fmt: skip
+"""The same for convolutional networks."""
 CLASSES = ("across", "blink", "down")
 
 
@@ -53,12 +58,16 @@ def _opened(where: Path, frames: int, stride: int, short: int) -> Labelled:
 
 
 def planned(kind: Any, where: Path, options: Any, *settings: str, of: str = "", **more: Any) -> Any:
-    """A training of a module (`finetune` or `probe`) on such a set, from drawn weights."""
+    """A training of a module (`finetune` or `probe`) on such a set, from drawn weights. backbone: a
+    convolutional one, in the place of a small transformer.
+    """
     recipes: Any = finetune.FINETUNING if kind is finetune else probe.PROBING
     of = of or ("tiny" if kind is finetune else "paper")
     split, begin_at = more.pop("split", "kfold:5"), more.pop("begin", "scratch")
+    backbone = more.pop("backbone", None)
     size = [] if kind is finetune else ["size=tiny"]
-    chosen, network = recipe.chosen(recipes, of, [*size, *MINI, *settings])
+    own = SLIGHT if backbone else [*size, *MINI]
+    chosen, network = recipe.chosen(recipes, of, [*own, *settings], backbone)
     begin = labelled.start(begin_at, network)
     whole = _opened(where, begin.architecture.frames, chosen.stride, chosen.short)
     on = Labelled(whole.files, splits.split(whole.files.videos, split, options.seed), whole.kept)

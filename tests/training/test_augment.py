@@ -266,3 +266,25 @@ def test_smoothing_by_hand() -> None:
     ours = torch.nn.functional.cross_entropy(logits, targets)
     theirs = torch.nn.functional.cross_entropy(logits, torch.tensor([2, 0]), label_smoothing=0.1)
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
+
+
+def test_a_share_of_clips_is_blurred_by_a_small_gaussian() -> None:
+    """Of 3 × 3 px, alike in all frames: the deviation decides what of a bright pixel its neighbors get."""
+    clip = torch.zeros(2, 3, 5, 5, dtype=torch.uint8)
+    clip[:, :, 2, 2] = 255
+    found = [augment.blurred(clip, key, 0.5) for key in range(400)]
+    kept = [torch.equal(one, clip) for one in found]
+    assert sum(kept) / 400 == pytest.approx(0.5, abs=0.07)
+    centers = [int(one[0, 0, 2, 2]) for one, same in zip(found, kept, strict=True) if not same]
+
+    def center(sigma: float) -> float:
+        beside = math.exp(-1 / (2 * sigma**2))
+        return 255 / (1 + 2 * beside) ** 2
+
+    assert min(centers) == pytest.approx(center(2.0), abs=2) and max(centers) > center(0.4)
+    middle = sorted(centers)[len(centers) // 2]
+    assert middle == pytest.approx(center(1.05), abs=4)  # deviations are uniform in 0.1 to 2
+    for one in found[:20]:
+        assert torch.equal(one[0], one[1]) and not one[:, :, 0].any()
+    assert torch.equal(augment.blurred(clip, 5, 0.0), clip)
+    assert torch.equal(augment.blurred(clip, 7, 1.0), augment.blurred(clip, 7, 1.0))

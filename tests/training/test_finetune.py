@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
@@ -19,9 +20,20 @@ from synvid_eval import accuracies
 from synvid_eval.errors import DataError, UsageError, WeightsError
 from synvid_eval.measurement import Options, Quiet
 from synvid_eval.networks import checkpoints, videomae
+from synvid_eval.networks.convnets import BACKBONES, ConvNet
 from synvid_eval.networks.videomae import SIZES, Architecture, skipping
 from synvid_eval.schemas import get
-from synvid_eval.training import accuracy, augment, engine, finetune, labelled
+from synvid_eval.training import (
+    accuracy,
+    augment,
+    classifiers,
+    engine,
+    finetune,
+    labelled,
+    recipe,
+    robustness,
+    splits,
+)
 from synvid_eval.training.data import Files
 from synvid_eval.training.finetune import FINETUNING, Augmented, built, task
 from synvid_eval.training.labelled import Start
@@ -65,6 +77,55 @@ def test_rates_and_steps_of_ucf101() -> None:
     assert schedule.rate(0) == 0  # the released scripts' --warmup_lr reaches no schedule
     assert schedule.rate(370) == pytest.approx(2.5e-4)
     assert schedule.rate(7399) == pytest.approx(0.5e-5, rel=1e-3)
+
+
+FRACTAL = {
+    # DATA and TRAIN of the released defaults; rates are for 32 clips there, and for 256 here
+    "backbone": "tsm-resnet50", "batch": 32, "stride": 6, "segments": 10, "epochs": 100, "warmup": 10,
+    "weight_decay": 0.01, "lr": 8 * 8e-4, "first_lr": 8 * 1e-6, "last_lr": 8 * 1e-5, "clip": 5.0,
+    "optimizer": "adamw", "epsilon": 1e-8, "beta1": 0.9, "beta2": 0.999,
+    # AUG, and what its transforms are
+    "flip": True, "area": 0.2, "augment": "rand-m7-n2-mstd0.5-inc1", "blur": 0.5, "enlarged": 256 / 224,
+    "crops": 1, "mixup": 0.0, "cutmix": 0.0, "erase": 0.0, "smoothing": 0.0, "repeats": 1,
+    # the network's
+    "dropout": 0.8, "drop_path": 0.0, "layer_decay": 1.0,
+}  # fmt: skip
+FRACTAL_SETS: dict[str, dict[str, object]] = {
+    "paper-fractal": {},
+    "paper-fractal-diving48": {"lr": 8 * 1.5e-3, "first_lr": 8 * 1.5e-6, "last_lr": 8 * 1.5e-5},
+    "paper-fractal-volleyball": {
+        "lr": 8 * 2.5e-3, "first_lr": 8 * 2.5e-6, "last_lr": 8 * 2.5e-5, "weight_decay": 0.1, "stride": 4,
+        "flip": False, "blur": 0.0, "enlarged": 1.0, "augment": "rand-m5-n2-mstd0.5-inc1",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FRACTAL_SETS)
+def test_recipes_are_those_of_the_fractal_papers_configurations(name: str) -> None:
+    known = FRACTAL | FRACTAL_SETS[name]
+    for knob, value in known.items():
+        found = getattr(FINETUNING[name], knob)
+        assert found == (pytest.approx(value, rel=1e-12) if isinstance(value, float) else value), knob
+    chosen, network = recipe.chosen(FINETUNING, name, [])
+    assert network == ConvNet("tsm-resnet50", image=112, frames=8) and chosen == FINETUNING[name]
+
+
+def test_rates_and_steps_of_the_fractal_paper() -> None:
+    """HMDB51's first split: 3,570 clips in batches of 32."""
+    schedule = FINETUNING["paper-fractal"].schedule(3570 // 32)
+    assert (schedule.steps, schedule.warmup) == (11_100, 1_110)
+    assert schedule.rate(0) == pytest.approx(1e-6) and schedule.rate(1_110) == pytest.approx(8e-4)
+    assert schedule.rate(11_099) == pytest.approx(1e-5, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["small", "tiny"])
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_recipes_of_ours_fit_each_backbone(name: str, backbone: str) -> None:
+    chosen, network = recipe.chosen(FINETUNING, name, [], backbone)
+    assert (chosen.layer_decay, chosen.drop_path, network.backbone) == (1.0, 0.0, backbone)
+    assert (network.image, network.frames) == ((64, 8) if name == "tiny" else (112, 8))
+    if name == "small":
+        assert (chosen.lr, chosen.weight_decay, chosen.clip) == (6.4e-3, 0.01, 5.0)
 
 
 # -- the network -----------------------------------------------------------------------------------
@@ -160,6 +221,42 @@ def test_mixing_is_decided_by_the_batchs_key() -> None:
     assert len({loss(k) for k in range(5)}) == 5
 
 
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_convolutional_classifier_is_a_linear_layer_on_the_mean_of_tokens(name: str) -> None:
+    of = ConvNet(name, image=32, frames=4, stage=8)
+    network = built(Start("s", of, None), 3, FINETUNING["paper-fractal"], 4)
+    clips = torch.randn(2, 4, 3, 32, 32)
+    layer = network.classifier
+    assert layer.weight.std().item() == pytest.approx(0.01, rel=0.2) and not layer.bias.any()
+    with torch.inference_mode():
+        known = of.encoder(4)(clips).mean(1) @ layer.weight.T + layer.bias
+        torch.testing.assert_close(of.logits(network, clips, 0.8), known)  # in eval mode nothing is dropped
+        network.train()
+        assert not torch.equal(of.logits(network, clips, 0.8), of.logits(network, clips, 0.8))
+    tensors = of.encoder(9).state_dict()
+    begun = built(Start("s", of, tensors), 3, FINETUNING["paper-fractal"], 4)
+    assert all(torch.equal(t, tensors[n]) for n, t in begun.encoder.state_dict().items())
+
+
+def test_stages_are_the_layers_of_convolutional_networks() -> None:
+    of = ConvNet("tsm-resnet18", image=32, frames=4, stage=8)
+    network = built(Start("s", of, None), 3, FINETUNING["paper-fractal"], 0)
+    chosen = dataclasses.replace(FINETUNING["paper-fractal"], layer_decay=0.5)
+    training = engine.Training(chosen, network, network, None, None, 0, of.below)
+    scale = {id(w): g["scale"] for g in engine._optimizer(training).param_groups for w in g["params"]}
+    for name, power in [
+        ("classifier.weight", 0), ("encoder.layer4.1.conv2.weight", 1), ("encoder.layer1.0.bn1.bias", 4),
+        ("encoder.conv1.weight", 5), ("encoder.bn1.weight", 5),
+    ]:  # fmt: skip
+        assert scale[id(network.get_parameter(name))] == 0.5**power, name
+
+
+def test_a_drop_path_of_convolutional_networks_is_refused() -> None:
+    of = ConvNet("csn-26", image=32, frames=4, stage=8)
+    with pytest.raises(UsageError, match=r"drop_path=0\.2 means nothing for backbone=csn-26"):
+        built(Start("s", of, None), 3, FINETUNING["paper-ucf101"], 0)
+
+
 # -- what is passed --------------------------------------------------------------------------------
 
 
@@ -218,10 +315,55 @@ def test_it_learns_and_leaves_what_it_should(bars: Path, options: Options, tmp_p
     assert before == {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
 
 
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_any_backbone_runs(bars: Path, options: Options, tmp_path: Path, backbone: str) -> None:
+    """And leaves what says what it is; batch norms learn, too."""
+    plan = planned(finetune, bars, options, "steps=2", split="kfold:2", backbone=backbone)
+    before = plan.begin.architecture.encoder(0).state_dict()
+    facts = plan.made(tmp_path / "run")
+    assert facts["accuracy"]["clips"] == 30 and facts["about"]["network"]["backbone"] == backbone
+    fold = RunFolder(tmp_path / "run" / "fold-0")
+    config, state = fold.config(), fold.newest().network
+    assert config["network"] == dataclasses.asdict(plan.begin.architecture)
+    assert "size" not in config["recipe"] and "backbone" not in config["recipe"]
+    means = [name for name in before if name.endswith("running_mean")]
+    moved = [name for name in means if not torch.equal(before[name], state[f"encoder.{name}"])]
+    assert moved == means
+    card = (fold.path / "card.md").read_text()
+    title = plan.begin.architecture.title
+    assert f"**trained**: {title}, 3 classes" in card and f"**network**: {title}, width " in card
+    assert plan.begin.architecture.model == f"{title} of 8 channels 32 px"
+
+
+def test_robustness_asks_any_backbone(bars: Path, options: Options, tmp_path: Path) -> None:
+    """What its folds say of clean clips is what they said when they were tested, of enlarged views, too."""
+    few = ("steps=2", "enlarged=1.2")
+    plan = planned(finetune, bars, options, *few, split="kfold:2", backbone="tsm-resnet18")
+    plan.made(tmp_path / "run")
+    asked = classifiers.Finetuned(tmp_path / "run", "cpu")
+    clips = robustness.opened(str(bars), [asked.tested], options)
+    found = next(asked.scores(clips, robustness.cases(["defocus_blur"], [1])[:1], 0))
+    tested = {clip.id: clip.scores for clip in asked.tested.clips}
+    assert np.allclose(found, [tested[i] for i in clips.videos.ids], atol=1e-6)
+
+
+@pytest.mark.parametrize("backbone", ["tsm-resnet18", "r2plus1d-18"])
+def test_eight_clips_are_learned_by_heart(
+    bars: Path, options: Options, tmp_path: Path, backbone: str
+) -> None:
+    """By batch norms in training mode and by those of the running statistics that are tested."""
+    own = ("steps=40", "lr=0.1", "area=1", "flip=no", "test_every=0")
+    plan = planned(finetune, bars, options, *own, backbone=backbone, split="kfold:2")
+    few = tuple(i for i in plan.on.files.videos.ids if "_g00_" in i or "_g01_" in i)[:8]
+    split = dataclasses.replace(plan.on.split, folds=(splits.Fold(few, few),))
+    plan.on = dataclasses.replace(plan.on, split=split)
+    facts = plan.made(tmp_path / "run")
+    assert facts["accuracy"]["top1"]["value"] == 100 and facts["accuracy"]["clips"] == 8
+
+
 SETTINGS = [
     "steps=6",
     "save=2",
-    "drop_path=0.3",
     "dropout=0.5",
     "mixup=0.8",
     "cutmix=1",
@@ -229,14 +371,19 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("backbone", "settings"),
+    [(None, [*SETTINGS, "drop_path=0.3"]), ("tsm-resnet18", [*SETTINGS, "micro=4", "blur=0.5"])],
+)
 def test_a_run_that_stopped_ends_in_the_same_weights_and_predictions(
-    bars: Path, options: Options, tmp_path: Path
+    bars: Path, options: Options, tmp_path: Path, backbone: str | None, settings: list[str]
 ) -> None:
+    """Running statistics of batch norms, too."""
     split = tmp_path / "split.json"
     ids = planned(finetune, bars, options).on.files.videos.ids
     split.write_text(json.dumps({"train": ids[::2], "test": ids[1::2]}))
-    planned(finetune, bars, options, *SETTINGS, split=str(split)).made(tmp_path / "whole")
-    plan = planned(finetune, bars, options, *SETTINGS, split=str(split))
+    planned(finetune, bars, options, *settings, split=str(split), backbone=backbone).made(tmp_path / "whole")
+    plan = planned(finetune, bars, options, *settings, split=str(split), backbone=backbone)
     object.__setattr__(plan.options, "progress", Quits(32))  # in the fourth step, saved and not tested
     with pytest.raises(Stop):
         plan.made(tmp_path / "parts")

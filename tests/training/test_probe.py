@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -15,13 +16,14 @@ from synvid_eval.cache import Cache
 from synvid_eval.errors import UsageError
 from synvid_eval.measurement import Options
 from synvid_eval.networks import videomae
+from synvid_eval.networks.convnets import BACKBONES, ConvNet
 from synvid_eval.networks.videomae import Architecture
 from synvid_eval.training import accuracy, augment, engine, labelled, probe
 from synvid_eval.training.data import Batches
 from synvid_eval.training.engine import Devices
 from synvid_eval.training.labelled import Start
 from synvid_eval.training.probe import PROBING, DrawnViews, Probing, knn
-from synvid_eval.training.run_folder import RunFolder
+from synvid_eval.training.run_folder import RunFolder, toml
 from tests.training.small import planned
 
 NANO = Architecture(24, 2, 2, image=16, frames=4)
@@ -153,6 +155,42 @@ def test_features_are_normed_means_of_the_last_tokens_without_the_last_norm() ->
     mean = (mean - mean.mean(1, keepdim=True)) / (mean.var(1, keepdim=True, unbiased=False) + 1e-5).sqrt()
     assert torch.allclose(found, mean, atol=1e-5)
     assert not any(p.requires_grad for p in module.parameters()) and not module.training
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_features_of_a_convolutional_run_are_those_of_its_encoder(
+    bars: Path, options: Options, tmp_path: Path, name: str
+) -> None:
+    """Frozen, by the running statistics of the run, whatever is passed through it beside."""
+    of = ConvNet(name, image=32, frames=4, stage=8)
+    module = of.encoder(3).train()
+    module(torch.randn(4, 4, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    tensors = {f"encoder.{n}": t for n, t in module.state_dict().items()} | {"queue": torch.zeros(3)}
+    save_file(tensors, run / "checkpoints" / "step-00000002.safetensors")
+    config = {"run": {"kind": "pretrain", "method": "moco"}, "network": dataclasses.asdict(of)}
+    (run / "config.toml").write_text(toml(config))
+    few = ("steps=2", "epochs=2")
+    plan = planned(probe, bars, options, *few, split="kfold:2", backbone=name, begin=str(run))
+    assert plan.begin.architecture == of
+    plan.made(tmp_path / "probed")
+    with torch.inference_mode():
+        for index in (0, 7):
+            shown = labelled.Viewed(plan.on.files, 4, 32, 2, 1)((0, index))["views"]
+            clips = (torch.from_numpy(shown).double() / 255).permute(0, 1, 4, 2, 3)
+            mean, std = (torch.tensor(v).double()[:, None, None] for v in (videomae.MEAN, videomae.STD))
+            want = module.eval()(((clips - mean) / std).float()).mean(1)
+            torch.testing.assert_close(torch.from_numpy(plan._features[index]), want, atol=1e-5, rtol=1e-4)
+    frozen = probe.encoder(plan.begin, 0)
+    assert not any(p.requires_grad for p in frozen.parameters()) and not frozen.training
+    assert all(torch.equal(t, module.state_dict()[n]) for n, t in frozen.state_dict().items() if t.dim())
+
+
+def test_an_attentive_head_fits_any_width(bars: Path, options: Options, tmp_path: Path) -> None:
+    plan = planned(probe, bars, options, "steps=2", of="attentive", split="kfold:2", backbone="tsm-resnet18")
+    assert plan.made(tmp_path / "run")["accuracy"]["clips"] == 30
+    assert plan._features.shape == (30, 2, 4, 64)  # views, tokens: 4 frames of one place
 
 
 @pytest.mark.slow

@@ -46,6 +46,13 @@ def test_squares_are_those_of_the_released_code() -> None:
     assert squares(240, 320, 1) == [(0, 40)]
 
 
+def test_smaller_squares_lie_in_the_middle_of_the_short_side() -> None:
+    """A center crop of 112 px of frames whose short side is 128."""
+    assert squares(128, 170, 1, 112) == [(8, 29)]
+    assert squares(170, 128, 3, 112) == [(0, 8), (29, 8), (58, 8)]
+    assert squares(128, 170, 3, 128) == squares(128, 170, 3)
+
+
 def test_the_short_side() -> None:
     assert short_side(240, 320, 224) == (224, 298)
     assert short_side(320, 240, 224) == (298, 224)
