@@ -6,6 +6,9 @@ the clip that comes next on it, not itself. So which they are depends on the ids
 in a set of N takes over about one in N of them. What a clip becomes depends on the contents of its
 backgrounds, too.
 
+A clip that is trained on is adapted anew each time (`anew`): by draws that are addressed by (epoch, view),
+too, over the frames that are taken of it.
+
 Of a video it has to be known how many frames it has (shakes and turns are drawn over all of them), and
 headers lie; so it is decoded once more than it is read. A clip whose background cannot be read cannot be
 read.
@@ -37,13 +40,15 @@ KIND = "adapted"
 @dataclass(frozen=True)
 class Parts:
     """What an adapted clip is made of. of: the clip itself. others: two clips for each background of the
-    chain. address: of its draws.
+    chain. address: of its draws. again, strength: see `anew`.
     """
 
     chain: Chain
     address: tuple[str | int, ...]
     of: ClipRef
     others: tuple[ClipRef, ...]
+    again: tuple[int, ...] = ()
+    strength: float = 1.0
 
     @classmethod
     def read(cls, ref: ClipRef) -> Parts:
@@ -52,7 +57,14 @@ class Parts:
 
         told = derived.told_of(ref)
         of, *others = derived.parts_of(ref)
-        return cls(adapting.parsed(told["chain"]), tuple(told["address"]), of, tuple(others))
+        return cls(
+            adapting.parsed(told["chain"]),
+            tuple(told["address"]),
+            of,
+            tuple(others),
+            tuple(told.get("again", ())),
+            told.get("strength", 1.0),
+        )
 
     @property
     def clips(self) -> tuple[ClipRef, ...]:
@@ -61,7 +73,8 @@ class Parts:
 
     def text(self, contents: Sequence[str]) -> str:
         """What decides its pixels, given a hash of what decides those of each of `clips`."""
-        return json.dumps([self.chain.identity(), self.address, list(contents)], sort_keys=True)
+        anew = [[self.again, self.strength]] if self.again else []
+        return json.dumps([self.chain.identity(), self.address, list(contents), *anew], sort_keys=True)
 
 
 def adapted(plain: VideoSet, chain: Chain, seed: int) -> VideoSet:
@@ -97,6 +110,17 @@ def adapted(plain: VideoSet, chain: Chain, seed: int) -> VideoSet:
         said=f"{plain.said}; adapted by {chain.names}, seed {seed}",
         clips=tuple(map(one, plain.clips)),
     )
+
+
+def anew(ref: ClipRef, again: tuple[int, ...], strength: float = 1.0) -> ClipRef:
+    """An adapted clip, adapted anew: over the frames that are taken of it, by draws of (clip, again).
+
+    again: such as (epoch, view). strength: of the curriculum, in [0, 1].
+    """
+    told = derived.told_of(ref)
+    of, *others = derived.parts_of(ref)
+    del told["clips"]
+    return derived.derived(KIND, of, others, **told, again=again, strength=strength)
 
 
 def _next(clips: Sequence[ClipRef], ring: Sequence[tuple[int, int]], place: int, but: ClipRef) -> ClipRef:
@@ -166,11 +190,18 @@ class AdaptedClip:
         stages = parts.chain.sampled(
             parts.address,
             parts.address,
-            self.total,
+            len(wanted) if parts.again else self.total,
             self._size,
-            others=lambda number: _Read(parts.others[2 * number : 2 * number + 2], self._open),
+            parts.strength,
+            lambda number: _Read(parts.others[2 * number : 2 * number + 2], self._open),
+            parts.again,
         )
-        return zip(wanted, adapting.made(stages, wanted, self._read), strict=True)
+        if not parts.again:
+            return zip(wanted, adapting.made(stages, wanted, self._read), strict=True)
+        own = adapting.made(
+            stages, range(len(wanted)), lambda places: self._read([wanted[at] for at in places])
+        )
+        return zip(wanted, own, strict=True)
 
     def _read(self, wanted: list[int]) -> Iterator[Frame]:
         """Frames of the clip as it was, in the order asked."""

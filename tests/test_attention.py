@@ -277,6 +277,8 @@ def test_errors_come_in_the_order_of_their_codes(tmp_path: Path) -> None:
         look(SET, [str(tmp_path / "gone.pth")], ASKED, options())
     with pytest.raises(UsageError, match="has 6 layers"):
         look(SET, ["random:0:tiny"], replace(ASKED, layer=6), options())
+    with pytest.raises(UsageError, match="random:0:csn-26 is a convolutional network, ir-CSN-26"):
+        look(SET, ["random:0:csn-26"], ASKED, options())
     with pytest.raises(UsageError, match=r"'value'|nothing that is looked at"):
         Asked(what="value")
     with pytest.raises(UsageError, match="frames"):

@@ -130,9 +130,21 @@ def backbones() -> list[str]:
     return ["vit", *_keys("_TITLES", "networks", "convnets.py")]
 
 
-def recipes() -> list[str]:
-    """What `train pretrain --recipe` takes."""
-    return _keys("PRETRAINING", "training", "recipe.py")
+def methods() -> list[str]:
+    """What `train pretrain --method` takes."""
+    return _keys("METHODS", "training", "methods", "__init__.py")
+
+
+def recipes(method: str = "videomae") -> list[str]:
+    """What `train pretrain --recipe` takes with a method."""
+    if method == "videomae":
+        return _keys("PRETRAINING", "training", "recipe.py")
+    return ["paper-fractal", *_keys("SMALLER", "training", "methods", "viewed.py")]
+
+
+def recipe(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The recipes of the method that is given."""
+    return [n for n in recipes(ctx.params.get("method") or "videomae") if n.startswith(incomplete)]
 
 
 def finetunings() -> list[str]:

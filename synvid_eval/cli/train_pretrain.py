@@ -13,13 +13,24 @@ from synvid_eval.errors import one_line
 @click.command(name="pretrain")
 @click.argument("location", type=common.PLACE, metavar="PRESET|SET", shell_complete=names.location)
 @click.option(
+    "--method",
+    default="videomae",
+    show_default=True,
+    metavar="NAME",
+    shell_complete=names.completed(names.methods),
+    help="videomae (masked autoencoding), moco, simclr, byol, or supervised (classes).",
+)
+@labelling.backbone(
+    "vit, tsm-resnet50, tsm-resnet18, r2plus1d-18, csn-26.  [default: the recipe's; videomae: vit]"
+)
+@click.option(
     "--recipe",
     default="small",
     show_default=True,
     metavar="NAME",
-    shell_complete=names.completed(names.recipes),
-    help="paper, paper-vitl (Yu et al. 2024, Table 5), released (their code), small (a GPU-day), tiny "
-    "(minutes on 2 cores).",
+    shell_complete=names.recipe,
+    help="small (a GPU-day), tiny (minutes on 2 cores); of videomae: paper, paper-vitl (Yu et al. 2024, "
+    "Table 5), released (their code); of the others: paper-fractal (Svyezhentsev et al. 2024).",
 )
 @common.out("RUN")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Steps in all.  [default: by epochs]")
@@ -38,6 +49,8 @@ from synvid_eval.errors import one_line
 @common.talking
 def command(
     location: str,
+    method: str,
+    backbone: str | None,
     recipe: str,
     out: str,
     steps: int | None,
@@ -49,7 +62,7 @@ def command(
     verbose: bool,
     **running: Any,
 ) -> None:
-    """Pre-train VideoMAE on a PRESET's clips, which are drawn on the way, or on those of any SET.
+    """Pre-train a network on a PRESET's clips, which are drawn on the way, or on those of any SET.
 
     The folder RUN gets config.toml, log.csv, checkpoints/ and card.md; the same command goes on with what a
     killed run left. Several GPUs: torchrun --nproc-per-node 8 -m synvid_eval train pretrain …
@@ -59,19 +72,22 @@ def command(
       synvid-eval train pretrain moving_circles --recipe tiny --out run/
       synvid-eval train pretrain acc_transforming_shapes --recipe paper --out run/
       synvid-eval train pretrain ucf101/ --recipe tiny --steps 300 --set short=96 --out real/
+      synvid-eval train pretrain fractal_diversity --method moco --recipe paper-fractal --out run/
+      synvid-eval train pretrain fractal_supervised_500 --method supervised --backbone csn-26 --out run/
     """
     from synvid_eval.score import dump_json
-    from synvid_eval.training import engine, pretrain
+    from synvid_eval.training import engine, methods, pretrain
     from synvid_eval.training import recipe as recipes
 
     common.check_outputs([location], json=json)
     found = common.take_opening(running)
     more = (f"steps={steps}",) if steps is not None else ()
-    chosen, network = recipes.chosen(recipes.PRETRAINING, recipe, (*settings, *more))
+    of = methods.named(method)
+    chosen, network = recipes.chosen(of.recipes, recipe, (*settings, *more), backbone)
     with common.Terminal(quiet or not engine.speaks(), verbose) as progress:
         options, loaders = common.training_options(progress=progress, verbose=verbose, **running)
         planned = pretrain.PlannedPretraining(
-            location, chosen, network, options, device=device, loaders=loaders, **found
+            location, chosen, network, options, method=method, device=device, loaders=loaders, **found
         )
         facts = planned.rehearsed() if dry_run else planned.made(out)
     if not engine.speaks():
@@ -96,10 +112,16 @@ def _told(facts: dict[str, Any]) -> str:
 
 def _rehearsed(facts: dict[str, Any], out: str) -> str:
     """What would be trained, a line each."""
+    from synvid_eval.networks import backbones
+    from synvid_eval.training import methods
+
     network, recipe = facts["network"], facts["recipe"]
+    called = backbones.of_table(network).title
     lines = [
         f"set:      {facts['set']}: {facts['clips']:,} clips",
-        f"network:  VideoMAE {recipe['size']}, {facts['parameters'] / 1e6:.3g} million weights, "
+        f"method:   {methods.named(facts['method']).title}",
+        f"network:  {called} {recipe.get('size', '')}".rstrip()
+        + f", {facts['parameters'] / 1e6:.3g} million weights, "
         f"{network['frames']} frames of {network['image']} px",
         f"training: {facts['steps']:,} steps of {recipe['batch']} clips",
         f"time:     about {common.time_text(facts['seconds'])}, {labelling.a_step(facts)}, "

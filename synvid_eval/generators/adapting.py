@@ -8,7 +8,9 @@ its `p` says otherwise.
 
 Draws are addressed by (seed, preset or set, clip, operation and how many of its name stand before it), so
 operations of other names change none of them. Of a clip only the frames are drawn that the wanted ones are
-made from.
+made from. A clip that is trained on may be adapted anew each time (`again`): then by draws that are addressed
+by (epoch, view), too, and over the frames that are wanted, as if they were a clip of their own. What is
+wholly a batch's (`reverse`) is drawn by the epoch alone, so that all views of a clip run the same way.
 
 What is known of a clip goes through the maps of its geometry, composed, from a pixel of the result to one of
 what was drawn: masks and flow are those of the nearest pixel there, tracks are carried forward. Where the
@@ -18,10 +20,10 @@ is behind the objects, too, where the chain may lay another clip's background th
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
-import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -41,6 +43,7 @@ from synvid_eval.generators.adaptation import (
     narrowed,
 )
 from synvid_eval.generators.base import Frame
+from synvid_eval.generators.kept import Kept
 from synvid_eval.generators.operations import OPERATIONS, Background, Operation
 from synvid_eval.generators.truth import sees
 
@@ -115,13 +118,15 @@ class Chain:
         size: tuple[int, int],
         strength: float = 1.0,
         others: Callable[[int], Others] | None = None,
+        again: tuple[int, ...] = (),
     ) -> list[Stage]:
         """The operations that are applied to a clip, each with its parameters.
 
         Args:
             own: the clip's address. batch: that of the clips that share a draw with it. total: its frames.
             size: height and width [px]. strength: of the curriculum, in [0, 1]. others: where the pictures of
-            the background number n of the chain come from; None: nowhere (see `Operation.sample`).
+            the background number n of the chain come from; None: nowhere (see `Operation.sample`). again:
+            see the module's docstring; (): the clip's own draws.
         """
         stages: list[Stage] = []
         seen: Counter[str] = Counter()
@@ -130,8 +135,9 @@ class Chain:
             for operation in link:
                 number = seen[operation.name]
                 seen[operation.name] += 1
-                where = Draws((*(batch if operation.together else own), operation.name, number))
-                chosen = where if operation.wholly else Draws((*own, operation.name, number))
+                anew = again[:1] if operation.wholly else again
+                where = Draws((*(batch if operation.together else own), *anew, operation.name, number))
+                chosen = where if operation.wholly else Draws((*own, *anew, operation.name, number))
                 late = operation.late and strength < 1
                 if done or late or chosen.unit("p") >= operation.p:
                     continue
@@ -217,32 +223,7 @@ def made(
             yield from clip
 
 
-class _Kept:
-    """Pictures of backgrounds, of which so many bytes are kept: those used last."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._bytes = most, 0
-        self._pictures: OrderedDict[Any, Frame] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Any, draw: Callable[[], Frame]) -> Frame:
-        """The picture of a key, drawn where it is not kept; read-only."""
-        with self._lock:
-            if key in self._pictures:
-                self._pictures.move_to_end(key)
-                return self._pictures[key]
-        picture = draw()
-        picture.flags.writeable = False
-        with self._lock:
-            if key not in self._pictures:
-                self._pictures[key] = picture
-                self._bytes += picture.nbytes
-            while self._bytes > self._most:
-                self._bytes -= self._pictures.popitem(last=False)[1].nbytes
-        return picture
-
-
-_kept = _Kept(_KEPT_BYTES)
+_kept = Kept(_KEPT_BYTES)
 
 
 @dataclass(frozen=True)
@@ -286,30 +267,53 @@ class DrawnBackgrounds:
         return int(randomness.below(randomness.stream(key, 1), self.pool or 2**31 - 1)[0])
 
 
+@functools.lru_cache(maxsize=64)
+def plain(generator: Generator) -> Generator:
+    """The same generator without `adapt`: one for all chains, so that what it keeps serves all of them."""
+    return dataclasses.replace(generator, adapt="", adapt_batch=1)
+
+
 def _stages(
-    generator: Generator, where: tuple[int, str, int], strength: float, pictures: bool
+    generator: Generator,
+    where: tuple[int, str, int],
+    strength: float,
+    pictures: bool,
+    again: tuple[int, ...] = (),
+    count: int = 0,
 ) -> list[Stage]:
-    """What is done to a clip. where: seed, preset, index. pictures: whether backgrounds are drawn."""
+    """What is done to a clip. where: seed, preset, index. pictures: whether backgrounds are drawn. again: see
+    the module's docstring; count: frames that are wanted then.
+    """
     seed, preset, index = where
+    unadapted = plain(generator)
     chain = parsed(generator.adapt)
     pools = [o.pool for o in chain.operations if isinstance(o, Background)]
     batch = (seed, preset, "batch", index // generator.adapt_batch) if generator.adapt_batch > 1 else where
     return chain.sampled(
         where,
         batch,
-        generator.clip_length(*where),
+        count if again else generator.clip_length(*where),
         generator.frame_size,
         strength,
-        (lambda number: DrawnBackgrounds(generator, seed, preset, pools[number])) if pictures else None,
+        (lambda number: DrawnBackgrounds(unadapted, seed, preset, pools[number])) if pictures else None,
+        again,
     )
 
 
 def draw(
-    generator: Generator, seed: int, preset: str, index: int, frames: Sequence[int], strength: float
+    generator: Generator,
+    where: tuple[int, str, int],
+    frames: Sequence[int],
+    strength: float,
+    again: tuple[int, ...] = (),
 ) -> Iterator[Frame]:
-    """The chosen frames of an adapted clip of a generator; see `Generator.draw`."""
-    stages = _stages(generator, (seed, preset, index), strength, pictures=True)
-    return made(stages, frames, lambda wanted: generator.paint(seed, preset, index, wanted))
+    """The chosen frames of an adapted clip of a generator; see `Generator.draw`.
+
+    where: seed, preset, index.
+    """
+    stages = _stages(generator, where, strength, True, again, len(frames))
+    own, paint = (range(len(frames)) if again else frames), plain(generator).paint
+    return made(stages, own, lambda wanted: paint(*where, [frames[i] for i in wanted] if again else wanted))
 
 
 # -- truth ------------------------------------------------------------------------------------------
@@ -321,15 +325,17 @@ def truth(
     frames: Sequence[int],
     kinds: Sequence[str],
     strength: float,
+    again: tuple[int, ...] = (),
 ) -> dict[str, NDArray[Any]]:
     """What is known of the chosen frames of an adapted clip; see `Generator.truth` and the module's
     docstring.
 
     where: seed, preset, index.
     """
-    stages = _stages(generator, where, strength, pictures=False)
+    stages = _stages(generator, where, strength, False, again, len(frames))
     height, width = size = generator.frame_size
-    times, maps = _geometry(stages, frames, size)
+    times, maps = _geometry(stages, range(len(frames)) if again else frames, size)
+    times = [frames[i] for i in times] if again else times
     wanted = {"masks", *({"flow"} if {"flow", "hidden"} & set(kinds) else ())}
     wanted |= {"tracks"} if {"tracks", "occluded"} & set(kinds) else set()
     plain = generator.painted_truth(*where, times, sorted(wanted))

@@ -104,7 +104,13 @@ class Generator(ABC):
         return int(low) + int(randomness.below(randomness.stream(key, 1), int(high - low) + 1)[0])
 
     def draw(
-        self, seed: int, preset: str, index: int, frames: Sequence[int], strength: float = 1.0
+        self,
+        seed: int,
+        preset: str,
+        index: int,
+        frames: Sequence[int],
+        strength: float = 1.0,
+        again: tuple[int, ...] = (),
     ) -> Iterator[Frame]:
         """The chosen frames of clip `index`, in the order asked, without drawing the others; adapted, where
         the knob `adapt` says so.
@@ -115,6 +121,9 @@ class Generator(ABC):
             index: clip index, ≥ 0.
             frames: frame indices, each in [0, length); any order, repeats allowed.
             strength: of `adapt`, in [0, 1]: how far the published curriculum has come.
+            again: what else its draws are addressed by, such as (epoch, view), where a clip is adapted anew
+            each time that it is trained on: over the chosen frames then, taken for a clip of their own, as in
+            the released code. (): the clip's own draws, over all of it.
 
         Returns:
             an iterator of uint8 [H, W, 3] RGB, each the caller's own; lazy, so that a long clip is never held
@@ -128,7 +137,7 @@ class Generator(ABC):
         if not self.adapt:
             return self.paint(seed, preset, index, frames)
         self.check_frames(self.clip_length(seed, preset, index), index, frames)
-        drawn: Iterator[Frame] = _adapting().draw(self, seed, preset, index, frames, strength)
+        drawn: Iterator[Frame] = _adapting().draw(self, (seed, preset, index), frames, strength, again)
         return drawn
 
     @abstractmethod
@@ -163,11 +172,12 @@ class Generator(ABC):
         frames: Sequence[int],
         kinds: Sequence[str] | None = None,
         strength: float = 1.0,
+        again: tuple[int, ...] = (),
     ) -> dict[str, NDArray[Any]]:
         """What is exactly known of the chosen frames of clip `index`, as `draw` gives them: kind → array.
 
         Args:
-            kinds: some of `truths` (default: all). strength: as of `draw`.
+            kinds: some of `truths` (default: all). strength, again: as of `draw`.
 
         Raises:
             UsageError: a kind that this generator cannot tell; frames outside the clip; a clip that is
@@ -179,7 +189,7 @@ class Generator(ABC):
             return self.painted_truth(seed, preset, index, frames, asked)
         self.check_frames(self.clip_length(seed, preset, index), index, frames)
         known: dict[str, NDArray[Any]] = _adapting().truth(
-            self, (seed, preset, index), frames, asked, strength
+            self, (seed, preset, index), frames, asked, strength, again
         )
         return known
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,18 +129,26 @@ class Clips:
         self._epoch[0] = epoch
 
     @property
+    def fresh(self) -> bool:
+        """Whether each epoch has clips of its own."""
+        return self._fresh
+
+    @property
     def epoch(self) -> int:
         """The epoch whose items are given."""
         return int(self._epoch[0])
 
-    def chosen(self, index: int, epoch: int | None = None) -> tuple[int, list[int]]:
-        """(the preset's clip, its frames) of item `index`, 0 ≤ index < len, of an epoch (default: this)."""
+    def chosen(self, index: int, epoch: int | None = None, view: int | None = None) -> tuple[int, list[int]]:
+        """(the preset's clip, its frames) of item `index`, 0 ≤ index < len, of an epoch (default: this).
+        view: see `array`.
+        """
         when = self.epoch if epoch is None else epoch
         clip = when * self._count + index if self._fresh else index
         total = self.generator.clip_length(self.seed, self.name, clip)
         stride = self._fitting(total)
         starts = total - self._taken(stride) + 1
-        key = randomness.address("synvid_eval.generators.clips", self.seed, self.name, clip, when)
+        seen = () if view is None else ("view", view)
+        key = randomness.address("synvid_eval.generators.clips", self.seed, self.name, clip, when, *seen)
         first = (key * starts) >> 64
         return clip, [first + i * stride for i in range(self._frames)]
 
@@ -178,11 +186,28 @@ class Clips:
             raise IndexError(f"clip {index} of {self._count}")
         return int(place)
 
-    def array(self, index: int, epoch: int | None = None) -> NDArray[np.uint8]:
-        """The frames of item `index`: uint8 [frames, H, W, 3] RGB."""
-        clip, frames = self.chosen(index, epoch)
-        strength = self.strength(epoch)
-        return np.stack(list(self.generator.draw(self.seed, self.name, clip, frames, strength)))
+    def array(self, index: int, epoch: int | None = None, view: int | None = None) -> NDArray[np.uint8]:
+        """The frames of item `index`: uint8 [frames, H, W, 3] RGB.
+
+        view: number of a view of the item, where several are taken: each has a start of its own, and what
+        `adapt` does is drawn anew for it in each epoch. None: the item, adapted as its files would be.
+        """
+        clip, frames = self.chosen(index, epoch, view)
+        again = () if view is None else (self.epoch if epoch is None else epoch, view)
+        drawn = self.generator.draw(self.seed, self.name, clip, frames, self.strength(epoch), again)
+        return np.stack(list(drawn))
+
+    def truth(
+        self,
+        index: int,
+        epoch: int | None = None,
+        view: int | None = None,
+        kinds: Sequence[str] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """What is exactly known of `array(index, epoch, view)`; see `Generator.truth`."""
+        clip, frames = self.chosen(index, epoch, view)
+        again = () if view is None else (self.epoch if epoch is None else epoch, view)
+        return self.generator.truth(self.seed, self.name, clip, frames, kinds, self.strength(epoch), again)
 
     def strength(self, epoch: int | None = None) -> float:
         """How much of `adapt` is done in an epoch (default: this), in [0, 1]."""

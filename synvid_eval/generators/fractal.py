@@ -6,7 +6,8 @@ gives none. How maps are drawn and move: `synvid_eval.generators.ifs` and `.curv
 what differs there: `.attractor`. A clip's part of the plane is found from its first and last frame and stays;
 a pixel's gray is log(1 + count), divided by the largest of the clip, times 255, truncated.
 
-So one frame needs all of its clip: they are drawn together, and the last two clips are kept. `animation =
+So one frame needs all of its clip: they are drawn together, and the last clips are kept, up to 64 MB a
+process (a small set, that is trained on again and again, is drawn once). `animation =
 none` is the released code's images mode: each frame is an attractor of its own, with its own part of the
 plane and its own largest count, the frames of a clip sharing only the number of maps and the variation.
 
@@ -43,6 +44,7 @@ from synvid_eval.generators.attractor import Counts, Floats
 from synvid_eval.generators.base import Frame, Generator, interval
 from synvid_eval.generators.curves import Draws
 from synvid_eval.generators.ifs import Parameters
+from synvid_eval.generators.kept import Kept
 from synvid_eval.knobs import knob
 
 ATTEMPTS = 16
@@ -63,6 +65,9 @@ BORDER_STEPS = 3000
 MOST = 1 << 26
 """Pixels of a clip, and steps of a frame's walkers, at most: all are held at once, 13 bytes a pixel and 6 a
 step (0.9 and 0.4 GB)."""
+
+KEPT_BYTES = 64 << 20
+"""Of clips that were drawn last."""
 
 _WALKERS = 128  # of the search and the trial, whatever the knob says
 _TRIAL_SIZE, _TRIAL_STEPS = 128, DROPPED + 400
@@ -397,11 +402,17 @@ def _game(generator: Fractal, seed: int, preset: str, index: int) -> tuple[NDArr
     return attractor.choices(choices, count), attractor.starts(starts, generator.walkers)
 
 
-@functools.lru_cache(maxsize=2)
 def _clip(generator: Fractal, seed: int, preset: str, index: int) -> NDArray[np.uint8]:
-    """All frames of a clip in gray, uint8 [T, size, size]."""
-    found = scene(generator, seed, preset, index)
-    return grays([generator.counts(maps, found, seed, preset, index) for maps in found.maps])
+    """All frames of a clip in gray, uint8 [T, size, size], read-only."""
+
+    def draw() -> NDArray[np.uint8]:
+        found = scene(generator, seed, preset, index)
+        return grays([generator.counts(maps, found, seed, preset, index) for maps in found.maps])
+
+    return _clips.get((generator, seed, preset, index), draw)
+
+
+_clips = Kept(KEPT_BYTES, least=2)
 
 
 @functools.lru_cache(maxsize=4)

@@ -21,7 +21,7 @@ and two are never compared. Look at a random encoder of the same size beside it 
 run=random:0:tiny`): what training adds is the difference. An encoder that was trained on one of the sets is
 no judge of it. Biased upward by O(d/n), see `fvd`; `corrected` needs 100 clips and 3 a dimension, below that
 look at `kd[run]`. Where many clips of one set only are taken at a smaller stride, the distance measures that,
-too.
+too; a note says so, and `--set run.stride=1` takes all alike.
 """
 
 from __future__ import annotations

@@ -25,11 +25,11 @@ class Backbone(Protocol):
     """An architecture.
 
     title: of its kind, for people. backbone: one of NAMES. image: height and width of its input [px]. frames:
-    of its input. width, tokens: values of a token, tokens of a clip. depth: layers that learning rates can
-    fall over. heads: of attention to its tokens, where a recipe names none. size: the name of its size; None
-    where there is none. said: its width and depth, for people. model: what a table of accuracies calls it.
-    least: clips that a pass of training must have. idle: knobs of recipes that decide nothing with it → what
-    they are at, then.
+    of its input. width, tokens: values of a token, tokens of a clip. moments: that these stand for, each with
+    as many, one moment's tokens after the other's. depth: layers that learning rates can fall over. heads: of
+    attention to its tokens, where a recipe names none. size: the name of its size; None where there is none.
+    said: its width and depth, for people. model: what a table of accuracies calls it. least: clips that a
+    pass of training must have. idle: knobs of recipes that decide nothing with it → what they are at, then.
     """
 
     @property
@@ -44,6 +44,8 @@ class Backbone(Protocol):
     def width(self) -> int: ...
     @property
     def tokens(self) -> int: ...
+    @property
+    def moments(self) -> int: ...
     @property
     def depth(self) -> int: ...
     @property

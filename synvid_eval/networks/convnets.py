@@ -77,10 +77,15 @@ class ConvNet:
         halvings = 4 if self.backbone == "r2plus1d-18" else 5
         for _ in range(halvings):
             side = -(-side // 2)
+        return self.moments * side * side
+
+    @property
+    def moments(self) -> int:
+        """Moments that tokens stand for, each as many, one moment's after the other's."""
         moments = self.frames
         for _ in range(0 if self.backbone.startswith("tsm") else _STAGES - 1):
             moments = -(-moments // 2)
-        return moments * side * side
+        return moments
 
     @property
     def depth(self) -> int:

@@ -188,6 +188,11 @@ class Architecture:
         return self.frames // self.tubelet, side, side
 
     @property
+    def moments(self) -> int:
+        """See `backbones.Backbone`."""
+        return self.grid[0]
+
+    @property
     def tokens(self) -> int:
         """Tokens of a clip."""
         return math.prod(self.grid)

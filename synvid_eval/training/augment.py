@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from synvid_eval.errors import UsageError
 from synvid_eval.randomness import address, below, stream, unit
+from synvid_eval.training import crops
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +54,8 @@ OPERATIONS = (
 """timm's "increasing" set: a larger level always changes more. The order decides which draw is which."""
 
 MOST_LEVEL = 10.0
-_FILL = [128.0, 128.0, 128.0]
+FILL = 128.0
+"""The gray that comes in from outside where frames are turned, sheared or moved (timm)."""
 
 LEAST, ASPECT = 0.08, (0.75, 1.3333)
 """Of random resized crops: the smallest area as a share of the frame's, width by height."""
@@ -129,31 +131,36 @@ def operations(of: Policy, key: int) -> list[tuple[str, float, bool]]:
     return [(OPERATIONS[chosen[i]], float(levels[i]), bool(negated[i])) for i in range(of.layers) if done[i]]
 
 
-def rand_augment(frames: torch.Tensor, of: Policy, key: int) -> torch.Tensor:
-    """Frames uint8 [T, 3, H, W] → the same, with the operations of `key` done to all of them alike."""
+def rand_augment(frames: torch.Tensor, of: Policy, key: int, fill: float = FILL) -> torch.Tensor:
+    """Frames uint8 [T, 3, H, W] → the same, with the operations of `key` done to all of them alike. fill: see
+    `apply`.
+    """
     for name, level, negated in operations(of, key):
-        frames = apply(frames, name, level, negated)
+        frames = apply(frames, name, level, negated, fill)
     return frames
 
 
-def apply(frames: torch.Tensor, name: str, level: float, negated: bool = False) -> torch.Tensor:
+def apply(
+    frames: torch.Tensor, name: str, level: float, negated: bool = False, fill: float = FILL
+) -> torch.Tensor:
     """One of OPERATIONS on frames uint8 [T, 3, H, W], at a level in [0, 10].
 
     At level l: rotate 3·l degrees; posterize to 4 − ⌊0.4·l⌋ bits; solarize from 256 − ⌊25.6·l⌋ on;
     solarize_add ⌊11·l⌋ below 128; color, contrast, brightness, sharpness by 1 ± 0.09·l; shear by 0.03·l;
-    translate by 4.5·l % of the side, in whole pixels. What comes in from outside is gray 128.
+    translate by 4.5·l % of the side, in whole pixels. What comes in from outside is of the gray `fill`.
     """
     from torchvision.transforms.v2 import functional as F
 
     share = level / MOST_LEVEL
     sign = -1.0 if negated else 1.0
     factor = 1 + sign * 0.9 * share
+    outside = [fill] * 3
     bilinear, height, width = F.InterpolationMode.BILINEAR, frames.shape[-2], frames.shape[-1]
 
     def affine(shear: tuple[float, float] = (0, 0), move: tuple[int, int] = (0, 0)) -> torch.Tensor:
         shears = [math.degrees(math.atan(s)) for s in shear]
         moved: torch.Tensor = F.affine(
-            frames, 0.0, list(move), 1.0, shears, interpolation=bilinear, fill=_FILL, center=[0.0, 0.0]
+            frames, 0.0, list(move), 1.0, shears, interpolation=bilinear, fill=outside, center=[0.0, 0.0]
         )
         return moved
 
@@ -169,7 +176,7 @@ def apply(frames: torch.Tensor, name: str, level: float, negated: bool = False) 
         "autocontrast": lambda: F.autocontrast(frames),
         "equalize": lambda: F.equalize(frames),
         "invert": lambda: F.invert(frames),
-        "rotate": lambda: F.rotate(frames, sign * 30 * share, interpolation=bilinear, fill=_FILL),
+        "rotate": lambda: F.rotate(frames, sign * 30 * share, interpolation=bilinear, fill=outside),
         "posterize": lambda: F.posterize(frames, 4 - int(share * 4)),
         "solarize": solarize,
         "solarize_add": solarize_add,
@@ -235,6 +242,12 @@ def resized_crop(frames: torch.Tensor, box: Box, size: int) -> torch.Tensor:
         frames, box.top, box.left, box.height, box.width, [size, size], antialias=True
     )
     return found
+
+
+def cubic_crop(frames: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uint8]:
+    """A box of frames uint8 [T, H, W, 3], resized to [T, size, size, 3]; see `crops.cubic`."""
+    rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
+    return crops.cubic(frames[:, rows, columns], size, size)
 
 
 def flips(key: int) -> bool:

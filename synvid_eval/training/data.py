@@ -8,6 +8,7 @@ made, by workers of their own where that is asked for.
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import json
 import multiprocessing
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from synvid_eval import randomness
+from synvid_eval import adapted, randomness
 from synvid_eval.errors import DataError, SynvidEvalError
 from synvid_eval.execute import Failure, Processes
 from synvid_eval.generators.resize import resized
@@ -64,18 +65,34 @@ class Source(Protocol):
     def identity(self) -> str:
         """A short hash of what decides which clips these are."""
 
-    def clip(self, index: int, epoch: int) -> Frames:
-        """The frames of a clip in an epoch: uint8 [T, H, W, 3]."""
+    def clip(self, index: int, epoch: int, view: int | None = None) -> Frames:
+        """The frames of a clip in an epoch: uint8 [T, H, W, 3].
+
+        view: number of a view, where several are taken of a clip: each has frames of its own, adapted by
+        draws of its own. None: the one that there is, adapted as the clip is whenever it is read.
+        """
+
+    def number(self, index: int, epoch: int) -> int:
+        """What tells the clip that stands at an index in an epoch from all others."""
+
+    def label(self, index: int, epoch: int) -> str | None:
+        """Its class; None where it has none."""
+
+    def classes(self) -> list[str]:
+        """The classes of all clips, in order; empty where any has none."""
 
     def notes(self) -> list[str]:
         """What a user should know of them."""
 
 
 class DrawnClips:
-    """Clips of a preset, without files; see `generators.Clips`. short: see `Files`."""
+    """Clips of a preset, without files; see `generators.Clips`. short: see `Files`. others: the same clips
+    as views behind the first have them, where these are adapted otherwise.
+    """
 
-    def __init__(self, clips: Clips, short: int = 0) -> None:
+    def __init__(self, clips: Clips, short: int = 0, others: Sequence[Clips] = ()) -> None:
         self.name, self._clips, self._short = clips.name, clips, short
+        self._views = (clips, *others)
 
     @property
     def key(self) -> str:
@@ -93,13 +110,31 @@ class DrawnClips:
     def identity(self) -> str:
         """See `Source.identity`."""
         clips = self._clips
-        what = [clips.generator.identity(clips.seed), clips.name, clips.seed, len(clips)]
+        what: list[Any] = [clips.generator.identity(clips.seed), clips.name, clips.seed, len(clips)]
+        what += [other.generator.identity(clips.seed) for other in self._views[1:]]
         return _hash(json.dumps(what))
 
-    def clip(self, index: int, epoch: int) -> Frames:
+    def clip(self, index: int, epoch: int, view: int | None = None) -> Frames:
         """See `Source.clip`."""
-        frames = self._clips.array(index, epoch)
+        frames = self._views[min(view or 0, len(self._views) - 1)].array(index, epoch, view)
         return np.stack([sized(frame, self._short) for frame in frames]) if self._short else frames
+
+    def number(self, index: int, epoch: int) -> int:
+        """See `Source.number`."""
+        return self._clips.chosen(index, epoch)[0]
+
+    def label(self, index: int, epoch: int) -> str | None:
+        """See `Source.label`."""
+        return self._clips.label(index, epoch)
+
+    def classes(self) -> list[str]:
+        """See `Source.classes`."""
+        clips = self._clips
+        if clips.label(0, 0) is None:
+            return []
+        if clips.fresh:  # later epochs may show classes that the first does not
+            return sorted(clips.generator.catalog(clips.seed, clips.name))
+        return sorted({str(clips.label(index, 0)) for index in range(len(clips))})
 
     def notes(self) -> list[str]:
         """See `Source.notes`."""
@@ -114,6 +149,9 @@ class Files:
     frames of small sets stay in memory. totals: frames of each clip. patience: seconds without a new frame
     after which a process that does nothing but read gives up. Draws are addressed by `identity`, so a set may
     be called or moved as one likes.
+
+    `views` are the same clips as each view has them, adapted; `curriculum`: epochs in which what adapts them
+    grows to its full strength. Clips that are adapted already are so anew in each view.
     """
 
     def __init__(
@@ -127,6 +165,8 @@ class Files:
         short: int = 0,
         patience: float = 60.0,
     ) -> None:
+        self.views: tuple[VideoSet, ...] = ()
+        self.curriculum = 0
         self.name, self.videos, self.totals = videos.name, videos, tuple(totals)
         self.seed, self.frames, self.stride, self.short = seed, frames, stride, short
         self.key = _hash(json.dumps(list(zip(videos.ids, self.totals, strict=True))))
@@ -138,8 +178,10 @@ class Files:
         return len(self.totals)
 
     def identity(self) -> str:
-        """See `Source.identity`: of ids and numbers of frames; contents are not read for it."""
-        return self.key
+        """See `Source.identity`: of ids and numbers of frames, and of what adapts views; contents are not
+        read for it.
+        """
+        return _hash(json.dumps([self.key, *(v.said for v in self.views)])) if self.views else self.key
 
     @property
     def decodes(self) -> bool:
@@ -157,14 +199,33 @@ class Files:
         """
         return max(1, min(self.stride, total // self.frames))
 
-    def clip(self, index: int, epoch: int) -> Frames:
+    def clip(self, index: int, epoch: int, view: int | None = None) -> Frames:
         """See `Source.clip`. Unreadable files end in a DataError that names them."""
         total = self.totals[index]
         stride = self.fitting(total)
         ref = self.clips[index]
-        key = randomness.address("synvid_eval.training.data", self.seed, ref.id, epoch)
+        seen = () if view is None else ("view", view)
+        key = randomness.address("synvid_eval.training.data", self.seed, ref.id, epoch, *seen)
         first = (key * (total - self.frames * stride + 1)) >> 64
-        return self.taken(index, [first + i * stride for i in range(self.frames)])
+        wanted = [first + i * stride for i in range(self.frames)]
+        shown = self.views[min(view or 0, len(self.views) - 1)].clips[index] if self.views else ref
+        if view is None or shown.kind != adapted.KIND:
+            return self.taken(index, wanted)
+        strength = min(1.0, epoch / self.curriculum) if self.curriculum else 1.0
+        return self._run(adapted.anew(shown, (epoch, view), strength), wanted)
+
+    def number(self, index: int, epoch: int) -> int:
+        """See `Source.number`."""
+        return index
+
+    def label(self, index: int, epoch: int) -> str | None:
+        """See `Source.label`."""
+        return self.clips[index].label
+
+    def classes(self) -> list[str]:
+        """See `Source.classes`."""
+        found = {clip.label for clip in self.clips}
+        return [] if None in found else sorted(map(str, found))
 
     def taken(self, index: int, wanted: Sequence[int]) -> Frames:
         """Wanted frames of a clip, in any order, again and again: uint8 [len(wanted), H, W, 3].
@@ -174,17 +235,26 @@ class Files:
         if index in self._kept:
             self._kept.move_to_end(index)
             return self._kept[index][list(wanted)]
-        ref, whole = self.clips[index], self.short > 0
+        if not self.short:
+            return self._run(self.clips[index], wanted)
+        every = self._run(self.clips[index], range(self.totals[index]))
+        self.keep(index, every)
+        return every[list(wanted)]
+
+    def _run(self, ref: ClipRef, wanted: Sequence[int]) -> Frames:
+        """Wanted frames of a clip, as `taken`."""
         try:
-            found = self._decoded(ref, range(self.totals[index]) if whole else sorted(set(wanted)))
+            found = self._decoded(ref, sorted(set(wanted)))
         except Unreadable as error:
             raise DataError(f"{ref.id} of {self.name} cannot be read any more: {error}.") from None
         last = found[max(found)]
-        if not whole:
-            return np.stack([found.get(i, last) for i in wanted])
-        every = np.stack([found.get(i, last) for i in range(self.totals[index])])
-        self.keep(index, every)
-        return every[list(wanted)]
+        return np.stack([found.get(i, last) for i in wanted])
+
+    def viewed(self, views: Sequence[VideoSet], curriculum: int) -> Files:
+        """The same, with views of the clips; see the class's docstring."""
+        found = copy.copy(self)
+        found.views, found.curriculum = tuple(views), curriculum
+        return found
 
     def keep(self, index: int, frames: Frames) -> None:
         """Lets all frames of a clip stay in memory; those used longest ago make room."""

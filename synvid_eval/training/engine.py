@@ -1,13 +1,14 @@
 """The loop of every training: steps, precision, several devices, checkpoints, the log, going on.
 
-What is trained is a task: a module that turns a batch into its loss. A step is the same function of (the
-weights before it, its number) whenever it is computed: batches, masks, crops are addressed, and torch's own
-generator, which dropout draws from, is set from (seed, step, pass, device) before every pass. So on a CPU a
-run that was killed ends in the same weights as one that was not, given the same number of threads (which the
-config keeps). On GPUs kernels that sum in no fixed order decide the last digits.
+What is trained is a task: a module that turns a batch into its loss; behind a step something may happen to
+it. A step is the same function of (the weights before it, its number) whenever it is computed: batches,
+masks, crops are addressed, and torch's own generator, which dropout draws from, is set from (seed, step,
+pass, device) before every pass. So on a CPU a run that was killed ends in the same weights as one that was
+not, given the same number of threads (which the config keeps). On GPUs kernels that sum in no fixed order
+decide the last digits.
 
-Under `torchrun` each process is one device and passes its share of every batch; gradients are averaged. The
-first of them logs and saves.
+Under `torchrun` each process is one device and passes its share of every batch; gradients are averaged, and
+batch norms see the clips of all devices (`across`). The first of them logs and saves.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.measurement import Progress
 from synvid_eval.randomness import address
-from synvid_eval.training import memory
+from synvid_eval.training import across, memory
 from synvid_eval.training.data import Batches, Item, loader
 from synvid_eval.training.recipe import Optimization
 from synvid_eval.training.run_folder import RunFolder, TrainingState
@@ -45,6 +46,9 @@ PATIENCE = timedelta(days=7)
 
 Layer = Callable[[str], int]
 """Name of a weight → how many layers below the top it lies."""
+
+Behind = Callable[[int, int, list[Any]], None]
+"""(number of a step, steps in all, what its passes left on this device) → nothing: see `Training`."""
 
 Cure = Callable[[int, bool], str]
 """(clips of a pass for which memory is short, whether the run has steps behind it) → what to try."""
@@ -135,9 +139,10 @@ def divisor(of: int, most: int) -> int:
 class Training:
     """All that a loop needs.
 
-    task: batch → loss; `network` is what checkpoints hold. make: (epoch, clip) → a dict of arrays. workers:
-    processes that make. layer: of a weight, where learning rates fall with depth. cure: of too little
-    memory. least: clips that a pass must have.
+    task: batch → loss, or (loss, what the pass leaves); `network` is what checkpoints hold. make: (epoch,
+    clip) → a dict of arrays. workers: processes that make. layer: of a weight, where learning rates fall with
+    depth. cure: of too little memory. behind: is called behind the optimizer's step, on every device, once a
+    step however many passes it has. least: clips that a pass must have, on all devices together.
     """
 
     recipe: Optimization
@@ -148,6 +153,7 @@ class Training:
     workers: int = 0
     layer: Layer = lambda name: 0
     cure: Cure = fewer_at_once
+    behind: Behind = lambda step, steps, left: None
     least: int = 1
 
     def share(self, world: int) -> int:
@@ -164,9 +170,10 @@ class Training:
         micro = min(self.recipe.micro or share, share)
         if share % micro:
             raise UsageError(f"micro={micro} does not divide the {share} clips of a device.")
-        if micro < self.least:
+        if micro * world < self.least:
             raise UsageError(
-                f"Passes of {micro} clips are too small: batch norms need {self.least} clips of this size.",
+                f"Passes of {micro * world} clips are too small: here they need {self.least}, for batch "
+                "norms or to be compared.",
                 "Give a larger --set micro=…, or --set batch=….",
             )
         return micro
@@ -265,7 +272,8 @@ def tried(what: Training, where: Devices) -> Tried:
     scaler = _scaler(what, where)
     room = memory.free() if where.device == "cpu" else None
     began = time.perf_counter()
-    count = micro if what.recipe.compile else what.least  # it compiles for each number anew
+    # it compiles for each number anew
+    count = micro if what.recipe.compile else min(micro, -(-what.least // where.world))
     kept = -1
     while True:
         few = replace(what, recipe=replace(what.recipe, batch=count * where.world, micro=count))
@@ -348,6 +356,7 @@ def _step(
     passes = what.share(where.world) // micro
     kind, dtype = _autocast(what, where)
     total = torch.zeros((), device=where.device)
+    left = []
     with enough_memory(micro, "clip", where.device, what.cure(micro, goes_on)):
         for number in range(passes):
             batch = {k: v.to(where.device, non_blocking=True) for k, v in next(ready).items()}
@@ -360,7 +369,9 @@ def _step(
             waits = where.world > 1 and number + 1 < passes  # gradients are averaged once a step
             with module.no_sync() if waits else contextlib.nullcontext():  # type: ignore[operator]
                 with torch.autocast(kind, dtype, enabled=dtype is not None):
-                    loss = module(batch)
+                    found = module(batch)
+                loss, remains = found if isinstance(found, tuple) else (found, None)
+                left.append(remains)
                 scaler.scale(loss / passes).backward()
             total += loss.detach() / passes
         if what.recipe.clip:
@@ -369,6 +380,7 @@ def _step(
         scaler.step(optimizer)
         scaler.update()
         optimizer.zero_grad(set_to_none=True)
+        what.behind(step, what.recipe.schedule(what.batches.steps_an_epoch).steps, left)
     if where.world > 1:
         torch.distributed.all_reduce(total)
         total /= where.world
@@ -407,10 +419,13 @@ def _wrapped(what: Training, where: Devices) -> nn.Module:
     import torch
 
     module: nn.Module = what.task.to(where.device)
+    if where.world > 1:
+        module = across.synced(module)
     if what.recipe.compile:
         module = torch.compile(module)  # type: ignore[assignment]
     if where.world > 1:
-        module = torch.nn.parallel.DistributedDataParallel(module)
+        # buffers are the same function of all devices' clips on each of them
+        module = torch.nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
     return module
 
 

@@ -1,8 +1,5 @@
-"""Masked autoencoding of video (VideoMAE, Tong et al. 2022) on drawn or real clips, as Yu et al. 2024 do it.
-
-A clip's frames are cropped by MultiScaleCrop, most places of it are hidden (`masking`), and the network fills
-them in; the loss is the mean squared error of the hidden patches, each normalized by its own mean and
-deviation per channel (`transformers`' own, as in the released code).
+"""Pre-training of a network on drawn or real clips, by any method (`methods`): what is trained on what, the
+run's folder, what is said of it.
 """
 
 from __future__ import annotations
@@ -11,26 +8,22 @@ import contextlib
 import os
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
-from synvid_eval import __version__, knobs, sets
+from synvid_eval import __version__, adapted, knobs, sets
 from synvid_eval.archive import write_bytes
 from synvid_eval.errors import UsageError
 from synvid_eval.generators import Clips, presets, registry
 from synvid_eval.measurement import Options
-from synvid_eval.networks import videomae
+from synvid_eval.networks import backbones
 from synvid_eval.networks.backbones import Backbone
 from synvid_eval.networks.videomae import Architecture
-from synvid_eval.randomness import address
-from synvid_eval.training import crops, data, engine, masking, recipe
-from synvid_eval.training.data import Batches, DrawnClips, Item, Source
-from synvid_eval.training.recipe import Pretraining
+from synvid_eval.training import data, engine, methods, recipe
+from synvid_eval.training.data import Batches, DrawnClips, Source
+from synvid_eval.training.methods.base import OWN
+from synvid_eval.training.recipe import OnClips
 from synvid_eval.training.run_folder import CARD, Config, RunFolder
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 KIND = "pretrain"
 
@@ -38,54 +31,22 @@ ENDS = 10
 """Steps that the first and the last loss of a run are means of."""
 
 
-@dataclass(frozen=True)
-class Masked:
-    """(epoch, clip) → frames uint8 [T, S, S, 3] and its mask bool [tokens]."""
-
-    source: Source
-    recipe: Pretraining
-    network: Architecture
-    seed: int
-
-    def __call__(self, item: Item) -> dict[str, Any]:
-        epoch, index = item
-        where = (self.seed, self.source.key, epoch, index)
-        frames = crops.multiscale(
-            self.source.clip(index, epoch),
-            self.network.image,
-            self.recipe.crop_scales(),
-            address("synvid_eval.training.crop", *where),
-        )
-        key = address("synvid_eval.training.mask", *where)
-        return {"frames": frames, "mask": masking.tube(self.network.grid, self.recipe.mask_ratio, key)}
-
-
-def task(network: nn.Module) -> nn.Module:
-    """The module that turns a batch (frames uint8 [B, T, S, S, 3], mask bool [B, tokens]) into its loss."""
-    from torch import nn
-
-    class Reconstruction(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, batch: dict[str, Tensor]) -> Tensor:
-            inputs = videomae.normalized(batch["frames"])
-            found: Tensor = self.network(inputs, bool_masked_pos=batch["mask"]).loss
-            return found
-
-    return Reconstruction()
-
-
 def opened(
-    location: str, chosen: Pretraining, network: Architecture, options: Options, **found: Any
+    location: str,
+    chosen: OnClips,
+    network: Backbone,
+    options: Options,
+    chains: tuple[str, ...] = (),
+    **found: Any,
 ) -> Source:
     """What is trained on: a preset's clips (`NAME`, `FILE.toml`, `preset:…`), or those of any SET.
 
-    found: keywords of `sets.open_set` that say where clips lie.
+    chains: what adapts each view (`Method.adapts`). found: keywords of `sets.open_set` that say where clips
+    lie.
 
-    Raises UsageError and DataError as `sets.open_set` does.
+    Raises UsageError and DataError as `sets.open_set` does; UsageError: clips that are adapted already.
     """
+    adapting = any(chain != OWN for chain in chains)
     asked = {"seed": options.seed, "decode_timeout": options.decode_timeout, **found}
     ((name, place),) = sets.name_sets([location])
     place = _as_set(place)
@@ -101,15 +62,33 @@ def opened(
             if any(value not in (None, False, "auto") for value in found.values()):
                 sets.open_set(f"preset:{preset.name}?{urlencode(said | {'n': '1'})}", **asked)  # refuses
             seed = sets.whole_number(said.get("seed", str(options.seed)), "seed", location, 0)
-            return _drawn(place, chosen, network, count, seed, own)
+            if adapting and preset.configured(**own).adapt:
+                raise _twice(location)
+            return _drawn(place, chosen, network, count, seed, own, chains)
         if "n" not in said:
             place += f"{'&' if '?' in place else '?'}n={count}"
-    if chosen.fresh or chosen.curriculum:
+    if chosen.fresh or (chosen.curriculum and not adapting):
         knob = "fresh" if chosen.fresh else "curriculum"
         raise UsageError(f"{knob} means nothing for {location}.", "It is for presets without a real part.")
+    if getattr(chosen, "adapt_batch", 1) != 1:
+        raise UsageError(f"adapt_batch means nothing for {location}.", "It is for presets.")
     videos = sets.open_set(place, name=name, **asked)
-    return data.read(
-        videos, options, seed=options.seed, frames=network.frames, stride=chosen.stride, short=chosen.short
+    if adapting and any(clip.kind == adapted.KIND for clip in videos.clips):
+        raise _twice(location)
+    sampling = {"frames": network.frames, "stride": chosen.stride, "short": chosen.short}
+    files = data.read(videos, options, seed=options.seed, **sampling)
+    if not adapting:
+        return files
+    from synvid_eval.generators.adapting import parsed
+
+    views = [adapted.adapted(files.videos, parsed(chain), options.seed) for chain in chains]
+    return files.viewed(views, chosen.curriculum)
+
+
+def _twice(location: str) -> UsageError:
+    return UsageError(
+        f"{location} is adapted already, and the recipe adapts, too.",
+        "Leave it to one of them: --set adapt=own --set curriculum=0, or a set that is not adapted.",
     )
 
 
@@ -127,57 +106,72 @@ def _as_set(location: str) -> str:
 
 
 def _drawn(
-    place: str, chosen: Pretraining, network: Architecture, count: int, seed: int, own: dict[str, Any]
+    place: str,
+    chosen: OnClips,
+    network: Backbone,
+    count: int,
+    seed: int,
+    own: dict[str, Any],
+    chains: tuple[str, ...],
 ) -> DrawnClips:
     name = place.removeprefix("preset:").partition("?")[0]
-    with warnings.catch_warnings():  # what it warns of is said by the source's notes
-        warnings.simplefilter("ignore")
-        clips = Clips(
-            name,
-            count,
-            seed=seed,
-            frames=network.frames,
-            stride=chosen.stride,
-            fresh=chosen.fresh,
-            curriculum=chosen.curriculum,
-            **own,
-        )
-    return DrawnClips(clips, chosen.short)
+
+    def clips(**adapts: Any) -> Clips:
+        with warnings.catch_warnings():  # what it warns of is said by the source's notes
+            warnings.simplefilter("ignore")
+            return Clips(
+                name,
+                count,
+                seed=seed,
+                frames=network.frames,
+                stride=chosen.stride,
+                fresh=chosen.fresh,
+                curriculum=chosen.curriculum,
+                **own,
+                **adapts,
+            )
+
+    if all(chain == OWN for chain in chains):
+        return DrawnClips(clips(), chosen.short)
+    batch = str(getattr(chosen, "adapt_batch", 1))
+    first, *others = (clips(adapt=chain, adapt_batch=batch) for chain in chains)
+    return DrawnClips(first, chosen.short, others)
 
 
 class PlannedPretraining:
     """A pre-training of a network on a preset or SET: what is trained on is opened, nothing is written.
 
     Args:
-        chosen, network: see `recipe.chosen`. options: seed, workers that look at files, progress.
+        chosen, network: see `recipe.chosen`; chosen is a recipe of the method. options: seed, workers that
+        look at files, progress. method: one of `methods.METHODS`.
         device: see `engine.devices`. loaders: processes that draw or decode clips meanwhile; None: as many as
         there are processors where a GPU trains, else none, or one where files are decoded. found: see
         `opened`.
 
     Raises:
-        UsageError: no transformer; nothing or everything would be hidden; see `opened`. DataError: as there.
+        UsageError: what the method cannot do with that network, recipe or set; see `opened`. DataError: as
+        there.
     """
 
     def __init__(
         self,
         location: str,
-        chosen: Pretraining,
+        chosen: OnClips,
         network: Backbone,
         options: Options,
         *,
+        method: str = methods.DEFAULT,
         device: str = "auto",
         loaders: int | None = None,
         **found: Any,
     ) -> None:
-        if not isinstance(network, Architecture):
-            raise UsageError(
-                f"backbone={network.backbone} has no patches, which masked autoencoding hides.",
-                "Give backbone=vit.",
-            )
-        masking.hidden(network.grid, chosen.mask_ratio)
+        self.method = methods.named(method)
+        self.method.check(chosen, network)
         self.location, self.chosen, self.network, self.options = location, chosen, network, options
         self._device, self._loaders = device, loaders
-        self.source = opened(location, chosen, network, options, **found)
+        self._world = 1
+        self.source = opened(location, chosen, network, options, self.method.adapts(chosen), **found)
+        self.method.check_source(chosen, self.source)
         self.batches = Batches(len(self.source), chosen.batch, options.seed, self.source.key)
         self.steps = chosen.schedule(self.batches.steps_an_epoch).steps
 
@@ -192,11 +186,12 @@ class PlannedPretraining:
         folder = RunFolder(out)
         before = torch.get_num_threads()
         with engine.devices(self._device) as where, contextlib.ExitStack() as held:
+            self._world = where.world
             training = self.training(where.device)
             training.micro(where.world)  # what cannot be dealt out is told before anything is written
             if where.first:
                 held.enter_context(folder.held())
-                folder.begin(self.config(), UNBOUND)
+                folder.begin(self.config(), UNBOUND - ({"micro"} if self.method.binds else set()))
                 for note in self.source.notes():
                     self.options.progress.say(note)
             if where.world > 1:
@@ -215,21 +210,23 @@ class PlannedPretraining:
             training = self.training(where.device)
             tried = engine.tried(training, where)
             micro = training.micro(where.world)
-        weights = sum(p.numel() for p in videomae.pretraining(self.network).parameters())
+        weights = sum(p.numel() for p in training.network.parameters() if p.requires_grad)
+        state = sum(t.nbytes for t in training.network.state_dict().values())
         left = {
             "seconds": tried.seconds * self.steps,
             "seconds_a_step": tried.seconds,
             "drawing_share": tried.making / tried.seconds,
             **engine.told(tried, micro),
         }
-        # weights and the two moments that AdamW keeps, in each checkpoint
-        disk = 4 * weights * (3 if self.chosen.optimizer == "adamw" else 2) * self.chosen.keep
+        # what AdamW remembers are two moments of each weight
+        disk = (state + 4 * weights * (2 if self.chosen.optimizer == "adamw" else 1)) * self.chosen.keep
         return self.facts() | left | {"parameters": weights, "bytes": disk}
 
     def facts(self) -> dict[str, Any]:
         """What is trained on what, ready for JSON."""
         return {
             "kind": KIND,
+            "method": self.method.name,
             "set": self.source.name,
             "clips": len(self.source),
             "network": knobs.values(self.network),
@@ -242,13 +239,17 @@ class PlannedPretraining:
         """All that decides the weights; see `RunFolder`."""
         import torch
 
+        method = self.method
         run = {
             "kind": KIND,
+            # as before there were others: what was begun then goes on
+            **({} if method.name == methods.DEFAULT else {"method": method.name}),
             "location": self.location,
             "set": self.source.identity(),
             "clips": len(self.source),
             "seed": self.options.seed,
             "steps": self.steps,
+            **({"world": self._world} if method.binds else {}),
             "threads": torch.get_num_threads(),
             "version": __version__,
         }
@@ -256,13 +257,36 @@ class PlannedPretraining:
 
     def training(self, device: str) -> engine.Training:
         """What a loop trains, on a device."""
-        module = videomae.pretraining(self.network, self.options.seed)
-        made = Masked(self.source, self.chosen, self.network, self.options.seed)
+        method, of = self.method, (self.chosen, self.network, self.options.seed)
+        module = method.network(*of, self.source)
+        made = method.maker(self.source, *of)
         loaders = self._loaders
         if loaders is None:
             loaders = 0 if device == "cpu" else self.options.worker_count()
         workers = max(loaders, 1) if self.source.decodes else loaders
-        return engine.Training(self.chosen, module, task(module), self.batches, made, workers)
+        return engine.Training(
+            *(self.chosen, module, method.task(module), self.batches, made, workers),
+            cure=self._cure if method.binds else engine.fewer_at_once,
+            behind=lambda step, steps, left: method.behind(module, self.chosen, step, steps, left),
+            least=self._least,
+        )
+
+    @property
+    def _least(self) -> int:
+        """Clips that a pass has to have, of method and network."""
+        return max(self.method.least, self.network.least)
+
+    def _cure(self, micro: int, goes_on: bool) -> str:
+        """See `engine.Cure`: where passes decide weights, a run keeps to them."""
+        if micro <= self._least:
+            return engine.SMALLER
+        if goes_on:
+            return (
+                "A run keeps to its passes, which its batch norms and negatives are of: make room on the "
+                "device, or begin another run with a smaller micro."
+            )
+        fewer = engine.divisor(micro, micro // 2)
+        return f"Try --set micro={fewer}: smaller passes, which batch norms and negatives are of, then, too."
 
 
 UNBOUND = frozenset({"micro", "save", "keep", "version", "threads", "location"})
@@ -301,16 +325,25 @@ def _mean(values: Iterable[float]) -> float:
     return sum(found) / len(found)
 
 
+def described(network: Backbone, size: str) -> str:
+    """A network's numbers for people. size: what a recipe calls that of a transformer."""
+    seen = f"{network.frames} frames of {network.image} px"
+    if isinstance(network, Architecture):
+        return (
+            f"{size}: width {network.width}, {network.depth} layers, {seen}, patches of {network.tubelet} × "
+            f"{network.patch}² px"
+        )
+    return f"{network.said}, {seen}"
+
+
 def card(folder: RunFolder, config: Config, source: Source) -> str:
     """What a run says of itself, for people: what was trained on what, how, and what came out."""
     run, network, chosen = config["run"], config["network"], config["recipe"]
     came = outcome(folder)
     facts = {
-        "trained": "VideoMAE, by masked autoencoding (synvid-eval train pretrain)",
+        "trained": f"{methods.named(run.get('method', methods.DEFAULT)).title} (synvid-eval train pretrain)",
         "on": f"{run['location']}: {run['clips']:,} clips, seed {run['seed']}",
-        "network": f"{chosen['size']}: width {network['width']}, {network['depth']} layers, "
-        f"{network['frames']} frames of {network['image']} px, patches of {network['tubelet']} × "
-        f"{network['patch']}² px",
+        "network": described(backbones.of_table(network), chosen.get("size", "")),
         "steps": f"{run['steps']:,} of {chosen['batch']} clips, learning rate {chosen['lr']:g} for "
         f"{recipe.PER}",
         "loss": losses(came),

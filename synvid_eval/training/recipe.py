@@ -97,29 +97,38 @@ class Optimization:
 
 
 @dataclass(frozen=True)
-class Pretraining(Optimization):
-    """Masked autoencoding."""
+class OnClips(Optimization):
+    """Pre-training on clips, by any method."""
 
     clips: int = knob(9537, "Clips of a preset (of other sets: all).", low=1, source="Table 5")
     stride: int = knob(
         4, "Frames from one of a clip to the next, as far as it is long enough.", low=1, high=256
     )
-    mask_ratio: float = knob(0.75, "Of the places of a frame that are hidden.", low=0, high=1)
-    scales: str = knob("1,0.875,0.75,0.66", "Of MultiScaleCrop: crop sides in short sides.")
     short: int = knob(
         0, "Short side [px] that frames are brought to before they are cropped; 0: none.", low=0, high=4096
     )
     drawn: int = knob(0, "Height and width [px] at which presets are drawn; 0: their own.", low=0, high=4096)
     fresh: bool = knob(False, "Each epoch draws other clips of a preset.")
-    curriculum: int = knob(0, "Epochs in which a preset's adaptation grows to its full strength.", low=0)
+    curriculum: int = knob(0, "Epochs in which clips' adaptation grows to its full strength.", low=0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.crop_scales()
         if self.layer_decay != 1:
             raise UsageError(
                 f"layer_decay={self.layer_decay:g} means nothing in pre-training.", "It is for finetune."
             )
+
+
+@dataclass(frozen=True)
+class Pretraining(OnClips):
+    """Masked autoencoding."""
+
+    mask_ratio: float = knob(0.75, "Of the places of a frame that are hidden.", low=0, high=1)
+    scales: str = knob("1,0.875,0.75,0.66", "Of MultiScaleCrop: crop sides in short sides.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.crop_scales()
 
     def crop_scales(self) -> tuple[float, ...]:
         """`scales` as numbers in (0, 1]; UsageError where they are none."""

@@ -11,10 +11,11 @@ import pytest
 from synvid_eval import accuracies
 from synvid_eval.schemas import get
 from tests.conftest import Run
-from tests.training.small import MINI, labelled_set
+from tests.training.small import MINI, SLIGHT, labelled_set
 
 SMALL = [x for s in MINI for x in ("--set", s)]
 PROBE = [*SMALL, "--set", "size=tiny"]
+SMALL_CONVOLUTIONAL = [x for s in SLIGHT for x in ("--set", s)]
 NEAR = [x for s in MINI if s != "batch=8" for x in ("--set", s)]
 
 
@@ -66,6 +67,31 @@ def test_a_dry_run_writes_nothing(run_cli: Run, bars: Path, tmp_path: Path, comm
     assert not (tmp_path / "dry").exists()
 
 
+@pytest.mark.slow
+def test_a_dry_run_says_what_the_network_is(run_cli: Run, bars: Path) -> None:
+    done = run_cli(
+        *("train", "finetune", "scratch", bars, "--backbone", "r2plus1d-18", "--recipe", "tiny", "--dry-run"),
+        *("--out", "dry", "--split", "kfold:2", "--device", "cpu", "-q", *SMALL_CONVOLUTIONAL),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "network:  R(2+1)D-18, width 64, 4 frames of 32 px\n" in done.stdout
+    assert "memory:   " in done.stdout and " 0 B " not in done.stdout
+
+
+@pytest.mark.slow
+def test_rows_say_what_the_network_is(run_cli: Run, bars: Path, tmp_path: Path) -> None:
+    done = run_cli(
+        *("train", "finetune", "scratch", bars, "--backbone", "tsm-resnet18", "--recipe", "tiny"),
+        *("--out", "tuned", "--split", "kfold:2", "--device", "cpu", *SMALL_CONVOLUTIONAL),
+        *("--set", "steps=2"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\nscratch,bars,finetune,TSM ResNet-18 of 8 channels 32 px," in done.stdout
+    looked = run_cli("attention", bars, "--checkpoint", "tuned/fold-0", "--html", "a.html")
+    assert looked.returncode == 2 and looked.stderr.count("\n") == 1
+    assert "fold-0 is a convolutional network, TSM ResNet-18" in looked.stderr
+
+
 def test_a_table_that_takes_no_row_is_told_before_the_work(run_cli: Run, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("mine,yours\n1,2\n")
     done = run_cli("train", "probe", "scratch", "nowhere", "--out", "run", "--csv", "a.csv")
@@ -95,6 +121,32 @@ def test_a_table_that_takes_no_row_is_told_before_the_work(run_cli: Run, tmp_pat
             "lr=1 means nothing for head=knn",
         ),
         (["probe", "net.pth", "BARS", "--set", "size=small"], 2, "size=small means nothing for net.pth"),
+        (
+            ["probe", "net.pth", "BARS", "--backbone", "csn-26"],
+            2,
+            "backbone=csn-26 means nothing for",
+        ),
+        (["probe", "scratch", "BARS", "--backbone", "csn-2"], 2, "Did you mean 'csn-26'?"),
+        (
+            ["finetune", "scratch", "BARS", "--backbone", "csn-26", "--set", "size=tiny"],
+            2,
+            "size=tiny means nothing for backbone=csn-26",
+        ),
+        (
+            ["finetune", "scratch", "BARS", "--backbone", "csn-26", "--set", "drop_path=0.1"],
+            2,
+            "drop_path=0.1 means nothing for backbone=csn-26",
+        ),
+        (
+            ["finetune", "scratch", "BARS", "--backbone", "csn-26", "--set", "backbone=vit"],
+            2,
+            "The backbone is csn-26, and --set says vit",
+        ),
+        (
+            ["finetune", "scratch", "BARS", "--backbone", "csn-26", "--set", "network.width=24"],
+            2,
+            "network has no knob 'width'",
+        ),
         (["probe", "nowhere", "BARS", "--split", "kfold:1"], 2, "no number of folds"),
         (["probe", "scratch", "BARS", "--out", "BARS"], 2, "which is read"),
         (["probe", "scratch", "BARS", "--csv", "no/a.csv"], 2, "the folder no does not exist"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 from typing import Any
 
@@ -507,7 +508,7 @@ def test_any_frames_in_any_order_are_those_of_the_whole_clip(chain, monkeypatch)
         for frames in ([13], [19, 0, 7, 7]):
             assert np.array_equal(clip_of(generator, index, frames), whole[frames])
         monkeypatch.setattr(adapting, "CHUNK", 3)  # more than one chunk gives what one gives
-        monkeypatch.setattr(adapting, "_kept", adapting._Kept(0))  # and pictures that are not kept
+        monkeypatch.setattr(adapting, "_kept", adapting.Kept(0))  # and pictures that are not kept
         assert np.array_equal(clip_of(generator, index), whole)
         monkeypatch.undo()
     assert len({clip_of(generator, i, [0]).tobytes() for i in range(4)}) == 4
@@ -545,7 +546,7 @@ def test_backgrounds_are_of_a_preset_of_their_own(monkeypatch):
         return paint(self, seed, preset, index, frames)
 
     monkeypatch.setattr(Shapes, "paint", heard)
-    monkeypatch.setattr(adapting, "_kept", adapting._Kept(1 << 20))
+    monkeypatch.setattr(adapting, "_kept", adapting.Kept(1 << 20))
     for index in range(30):
         clip_of(moving(adapt="background(pool=3)"), index, [0])
     assert {i for name, i in seen if name == "moving_shapes/background"} == {0, 1, 2}
@@ -594,6 +595,67 @@ def test_a_curriculum_of_epochs():
     assert Clips("moving_shapes", 2, adapt="scale").strength() == 1
     with pytest.raises(UsageError, match="curriculum=3 means nothing here"):
         Clips("moving_shapes", 2, curriculum=3)
+
+
+# -- anew, for training -----------------------------------------------------------------------------
+
+
+def test_each_view_is_adapted_by_draws_of_its_own_over_its_frames():
+    from synvid_eval.generators import Clips
+
+    asked = {"length": "80", "size": "32", "objects": "20", "frames": 4, "adapt": "shift,scale"}
+    clips = Clips("moving_shapes", 2, **asked)
+    plain = Clips("moving_shapes", 2, **{**asked, "adapt": ""})
+    views = [clips.array(1, epoch, view) for epoch in (0, 1) for view in (0, 1)]
+    assert all(not np.array_equal(views[i], views[j]) for i in range(4) for j in range(i))
+    assert np.array_equal(views[3], clips.array(1, 1, 1))
+    # as if the frames were a clip: what the chain makes of them by the draws of (epoch, view)
+    clip, _ = clips.chosen(1, 1, 1)
+    chain, where = adapting.parsed("shift,scale"), (0, "moving_shapes", clip)
+    stages = chain.sampled(where, where, 4, (32, 32), again=(1, 1))
+    taken = plain.array(1, 1, 1)
+    wanted = adapting.made(stages, range(4), lambda some: iter(taken[some]))
+    assert np.array_equal(views[3], np.stack(list(wanted)))
+    starts = {tuple(clips.chosen(1, e, v)[1]) for e in range(4) for v in (None, 0, 1)}
+    assert len(starts) > 8
+
+
+def test_all_views_run_the_same_way():
+    generator = moving(adapt="reverse(p=0.5)")
+    made = [
+        [len(adapting._stages(generator, (0, "moving_shapes", i), 1.0, False, (e, v), 4)) for v in (0, 1, 2)]
+        for i in range(20)
+        for e in (0, 1)
+    ]
+    assert all(len(set(views)) == 1 for views in made) and 5 < sum(v[0] for v in made) < 35
+
+
+def test_truth_follows_what_is_adapted_anew():
+    """White objects on black: away from their edges, which resampling blurs, what is white is what the masks
+    say, in each epoch and view; and not what those of another view say.
+    """
+    from synvid_eval.generators import Clips
+
+    clips = Clips(
+        "moving_shapes", 3, length="60", size="64", objects="40", frames=6, background="black",
+        palette="colors(of=FFFFFF)", adapt="shift,scale,perspective,zoom,shake,reverse(p=0.5),mirror(p=0.5)",
+    )  # fmt: skip
+    shown = []
+    for index, epoch, view in itertools.product(range(3), (0, 7), (0, 1)):
+        frames, masks = clips.array(index, epoch, view), clips.truth(index, epoch, view, ["masks"])["masks"]
+        seen = frames.max(-1) > 127
+        shown.append(masks)
+        objects = (masks > 0).astype(np.uint8)
+        inner, outer = (np.stack([op(m, np.ones((5, 5))) for m in objects]) for op in (cv2.erode, cv2.dilate))
+        sure = inner == outer
+        assert masks.shape == (6, 64, 64) and sure.mean() > 0.3 and objects.any()
+        assert (seen == objects)[sure].mean() > 0.99
+        other = clips.array(index, epoch + 1, view).max(-1) > 127
+        assert (other == objects)[sure].mean() < 0.98
+    assert all(not np.array_equal(a, b) for a, b in itertools.combinations(shown, 2))
+    clip, frames = clips.chosen(2, 7, 1)
+    whole = clips.generator.truth(0, "moving_shapes", clip, frames, ["masks"])["masks"]
+    assert not np.array_equal(whole, shown[-1])  # that of the files
 
 
 # -- what stays as it was ---------------------------------------------------------------------------

@@ -89,6 +89,12 @@ def test_clips_that_are_short_are_counted(metric: RunFrechet | RunKernel | RunDi
     detail = metric.detail(one, other)
     assert (detail["too_short"], detail["too_short_reference"]) == (3, 0)
     assert (detail["smaller_stride"], detail["smaller_stride_reference"]) == (4, 0)
+    score = score_pair(metric, one, other, ("a", "b"), "")
+    assert score.detail["notes"].startswith(
+        "4 of the candidate's 30 clips and 0 of the reference's 30 clips are short"
+    )
+    alike = score_pair(metric, one, side(rows_of(1, 30), smaller=3), ("a", "b"), "")
+    assert "short" not in alike.detail.get("notes", "")
     nothing = Side((Fold(),) * 20, 5)
     assert metric.detail(nothing, other)["too_short"] == 5
     with pytest.raises(Unscored, match=r"\[run\] needs .*runs? of frames"):

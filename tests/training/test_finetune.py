@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from synvid_eval import accuracies
 from synvid_eval.errors import DataError, UsageError, WeightsError
@@ -22,6 +24,7 @@ from synvid_eval.measurement import Options, Quiet
 from synvid_eval.networks import checkpoints, videomae
 from synvid_eval.networks.convnets import BACKBONES, ConvNet
 from synvid_eval.networks.videomae import SIZES, Architecture, skipping
+from synvid_eval.randomness import address
 from synvid_eval.schemas import get
 from synvid_eval.training import (
     accuracy,
@@ -37,9 +40,9 @@ from synvid_eval.training import (
 from synvid_eval.training.data import Files
 from synvid_eval.training.finetune import FINETUNING, Augmented, built, task
 from synvid_eval.training.labelled import Start
-from synvid_eval.training.run_folder import RunFolder
-from tests.training.conftest import same
-from tests.training.small import CLASSES, MINI, planned
+from synvid_eval.training.run_folder import RunFolder, toml
+from tests.training.conftest import same, weights
+from tests.training.small import CLASSES, MINI, SLIGHT, planned
 from tests.training.test_engine import Quits, Stop
 
 NANO = Architecture(24, 2, 2, image=16, frames=4)
@@ -85,7 +88,8 @@ FRACTAL = {
     "weight_decay": 0.01, "lr": 8 * 8e-4, "first_lr": 8 * 1e-6, "last_lr": 8 * 1e-5, "clip": 5.0,
     "optimizer": "adamw", "epsilon": 1e-8, "beta1": 0.9, "beta2": 0.999,
     # AUG, and what its transforms are
-    "flip": True, "area": 0.2, "augment": "rand-m7-n2-mstd0.5-inc1", "blur": 0.5, "enlarged": 256 / 224,
+    "transforms": "fractal", "whole": True, "flip": True, "area": 0.2,
+    "augment": "rand-m7-n2-mstd0.5-inc1", "blur": 0.5, "enlarged": 256 / 224,
     "crops": 1, "mixup": 0.0, "cutmix": 0.0, "erase": 0.0, "smoothing": 0.0, "repeats": 1,
     # the network's
     "dropout": 0.8, "drop_path": 0.0, "layer_decay": 1.0,
@@ -114,7 +118,9 @@ def test_rates_and_steps_of_the_fractal_paper() -> None:
     """HMDB51's first split: 3,570 clips in batches of 32."""
     schedule = FINETUNING["paper-fractal"].schedule(3570 // 32)
     assert (schedule.steps, schedule.warmup) == (11_100, 1_110)
-    assert schedule.rate(0) == pytest.approx(1e-6) and schedule.rate(1_110) == pytest.approx(8e-4)
+    assert schedule.rate(0) == pytest.approx(1e-6)
+    cosine = 0.5 * (1 + math.cos(math.pi * 0.1))  # of the whole training, a tenth of which is warm-up
+    assert schedule.rate(1_111) == pytest.approx(1e-5 + (8e-4 - 1e-5) * cosine)
     assert schedule.rate(11_099) == pytest.approx(1e-5, rel=1e-3)
 
 
@@ -274,6 +280,43 @@ def test_clips_are_functions_of_seed_clip_and_epoch(bars: Path, options: Options
     assert not np.array_equal(one["frames"], made((4, 5))["frames"])
     other = Augmented(plan.on.files, train, plan.on.labels, plan.of, 16, 1)
     assert not np.array_equal(one["frames"], other((3, 5))["frames"])
+
+
+def test_the_fractal_papers_clips_are_cropped_and_then_augmented(bars: Path, options: Options) -> None:
+    """Bicubic as torch's; the crop is one of the frame as it is read, whatever is done to it then."""
+    few = ("transforms=fractal", "area=0.5", "flip=no", "short=0")
+    plan = planned(finetune, bars, options, *few)
+    train = plan.on.indices(plan.on.split.folds[0].train)
+    frames = plan.on.files.clip(train[0], 0)
+    key = address("synvid_eval.training.finetune", 0, plan.on.files.clips[train[0]].id, 0, 0)
+
+    def made(of: finetune.Finetuning) -> torch.Tensor:
+        return torch.from_numpy(
+            Augmented(plan.on.files, train, plan.on.labels, of, 16, 0)((0, 0))["frames"][0]
+        )
+
+    box = augment.crop_box(*frames.shape[1:3], key, 0.5)
+    part = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
+    part = part[..., box.top : box.top + box.height, box.left : box.left + box.width]
+    known = torch.nn.functional.interpolate(part, (16, 16), mode="bicubic").clamp(0, 255)
+    found = made(plan.of)
+    mean, std = (torch.tensor(v)[:, None, None] for v in (videomae.MEAN, videomae.STD))
+    assert (255 * (found * std + mean) - known).abs().max() < 1.01
+    turned = made(dataclasses.replace(plan.of, augment="rand-m10-n20-inc1"))
+    assert not torch.equal(found, turned)
+    policy = augment.policy("rand-m10-n20-inc1")
+    uint8 = (255 * (found * std + mean)).round().to(torch.uint8)
+    expected = augment.rand_augment(uint8, policy, key, fill=0.0)
+    assert torch.allclose(255 * (turned * std + mean), expected.float(), atol=1e-2)
+
+
+def test_enlarged_views_lie_in_the_middle(bars: Path, options: Options) -> None:
+    """Frames of 24 × 32 at a short side of 20: the middle 16 of it."""
+    plan = planned(finetune, bars, options, "transforms=fractal", "enlarged=1.25", "short=0")
+    made = finetune.viewed(plan.on.files, plan.begin.architecture, plan.of, 1, 1)((0, 0))["views"]
+    frames = torch.from_numpy(plan.on.files.taken(0, range(2, 6))).permute(0, 3, 1, 2).float()
+    known = torch.nn.functional.interpolate(frames, (20, 26), mode="bicubic").clamp(0, 255)
+    assert (torch.from_numpy(made[0]).permute(0, 3, 1, 2) - known[..., 2:18, 5:21]).abs().max() < 1.01
 
 
 def test_views_are_crops_of_the_files_own_frames(bars: Path, options: Options) -> None:
@@ -444,6 +487,55 @@ def test_it_begins_with_a_folder_of_transformers(bars: Path, options: Options, t
     assert begin.name == "real" and begin.family == "" and begin.signature.startswith("sha256:")
     plan = planned(finetune, bars, options, "steps=1", split="kfold:2", begin=str(tmp_path / "real"))
     assert plan.made(tmp_path / "run")["row"]["dataset"] == "scratch"  # as it is named by the test
+
+
+def test_it_begins_with_a_run_of_its_own_backbone(bars: Path, options: Options, tmp_path: Path) -> None:
+    """The recipe is the one for that backbone, and the statistics of batch norms are the run's."""
+    of = ConvNet("csn-26", image=32, frames=4, stage=8)
+    module = of.encoder(3).train()
+    module(torch.randn(4, 4, 3, 32, 32))
+    folder = tmp_path / "circles"
+    (folder / "checkpoints").mkdir(parents=True)
+    state = {f"encoder.{n}": t for n, t in module.state_dict().items()}
+    save_file(state, folder / "checkpoints" / "step-00000002.safetensors")
+    run = {"kind": "pretrain", "method": "simclr", "location": "moving_circles"}
+    (folder / "config.toml").write_text(toml({"run": run, "network": dataclasses.asdict(of)}))
+    assert labelled.backbone(str(folder)) == "csn-26" and labelled.backbone("scratch") is None
+    begin = labelled.start(str(folder), NANO)
+    assert (begin.name, begin.architecture) == ("moving_circles", of)
+    network = built(begin, 3, FINETUNING["tiny"], 0)
+    for key, tensor in network.encoder.state_dict().items():
+        assert tensor.dim() == 0 or torch.equal(tensor, state[f"encoder.{key}"]), key
+    plan = planned(finetune, bars, options, "steps=1", split="kfold:2", backbone="csn-26", begin=str(folder))
+    assert plan.made(tmp_path / "tuned")["about"]["begin"].startswith("sha256:")
+    assert "circles has it" in plan.smaller()
+    assert plan.notes() == plan.on.notes()
+    assert begin.classes_of == ""
+    run["method"] = "supervised"
+    (folder / "config.toml").write_text(toml({"run": run, "network": dataclasses.asdict(of)}))
+    assert labelled.start(str(folder), NANO).classes_of == "moving_circles"
+
+
+def test_a_network_that_has_learned_the_classes_of_the_set_says_so(bars: Path, options: Options) -> None:
+    plan = planned(finetune, bars, options, split="kfold:2")
+    plan.begin = Start("bars", NANO, None, classes_of=os.path.relpath(bars))
+    assert plan.notes()[-1].endswith(f"has learned the classes of {bars}: tested clips may be among its own")
+    plan.begin = Start("bars", NANO, None, classes_of="fractal_supervised_500")
+    assert plan.notes() == plan.on.notes()
+
+
+def test_passes_that_batch_norms_cannot_take(bars: Path, options: Options, tmp_path: Path) -> None:
+    """One clip of one token has no deviation; two have, and so have two of one clip."""
+    few = ("steps=1", "network.image=16", "micro=1")
+    plan = planned(finetune, bars, options, *few, split="kfold:2", backbone="r2plus1d-18")
+    assert plan.begin.architecture.tokens == 1
+    with pytest.raises(UsageError, match="Passes of 1 clips are too small: here they need 2") as error:
+        plan.made(tmp_path / "run")
+    assert "--set micro" in error.value.hint
+    for more in ("micro=2", "repeats=2"):
+        planned(finetune, bars, options, *few, more, split="kfold:2", backbone="r2plus1d-18").tried(
+            engine.Devices("cpu")
+        )
 
 
 def test_settings_of_a_network_that_is_there_are_refused(planned_run: Path) -> None:
@@ -653,3 +745,36 @@ def test_processes_wait_for_the_first_as_long_as_it_tests(bars: Path, tmp_path: 
     assert len(accuracy.read(tmp_path / "run" / "predictions.json").clips) == 30
     for fold in ("fold-0", "fold-1"):
         assert [row["epoch"] for row in finetune.tests(tmp_path / "run" / fold)] == [1, 2]
+
+
+@pytest.mark.slow
+def test_processes_go_on_with_their_batch_norms(bars: Path, tmp_path: Path) -> None:
+    """Two processes of four clips, whose statistics are of all eight; and the run goes on with them, which
+    ends in the bits of one that was not stopped.
+    """
+    settings = [x for s in (*SLIGHT, "test_every=0", "save=1") for x in ("--set", s)]
+
+    def trained(out: str, steps: int) -> None:
+        done = subprocess.run(
+            [*(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"),
+             *("-m", "synvid_eval", "train", "finetune", "scratch", str(bars), "--recipe", "tiny"),
+             *("--backbone", "tsm-resnet18", "--split", "kfold:2", "--out", str(tmp_path / out)),
+             *("--device", "cpu", *settings, "--set", f"steps={steps}", "--set", "epochs=2")],
+            capture_output=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr.decode()
+
+    trained("whole", 3)
+    kept = weights(tmp_path / "whole" / "fold-0")
+    assert int(kept["encoder.bn1.num_batches_tracked"]) == 3
+    assert not torch.equal(kept["encoder.bn1.running_mean"], torch.zeros(64))
+    assert len(accuracy.read(tmp_path / "whole" / "predictions.json").clips) == 30
+    shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+    fold = tmp_path / "parts" / "fold-0"
+    newest = sorted(fold.glob("checkpoints/*"))[-1]
+    newest.unlink()
+    for gone in (*(tmp_path / "parts").rglob("predictions.json"), *fold.glob("accuracy.csv")):
+        gone.unlink()
+    trained("parts", 3)
+    assert same(tmp_path / "whole" / "fold-0", fold)

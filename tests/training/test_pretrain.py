@@ -13,6 +13,7 @@ from synvid_eval.errors import UsageError
 from synvid_eval.measurement import Options
 from synvid_eval.networks import videomae
 from synvid_eval.training import pretrain, recipe
+from synvid_eval.training.methods import masked
 from synvid_eval.training.run_folder import RunFolder
 from tests.clips import write_video
 
@@ -40,7 +41,7 @@ def test_the_loss_is_that_of_hidden_normalized_patches(planned: Any) -> None:
     network = videomae.pretraining(plan.network, 0)
     item = plan.training("cpu").make((0, 0))
     frames, mask = torch.from_numpy(item["frames"])[None], torch.from_numpy(item["mask"])[None]
-    loss = pretrain.task(network)({"frames": frames, "mask": mask})
+    loss = masked.task(network)({"frames": frames, "mask": mask})
     filled = network(videomae.normalized(frames), bool_masked_pos=mask).logits[0]
     pixels = item["frames"].astype(np.float64) / 255
     squares = []
@@ -73,7 +74,7 @@ def test_it_overfits_eight_clips(tmp_path: Path, planned: Any) -> None:
         make = planned(location, "stride=1", "scales=1").training("cpu").make
         items = [{k: torch.from_numpy(v)[None] for k, v in make((9999, i)).items()} for i in range(8)]
         with torch.no_grad():
-            return float(np.mean([pretrain.task(network)(item).item() for item in items]))
+            return float(np.mean([masked.task(network)(item).item() for item in items]))
 
     seen, unseen = loss(eight), loss(f"{eight}&seed=1")
     assert seen < 0.5 * facts["first_loss"] and seen < 0.5 * unseen, (seen, unseen, facts)

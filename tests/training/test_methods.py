@@ -1,0 +1,515 @@
+"""Methods on views: their losses by independent arithmetic, queues and momentum, that runs go on, recipes."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from synvid_eval import knobs
+from synvid_eval.errors import DataError, UsageError
+from synvid_eval.measurement import Options, Quiet
+from synvid_eval.networks import checkpoints
+from synvid_eval.networks.convnets import ConvNet
+from synvid_eval.training import augment, methods, recipe
+from synvid_eval.training.methods import byol, moco, simclr, supervised, viewed
+from synvid_eval.training.pretrain import PlannedPretraining
+from synvid_eval.training.run_folder import RunFolder
+from tests.clips import write_video
+from tests.training.conftest import same, weights
+from tests.training.test_engine import Quits, Stop
+
+VIEWED = ("moco", "simclr", "byol", "supervised")
+NANO = [
+    "network.image=16", "network.frames=4", "network.stage=8", "stride=1", "batch=4", "clips=16", "drawn=24",
+    "save=2", "keep=100",
+]  # fmt: skip
+OF = {"moco": ["queue=8", "hidden=16", "values=8"], "simclr": ["hidden=16", "values=8"],
+      "byol": ["hidden=16", "values=8", "predictor=16"], "supervised": []}  # fmt: skip
+NET = ConvNet("tsm-resnet18", image=16, frames=4, stage=8)
+
+
+@pytest.fixture
+def plan(options: Options) -> Any:
+    """(method, location, settings) → what is planned, on a network of milliseconds."""
+
+    def planned(method: str, location: str = "moving_shapes", *settings: str, **more: Any) -> Any:
+        of = methods.named(method)
+        backbone = more.pop("backbone", None)
+        own = [s for s in NANO if backbone != "vit" or not s.startswith("network.stage")]
+        chosen, network = recipe.chosen(of.recipes, "tiny", [*own, *OF[method], *settings], backbone)
+        return PlannedPretraining(location, chosen, network, options, method=method, device="cpu", **more)
+
+    return planned
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def cross_entropy(logits: np.ndarray, right: int) -> float:
+    return float(np.log(np.exp(logits - logits.max()).sum()) + logits.max() - logits[right])
+
+
+# -- losses -----------------------------------------------------------------------------------------
+
+
+def test_simclr_is_nt_xent() -> None:
+    """Chen et al. 2020, equation 1, averaged over all views, written out view by view."""
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(5, 7)), rng.normal(size=(5, 7))
+    found = simclr.loss(torch.tensor(first), torch.tensor(second), 0.3).item()
+    views = unit(np.concatenate([first, second]))
+    losses = []
+    for i in range(10):
+        others = [j for j in range(10) if j != i]
+        logits = np.array([views[i] @ views[j] / 0.3 for j in others])
+        losses.append(cross_entropy(logits, others.index((i + 5) % 10)))
+    assert found == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_simclr_of_two_opposite_clips() -> None:
+    """Each view has its like at product 1 and two at −1: log(1 + 2 exp(−2 / T))."""
+    found = simclr.loss(*[torch.tensor([[3.0, 0], [-1.0, 0]])] * 2, 0.5).item()
+    assert found == pytest.approx(math.log(1 + 2 * math.exp(-4)), rel=1e-6)
+
+
+def test_byol_is_twice_one_minus_the_cosine() -> None:
+    told, target = torch.tensor([[2.0, 0], [0, 1], [3, 4]]), torch.tensor([[1.0, 0], [0, -5], [4, 3]])
+    assert byol.loss(told, target).item() == pytest.approx(np.mean([0, 4, 2 - 2 * 24 / 25]), rel=1e-6)
+
+
+def contrast(**of: Any) -> tuple[moco.Contrast, Any]:
+    chosen = moco.Contrast(batch=2, queue=6, hidden=8, values=4, temperature=0.2, dropout=0.0, **of)
+    return chosen, moco.build(chosen, NET, 0)
+
+
+def test_moco_is_infonce_over_the_queue_without_the_clips_own_keys() -> None:
+    """He et al. 2020, equation 1; keys of the clip itself are left out, as in the released code."""
+    _, module = contrast()
+    module.clips[:] = torch.tensor([-1, 7, 3, -1, 7, 9])
+    rng = np.random.default_rng(1)
+    queries, keys = unit(rng.normal(size=(2, 4))), unit(rng.normal(size=(2, 4)))
+    found = module.loss(
+        torch.tensor(queries).float(), torch.tensor(keys).float(), torch.tensor([7, 5])
+    ).item()
+    queue = module.queue.double().numpy()
+    losses = []
+    for i, left_out in enumerate([{1, 4}, set()]):
+        far = [queue[j] @ queries[i] / 0.2 for j in range(6) if j not in left_out]
+        losses.append(cross_entropy(np.array([queries[i] @ keys[i] / 0.2, *far]), 0))
+    assert found == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_supervised_is_smoothed_cross_entropy() -> None:
+    of = supervised.Classes(smoothing=0.1, dropout=0.0)
+    module = supervised.build(of, NET, 0, 3).eval()
+    frames = torch.randint(0, 256, (2, 4, 16, 16, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        found = module({"first": frames, "label": torch.tensor([2, 0])}).item()
+        logits = viewed.represented(NET, module.encoder, module.head, frames, 0.0).double().numpy()
+    wanted = []
+    for row, label in zip(logits, (2, 0), strict=True):
+        each = np.array([cross_entropy(row, k) for k in range(3)])
+        wanted.append(0.9 * each[label] + 0.1 * each.mean())
+    assert found == pytest.approx(np.mean(wanted), rel=1e-5)
+
+
+def test_a_head_is_on_each_moment_and_its_mean_is_taken() -> None:
+    """As in the released code: not the head of the mean, since it is no linear one."""
+
+    class Given(nn.Module):
+        def forward(self, clips: torch.Tensor) -> torch.Tensor:
+            return torch.arange(2 * 4 * 1 * 3, dtype=torch.float32).reshape(2, 4, 3)
+
+    found = viewed.represented(NET, Given(), nn.ReLU(), torch.zeros((2, 4, 16, 16, 3), dtype=torch.uint8), 0)
+    assert found.tolist() == [[4.5, 5.5, 6.5], [16.5, 17.5, 18.5]]
+
+
+# -- queue and momentum -----------------------------------------------------------------------------
+
+
+def test_the_queue_begins_with_drawn_unit_vectors_of_no_clip() -> None:
+    _, module = contrast()
+    assert torch.allclose(module.queue.norm(dim=1), torch.ones(6)) and (module.clips == -1).all()
+    assert torch.equal(module.queue, contrast()[1].queue)
+    chosen = moco.Contrast(batch=2, queue=6, hidden=8, values=4)
+    assert not torch.equal(module.queue, moco.build(chosen, NET, 1).queue)
+
+
+def test_keys_take_the_place_of_the_oldest() -> None:
+    _, module = contrast()
+    before = module.queue.clone()
+    keys = torch.arange(20.0).reshape(5, 4)
+    module.enqueue(keys, torch.arange(5))
+    assert torch.equal(module.queue[:5], keys) and torch.equal(module.queue[5], before[5])
+    module.enqueue(keys[:2] + 100, torch.tensor([8, 9]))
+    assert module.clips.tolist() == [9, 1, 2, 3, 4, 8] and int(module.place) == 1
+    assert torch.equal(module.queue[5], keys[0] + 100) and torch.equal(module.queue[0], keys[1] + 100)
+
+
+@pytest.mark.parametrize("method", ["moco", "byol"])
+def test_the_momentum_encoder_follows_behind_a_step(method: str) -> None:
+    of = methods.named(method)
+    chosen = knobs.replace(of.recipes["tiny"], {"momentum": "0.75", "batch": "2"})
+    module: Any = of.network(chosen, NET, 0, None)  # type: ignore[arg-type]
+    with torch.no_grad():
+        for weight in (*module.encoder.parameters(), *module.head.parameters()):
+            weight.add_(1)
+    module.encoder.bn1.running_mean.fill_(5)
+    before = {n: p.clone() for n, p in module.momentum.named_parameters()}
+    left = [(torch.ones((1, chosen.values)), torch.tensor([i])) for i in (4, 7)] if method == "moco" else []
+    of.behind(module, chosen, 0, 2, left)
+    # of BYOL the share grows by half a cosine: of 0.75 at step 1 of 2 it is 1 − 0.25 / 2
+    share = 0.75 if method == "moco" else 0.875
+    for name, weight in module.momentum.named_parameters():
+        torch.testing.assert_close(weight, before[name] + (1 - share), rtol=1e-5, atol=1e-6)
+        assert not weight.requires_grad
+    assert (module.momentum["encoder"].bn1.running_mean == 0).all()  # its own
+    if method == "moco":
+        assert module.clips[:3].tolist() == [4, 7, -1] and (module.queue[:2] == 1).all()
+
+
+def test_byols_share_grows_to_one() -> None:
+    found = [byol.share(0.996, step, 100) for step in (0, 50, 100)]
+    assert found == pytest.approx([0.996, 0.998, 1.0], abs=1e-12)
+
+
+def test_the_queue_holds_a_batch_in_its_order_however_it_is_passed(tmp_path: Path, plan: Any) -> None:
+    for name, micro in (("whole", 4), ("parts", 2)):
+        planned = plan("moco", "moving_shapes", "steps=3", f"micro={micro}", "adapt=own")
+        planned.made(tmp_path / name)
+    wanted = [planned.source.number(i, e) for step in (2, 1) for e, i in planned.batches.items(step)]
+    for name in ("whole", "parts"):  # twelve keys into eight places: the third batch is where the first was
+        found = weights(tmp_path / name)
+        assert found["clips"].tolist() == wanted and int(found["place"]) == 4
+
+
+# -- a run ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["moco", "byol"])
+def test_a_run_that_was_killed_ends_in_the_same_bytes(tmp_path: Path, plan: Any, method: str) -> None:
+    """Queue, momentum encoder, moments of batch norms, what AdamW remembers, and the log."""
+    settings = ("moving_shapes", "steps=5", "dropout=0.5", "adapt=own")
+    plan(method, *settings).made(tmp_path / "whole")
+    killed = plan(method, *settings)
+    object.__setattr__(killed.options, "progress", Quits(12))  # behind the third step; saved is the second
+    with pytest.raises(Stop):
+        killed.made(tmp_path / "parts")
+    object.__setattr__(killed.options, "progress", Quiet())
+    assert RunFolder(tmp_path / "parts").newest().step == 2  # type: ignore[union-attr]
+    plan(method, *settings).made(tmp_path / "parts")
+    assert same(tmp_path / "whole", tmp_path / "parts")
+    names = set(weights(tmp_path / "whole"))
+    wanted = {"encoder.conv1.weight", "momentum.encoder.bn1.running_var", "momentum.head.0.weight"}
+    assert wanted | ({"queue", "clips", "place"} if method == "moco" else {"predictor.0.weight"}) <= names
+    rows = [[(r["step"], r["loss"]) for r in RunFolder(tmp_path / n).rows()] for n in ("whole", "parts")]
+    assert rows[0] == rows[1] and len(rows[0]) == 5
+
+
+@pytest.mark.parametrize("method", VIEWED)
+def test_what_a_run_leaves(tmp_path: Path, plan: Any, method: str) -> None:
+    """Its config and card say method and network; its encoder is what features and fine-tuning open."""
+    preset = "fractal_supervised_250?iterations=300" if method == "supervised" else "moving_shapes"
+    facts = plan(method, f"preset:{preset}", "steps=2").made(tmp_path / "run")
+    assert facts["done"] == 2 and facts["method"] == method
+    config: Any = RunFolder(tmp_path / "run").config()
+    assert config["run"]["method"] == method and config["network"]["backbone"] == "tsm-resnet18"
+    assert "TSM ResNet-18" in (tmp_path / "run" / "card.md").read_text()
+    found = checkpoints.tokens(checkpoints.find(str(tmp_path / "run")))
+    counts = "num_batches_tracked"  # which decide nothing
+    ours = {
+        n: t for n, t in weights(tmp_path / "run").items() if n.startswith("encoder.") and counts not in n
+    }
+    opened = {f"encoder.{n}": t for n, t in found.state_dict().items() if counts not in n}
+    assert set(opened) == set(ours) and all(torch.equal(opened[n], ours[n]) for n in ours)
+    with pytest.raises(UsageError, match=r"recipe\.micro=0, not 2"):
+        plan(method, f"preset:{preset}", "steps=2", "micro=2").made(tmp_path / "run")
+
+
+@pytest.mark.parametrize("method", ["moco", "simclr", "byol"])
+def test_a_transformer_is_trained_too(tmp_path: Path, plan: Any, method: str) -> None:
+    small = ["network.width=24", "network.depth=1", "network.heads=2", "network.patch=8"]
+    planned = plan(method, "moving_shapes", "steps=2", "adapt=own", *small, backbone="vit")
+    assert planned.made(tmp_path / "run")["done"] == 2
+    assert checkpoints.find(str(tmp_path / "run")).architecture.width == 24
+
+
+def test_a_preset_of_masked_autoencoding_says_nothing_of_methods(tmp_path: Path, planned: Any) -> None:
+    """So that what was begun before there were others goes on."""
+    planned("moving_circles", "steps=1").made(tmp_path / "run")
+    config: Any = RunFolder(tmp_path / "run").config()
+    assert not {"method", "world"} & set(config["run"])
+    old = {"optimizer", "mask_ratio", "scales", "curriculum", "size"}
+    assert old <= set(config["recipe"]) and "backbone" not in config["recipe"]
+
+
+# bars of the set that move look alike in both views of a clip: what is to be learned is there
+@pytest.mark.slow
+@pytest.mark.parametrize("method", VIEWED)
+def test_the_loss_falls_where_clips_are_seen_again_and_again(
+    tmp_path: Path, plan: Any, method: str, bars: Path
+) -> None:
+    settings = ("steps=160", "batch=8", "adapt=own", "network.stage=16", "lr=0.1", "augment=none", "blur=0")
+    more = ("queue=16", "momentum=0.9", "clip=0") if method == "moco" else ()
+    planned = plan(method, str(bars), *settings, *more)
+    planned.made(tmp_path / "run")
+    losses = [row["loss"] for row in RunFolder(tmp_path / "run").rows()]
+    begin = losses[4:14] if method == "moco" else losses[:10]  # the queue is full of keys by then
+    assert np.mean(losses[-10:]) < 0.6 * np.mean(begin), losses
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["moco", "simclr", "byol"])
+def test_two_processes_train_as_one(tmp_path: Path, plan: Any, method: str) -> None:
+    """torchrun with gloo: keys and views of both are gathered, batch norms see both. Nothing is dropped here:
+    what is, is drawn by each device for itself.
+    """
+    said = ["steps=4", "adapt=own", "save=100", "lr=1e-3"]
+    plan(method, "moving_shapes", *said).made(tmp_path / "one")
+    settings = [x for s in [*NANO, *OF[method], *said] for x in ("--set", s)]
+    subprocess.run(
+        [*(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"),
+         *("-m", "synvid_eval", "train", "pretrain", "moving_shapes", "--recipe", "tiny", "--method", method),
+         *("--out", str(tmp_path / "two"), "--device", "cpu", *settings)],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    losses = [[row["loss"] for row in RunFolder(tmp_path / name).rows()] for name in ("one", "two")]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    one, other = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert set(one) == set(other)
+    for name, tensor in one.items():
+        if not name.startswith("optimizer/"):
+            torch.testing.assert_close(tensor, other[name], rtol=1e-2, atol=1e-4, msg=name)
+
+
+# -- what cannot be ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "location", "settings", "said"),
+    [
+        ("moco", "moving_shapes", ("queue=9",), "queue=9 is no multiple of batch=4"),
+        ("simclr", "moving_shapes", ("micro=1",), "Passes of 1 clips are too small"),
+        ("byol", "moving_shapes", ("batch=1",), "Passes of 1 clips are too small"),
+        ("supervised", "moving_shapes", (), "moving_shapes has no classes"),
+        ("moco", "preset:moving_shapes?adapt=shake", (), "adapted already.*adapt=own"),
+        ("moco", "moving_shapes", ("adapt=shke",), "'shke'.*shake"),
+        ("moco", "moving_shapes", ("adapt_second=",), "adapt= cannot be read"),
+        ("moco", "moving_shapes", ("augment=rand",), "augmentation"),
+        ("moco", "moving_shapes", ("adapt=own", "adapt_batch=4"), "adapt_batch=4 means nothing"),
+        ("moco", "moving_shapes", ("mask_ratio=0.5",), "no knob 'mask_ratio'"),
+        ("moco", "moving_shapes", ("layer_decay=0.5",), "layer_decay"),
+    ],
+)
+def test_what_cannot_be(
+    tmp_path: Path, plan: Any, method: str, location: str, settings: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        plan(method, location, *settings, "steps=1").made(tmp_path / "run")
+
+
+def test_masked_autoencoding_takes_transformers_only(options: Options) -> None:
+    chosen, network = recipe.chosen(recipe.PRETRAINING, "tiny", [], "tsm-resnet18")
+    with pytest.raises(UsageError, match="backbone=tsm-resnet18 has no patches"):
+        PlannedPretraining("moving_circles", chosen, network, options)
+
+
+def test_an_unknown_method_is_told_of() -> None:
+    with pytest.raises(UsageError, match=r"No method is called 'mocco'.*moco"):
+        methods.named("mocco")
+
+
+# -- views ------------------------------------------------------------------------------------------
+
+
+def test_a_view_is_a_function_of_its_address(plan: Any) -> None:
+    make = plan("moco", "moving_shapes", "augment=rand-m7-n2-mstd0.5-inc1").training("cpu").make
+    one = make((1, 3))
+    assert set(one) == {"first", "second", "clip"} and one["clip"] == 3
+    assert one["first"].shape == (4, 16, 16, 3) and one["first"].dtype == np.uint8
+    again = plan("moco", "moving_shapes", "augment=rand-m7-n2-mstd0.5-inc1").training("cpu").make((1, 3))
+    assert all(np.array_equal(one[k], again[k]) for k in one)
+    assert not np.array_equal(one["first"], one["second"])
+    assert not np.array_equal(one["first"], make((2, 3))["first"])
+
+
+def test_views_have_starts_of_their_own_and_run_the_same_way(plan: Any) -> None:
+    """Of a clip whose frames count up, seen plainly."""
+    plain = ("adapt=own", "augment=none", "blur=0", "mirror=0", "area=1")
+    planned = plan("simclr", "moving_shapes", *plain)
+    source = planned.source
+
+    class Counts:
+        key, name = source.key, "counts"
+
+        def clip(self, index: int, epoch: int, view: int | None = None) -> Any:
+            _, frames = source._clips.chosen(index, epoch, view)
+            return np.stack([np.full((16, 16, 3), f, np.uint8) for f in frames])
+
+        def number(self, index: int, epoch: int) -> int:
+            return index
+
+    make = viewed.Views(Counts(), planned.chosen, planned.network, 0)  # type: ignore[arg-type]
+    made = [make((e, i)) for e in range(5) for i in range(16)]
+    steps = [[int(m[v][1, 0, 0, 0]) - int(m[v][0, 0, 0, 0]) for v in ("first", "second")] for m in made]
+    assert all(a == b and abs(a) == 1 for a, b in steps)
+    assert 20 < sum(a == -1 for a, _ in steps) < 60
+    starts = [[int(m[v].min()) for v in ("first", "second")] for m in made]
+    assert sum(a != b for a, b in starts) > 60
+
+
+def test_the_second_view_is_adapted_less(plan: Any) -> None:
+    """As there: the first in all ways, the second by scale and background only (SSL_EASY_K)."""
+    first, second = moco.Contrast().adapts
+    from synvid_eval.generators import adapting
+
+    published = adapting.parsed("published")
+    of_camera = [o.name for o in published.operations if o.name not in ("reverse", "mirror")]
+    assert [o.name for o in adapting.parsed(first).operations] == of_camera
+    assert adapting.parsed(first).links == tuple(
+        link for link in published.links if link[0].name not in ("reverse", "mirror")
+    )
+    assert adapting.parsed(second).names == "scale,background"
+    assert {o.name: o for o in adapting.parsed(second).operations}["background"].shift == 0  # type: ignore[attr-defined]
+    assert moco.Contrast(adapt_second="same").adapts == (first, first)
+    assert moco.Contrast(adapt="own").adapts == ("own", "own")
+    assert supervised.Classes().adapts == (first,)
+
+
+def test_a_clip_is_drawn_once_for_both_views(plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from synvid_eval.generators import fractal
+
+    counted: list[Any] = []
+    counts = fractal.Fractal.counts
+
+    def heard(self: Any, maps: Any, found: Any, seed: int, preset: str, index: int) -> Any:
+        counted.append((preset, index))
+        return counts(self, maps, found, seed, preset, index)
+
+    monkeypatch.setattr(fractal.Fractal, "counts", heard)
+    fractal._clips.clear()
+    preset = "preset:fractal_diversity?iterations=300"
+    make = plan("moco", preset, "adapt_second=shake", "adapt=scale").training("cpu").make
+    make((0, 5))
+    assert set(counted) == {("fractal_diversity", 5)} and 18 <= len(counted) <= 20
+    make((1, 5))  # another epoch adapts what is kept
+    assert len(counted) <= 20
+
+
+def test_a_set_of_files_is_adapted_anew_in_each_view(tmp_path: Path, plan: Any) -> None:
+    (tmp_path / "videos").mkdir()
+    rng = np.random.default_rng(0)
+    for name in "abc":
+        clip = np.repeat(rng.integers(0, 256, (1, 24, 32, 3), np.uint8), 8, 0)
+        write_video(tmp_path / "videos" / f"{name}.mkv", clip, "ffv1")
+    planned = plan("moco", str(tmp_path / "videos"), "curriculum=4", "batch=2")
+    source = planned.source
+    seen = [source.clip(0, epoch, view) for epoch in (4, 5) for view in (0, 1)]
+    assert all(clip.shape == (4, 24, 32, 3) for clip in seen)
+    assert all(not np.array_equal(seen[i], seen[j]) for i in range(4) for j in range(i))
+    assert np.array_equal(seen[0], source.clip(0, 4, 0))
+    assert source.identity() != plan("moco", str(tmp_path / "videos"), "adapt=own").source.identity()
+    own = plan("moco", f"adapt:shift?of={tmp_path / 'videos'}", "adapt=own").source
+    assert not np.array_equal(own.clip(0, 0, 0), own.clip(0, 0, 1))  # the set's chain, drawn anew
+    assert not np.array_equal(own.clip(0, 0), own.clip(0, 0, 0))
+    with pytest.raises(UsageError, match=r"adapted already"):
+        plan("moco", f"adapt:shift?of={tmp_path / 'videos'}")
+    with pytest.raises(DataError, match="backgrounds are other clips"):
+        os.remove(tmp_path / "videos" / "b.mkv")
+        os.remove(tmp_path / "videos" / "c.mkv")
+        plan("moco", str(tmp_path / "videos"))
+
+
+def test_classes_of_a_set_are_its_labels(plan: Any, bars: Path) -> None:
+    planned = plan("supervised", str(bars))
+    make = planned.training("cpu").make
+    assert planned.source.classes() == ["across", "blink", "down"]
+    labels = [planned.source.classes()[make((0, i))["label"]] for i in range(len(planned.source))]
+    assert labels == [clip.label for clip in planned.source.clips] and "second" not in make((0, 0))
+
+
+def test_a_blur_is_that_of_torchvision() -> None:
+    frames = torch.randint(0, 256, (2, 3, 9, 9), dtype=torch.uint8)
+    done = [augment.blurred(frames, key, 0.5) for key in range(400)]
+    assert 150 < sum(not torch.equal(frames, one) for one in done) < 250
+
+
+def test_a_cubic_crop_is_torchs_interpolation() -> None:
+    """Of pytorchvideo's RandomResizedCrop, which the released code crops by: not antialiased."""
+    frames = np.random.default_rng(0).integers(0, 256, (2, 40, 50, 3), np.uint8)
+    found = augment.cubic_crop(frames, augment.Box(3, 5, 30, 28), 12).astype(float)
+    part = torch.from_numpy(frames[:, 3:33, 5:33]).permute(0, 3, 1, 2).double()
+    wanted = torch.nn.functional.interpolate(part, size=(12, 12), mode="bicubic", align_corners=False)
+    assert np.abs(found - wanted.clamp(0, 255).permute(0, 2, 3, 1).numpy()).max() <= 1
+
+
+# -- recipes ----------------------------------------------------------------------------------------
+
+FRACTAL = {
+    "backbone": "tsm-resnet50", "optimizer": "adamw", "batch": 32, "epochs": 25, "warmup": 3, "stride": 2,
+    "weight_decay": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "clip": 5.0, "clips": 100_000,
+    "curriculum": 5, "area": 0.9, "augment": "rand-m7-n2-mstd0.5-inc1", "blur": 0.5, "mirror": 0.5,
+    "dropout": 0.8, "fresh": False,
+}  # fmt: skip
+OWN = {
+    "moco": {"queue": 16_384, "momentum": 0.999, "temperature": 0.07, "values": 128, "hidden": 512,
+             "reverse": 0.5},
+    "simclr": {"temperature": 0.1, "values": 128, "hidden": 512, "reverse": 0.5},
+    "byol": {"momentum": 0.997, "values": 256, "hidden": 512, "predictor": 1024, "reverse": 0.5},
+    "supervised": {"smoothing": 0.0, "reverse": 0.0},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", VIEWED)
+def test_paper_fractal(method: str) -> None:
+    """Svyezhentsev et al. 2024, and the released cfg/_default.py, cfg/pretrain_ssl, cfg/pretrain_sup."""
+    found, network = recipe.chosen(methods.named(method).recipes, "paper-fractal", [])
+    values = knobs.values(found)
+    assert {k: values[k] for k in FRACTAL | OWN[method]} == FRACTAL | OWN[method]
+    assert (network.frames, network.image, network.width) == (8, 112, 2048)
+
+
+def test_the_published_schedule() -> None:
+    """8e-4 at batch 32, from 1e-6 to 1e-5, by timm's CosineLRScheduler, whose value for a step is set behind
+    it; the cosine runs over all steps, the warm-up's too.
+    """
+    rates = moco.Contrast().schedule(3125)
+    assert (rates.steps, rates.warmup) == (78_125, 9_375)
+    assert (rates.peak, rates.last, rates.first) == (8e-4, 1e-5, 1e-6)
+    assert rates.rate(0) == rates.rate(1) == 1e-6
+    assert rates.rate(9_375) == pytest.approx(1e-6 + (8e-4 - 1e-6) * 9_374 / 9_375)
+    at = 0.5 * (1 + math.cos(math.pi * 9_375 / 78_125))
+    assert rates.rate(9_376) == pytest.approx(1e-5 + (8e-4 - 1e-5) * at) and at < 0.97
+    assert rates.rate(78_124) == pytest.approx(1e-5, rel=1e-4)
+
+
+def test_recipes_of_ours_are_smaller() -> None:
+    for method in VIEWED:
+        of = methods.named(method).recipes
+        assert list(of) == ["paper-fractal", "small", "tiny"]
+        _, network = recipe.chosen(of, "tiny", [])
+        assert (network.backbone, network.image) == ("tsm-resnet18", 48)
+        for backbone in ("r2plus1d-18", "csn-26", "vit"):
+            assert recipe.chosen(of, "tiny", [], backbone)[1].backbone == backbone
+
+
+def test_knobs_say_where_they_come_from() -> None:
+    import dataclasses
+
+    for method in VIEWED:
+        kind = type(methods.named(method).recipes["paper-fractal"])
+        for field in dataclasses.fields(kind):
+            if field.name in {*FRACTAL, *OWN[method]} - {"optimizer", "beta1", "fresh"}:
+                assert field.metadata["source"], field.name
