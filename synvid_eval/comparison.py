@@ -60,6 +60,11 @@ Location: TypeAlias = "str | os.PathLike[str] | NDArray[np.uint8] | VideoSet | M
 DEFAULT_METRICS = ("color", "spectrum", "motion", "tubelet", "effective_rank")
 NETWORK_METRICS = ("fid", "kid", "fvd", "kvd", "diversity")
 """What follows them where the weights are there."""
+RUN = "run"
+RUN_METRICS = ("fd[run]", "kd[run]", "diversity[run]")
+"""What follows these where `--features run=RUN` names an encoder, or all sets are measured with one; their
+feature.
+"""
 
 
 @dataclass(frozen=True)
@@ -78,9 +83,11 @@ class Recipe:
     absent: tuple[tuple[Metric, str, str], ...] = ()
 
     def label(self, metric: Metric) -> str:
-        """What scores of that metric are called: its name, and its feature's variant (random weights)."""
+        """What scores of that metric are called: its name, and its feature's variant (random weights), which
+        stands in place of what brackets the name has itself (`fd[run]`, `fd[random-run]`).
+        """
         variant = next((f.variant() for f in self.features if f.name == metric.feature), "")
-        return f"{metric.name}[{variant}]" if variant else metric.name
+        return f"{metric.name.partition('[')[0]}[{variant}]" if variant else metric.name
 
 
 def list_metrics() -> list[dict[str, str]]:
@@ -119,8 +126,9 @@ def build_recipe(
     `networks` says which weights network features run with. Without `metrics` those that need weights which
     are missing are `absent`. Raises what those two raise.
     """
-    made = parse_recipe(metrics, settings, frames, protocol)
-    return decide(made, networks or Networks(), by_name=metrics is not None)
+    chosen = networks or Networks()
+    made = parse_recipe(metrics, settings, frames, protocol, encoder=bool(chosen.run))
+    return decide(made, chosen, by_name=metrics is not None)
 
 
 def parse_recipe(
@@ -129,18 +137,22 @@ def parse_recipe(
     frames: int | None = None,
     protocol: str = "default",
     statistics: bool = False,
+    encoder: bool = False,
 ) -> Recipe:
     """The recipe of metric names and `NAME.KNOB=VALUE` settings, before it is known which weights networks
     run with.
 
     NAME is a metric (the knob is looked for in the metric, then in its feature), a feature, or `sampler`.
-    `statistics`: a set is a file of mu and sigma, which `fid` alone can compare. Raises UsageError for
-    unknown names and knobs, values that cannot be read or are out of range, settings of something that is not
-    used or that an option decides, and what contradicts the protocol.
+    `statistics`: a set is a file of mu and sigma, which `fid` alone can compare. `encoder`: one is named, so
+    that its metrics are among those that are asked for by default. Raises UsageError for unknown names and
+    knobs, values that cannot be read or are out of range, settings of something that is not used or that an
+    option decides, and what contradicts the protocol.
     """
     rules = protocols.get(protocol)
     asked = [metrics] if isinstance(metrics, str) else metrics
-    default = ("fid",) if statistics else (*DEFAULT_METRICS, *NETWORK_METRICS)
+    default = (*DEFAULT_METRICS, *NETWORK_METRICS, *(RUN_METRICS if encoder else ()))
+    if statistics:
+        default = ("fid",)
     names = list(dict.fromkeys(default if asked is None else asked))
     if not names:
         raise UsageError("No metric is asked for.", nearest("", metric_room.registry.names()))
@@ -177,6 +189,8 @@ def parse_recipe(
             and target is not of_sampler
             and issubclass(features[kinds[name].feature if name in kinds else name], NetworkFeature)
         ):
+            if knob == "encoder":
+                raise UsageError(f"--set {text}: that is what the encoder is.", "Give --features run=RUN.")
             raise UsageError(f"--set {text}: {knob} is the same for all networks.", f"Give {OPTIONS[knob]}.")
         if target.get(knob, value) != value:
             before = typed[id(target), knob]
@@ -234,6 +248,7 @@ def decide(
             f"{', '.join(networks.given())} means nothing: no metric that is asked for runs a network.",
             "Leave it away.",
         )
+    _check_named(made, networks)
     for name in asked:
         feature = cast(NetworkFeature, features[name])
         if (held := _held(feature, networks, sets)) is not None:
@@ -245,7 +260,7 @@ def decide(
             lacking.append(feature)
             errors.append(error)
         except WeightsError as error:
-            if by_name or networks.weights:
+            if by_name or networks.weights or feature.named:
                 raise
             missing[name] = str(error)
     if errors and (by_name or (networks.weights and len(errors) == len(asked))):
@@ -258,12 +273,34 @@ def decide(
     for feature in lacking:
         which = [] if plain else [feature.wanted_weights()]
         missing[feature.name] = f"needs weights: {fetch_command(which, networks.weights or None)}"
+    for one in features.values():
+        if one.least_run() > made.sampler.length and one.name not in missing:
+            raise UsageError(
+                f"{one.name} looks at {one.least_run()} frames, and runs have {made.sampler.length}.",
+                f"Give --set sampler.length={one.least_run()}.",
+            )
     return replace(
         made,
         metrics=tuple(m for m in made.metrics if m.feature not in missing),
         features=tuple(f for n, f in features.items() if n not in missing),
         absent=tuple((m, m.name, missing[m.feature]) for m in made.metrics if m.feature in missing),
     )
+
+
+def _check_named(made: Recipe, networks: Networks) -> None:
+    """UsageError where an encoder is named for nothing, or what is said of other networks is for none."""
+    kinds = {f.named for f in made.features if isinstance(f, NetworkFeature)}
+    option = f"--features {networks.random}" if networks.random else f"--weights {networks.weights}"
+    if networks.run and True not in kinds:
+        raise UsageError(
+            f"--features run={networks.run} means nothing: no metric that is asked for runs it.",
+            f"Ask for --metrics {','.join(RUN_METRICS)} too, or leave it away.",
+        )
+    if (networks.random or networks.weights) and kinds == {True}:
+        raise UsageError(
+            f"{option} means nothing: the metrics that are asked for run the encoder of --features run=RUN.",
+            "Leave it away.",
+        )
 
 
 def _check_nothing_ignored(made: Recipe, networks: Networks, sets: Sequence[VideoSet | Measurement]) -> None:
@@ -287,7 +324,7 @@ def _held(
     """The feature as measured sets hold it, where all of `sets` do; None where a network must run, or weights
     are given that have to be the same.
     """
-    if not sets or networks.features or networks.weights:
+    if not sets or (networks.run if feature.named else networks.random or networks.weights):
         return None
     recipes: list[dict[str, Any]] = []
     for one in sets:
@@ -447,7 +484,8 @@ def prepare(
     """
     asked = None if metrics is None else [metrics] if isinstance(metrics, str) else list(metrics)
     files = [_is_statistics(place) for place in places]
-    made = parse_recipe(asked, settings, frames, protocol, statistics=any(files))
+    run = bool(networks and networks.run)
+    made = parse_recipe(asked, settings, frames, protocol, statistics=any(files), encoder=run)
     opened: list[VideoSet | Measurement] = []
     trouble: DataError | None = None
     try:
@@ -456,6 +494,8 @@ def prepare(
         trouble = error
     if trouble is not None and all(files):  # no network runs
         raise trouble
+    if asked is None and opened and all(isinstance(o, Measurement) and RUN in o.features for o in opened):
+        made = parse_recipe(None, settings, frames, protocol, statistics=any(files), encoder=True)
     made = decide(made, networks or Networks(), asked is not None or any(files), opened)
     if trouble is not None:
         raise trouble
@@ -478,6 +518,7 @@ def _without(made: Recipe, measured: Sequence[Measurement]) -> Recipe:
                 how = ""
                 if isinstance(feature, NetworkFeature):
                     how = " with --features random" if feature.variant() else " with its weights"
+                    how = " with the same --features run=RUN" if feature.named else how
                 cure = f"measure it again{how}"
                 lacking[feature.name] = f"{name} was measured without {feature.name}: {cure}"
                 continue
@@ -690,7 +731,7 @@ def check_recipe(one: Measurement, made: Recipe, seed: int) -> None:
     for feature in made.features:
         if feature.name not in one.features:
             users = [m.name for m in made.metrics if m.feature == feature.name]
-            everything = [*DEFAULT_METRICS, *NETWORK_METRICS]
+            everything = [*DEFAULT_METRICS, *NETWORK_METRICS, *RUN_METRICS]
             have = [m for m in everything if metric_room.registry.get(m).feature in one.features]
             raise DataError(
                 f"{who} was measured without what {', '.join(users)} needs.",
@@ -744,9 +785,12 @@ def _check_statistics(who: str, statistics: Statistics, made: Recipe) -> None:
 def _same_knobs(who: str, what: str, there: Mapping[str, Any], here: Mapping[str, Any], option: str) -> None:
     for knob, asked in here.items():
         if there.get(knob) != asked:
+            same = OPTIONS.get(knob, option)
+            if what == RUN and knob in ("weights", "encoder"):
+                same = "--features run=RUN"
             raise DataError(
                 f"{who} was measured with {what}.{knob}={there.get(knob)}, asked is {asked}.",
-                f"Give the same {OPTIONS.get(knob, option)}, or measure it again.",
+                f"Give the same {same}, or measure it again.",
             )
 
 
@@ -761,7 +805,7 @@ def _remark(feature: Feature) -> str:
     """What a score must say of the weights behind it; empty for known ones and where there are none."""
     if not isinstance(feature, NetworkFeature) or not feature.weights.startswith("sha256:"):
         return ""
-    if not feature.file:
+    if not feature.file or feature.named:
         return ""
     if (known := recognized(Path(feature.file))) is None:
         return f"The weights are no file that is known: {feature.weights}."
@@ -809,6 +853,8 @@ def _changed(instance: Any) -> dict[str, Any]:
     found = {k: v for k, v in knobs.recipe(instance).items() if v != defaults[k]}
     if str(found.get("weights", "")).startswith("sha256:"):
         found["weights"] = found["weights"][: len("sha256:") + 8]  # the long form has all of it
+    if "encoder" in found:
+        found["encoder"] = str(found["encoder"]).partition(" ")[0]
     return found
 
 

@@ -42,7 +42,7 @@ from synvid_eval.accuracies import Accuracies, facts, load
 from synvid_eval.association import LARGEST, LEAST, LEAST_FAMILIES, Exchange, Pairs
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.rounding import MISSING, finite, finite_pair, typographic
-from synvid_eval.score import LEVEL, Comparison, Score, plain
+from synvid_eval.score import LEVEL, Comparison, Score, metric_of, plain
 from synvid_eval.states import BLOCKS
 from synvid_eval.verdict import is_random
 
@@ -153,7 +153,7 @@ def _counts(metric: str) -> bool:
     from synvid_eval.metrics import registry
 
     try:
-        kind = registry.get(metric.partition("[")[0]).kind
+        kind = registry.get(metric_of(metric)).kind
     except UsageError:  # another tool's
         return True
     return kind in ("distance", "richness")

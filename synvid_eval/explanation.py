@@ -58,6 +58,7 @@ TIMED = 0.3
 # Knobs of features that run a network which options of their own set.
 _OPTIONS = {
     "weights": "by --weights or --features",
+    "encoder": "by --features",
     "precision": "fp32, bf16; by --precision",
     "file": "by --weights",
     "device": "by --device",
@@ -463,6 +464,12 @@ def _weights(kind: type[Feature]) -> str:
     """Which known files a feature's network needs, by protocol, and the command that gets them."""
     if not issubclass(kind, NetworkFeature):
         return "needs none"
+    if kind.named:
+        return (
+            "those of an encoder that you name: --features run=RUN, a folder that train wrote (its newest "
+            "checkpoint), a checkpoint, a folder of transformers, the authors' .pth; as a control "
+            "random:SEED:SIZE, such as run=random:0:tiny"
+        )
     by_file: dict[str, list[str]] = {}
     make: Any = kind  # not every network has protocols
     for protocol in _choices(kind, "protocol"):
@@ -556,6 +563,8 @@ def _constants(kind: Any, of: str, other: typing.Mapping[str, Any] | None = None
         allowed = _allowed(meta)
         if issubclass(kind, NetworkFeature) and f.name in _OPTIONS:
             allowed = _OPTIONS[f.name]
+            if kind.named and f.name in ("weights", "file"):
+                allowed = _OPTIONS["encoder"]
         out.append(Constant(of, f.name, default, allowed, unit, meaning))
     return out
 
@@ -579,7 +588,10 @@ def _cost(kind: type[Feature]) -> str:
     """
     feature, with_what, least = kind(), "", 5
     if isinstance(feature, NetworkFeature):
-        feature, with_what = _running(feature)
+        try:
+            feature, with_what = _running(feature)
+        except ModuleNotFoundError as error:  # what builds the network is an extra
+            return f"What the feature {feature.name} takes cannot be timed: {error.name} is not installed"
         least = 2
     frames = _made_clip()
     ref = ClipRef("made", "memory", "", 0, fps=25.0)
@@ -601,6 +613,9 @@ def _cost(kind: type[Feature]) -> str:
 
 def _running(feature: NetworkFeature) -> tuple[NetworkFeature, str]:
     """The feature with the weights that are here, else with random ones, and words that say which."""
+    if feature.named:
+        ready = Networks(features="run=random:0:tiny").decide(feature)
+        return ready, ", with a ViT-tiny (random:0:tiny)"
     try:
         ready, which = Networks().decide(feature), "the weights that are here"
     except WeightsError:

@@ -294,3 +294,13 @@ def short_signature(name: str, changed: Mapping[str, Any], long: str) -> str:
     """The metric's name, what differs from its defaults, and 8 hex digits of the long form's blake2b."""
     digest = hashlib.blake2b(long.encode(), digest_size=4).hexdigest()
     return "|".join([name, *(f"{k}:{v}" for k, v in changed.items()), digest])
+
+
+def metric_of(label: str) -> str:
+    """The name of the metric that a score is called after: without what says that its network is random (of
+    `fid[random-inception]` fid, of `fd[random-run]` fd[run]).
+    """
+    name, _, variant = label.partition("[")
+    if not variant.startswith("random-"):
+        return label
+    return f"{name}[run]" if variant == "random-run]" else name

@@ -73,7 +73,7 @@ def score_pair(
     except Unscored:
         detail = {}
     n = {"candidate": candidate.clips(metric.state), "reference": reference.clips(metric.state)}
-    notes = []
+    notes = list(filter(None, [detail.pop("notes", "")]))
     bare = [name for name, side in zip(names, (candidate, reference), strict=True) if side.statistics]
     if bare:
         notes.append(f"{' and '.join(bare)}: a file of mu and sigma, which knows neither clips nor recipe.")

@@ -27,7 +27,7 @@ from synvid_eval.rounding import (
     typographic,
     with_unit,
 )
-from synvid_eval.score import NO_DIFFERENCE, Comparison, Score
+from synvid_eval.score import NO_DIFFERENCE, Comparison, Score, metric_of
 
 LONGEST_NAME = 64
 """Characters of a name in a sentence; of a longer one the middle is left out."""
@@ -498,7 +498,7 @@ def _together(scores: Sequence[Score], texts: Sequence[str], reference: str, its
     kinds: dict[tuple[str, ...], list[_Clause]] = {}
     for score, text in zip(scores, texts, strict=True):
         for clause in _clauses(text, score, reference):
-            own = re.escape(score.metric.partition("[")[0])
+            own = re.escape(metric_of(score.metric))
             what = clause.what
             if itself:
                 for said in (

@@ -165,8 +165,8 @@ class Worker:
         plan = self._sampler.plan(total, clip, self._seed)
         wanted: dict[View, set[int]] = {}
         for feature in features:
-            runs = {i for stride in feature.strides for i in plan.runs.get(stride, ())}
-            taken = runs if feature.looks_at == "runs" else feature.wants(plan.frames)
+            of_runs = feature.looks_at == "runs"
+            taken = feature.wants_of_runs(plan.runs) if of_runs else feature.wants(plan.frames)
             wanted.setdefault(feature.view(), set()).update(taken)
         views: dict[View, dict[int, NDArray[Any]]] = {view: {} for view in wanted}
         size = [0, 0]

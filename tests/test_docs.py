@@ -65,7 +65,7 @@ def parse(line: str) -> click.Context:
     ("page", "needed"),
     [
         ("commands.md", list(COMMANDS)),
-        ("metrics.md", [*registry.names(), "inception", "i3d"]),
+        ("metrics.md", [*registry.names(), "inception", "i3d", "run"]),
         ("sets.md", [*LAYOUTS, "measured"]),
         ("protocols.md", list(protocols.PROTOCOLS)),
     ],

@@ -48,9 +48,9 @@ def test_the_python_of_the_readme_runs() -> None:
 
 
 def test_the_metrics_of_the_readme_are_those_installed() -> None:
-    from synvid_eval.comparison import DEFAULT_METRICS, NETWORK_METRICS
+    from synvid_eval.comparison import DEFAULT_METRICS, NETWORK_METRICS, RUN_METRICS
     from synvid_eval.metrics import registry
 
-    rows = re.findall(r"^\| `(\w+)` \|", TEXT, re.M)
-    assert tuple(rows) == (*DEFAULT_METRICS, *NETWORK_METRICS)
+    rows = re.findall(r"^\| `([\w\[\]]+)` \|", TEXT, re.M)
+    assert tuple(rows) == (*DEFAULT_METRICS, *NETWORK_METRICS, *RUN_METRICS)
     assert set(rows) == set(registry.names())

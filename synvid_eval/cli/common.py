@@ -250,8 +250,11 @@ networked = stack(
     weights,
     click.option(
         "--features",
-        metavar="random[:SEED]",
-        help="Run random networks: for tests and dry runs; their numbers do not stand in for FID or FVD.",
+        metavar="random[:SEED]|run=RUN",
+        shell_complete=names.networks,
+        help="random: run random networks, for tests and dry runs; their numbers do not stand in for FID or "
+        "FVD. run=RUN: add fd[run], kd[run], diversity[run] of the encoder of a run of train, or of another "
+        "VideoMAE (see: explain run). Both: random,run=RUN.",
     ),
     click.option(
         "--precision",

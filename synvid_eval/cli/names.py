@@ -20,6 +20,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import click
 
+_BASE = "class "
+"""What stands before a class that is no plug-in by that name."""
+
 
 def completed(known: Callable[[], Iterable[str]]) -> Any:
     """The completion of an option or argument whose value is one of the names that `known()` gives."""
@@ -46,6 +49,15 @@ def folder(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="dir")]
+
+
+def networks(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    """What `--features` takes: words first, then a path behind `run=`, which the shell itself completes."""
+    from click.shell_completion import CompletionItem
+
+    if "run=" in incomplete:
+        return [CompletionItem(incomplete, type="file")]
+    return [word for word in ("random", "random,run=", "run=") if word.startswith(incomplete)]
 
 
 def location(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
@@ -190,7 +202,7 @@ def settings() -> list[str]:
         found["sampler"] = _knobs(sampler, {})
     out = []
     for name, knobs in sorted(found.items()):
-        if name.isidentifier():  # the abstract bases of a room stand there too
+        if not name.startswith(_BASE):
             for knob, values in knobs.items():
                 out += [f"{name}.{knob}=", *(f"{name}.{knob}={v}" for v in values)]
     return out
@@ -204,7 +216,7 @@ def complete_setting(ctx: click.Context, param: click.Parameter, incomplete: str
 
 def _names(room: str) -> list[str]:
     points = importlib.metadata.entry_points(group=f"synvid_eval.{room}")
-    own = [n for n in _plugins(room) if n.isidentifier()]
+    own = [n for n in _plugins(room) if not n.startswith(_BASE)]
     return sorted({*own, *(p.name for p in points)})
 
 
@@ -226,7 +238,7 @@ def _classes(*parts: str) -> dict[str, ast.ClassDef]:
 
 @functools.cache
 def _plugins(room: str) -> dict[str, ast.ClassDef]:
-    """Plug-ins of a room by name; classes that others derive from as `class NAME`."""
+    """Plug-ins of a room by name, and each of its classes, which others may derive from, as `class NAME`."""
     found: dict[str, ast.ClassDef] = {}
     try:
         files = sorted(f.name for f in _source(room).iterdir() if f.name.endswith(".py"))
@@ -234,7 +246,9 @@ def _plugins(room: str) -> dict[str, ast.ClassDef]:
         return found
     for file in files:
         for name, node in _classes(room, file).items():
-            found[_constant(node, "name") or f"class {name}"] = node
+            found[f"{_BASE}{name}"] = node
+            if called := _constant(node, "name"):
+                found[called] = node
     return found
 
 
@@ -251,7 +265,7 @@ def _knobs(node: ast.ClassDef, room: dict[str, ast.ClassDef]) -> dict[str, tuple
     """Knob → its choices, of a class and of those it derives from in the same room."""
     found: dict[str, tuple[str, ...]] = {}
     for base in node.bases:
-        if isinstance(base, ast.Name) and (parent := room.get(f"class {base.id}")):
+        if isinstance(base, ast.Name) and (parent := room.get(f"{_BASE}{base.id}")):
             found |= _knobs(parent, room)
     for line in node.body:
         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):

@@ -323,6 +323,7 @@ def _cells(score: Score, last: int | None, first: bool) -> list[str]:
 
 def _missing(comparison: Comparison) -> list[str]:
     """What is missing and why: a line a reason with the metrics it is of, one a set that has skips."""
+    from synvid_eval.score import metric_of
     from synvid_eval.verdict import (
         by_command,
         listed,
@@ -358,7 +359,7 @@ def _missing(comparison: Comparison) -> list[str]:
     )
     for kind, found in kinds:
         for why, metrics in found.items():
-            who = metrics[0].partition("[")[0] if len(metrics) == 1 else "each"
+            who = metric_of(metrics[0]) if len(metrics) == 1 else "each"
             lines.append(one_line(f"{', '.join(metrics)}: {kind}: {why.replace(_ITSELF, who)}."))
     for side in [*comparison.candidates, comparison.reference]:
         if side.skipped:

@@ -9,7 +9,7 @@ kept.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -93,6 +93,18 @@ class Feature(ABC):
     def wants(self, frames: Sequence[int]) -> Sequence[int]:
         """Which of the looked-at frame indices this feature's view is taken of (`looks_at` "frames"): all."""
         return frames
+
+    def wants_of_runs(self, runs: Mapping[int, tuple[int, ...]]) -> Iterable[int]:
+        """Which frame indices of a clip's runs (stride → indices) this feature's view is taken of (`looks_at`
+        "runs"): all of those at its `strides`.
+        """
+        return {i for stride in self.strides for i in runs.get(stride, ())}
+
+    def least_run(self) -> int:
+        """Frames that a run must have for this feature to give anything; a sampler of shorter ones is refused
+        before any work. 0: it does not say.
+        """
+        return 0
 
     def variant(self) -> str:
         """What stands in brackets behind the names of metrics on this feature; empty for none."""

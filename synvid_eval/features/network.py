@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from synvid_eval import knobs
 from synvid_eval.errors import UsageError
 from synvid_eval.features.base import Feature
 from synvid_eval.knobs import knob
@@ -28,9 +29,14 @@ def _torch_version() -> str:
 
 @dataclass(frozen=True)
 class NetworkFeature(Feature):
-    """Base of features whose rows are a network's outputs. `network`: its name in `networks.loading`."""
+    """Base of features whose rows are a network's outputs.
+
+    network: its name in `networks.loading`. named: whether it is one that a user names, by `--features
+    run=RUN`: no weights of it are fetched.
+    """
 
     network: ClassVar[str]
+    named: ClassVar[bool] = False
 
     weights: str = knob("", "which weights: sha256:HEX of their file, or random:SEED; empty: none are there")
     precision: str = knob("fp32", "what the network computes in", choices=("fp32", "bf16"))
@@ -79,6 +85,7 @@ class NetworkFeature(Feature):
 
 OPTIONS = {
     "weights": "--weights or --features",
+    "encoder": "--features",
     "file": "--weights",
     "precision": "--precision",
     "device": "--device",
@@ -86,14 +93,18 @@ OPTIONS = {
 }
 """Knob of network features → the option that decides it for all of them."""
 
+_RUN = "run="
+
 
 @dataclass(frozen=True)
 class Networks:
-    """What is asked of networks as such: where weights lie, or that random ones be used, and how they run.
+    """What is asked of networks as such: where weights lie, or that random ones be used, which encoder is a
+    feature beside them, and how they run.
 
     weights: `DIR` or `inception=FILE,i3d=FILE`; empty: $SYNVID_EVAL_WEIGHTS, then the default folder.
-    features: empty, or `random` or `random:SEED`. precision: fp32 or bf16. device: auto, cpu, cuda, cuda:1,
-    mps. batch: inputs in one forward pass, 0 for as many as memory bears.
+    features: empty, or `random` or `random:SEED`, or `run=RUN`, or both, `random,run=RUN`: RUN, which takes
+    the rest, is the encoder of the feature `run`, as `checkpoints.find` takes it. precision: fp32 or bf16.
+    device: auto, cpu, cuda, cuda:1, mps. batch: inputs in one forward pass, 0 for as many as memory bears.
     """
 
     weights: str = ""
@@ -104,23 +115,43 @@ class Networks:
 
     def __post_init__(self) -> None:
         if self.features:
-            self.seed()
-            if self.weights:
+            names_none = _RUN in f",{self.features}" and not self.run
+            if self.features.startswith(",") or names_none or not (self.random or self.run):
+                raise self._unread()
+            if self.random:
+                self.seed()
+            if self.random and self.weights:
                 raise UsageError(
-                    f"--features {self.features} runs random networks, --weights {self.weights} real ones.",
+                    f"--features {self.random} runs random networks, --weights {self.weights} real ones.",
                     "Give one of them.",
                 )
 
+    @property
+    def random(self) -> str:
+        """What `features` says of networks with published weights: `random[:SEED]`, or nothing."""
+        if self.features.startswith(_RUN):
+            return ""
+        return self.features.partition(f",{_RUN}")[0]
+
+    @property
+    def run(self) -> str:
+        """The encoder that `features` names; empty for none."""
+        return f",{self.features}".partition(f",{_RUN}")[2]
+
+    def _unread(self) -> UsageError:
+        return UsageError(
+            f"--features {self.features} cannot be read.",
+            "It is random, or random:SEED such as random:1, or run=RUN, or both: random,run=RUN.",
+        )
+
     def seed(self) -> int:
         """The seed of `random[:SEED]`; UsageError for anything else."""
-        kind, _, seed = self.features.partition(":")
-        if kind == "random" and (not seed and ":" not in self.features):
+        kind, _, seed = self.random.partition(":")
+        if kind == "random" and (not seed and ":" not in self.random):
             return 0
         if kind == "random" and seed.isascii() and seed.isdigit() and int(seed) < 2**63:
             return int(seed)
-        raise UsageError(
-            f"--features {self.features} cannot be read.", "It is random, or random:SEED such as random:1."
-        )
+        raise self._unread()
 
     def given(self) -> list[str]:
         """The options that were given, as far as they are no defaults."""
@@ -130,16 +161,19 @@ class Networks:
         return [names[f] for f in fields if getattr(self, f) != getattr(default, f)]
 
     def decide(self, feature: NetworkFeature) -> NetworkFeature:
-        """The feature with its weights, precision, device and batch.
+        """The feature with its weights, precision, device and batch; that of a run with what its encoder is.
 
         Raises WeightsError where the weights are not there, or not what they should be; UsageError for a
-        device that this machine has not.
+        device that this machine has not; what `encoders.named` raises.
         """
         from synvid_eval.networks import loading, weights
 
         if self.device != "auto":  # which cannot be wrong, and takes torch, which need not be loaded yet
             loading.resolve_device(self.device)
-        if self.features:
+        more: dict[str, Any] = {}
+        if feature.named:
+            file, identity, more = self._named(feature)
+        elif self.random:
             file, identity = "", f"random:{self.seed()}"
         else:
             found = weights.locate(feature.network, self.weights or None, feature.wanted_weights())
@@ -149,6 +183,19 @@ class Networks:
             ):  # a file that nobody has proven: what does not fit is told before long work
                 loading.load(feature.network, identity, file)
                 loading.load.cache_clear()
-        changes: dict[str, Any] = {"weights": identity, "file": file, "batch": self.batch}
+        changes: dict[str, Any] = {"weights": identity, "file": file, "batch": self.batch, **more}
         changes |= {"precision": self.precision, "device": loading.resolve_device(self.device)}
         return dataclasses.replace(feature, **changes)
+
+    def _named(self, feature: NetworkFeature) -> tuple[str, str, dict[str, Any]]:
+        """File and identity of the encoder that is named, and knobs that it decides."""
+        from synvid_eval.networks import encoders, weights
+
+        if not self.run:
+            raise weights.MissingWeights(
+                f"No encoder is given for the feature {feature.name}.",
+                "Give --features run=RUN, a folder that train wrote; as a control run=random:0:tiny.",
+            )
+        found = encoders.named(self.run)
+        own = knobs.values(feature)
+        return found.file, found.weights, {"encoder": found.encoder, "stride": own["stride"] or found.stride}

@@ -123,7 +123,9 @@ class Metric(ABC):
         """
 
     def detail(self, candidate: Side, reference: Side) -> Detail:
-        """Flat extras: numbers, strings or lists of numbers (NaN for what cannot be had)."""
+        """Flat extras: numbers, strings or lists of numbers (NaN for what cannot be had). `notes` is a text
+        of whole sentences, which others may follow.
+        """
         return {}
 
     def clip_rows(self, side: Side, columns: Columns, owners: NDArray[np.uint64]) -> ClipRows | None:

@@ -58,6 +58,7 @@ class Diversity(Metric):
     kind: ClassVar[Kind] = "richness"
     better: ClassVar[Literal["lower", "higher", "match"]] = "higher"
     unit: ClassVar[str] = "nats"
+    noun: ClassVar[str] = "frames"
     apart: ClassVar[str] = "how far a clip's features, averaged over it, lie from the reference's average"
 
     ridge: float = knob(1e-3, "added to the diagonal of the covariance", low=0.0, high=1e6, unit="features²")
@@ -68,8 +69,8 @@ class Diversity(Metric):
         return "pool3"
 
     def value(self, candidate: Side, reference: Side) -> float:
-        """log det(Σ + ridge·I) of the candidate; two frames are needed, d + 1 without a ridge."""
-        moments = needed(self.name, candidate, self.state, 2, "frames")
+        """log det(Σ + ridge·I) of the candidate; two rows are needed, d + 1 without a ridge."""
+        moments = needed(self.name, candidate, self.state, 2, self.noun)
         if moments.centered_rows() is None:
             covariance = moments.covariance(1)
             if self._outweighs_rounding(covariance):  # the cheap way, as exact there
@@ -78,7 +79,7 @@ class Diversity(Metric):
         if self.ridge == 0 and not values[0] > 0:
             rank = int((values > 0).sum())
             raise Unscored(
-                f"Without a ridge diversity needs a covariance of full rank; this one has {rank} of "
+                f"Without a ridge {self.name} needs a covariance of full rank; this one has {rank} of "
                 f"{moments.dim}."
             )
         return float(np.log(values + self.ridge).sum())
@@ -91,7 +92,7 @@ class Diversity(Metric):
         """The value with each block left out, as `Metric.left_out` gives it: where no block holds half of the
         rows and the ridge outweighs rounding, the block's scatter is taken out of the whole.
         """
-        whole = needed(self.name, sides[turn], self.state, 2, "frames")
+        whole = needed(self.name, sides[turn], self.state, 2, self.noun)
         blocks = [block.states.get(self.state) for block in sides[turn].blocks]
         if whole.centered_rows() is not None or 2 * max(_size(block) for block in blocks) > whole.n:
             return super().left_out(sides, turn, spread)
@@ -122,7 +123,7 @@ class Diversity(Metric):
         candidate.
         """
         try:
-            moments = needed(self.name, candidate, self.state, 2, "frames")
+            moments = needed(self.name, candidate, self.state, 2, self.noun)
         except Unscored:
             return {}
         values = eigenvalues(moments)
@@ -134,7 +135,7 @@ class Diversity(Metric):
         }
 
     def clip_rows(self, side: Side, columns: Columns, owners: NDArray[np.uint64]) -> ClipRows | None:
-        """Mean features of some clips, [n, 2048]."""
+        """Mean features of some clips, [n, d]."""
         return ClipRows.of_state(side.rows("rows"))
 
     def picture(self, side: Side) -> Detail:

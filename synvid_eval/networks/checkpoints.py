@@ -74,7 +74,7 @@ class Checkpoint:
     name: for people. tensors: the encoder's, float32, under the names that VideoMAEModel has, or of another
     backbone those of `Backbone.encoder`; None: weights are drawn from `seed`. pooled: whether it ends without
     a norm, as in a classifier of mean tokens. epsilon: of its layer norms. signature: `sha256:HEX` of the
-    file, `random:SEED`.
+    file, `random:SEED`. file: the file; None where weights are drawn.
     """
 
     name: str
@@ -84,6 +84,7 @@ class Checkpoint:
     epsilon: float
     signature: str
     seed: int = 0
+    file: Path | None = None
 
     @property
     def transformer(self) -> Architecture:
@@ -302,10 +303,15 @@ def _of_run(folder: Path, file: Path | None = None) -> Checkpoint:
         return _fitted(name, file, of, EPSILON, None, found)
     fit = weights.matched(own, of.shapes(), str(file))
     plain = {n.removeprefix("videomae."): tensor for n, tensor in fit.items()}
-    return Checkpoint(name, of, plain, False, EPSILON, weights.digest(file).identity)
+    return Checkpoint(name, of, plain, False, EPSILON, weights.digest(file).identity, file=file)
 
 
-def _of_folder(folder: Path) -> Checkpoint:
+_SAVED = ("model.safetensors", "pytorch_model.bin")
+"""Names that `transformers` saves weights under."""
+
+
+def _of_folder(folder: Path, taken: Path | None = None) -> Checkpoint:
+    """taken: which of its files; None: the first that is there."""
     file = folder / "config.json"
     try:
         given: dict[str, Any] = json.loads(file.read_bytes())
@@ -327,9 +333,9 @@ def _of_folder(folder: Path) -> Checkpoint:
         epsilon, pooled = float(given.get("layer_norm_eps", 1e-12)), bool(given.get("use_mean_pooling", True))
     except (TypeError, ValueError, UsageError) as error:
         raise WeightsError(f"{file} names no network that can be built: {error}.") from None
-    for name in ("model.safetensors", "pytorch_model.bin"):
-        if (folder / name).is_file():
-            return _fitted(folder.resolve().name, folder / name, of, epsilon, pooled)
+    for path in [taken] if taken else [folder / name for name in _SAVED]:
+        if path.is_file():
+            return _fitted(folder.resolve().name, path, of, epsilon, pooled)
     raise WeightsError(
         f"{folder} has neither model.safetensors nor pytorch_model.bin.",
         "Save it in one piece: save_pretrained(…, max_shard_size='100GB').",
@@ -359,6 +365,9 @@ def _configured(given: Mapping[str, Any]) -> Architecture:
 
 
 def _of_file(path: Path) -> Checkpoint:
+    """Of a file where `transformers` saved it, the config beside it tells the rest."""
+    if path.name in _SAVED and (path.parent / "config.json").is_file():
+        return _of_folder(path.parent, path)
     return _fitted(path.stem, path, None, EPSILON, None)
 
 
@@ -391,7 +400,7 @@ def _fitted(
         if naming.released and own.endswith(("query.weight", "key.weight", "value.weight")):
             tensor = tensor.chunk(3)[_QKV.index(own.split(".")[-2])]
         plain[own.removeprefix("videomae.")] = tensor
-    return Checkpoint(name, of, plain, pooled, epsilon, weights.digest(file).identity)
+    return Checkpoint(name, of, plain, pooled, epsilon, weights.digest(file).identity, file=file)
 
 
 def _tensors(file: Path) -> dict[str, Tensor]:

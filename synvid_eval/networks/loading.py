@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from synvid_eval.errors import UsageError, WeightsError, nearest
 from synvid_eval.networks import weights as files
-from synvid_eval.networks.sizes import FEATURES
+from synvid_eval.networks.sizes import ENCODER, FEATURES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,22 +78,23 @@ def seed_of(identity: str) -> int | None:
 def load(network: str, weights: str, file: str, precision: str = "fp32", device: str = "cpu") -> Network:
     """A network ready to run, kept for this process.
 
-    network: "inception" or "i3d". weights: its identity, "sha256:HEX" of `file` or "random:SEED".
-    precision: "fp32" or "bf16". device: as `--device` takes it.
+    network: "inception", "i3d" or "run" (see `encoders.ready`). weights: its identity, "sha256:HEX" of `file`
+    or "random:SEED". precision: "fp32" or "bf16". device: as `--device` takes it.
 
     Raises:
         WeightsError: no weights, a file that is not what `weights` says or does not fit the network.
         UsageError: unknown network, precision or device; bf16 of a TorchScript file.
     """
-    if network not in FEATURES:
-        raise UsageError(f"No network is called {network!r}.", nearest(network, FEATURES))
+    if network not in (*FEATURES, ENCODER):
+        raise UsageError(f"No network is called {network!r}.", nearest(network, [*FEATURES, ENCODER]))
     if precision not in _PRECISIONS:
         raise UsageError(f"precision={precision} is not possible.", f"One of: {', '.join(_PRECISIONS)}.")
     place = resolve_device(device)
+    of_run = network == ENCODER
     if not weights:
+        fetch = f"Run: synvid-eval weights fetch {network}; or give --features random for a dry run."
         raise WeightsError(
-            f"No weights are given for {network}.",
-            f"Run: synvid-eval weights fetch {network}; or give --features random for a dry run.",
+            f"No weights are given for {network}.", "Give --features run=RUN." if of_run else fetch
         )
     from synvid_eval.networks.fusing import fused
     from synvid_eval.networks.random import GRAPHS, random_network
@@ -103,6 +104,10 @@ def load(network: str, weights: str, file: str, precision: str = "fp32", device:
         # cuBLAS reads it when it starts; without it some products are summed in an order that varies
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     with one_thread():
+        if of_run:
+            from synvid_eval.networks import encoders
+
+            return encoders.ready(weights, file, precision, place)
         seed = seed_of(weights)
         if seed is not None:
             module = random_network(network, seed)
@@ -155,7 +160,8 @@ def run(
     device: str = "cpu",
     batch: int = 0,
 ) -> NDArray[np.float32]:
-    """Rows float32 [n, d] of inputs [n, …], as the network takes them (float32; uint8 for StyleGAN-V's file).
+    """Rows float32 [n, d] of inputs [n, …], as the network takes them (float32; uint8 for StyleGAN-V's file
+    and for encoders of runs).
 
     batch: inputs in one pass, 0 for all; on a CPU they go through one by one, and the rows are the same bits
     whatever it is. A batch that a GPU's memory does not bear is halved, down to single inputs; what it bore
@@ -166,13 +172,13 @@ def run(
         WeightsError: what `load` says; rows that are not finite.
     """
     ready = load(network, weights, file, precision, device)
-    rows = np.empty((len(inputs), FEATURES[network]), np.float32)
+    found: list[NDArray[np.float32]] = []
     job = (network, weights, precision, device, inputs.shape[1:])
     at, step = 0, min(batch or max(1, len(inputs)), _borne.get(job, len(inputs) or 1))
     while at < len(inputs):
         part = inputs[at : at + step]
         try:
-            rows[at : at + len(part)] = _forward(ready, part, device)
+            found.append(_forward(ready, part, device))
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise
@@ -186,6 +192,7 @@ def run(
             _free(device)
             continue
         at += len(part)
+    rows = np.concatenate(found) if found else np.empty((0, FEATURES.get(network, 0)), np.float32)
     if not np.isfinite(rows).all():
         raise WeightsError(
             f"{network} gives values that are not finite, with the weights {weights}.",

@@ -6,5 +6,8 @@ SIDES = {"inception": 299, "i3d": 224}
 FEATURES = {"inception": 2048, "i3d": 400}
 """Network → values in a row."""
 
+ENCODER = "run"
+"""What the encoder of a training is called as a network: it may be any, so its sizes are its own."""
+
 LEAST_FRAMES = 9
 """Frames of a clip that I3D needs: fewer leave one value in time before its 2×7×7 average pool."""

@@ -44,9 +44,13 @@ _ABOUT = {
     "fvd": "Fréchet distance between features of clips.",
     "kid": "Kernel distance (unbiased MMD²) between features of single frames; it may fall below 0.",
     "kvd": "Kernel distance (unbiased MMD²) between features of clips; it may fall below 0.",
+    "fd": "Fréchet distance between features of clips, of an encoder trained here: set it only beside "
+    "numbers of the same one.",
+    "kd": "Kernel distance (unbiased MMD²) between features of clips, of an encoder trained here: set "
+    "it only beside numbers of the same one. It may fall below 0.",
 }
 # The kernel distance of the same features, to be read where a Fréchet distance has no interval.
-_UNBIASED = {"fid": "kid", "fvd": "kvd"}
+_UNBIASED = {"fid": "kid", "fvd": "kvd", "fd": "kd"}
 # Details with columns or pictures of their own.
 _SHOWN = {
     *("reference", "difference", "difference_interval", "floor", "notes"),

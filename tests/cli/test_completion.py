@@ -54,6 +54,10 @@ def test_names_complete(run_cli: Run) -> None:
     assert complete(run_cli, "compare --layout ucf") == ["ucf101"]
     assert complete(run_cli, "inspect --protocol p") == ["paper"]
     assert complete(run_cli, "compare --metrics c") == ["color"]
+    assert complete(run_cli, "compare --metrics fd") == ["fd[run]"]
+    assert "diversity[run].ridge=" in complete(run_cli, "compare --set diversity[run].")
+    assert complete(run_cli, "compare --features ra") == ["random", "random,run="]
+    assert complete(run_cli, "compare --features run=runs/a") == ["run=runs/a"]  # "file": by the shell
     assert complete(run_cli, "compare --metrics color,sp") == ["color,spectrum"]
     assert "color,color" not in complete(run_cli, "compare --metrics color,")
     assert complete(run_cli, "compare --set spectrum.w") == ["spectrum.window="]

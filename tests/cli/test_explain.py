@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -196,3 +197,27 @@ def test_an_unknown_name_is_exit_2_with_the_nearest(run_cli: Run) -> None:
     done = run_cli("explain", "colr")
     assert done.returncode == 2
     assert "Did you mean 'color'?" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["fd[run]", "kd[run]", "diversity[run]", "run"])
+def test_a_metric_of_an_encoder_says_how_one_is_named(name: str) -> None:
+    (one,) = explain(name, timed=False)
+    assert "--features run=RUN" in one.facts["weights"] and "run=random:0:tiny" in one.facts["weights"]
+    assert "fetch" not in one.facts["weights"] and "protocols" not in one.facts
+    allowed = {c.name: c.allowed for c in one.constants}
+    assert allowed["weights"] == allowed["file"] == allowed["encoder"] == "by --features"
+    assert allowed["stride"] == "0 to 256"
+
+
+def test_the_cost_of_an_encoder_is_that_of_a_small_one_and_needs_what_builds_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import synvid_eval.explanation as room
+
+    (one,) = explain("run")
+    assert "with a ViT-tiny (random:0:tiny)" in one.cost
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    room._cost.cache_clear()
+    (one,) = explain("run")
+    assert one.cost == "What the feature run takes cannot be timed: transformers is not installed"
+    room._cost.cache_clear()

@@ -20,6 +20,7 @@ STATES = {
     "inception": {"pool3", "rows"},
     "lab": {"lab", "plane", "lightness"},
     "pixels": {"pixels"},
+    "run": {"features", "rows", "smaller"},
     "motion": {"stride1", "stride2", "stride4", "speed", "acceleration"},
     "spectrum": {"spectrum", "log_spectrum", "frames"},
     "tubelet": {f"{what}{n}" for what in ("stride", "dropped", "clips") for n in (1, 2, 4)},

@@ -52,7 +52,7 @@ def clips_of(seed: int, clips: int = 30) -> list[NDArray[np.float64]]:
 
 def describes_itself(cls: type[Metric]) -> None:
     """Name, unit, direction and kind are there and agree; the module opens with an essay; imports are few."""
-    assert re.fullmatch(r"[a-z][a-z0-9_]*", cls.name), "name is no identifier"
+    assert re.fullmatch(r"[a-z][a-z0-9_]*(\[[a-z][a-z0-9_]*\])?", cls.name), "name is no identifier"
     assert isinstance(cls.feature, str) and cls.feature, "no feature"
     assert isinstance(cls.unit, str), "no unit"
     assert cls.kind in KINDS and cls.better in KINDS[cls.kind], f"{cls.kind} cannot be better {cls.better}"
