@@ -632,6 +632,12 @@ def _may_come_back(clip: ClipRef) -> bool:
     return os.path.exists(clip.path) or not holds_something(os.path.dirname(clip.path))
 
 
+def _is_away(clip: ClipRef) -> bool:
+    """Whether a file of a clip is gone with all that lay beside it."""
+    files = {spans.file_of(path) for path in _files(clip)}
+    return any(not os.path.exists(f) and not holds_something(os.path.dirname(f)) for f in files)
+
+
 @dataclass(frozen=True)
 class Finished:
     """A measured piece: its number among the set's, its block, its clips, feature → their states folded and
@@ -819,19 +825,24 @@ class Run:
         self, piece: Piece, names: list[str], answers: list[Reply | Failure]
     ) -> tuple[list[Reply | Failure], bool]:
         """The answers, those that failed for a reason that may pass asked for again after a while, unless
-        that is of no use; and whether some still do.
+        that is of no use; and whether some still do. What was read just before its storage went is waited
+        for, too, since only then it shows whether it is still the same.
         """
         found = list(answers)
         for wait in self._options.patience:
             failed = [i for i, answer in enumerate(found) if _asked_again(answer)]
             which = [i for i in failed if _may_come_back(piece.clips[i])]
-            if not which:
-                break
-            reason = found[which[0]][1]["skipped"]  # type: ignore[index]
             clips = [piece.clips[i] for i in which]
-            others = f" and {len(which) - 1} more" if len(which) > 1 else ""
-            self._options.progress.say(f"{clips[0].id}{others}: {reason}: tried again in {wait:g} s")
+            away = [c for c, a in zip(piece.clips, found, strict=True) if _read(a) and _is_away(c)]
+            if not clips and not away:
+                break
+            reason = found[which[0]][1]["skipped"] if which else "its storage is gone"  # type: ignore[index]
+            first, more = (clips or away)[0].id, len(clips) + len(away) - 1
+            others = f" and {more} more" if more else ""
+            self._options.progress.say(f"{first}{others}: {reason}: tried again in {wait:g} s")
             time.sleep(wait)
+            if not clips:
+                continue
             self._hashes |= self._hashed(clips)
             for i, answer in zip(which, self._look(clips, names), strict=True):
                 found[i] = answer

@@ -19,7 +19,7 @@ from synvid_eval import archive, receipts
 from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.features import registry as features
-from synvid_eval.measurement import Measurement, Measurer, Options, measure, plan_pieces
+from synvid_eval.measurement import Measurement, Measurer, Options, Quiet, measure, plan_pieces
 from synvid_eval.sets import open_set
 from synvid_eval.video.videoset import VideoSet
 from tests.clips import write_set
@@ -292,6 +292,57 @@ def test_storage_that_is_gone_for_a_while_changes_nothing(tmp_path: Path) -> Non
     assert {n: [b.clips for b in s.blocks] for n, s in back.sides.items()} == {
         n: [b.clips for b in s.blocks] for n, s in again.sides.items()
     }
+
+
+class Outage(Quiet):
+    """Takes a folder away when some clips are measured, for so many seconds; keeps what is said."""
+
+    def __init__(self, folder: Path, after: int, seconds: float) -> None:
+        self.folder, self.after, self.seconds, self.said = folder, after, seconds, list[str]()
+        self.back: threading.Timer | None = None
+
+    def advance(self, clips: int, cached: bool, reading: str = "") -> None:
+        """Counts clips, not files that are hashed."""
+        self.after -= 0 if "/" in reading else clips
+        if self.after <= 0 and self.back is None:
+            aside = self.folder.with_name("away")
+            os.rename(self.folder, aside)
+            self.back = threading.Timer(self.seconds, lambda: os.rename(aside, self.folder))
+            self.back.start()
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_a_clip_whose_storage_goes_once_it_is_read_has_not_changed(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set", 4, frames=20)
+    videos, outage = open_set(folder), Outage(folder, 1, 0.3)
+    alone = once(videos, tmp_path)
+    cache = Cache(tmp_path / "cache")
+    found = measure(videos, features=NAMES, options=options(progress=outage, cache=cache, workers=1))
+    assert saved(found, tmp_path / "found.measured") == alone
+    assert any("its storage is gone: tried again" in text for text in outage.said), outage.said
+    assert len(list((tmp_path / "cache" / "shards").glob("*/*"))) == len(plan_pieces(videos)) * len(NAMES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["once", "by jobs"])
+def test_storage_that_is_gone_for_half_a_minute_changes_nothing(tmp_path: Path, how: str) -> None:
+    """With the waits that users have."""
+    folder = write_set(tmp_path / "set", 40, frames=20)
+    videos, parts = open_set(folder), tmp_path / "parts"
+    alone = once(videos, tmp_path)
+    outage = Outage(folder, 12, 30.0)
+    given = {"patience": Options.patience, "progress": outage, "cache": Cache(tmp_path / "cache")}
+    if how == "once":
+        found = measure(videos, features=NAMES, options=options(**given))
+        assert saved(found, tmp_path / "found.measured") == alone
+    else:
+        taken = take(videos, parts, (0, 1), **given)
+        assert taken.there == taken.measured == taken.pieces
+        assert joined(parts) == alone
+    assert Options.patience == (1, 5, 30)
+    assert any("tried again in 30 s" in text for text in outage.said), outage.said
 
 
 def test_what_is_still_gone_at_the_end_is_skipped_and_tried_again_by_the_next_run(tmp_path: Path) -> None:
