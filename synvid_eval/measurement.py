@@ -661,7 +661,8 @@ class Run:
 
     pieces: those of the set (default: `plan_pieces`). mine: the numbers of those that are wanted (default:
     all). there: whether a piece with those keys is there already, so that nothing is done for it. stopping:
-    asked before a piece is begun; where it says so, the run ends after those that are begun.
+    asked before a piece is begun; where it says so, the run ends after those that are begun. keep: whether
+    the cache keeps what is measured; who writes pieces down elsewhere has no need of it twice.
     """
 
     def __init__(
@@ -672,8 +673,10 @@ class Run:
         mine: Sequence[int] | None = None,
         there: Callable[[int, Mapping[str, str]], bool] = lambda index, keys: False,
         stopping: Callable[[], bool] = lambda: False,
+        keep: bool = True,
     ) -> None:
         self._measurer, self._features, self._options = measurer, measurer.features, measurer.options
+        self._keep = keep
         self._videos, self._there, self._stopping = videos, there, stopping
         self._pieces = plan_pieces(videos) if pieces is None else pieces
         self._mine = range(len(self._pieces)) if mine is None else mine
@@ -681,6 +684,7 @@ class Run:
         self._hashes: dict[str, str] = {}
         self._total = self._ahead = 0
         self._changed: dict[int, list[str]] = defaultdict(list)
+        self._tars: dict[str, list[int]] = {}
         self._folders = _folders(videos)
 
     def finished(self) -> Iterator[Finished]:
@@ -778,7 +782,12 @@ class Run:
     ) -> dict[str, str]:
         options = self._options
         asked = replace(self._videos, clips=tuple(clips))
-        return content_hashes(asked, options.cache, options.worker_count(), progress, part)
+        found = content_hashes(asked, options.cache, options.worker_count(), progress, part)
+        # its clips are hashed in several turns, and each must see the same file
+        for file in {spans.file_of(path) for clip in clips for path in _files(clip) if spans.is_part(path)}:
+            if (stamp := options.cache.stamp(file)) is not None:
+                self._tars.setdefault(file, stamp)
+        return found
 
     def _finish(self, index: int, answers: list[Reply | Failure]) -> Finished:
         piece, entries = self._pieces[index], self._loaded.pop(index)
@@ -861,7 +870,7 @@ class Run:
         for clip, answer in zip(piece.clips, answers, strict=True):
             reason = answer.reason if isinstance(answer, Failure) else answer[1].get("skipped")
             lasting = lasting and not isinstance(answer, Failure) and answer[1].get("lasting", True)
-            if any(map(self._options.cache.changed, _files(clip))):
+            if any(map(self._has_changed, _files(clip))):
                 lasting = False
                 self._changed[index].append(clip.id)
                 self._options.progress.say(f"{clip.id} changed while it was measured")
@@ -884,9 +893,14 @@ class Run:
                 )
         for name, entry in entries.items():
             entry.fold = fold(folds[name])
-            if lasting:
+            if lasting and self._keep:
                 self._options.cache.put(keys[name], *entry.pack())
         return entries
+
+    def _has_changed(self, path: str) -> bool:
+        cache, file = self._options.cache, spans.file_of(path)
+        first = self._tars.get(file)
+        return cache.changed(path) or (first is not None and first != cache.stamp(file))
 
     def notes(self) -> list[str]:
         """What to note of the files of the whole set, once all is measured."""
