@@ -343,6 +343,8 @@ def test_an_interrupt_ends_all_and_the_same_command_goes_on(
         cwd=tmp_path,
         env=cli_env,
         start_new_session=True,
+        # a shell that starts the tests in the background has them ignore it, and so what they start
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as there:
         until = time.monotonic() + 120
         while len(list(tmp_path.glob("out/.records/*.json"))) < 5 and time.monotonic() < until:
