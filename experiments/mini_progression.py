@@ -9,8 +9,9 @@ scale that a laptop bears?
 
 Every DIR of --reference holds labelled real clips; the first is also what `real` is pre-trained on, without
 labels. --also adds sources, such as what a search found: `best=preset:best.toml`. --method moco (simclr,
-byol, supervised) and --backbone train another family of networks, by default on three fractal presets as they
-are and adapted (`NAME+adapted`: the chain of Svyezhentsev et al. 2024), on three of shapes, and not at all.
+byol, supervised) and --backbone train another family of networks, by default on real clips, on three fractal
+presets as they are and with each view adapted (`NAME+adapted`: as the recipe does, after Svyezhentsev et al.
+2024), on three presets of shapes, and not at all.
 
 A cell is a command or two of the package: pre-training of one source and seed, then a probe or a fine-tuning
 of it on a set, by five folds that divide no source group. Pre-trained networks lie in --work; of each
@@ -69,6 +70,7 @@ ADAPTED = "+adapted"
 _FRACTALS = ("fractal_linear_motion", "fractal_nonlinear_motion", "fractal_diversity")
 CONTRASTED = (
     "scratch",
+    "real",
     *(name + how for name in _FRACTALS for how in ("", ADAPTED)),
     "moving_circles",
     "moving_shapes",
@@ -95,7 +97,7 @@ NETWORK = (
 PRETRAIN = (*NETWORK, "lr=0.024", "last_lr=0.00016", "short=36", "drawn=64", "save=250", "batch=16")
 LABELLED = ("short=36",)
 CONVOLUTIONAL = ("network.image=32", "network.frames=8", "network.stage=32")
-CONTRASTIVE = ("short=36", "drawn=64", "save=250", "batch=32")
+CONTRASTIVE = ("short=36", "drawn=64", "save=250")
 
 
 @dataclass(frozen=True)
@@ -250,10 +252,14 @@ class Runner:
         out = self.given.work / f"{cell.family}pretrain-{cell.source}-{cell.seed}"
         began = time.monotonic()
         how = ["--method", cell.method, "--backbone", cell.backbone] if cell.family else []
+        settings = PRETRAIN
+        if cell.method != "videomae":
+            plain = () if cell.source.endswith(ADAPTED) else ("adapt=own",)
+            settings = (*_network(cell.backbone), *CONTRASTIVE, *plain)
         self._command(
             ["train", "pretrain", self._location(cell.source), *how, "--recipe", "tiny", "--seed",
              str(cell.seed), "--steps", str(self.given.steps)],
-            PRETRAIN if cell.method == "videomae" else (*_network(cell.backbone), *CONTRASTIVE),
+            settings,
             out,
         )  # fmt: skip
         losses = [float(line.split(",")[1]) for line in (out / "log.csv").read_text().splitlines()[1:]]
@@ -270,8 +276,7 @@ class Runner:
         return (f"backbone={cell.backbone}", *_network(cell.backbone))
 
     def _location(self, source: str) -> str:
-        if source.endswith(ADAPTED):
-            return f"preset:{source.removesuffix(ADAPTED)}?adapt=published"
+        source = source.removesuffix(ADAPTED)
         if source in self.given.also:
             return str(self.given.also[source])
         if source == "real":
@@ -489,7 +494,7 @@ def correlated(given: argparse.Namespace, columns: Rows) -> None:
 
     for family in dict.fromkeys(family for family, _, _ in columns):
         own = {key: column for key, column in columns.items() if key[0] == family}
-        wanted = PROGRESSION if not family else [name for name in CONTRASTED if name != "scratch"]
+        wanted = PROGRESSION if not family else [n for n in CONTRASTED if n not in ("scratch", "real")]
         if not all(set(wanted) <= set(column) for column in own.values()):
             continue
         file = given.out / f"{family}comparison.json"
