@@ -245,6 +245,10 @@ class Cache:
             kept = {p: e for p, e in known.items() if p not in stamps and os.path.exists(p)}
             self._write(index, _index(kept | fresh))
 
+    def stamp(self, path: str) -> list[int] | None:
+        """The stamp that `content_hashes` saw last of a file; None where it has seen none."""
+        return self._stamps.get(path)
+
     def changed(self, path: str) -> bool:
         """Whether a file is no longer the one that `content_hashes` saw last."""
         file = spans.file_of(path)

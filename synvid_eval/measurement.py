@@ -632,6 +632,12 @@ def _may_come_back(clip: ClipRef) -> bool:
     return os.path.exists(clip.path) or not holds_something(os.path.dirname(clip.path))
 
 
+def _is_away(clip: ClipRef) -> bool:
+    """Whether a file of a clip is gone with all that lay beside it."""
+    files = {spans.file_of(path) for path in _files(clip)}
+    return any(not os.path.exists(f) and not holds_something(os.path.dirname(f)) for f in files)
+
+
 @dataclass(frozen=True)
 class Finished:
     """A measured piece: its number among the set's, its block, its clips, feature → their states folded and
@@ -655,7 +661,8 @@ class Run:
 
     pieces: those of the set (default: `plan_pieces`). mine: the numbers of those that are wanted (default:
     all). there: whether a piece with those keys is there already, so that nothing is done for it. stopping:
-    asked before a piece is begun; where it says so, the run ends after those that are begun.
+    asked before a piece is begun; where it says so, the run ends after those that are begun. keep: whether
+    the cache keeps what is measured; who writes pieces down elsewhere has no need of it twice.
     """
 
     def __init__(
@@ -666,8 +673,10 @@ class Run:
         mine: Sequence[int] | None = None,
         there: Callable[[int, Mapping[str, str]], bool] = lambda index, keys: False,
         stopping: Callable[[], bool] = lambda: False,
+        keep: bool = True,
     ) -> None:
         self._measurer, self._features, self._options = measurer, measurer.features, measurer.options
+        self._keep = keep
         self._videos, self._there, self._stopping = videos, there, stopping
         self._pieces = plan_pieces(videos) if pieces is None else pieces
         self._mine = range(len(self._pieces)) if mine is None else mine
@@ -675,6 +684,7 @@ class Run:
         self._hashes: dict[str, str] = {}
         self._total = self._ahead = 0
         self._changed: dict[int, list[str]] = defaultdict(list)
+        self._tars: dict[str, list[int]] = {}
         self._folders = _folders(videos)
 
     def finished(self) -> Iterator[Finished]:
@@ -772,7 +782,12 @@ class Run:
     ) -> dict[str, str]:
         options = self._options
         asked = replace(self._videos, clips=tuple(clips))
-        return content_hashes(asked, options.cache, options.worker_count(), progress, part)
+        found = content_hashes(asked, options.cache, options.worker_count(), progress, part)
+        # its clips are hashed in several turns, and each must see the same file
+        for file in {spans.file_of(path) for clip in clips for path in _files(clip) if spans.is_part(path)}:
+            if (stamp := options.cache.stamp(file)) is not None:
+                self._tars.setdefault(file, stamp)
+        return found
 
     def _finish(self, index: int, answers: list[Reply | Failure]) -> Finished:
         piece, entries = self._pieces[index], self._loaded.pop(index)
@@ -819,19 +834,24 @@ class Run:
         self, piece: Piece, names: list[str], answers: list[Reply | Failure]
     ) -> tuple[list[Reply | Failure], bool]:
         """The answers, those that failed for a reason that may pass asked for again after a while, unless
-        that is of no use; and whether some still do.
+        that is of no use; and whether some still do. What was read just before its storage went is waited
+        for, too, since only then it shows whether it is still the same.
         """
         found = list(answers)
         for wait in self._options.patience:
             failed = [i for i, answer in enumerate(found) if _asked_again(answer)]
             which = [i for i in failed if _may_come_back(piece.clips[i])]
-            if not which:
-                break
-            reason = found[which[0]][1]["skipped"]  # type: ignore[index]
             clips = [piece.clips[i] for i in which]
-            others = f" and {len(which) - 1} more" if len(which) > 1 else ""
-            self._options.progress.say(f"{clips[0].id}{others}: {reason}: tried again in {wait:g} s")
+            away = [c for c, a in zip(piece.clips, found, strict=True) if _read(a) and _is_away(c)]
+            if not clips and not away:
+                break
+            reason = found[which[0]][1]["skipped"] if which else "its storage is gone"  # type: ignore[index]
+            first, more = (clips or away)[0].id, len(clips) + len(away) - 1
+            others = f" and {more} more" if more else ""
+            self._options.progress.say(f"{first}{others}: {reason}: tried again in {wait:g} s")
             time.sleep(wait)
+            if not clips:
+                continue
             self._hashes |= self._hashed(clips)
             for i, answer in zip(which, self._look(clips, names), strict=True):
                 found[i] = answer
@@ -850,7 +870,7 @@ class Run:
         for clip, answer in zip(piece.clips, answers, strict=True):
             reason = answer.reason if isinstance(answer, Failure) else answer[1].get("skipped")
             lasting = lasting and not isinstance(answer, Failure) and answer[1].get("lasting", True)
-            if any(map(self._options.cache.changed, _files(clip))):
+            if any(map(self._has_changed, _files(clip))):
                 lasting = False
                 self._changed[index].append(clip.id)
                 self._options.progress.say(f"{clip.id} changed while it was measured")
@@ -873,9 +893,14 @@ class Run:
                 )
         for name, entry in entries.items():
             entry.fold = fold(folds[name])
-            if lasting:
+            if lasting and self._keep:
                 self._options.cache.put(keys[name], *entry.pack())
         return entries
+
+    def _has_changed(self, path: str) -> bool:
+        cache, file = self._options.cache, spans.file_of(path)
+        first = self._tars.get(file)
+        return cache.changed(path) or (first is not None and first != cache.stamp(file))
 
     def notes(self) -> list[str]:
         """What to note of the files of the whole set, once all is measured."""

@@ -8,6 +8,7 @@ A piece is the same bytes whoever measures it, and joining folds pieces in their
 one run. Nothing here is locked and nothing is changed in place: files are written aside and renamed, so a
 shared file system needs to give no more than an atomic rename. Two jobs that measure one piece write the same
 receipt twice; jobs may be killed at any time, started again, and started again as another number of jobs.
+What the cache holds of a piece is used; what is measured is not put into it, since the receipt holds it.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def take(
             return False
 
         with job.told(), threadpool_limits(1):
-            run = Run(measurer, videos, pieces, mine, there, stopping)
+            run = Run(measurer, videos, pieces, mine, there, stopping, keep=False)
             for piece in run.finished():
                 write(folder, plan, piece)
                 job.measured()

@@ -12,13 +12,14 @@ from pathlib import Path
 import click
 import pytest
 
-from tests.forge import REPOSITORY, Forge, can_run
+from tests.forge import REPOSITORY, Forge, can_run, one_worker
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 # each process of pytest has a processor; so do the commands that they start
 for _library in ("OMP", "MKL", "OPENBLAS"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+one_worker()
 
 
 @pytest.fixture

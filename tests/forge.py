@@ -35,7 +35,14 @@ MODULES = (
         "cv2",
         "PIL.Image",
     ),
-    *("rich.table", "rich.progress", "jinja2", "synvid_eval.cli.compare_command", "synvid_eval.comparison"),
+    *(
+        "rich.table",
+        "rich.progress",
+        "jinja2",
+        "s3fs",
+        "synvid_eval.cli.compare_command",
+        "synvid_eval.comparison",
+    ),
     *(
         "synvid_eval.cli.generate_command",
         "synvid_eval.cli.measure_command",
@@ -50,6 +57,16 @@ MODULES = (
     *("synvid_eval.rehearsal", "synvid_eval.estimate", "synvid_eval.generators.shapes", "synvid_eval.worker"),
 )
 SPEAKS_TO_PYTHON = ("PYTHON", "NUMBA", "OMP_", "LC_", "LANG", "TZ")
+
+
+def one_worker() -> None:
+    """In this process and its forks, "as many workers as processors" means one from now on: for the few small
+    clips of a test, starting a worker is most of the work, and the tests have the processors already. Call it
+    before anything of the package is imported but this.
+    """
+    from synvid_eval import execute
+
+    execute.usable_processors = lambda: 1
 
 
 class Forge:
@@ -103,6 +120,7 @@ def can_run(env: Mapping[str, str]) -> bool:
 
 
 def _serve() -> None:
+    one_worker()
     for module in MODULES:
         __import__(module)
     for line in sys.stdin.buffer:

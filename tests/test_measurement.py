@@ -312,7 +312,7 @@ def wait_for_shards(root: Path, count: int, process: subprocess.Popen[str]) -> N
         time.sleep(0.01)
 
 
-SLOW = "preset:moving_shapes?n=160&size=128&length=64:64"
+SLOW = "preset:moving_shapes?n=120&size=96&length=48:48"
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])

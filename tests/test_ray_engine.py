@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,25 +183,21 @@ def test_a_second_pool_runs_beside_one_that_has_work(pool: Any, engine: RayEngin
 
 @pytest.mark.slow
 def test_actors_that_are_killed_again_and_again_change_nothing(engine: RayEngine) -> None:
+    """Each time something has come of it since the last one: no task is in work at every kill."""
     given = [{"do": "wait", "pause": 0.05, "value": i} for i in range(240)]
-    killed, over = [], threading.Event()
-
-    def kill() -> None:
-        while not over.wait(0.5) and len(killed) < 4:
-            for pid in engine.pids()[:1]:
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
-                    killed.append(pid)
-
+    killed, got = [], []
     up(engine)
-    thread = threading.Thread(target=kill)
-    thread.start()
     pool = engine.pool("tests.obedient", WORKERS, {})
     try:
-        assert values(list(pool.map(given))) == list(range(240))
+        for one in pool.map(given):
+            got.append(one)
+            if len(got) % 40 == 0 and len(killed) < 4:
+                for pid in engine.pids()[:1]:
+                    with contextlib.suppress(OSError):
+                        os.kill(pid, signal.SIGKILL)
+                        killed.append(pid)
+        assert values(got) == list(range(240))
     finally:
-        over.set()
-        thread.join()
         pool.close()
     assert len(killed) >= 2
 
@@ -348,6 +343,8 @@ def test_an_interrupt_ends_all_and_the_same_command_goes_on(
         cwd=tmp_path,
         env=cli_env,
         start_new_session=True,
+        # a shell that starts the tests in the background has them ignore it, and so what they start
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as there:
         until = time.monotonic() + 120
         while len(list(tmp_path.glob("out/.records/*.json"))) < 5 and time.monotonic() < until:

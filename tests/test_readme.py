@@ -27,7 +27,7 @@ def test_every_command_of_the_readme_runs(run_cli: Run, tmp_path: Path) -> None:
 
     for folder in ("synth", "ucf101/Class", "runs/a", "runs/b"):
         (tmp_path / folder).mkdir(parents=True)
-        for i in range(2):
+        for i in range(4):  # a search wants two in each half of its reference
             frames = rng.integers(0, 256, (20, 32, 32, 3), np.uint8)
             write_video(tmp_path / folder / f"{i}.mkv", frames, "ffv1")
     found = commands()

@@ -523,8 +523,10 @@ def training_options(*, workers: str, **given: Any) -> tuple[Options, int | None
 
 def words_without(*without: str) -> list[str]:
     """The words behind the program's name, those options left out, which take a value."""
-    words, kept = iter(sys.argv[1:]), []
+    words, kept = iter(sys.argv[1:]), list[str]()
     for word in words:
+        if word == "--":  # behind it there are no options
+            return [*kept, word, *words]
         if word in without:
             next(words, None)
         elif not word.startswith(tuple(f"{option}=" for option in without)):

@@ -49,9 +49,7 @@ def told(state: State, folder: str) -> dict[str, Any]:
     failed = {i: job for i, job in state.jobs.items() if job.get("state") == "failed" and i in state.missing}
     begun = {i: job for i, job in state.jobs.items() if i in state.missing and i not in failed}
     line = state.command or "the same command"
-    again = [
-        f"{line} --shard {i}/{state.of}" if state.of > 1 or state.command else line for i in state.missing
-    ]
+    again = [with_shard(line, i, state.of) if state.of > 1 or state.command else line for i in state.missing]
     merge = ["synvid-eval", "merge", folder, *(["--out", "F.measured"] if state.unit == "piece" else [])]
     return {
         "name": state.name,
@@ -72,6 +70,19 @@ def told(state: State, folder: str) -> dict[str, Any]:
         "again": again,
         "merge": None if state.joined else shlex.join(merge),
     }
+
+
+def with_shard(line: str, number: int, of: int) -> str:
+    """A command line with `--shard`, which stands in front of a `--`: behind it there are no options."""
+    shard = f"--shard {number}/{of}"
+    try:
+        words = shlex.split(line)
+    except ValueError:  # what stands in the folder was altered
+        words = []
+    if "--" not in words:
+        return f"{line} {shard}"
+    at = words.index("--")
+    return f"{shlex.join(words[:at])} {shard} {shlex.join(words[at:])}"
 
 
 def ranges(numbers: tuple[int, ...]) -> str:

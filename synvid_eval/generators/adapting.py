@@ -43,7 +43,7 @@ from synvid_eval.generators.adaptation import (
     narrowed,
 )
 from synvid_eval.generators.base import Frame
-from synvid_eval.generators.kept import Kept
+from synvid_eval.generators.kept import BACKGROUND, Kept
 from synvid_eval.generators.operations import OPERATIONS, Background, Operation
 from synvid_eval.generators.truth import sees
 
@@ -257,7 +257,7 @@ class DrawnBackgrounds:
 
     @property
     def _name(self) -> str:
-        return f"{self.preset}/background"
+        return f"{self.preset}{BACKGROUND}"
 
     def _length(self, number: int) -> int:
         return self.generator.clip_length(self.seed, self._name, number)

@@ -44,7 +44,7 @@ from synvid_eval.generators.attractor import Counts, Floats
 from synvid_eval.generators.base import Frame, Generator, interval
 from synvid_eval.generators.curves import Draws
 from synvid_eval.generators.ifs import Parameters
-from synvid_eval.generators.kept import Kept
+from synvid_eval.generators.kept import BACKGROUND, Kept
 from synvid_eval.knobs import knob
 
 ATTEMPTS = 16
@@ -67,7 +67,7 @@ MOST = 1 << 26
 step (0.9 and 0.4 GB)."""
 
 KEPT_BYTES = 64 << 20
-"""Of clips that were drawn last."""
+"""Of clips that were drawn last, and as many of those of backgrounds."""
 
 _WALKERS = 128  # of the search and the trial, whatever the knob says
 _TRIAL_SIZE, _TRIAL_STEPS = 128, DROPPED + 400
@@ -409,10 +409,11 @@ def _clip(generator: Fractal, seed: int, preset: str, index: int) -> NDArray[np.
         found = scene(generator, seed, preset, index)
         return grays([generator.counts(maps, found, seed, preset, index) for maps in found.maps])
 
-    return _clips.get((generator, seed, preset, index), draw)
+    kept = _backgrounds if preset.endswith(BACKGROUND) else _clips
+    return kept.get((generator, seed, preset, index), draw)
 
 
-_clips = Kept(KEPT_BYTES, least=2)
+_clips, _backgrounds = Kept(KEPT_BYTES, least=2), Kept(KEPT_BYTES)
 
 
 @functools.lru_cache(maxsize=4)

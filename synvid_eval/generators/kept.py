@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.uint8]
 
+BACKGROUND = "/background"
+"""What the name of a preset ends in by which the clips of backgrounds are drawn: a few, wanted often."""
+
 
 class Kept:
     """Arrays by key: those used last, up to `most` bytes, and `least` of them however large they are."""

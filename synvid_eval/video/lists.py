@@ -609,7 +609,9 @@ def _table_list(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
 
 
 def _table_rows(path: Place) -> Iterator[tuple[int, str, str]]:
-    """(number, path, label) of the rows of a table; "" for what a row has not."""
+    """(number of the line, of Parquet of the row, path, label) of the rows of a table; "" for what a row has
+    not.
+    """
     if path.suffix.lower() == ".parquet":
         yield from _parquet_rows(path)
         return
@@ -618,9 +620,16 @@ def _table_rows(path: Place) -> Iterator[tuple[int, str, str]]:
     try:
         raw = cast(io.RawIOBase, path.open("rb"))
         with io.TextIOWrapper(io.BufferedReader(raw), "utf-8-sig", "surrogateescape", "") as file:
-            rows = csv.reader(
-                (line for line in file if line.strip() and not line.startswith("#")), delimiter=mark
-            )
+            number = 0
+
+            def told() -> Iterator[str]:
+                nonlocal number
+                for line in file:
+                    number += 1
+                    if line.strip() and not line.startswith("#"):
+                        yield line
+
+            rows = csv.reader(told(), delimiter=mark)
             columns = next(rows)
             paths = _column_of(columns, _PATHS)
             if not paths:
@@ -633,7 +642,7 @@ def _table_rows(path: Place) -> Iterator[tuple[int, str, str]]:
             of_label = columns.index(labels) if labels else -1
             for row in rows:
                 name = row[where].strip() if where < len(row) else ""
-                yield rows.line_num, name, row[of_label].strip() if -1 < of_label < len(row) else ""
+                yield number, name, row[of_label].strip() if -1 < of_label < len(row) else ""
     except (csv.Error, StopIteration, ValueError) as error:
         raise DataError(f"{path} cannot be read as a table: {error}.", "Check the list.") from None
 

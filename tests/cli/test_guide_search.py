@@ -115,8 +115,8 @@ def test_a_rehearsal_says_what_is_searched_and_writes_nothing(tmp_path: Path, ru
     assert not (tmp_path / "best.toml").exists() and not (tmp_path / "best.journal").exists()
 
 
-def test_exponents_of_textures_are_searched(tmp_path: Path, run_cli: Run) -> None:
-    """Toward the same preset with steeper textures; a rehearsal says what making textures takes."""
+def steeper_textures(tmp_path: Path) -> list[str]:
+    """The command of a search over textures, toward the same preset with steeper ones."""
     own = tmp_path / "own.toml"
     knobs = (
         'knobs.size = 48\nknobs.length = "17"\nknobs.objects = 20\nknobs.textures = "statistical(size=32)"\n'
@@ -125,6 +125,11 @@ def test_exponents_of_textures_are_searched(tmp_path: Path, run_cli: Run) -> Non
     steep = "textures=statistical(size=32,slope=3:3.5)"
     words = asked(tmp_path, "--over", "texture", "--minimize", "spectrum", budget=4)
     words[2:4] = [f"{own}?pool=5", f"preset:{own}?pool=5&seed=7&n=24&{steep}"]
+    return words
+
+
+def test_a_rehearsal_says_what_making_textures_takes(tmp_path: Path, run_cli: Run) -> None:
+    words = steeper_textures(tmp_path)
     planned = run_cli(*words, "--dry-run", "--json", "-")
     assert planned.returncode == 0, planned.stderr
     cost = json.loads(planned.stdout)["textures"]
@@ -132,7 +137,11 @@ def test_exponents_of_textures_are_searched(tmp_path: Path, run_cli: Run) -> Non
     many = [word.replace("pool=5", "pool=30") for word in words]
     said = run_cli(*many, "--dry-run").stdout
     assert "each setting of textures makes its own, 30 at most" in said and "own.toml?pool=20" in said
-    done = run_cli(*words, "--json", "-")
+
+
+@pytest.mark.slow
+def test_exponents_of_textures_are_searched(tmp_path: Path, run_cli: Run) -> None:
+    done = run_cli(*steeper_textures(tmp_path), "--json", "-")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert {d["name"].split(":")[0] for d in found["space"]} == {

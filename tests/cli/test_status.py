@@ -27,6 +27,16 @@ def test_a_set_in_parts_is_finished_by_the_lines_of_status(run_cli: Run, tmp_pat
     assert "command" not in json.loads((tmp_path / "a set" / "generation.json").read_text())
 
 
+def test_a_shard_stands_in_front_of_two_dashes(run_cli: Run) -> None:
+    """As in a script, for the sake of names that begin with a dash."""
+    words = ("measure", "--metrics", "color", "--out", "a -- b", "--", "preset:static_circles?n=3&size=16")
+    assert run_cli(*words[:-2], "--shard", "0/2", *words[-2:]).returncode == 0
+    line = run_cli("status", "a -- b").stdout.splitlines()[-1].strip()
+    assert line == shlex.join(["synvid-eval", *words[:-2], "--shard", "1/2", *words[-2:]])
+    assert run_cli(*shlex.split(line)[1:]).returncode == 0
+    assert run_cli("status", "a -- b").stdout.splitlines()[-1].startswith("all are there: ")
+
+
 def test_a_set_made_at_once_has_nothing_to_join(run_cli: Run) -> None:
     run_cli(*GENERATE)
     assert run_cli("status", "a set/").stdout.splitlines()[-1] == "all are there"

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture(scope="module")
 def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
-    yield Commands(tmp_path_factory.mktemp("faults") / "commands", workers=2)
+    yield Commands(tmp_path_factory.mktemp("faults") / "commands", workers=1)
 
 
 @pytest.mark.parametrize(

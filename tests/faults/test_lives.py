@@ -24,7 +24,7 @@ from tests.conftest import REPOSITORY, Run
 pytestmark = pytest.mark.timeout(240)
 
 INJECTED = os.pathsep.join([str(REPOSITORY / "tests" / "injected"), str(REPOSITORY)])
-COMPARE = ("compare", "set", "other", "--metrics", "color,motion", "-q", "--json")
+COMPARE = ("compare", "set", "other", "--metrics", "color,motion", "--workers", "1", "-q", "--json")
 
 
 @pytest.fixture(scope="module")

@@ -34,8 +34,9 @@ def clip(generator, index=0, name=NAME):
 
 
 def forget():
-    for kept in (fractal.scene, fractal.still, fractal.class_parameters, fractal._clips, fractal._game):
-        (kept.clear if kept is fractal._clips else kept.cache_clear)()
+    fractal._clips.clear()
+    for kept in (fractal.scene, fractal.still, fractal.class_parameters, fractal._game):
+        kept.cache_clear()
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
+from urllib.request import Request as Asked
+from urllib.request import urlopen
 
 KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
@@ -150,6 +152,8 @@ def s3() -> Iterator[tuple[Proxy, Any]]:
     server.start()
     try:
         _, port = server.get_host_and_port()
+        # all of moto's servers of a process have the same objects, also those of other tests
+        urlopen(Asked(f"http://127.0.0.1:{port}/moto-api/reset", method="POST")).close()
         client = boto3.client(
             "s3",
             endpoint_url=f"http://127.0.0.1:{port}",

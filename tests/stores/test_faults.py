@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from pathlib import Path
@@ -152,6 +153,40 @@ def test_a_store_that_is_gone_for_a_while_changes_nothing(
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout)["scores"] == json.loads(local.stdout)["scores"]
     assert time.monotonic() - away[0] > 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["files", "tar"])
+def test_a_store_that_is_gone_for_half_a_minute_changes_no_byte_of_a_measurement(
+    store: Proxy, s3: Any, pair: Path, run_cli: Run, tmp_path: Path, layout: str
+) -> None:
+    """With the waits that users have, of a set measured at once and by jobs."""
+    if layout == "files":
+        upload(s3, pair / "a", "half/set")
+    else:
+        with tarfile.open(tmp_path / "set.tar", "w") as tar:
+            tar.add(pair / "a", ".")
+        s3.upload_file(os.fspath(tmp_path / "set.tar"), "bucket", "half/set.tar")
+    where = "s3://bucket/half/set" + (".tar" if layout == "tar" else "/")
+    words = ("measure", where, "--metrics", "color,motion", "--workers", "2", "--cache", "none")
+    alone = run_cli(*words, "--out", "alone.measured")
+    assert alone.returncode == 0, alone.stderr
+    for more in (("--out", "found.measured"), ("--shard", "0/1", "--out", "parts")):
+        away: list[float] = []
+
+        def fail(request: Request, away: list[float] = away) -> str | None:
+            if request.reads and not away and sum(r.reads for r in store.seen) > 4:
+                away.append(time.monotonic())
+            return "drop" if away and time.monotonic() - away[0] < 30 else None
+
+        store.reset(fail)
+        done = run_cli(*words, *more)
+        assert done.returncode == 0, done.stderr
+        assert time.monotonic() - away[0] > 30
+    assert run_cli("merge", "parts", "--out", "joined.measured").returncode == 0
+    alone_bytes = (tmp_path / "alone.measured").read_bytes()
+    assert (tmp_path / "found.measured").read_bytes() == alone_bytes
+    assert (tmp_path / "joined.measured").read_bytes() == alone_bytes
 
 
 @pytest.mark.usefixtures("quick")

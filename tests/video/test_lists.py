@@ -571,13 +571,14 @@ def test_a_table_with_a_column_of_paths_is_a_list(tmp_path: Path, mark: str) -> 
         ("7", "", "x"),
         ("7", "gone.mp4", "x"),
     ]
-    path = write(tmp_path / "rows.csv", *(mark.join(row) for row in [("width", "Path", "Label"), *rows]))
+    first, *others = (mark.join(row) for row in [("width", "Path", "Label"), *rows])
+    path = write(tmp_path / "rows.csv", "# by hand", first, "", *others)
     found = open_set(path)
     assert found.layout == "table"
     assert [(c.id, c.label) for c in found.clips] == [("videos/a b.mp4", "bend"), ("videos/b.mp4", None)]
     assert dict(found.skipped) == {
         "gone.mp4": "missing: in the list, not on the disk",
-        "rows.csv:4": "no entry: it has no path",
+        "rows.csv:6": "no entry: it has no path",
     }
     with pytest.raises(DataError, match="has a heading"):
         open_set(path, layout="list")

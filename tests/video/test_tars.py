@@ -14,17 +14,19 @@ import tarfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from synvid_eval import cache
+from synvid_eval import archive, cache, measurement
 from synvid_eval.cache import Cache, Peek, file_hash
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.measurement import Measurement, Options, measure
 from synvid_eval.sets import default_name, open_clip, open_set
 from synvid_eval.video import spans, tar_store, tars
 from synvid_eval.video.videoset import VideoSet
+from tests.clips import write_set
 from tests.conftest import REPOSITORY, Run
 
 Member = tuple[str, bytes]
@@ -394,6 +396,39 @@ def test_members_are_hashed_once(shards: Path, tmp_path: Path, monkeypatch: pyte
     path.write_bytes(b"")
     assert kept.changed(first)
     assert kept.content_hashes(expected, "x") == dict.fromkeys(expected, "")
+
+
+def test_a_tar_that_is_replaced_between_the_turns_of_hashing_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By one of the same members in another order, which no header tells."""
+    folder = write_set(tmp_path / "set", 12)
+    clips = [p.read_bytes() for p in sorted(folder.iterdir())]
+    clips = [c.ljust(max(map(len, clips)), b"\0") for c in clips]
+    names = [f"{i:02}.avi" for i in range(12)]
+    path = write_tar(tmp_path / "x.tar", zip(names, clips, strict=True))
+    videos = open_set(path)
+    monkeypatch.setattr(measurement, "TOGETHER", 4)
+    calm = measure(videos, features=["lab"], options=Options(cache=Cache(None), workers=2))
+    assert not calm.facts.skipped and not calm.about["notes"]
+    hashes, turns = measurement.content_hashes, []
+
+    def replacing(*given: Any) -> dict[str, str]:
+        turns.append(given)
+        if len(turns) == 2:
+            write_tar(path, zip(names, clips[::-1], strict=True))
+        return hashes(*given)
+
+    monkeypatch.setattr(measurement, "content_hashes", replacing)
+    kept = Cache(tmp_path / "cache")
+    found = measure(videos, features=["lab"], options=Options(cache=kept, workers=2))
+    assert len(turns) == 3
+    (note,) = (n for n in found.about["notes"] if n.startswith("changed while the set was measured"))
+    late = [c.id for piece in measurement.plan_pieces(videos) for c in piece.clips][4:]
+    assert all(name in note for name in late[:6])  # ten are named
+    assert all(c.content != d.content for c, d in zip(found.clips, calm.clips, strict=True) if c.id in late)
+    for entry in (tmp_path / "cache" / "shards").glob("*/*"):
+        assert not {c["id"] for c in archive.read(entry)[1]["entry"]["clips"]} & set(late)
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
