@@ -70,7 +70,7 @@ def build(of: Contrast, network: Backbone, seed: int) -> nn.Module:
         def __init__(self) -> None:
             super().__init__()
             self.encoder = network.encoder(seed)
-            self.head = viewed.perceptron(network.width, of.hidden, of.values)
+            self.head = viewed.perceptron(network.width, of.hidden, of.values, of.norm)
             viewed.draw(self.head, "head", seed)
             self.momentum = viewed.momentum_of(self.encoder, self.head)
             generator = torch.Generator().manual_seed(address("synvid_eval.training.moco", seed) >> 1)

@@ -162,6 +162,11 @@ class OnTwoViews(OnViews):
     )
     hidden: int = knob(512, "Values between the two layers of the head.", low=1, high=65536, source=_CODE)
     values: int = knob(128, "Values of what it gives.", low=2, high=65536, source=_CODE)
+    norm: bool = knob(
+        False,
+        "Batch norm between the two layers of the head, as in the papers of SimCLR and BYOL.",
+        source=_CODE,
+    )
 
     @property
     def adapts(self) -> tuple[str, ...]:
@@ -265,13 +270,11 @@ class OfViews(Method):
 
 
 def perceptron(inputs: int, hidden: int, values: int, norm: bool = False) -> nn.Module:
-    """Two layers: with SiLU between them, the head of the released code; with a batch norm and ReLU, BYOL's
-    predictor.
-    """
+    """Two layers, SiLU between them, where `norm` says so behind a batch norm."""
     from torch import nn
 
-    between = (nn.BatchNorm1d(hidden), nn.ReLU()) if norm else (nn.SiLU(),)
-    return nn.Sequential(nn.Linear(inputs, hidden), *between, nn.Linear(hidden, values))
+    norms = (nn.BatchNorm1d(hidden),) if norm else ()
+    return nn.Sequential(nn.Linear(inputs, hidden), *norms, nn.SiLU(), nn.Linear(hidden, values))
 
 
 def represented(
@@ -284,7 +287,8 @@ def represented(
 
     tokens = encoder(videomae.normalized(frames))
     moments = tokens.unflatten(1, (network.moments, -1)).mean(2)
-    found: Tensor = head(F.dropout(moments, dropout, training=encoder.training)).mean(1)
+    given = head(F.dropout(moments, dropout, training=encoder.training).flatten(0, 1))
+    found: Tensor = given.unflatten(0, (-1, network.moments)).mean(1)
     return found
 
 
