@@ -17,8 +17,9 @@ from synvid_eval.cli import labelling, names
     show_default=True,
     metavar="NAME",
     shell_complete=names.completed(names.finetunings),
-    help="paper-ucf101, paper-hmdb51 (Yu et al. 2024, Table 6), released-hmdb51 (their code), small (one "
-    "GPU), tiny (minutes on 2 cores).",
+    help="paper-ucf101, paper-hmdb51 (Yu et al. 2024, Table 6), released-hmdb51 (their code), paper-fractal, "
+    "paper-fractal-diving48, paper-fractal-volleyball (Svyezhentsev et al. 2024), small (one GPU), tiny "
+    "(minutes on 2 cores).",
 )
 @labelling.options
 def command(**given: Any) -> None:
@@ -32,6 +33,7 @@ def command(**given: Any) -> None:
     Examples:
       synvid-eval train finetune run/ ucf101/ --recipe tiny --out tuned/
       synvid-eval train finetune scratch ucf101/ --recipe tiny --csv a.csv --out scratch-tuned/
+      synvid-eval train finetune scratch ucf101/ --backbone tsm-resnet18 --recipe tiny --out tsm/
       synvid-eval train finetune vit_b.pth ucf101/ --split trainlist01 --recipe paper-ucf101 --out b/
     """
     from synvid_eval.training import finetune

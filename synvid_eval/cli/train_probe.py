@@ -25,7 +25,7 @@ def command(**given: Any) -> None:
     """Say what the frozen network of RUN tells of a labelled SET's clips, by a small head on its features.
 
     RUN is a folder that train pretrain made, a folder of transformers, the authors' .pth, or scratch: drawn
-    weights (--set size=tiny). Features are computed once and kept in RUN2.
+    weights (--set size=tiny, --backbone tsm-resnet18). Features are computed once and kept in RUN2.
 
     \b
     Examples:

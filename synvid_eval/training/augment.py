@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from synvid_eval.errors import UsageError
 from synvid_eval.randomness import address, below, stream, unit
+from synvid_eval.training import crops
 
 if TYPE_CHECKING:
     import torch
@@ -244,15 +245,9 @@ def resized_crop(frames: torch.Tensor, box: Box, size: int) -> torch.Tensor:
 
 
 def cubic_crop(frames: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uint8]:
-    """A box of frames uint8 [T, H, W, 3], resized to [T, size, size, 3], bicubic and not antialiased: torch's
-    `interpolate`, as in the released code of Svyezhentsev et al. 2024.
-    """
-    import cv2
-
+    """A box of frames uint8 [T, H, W, 3], resized to [T, size, size, 3]; see `crops.cubic`."""
     rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
-    sides = (size, size)
-    parts = [cv2.resize(f[rows, columns], sides, interpolation=cv2.INTER_CUBIC) for f in frames]
-    return np.stack([np.asarray(part, np.uint8) for part in parts])
+    return crops.cubic(frames[:, rows, columns], size, size)
 
 
 def flips(key: int) -> bool:

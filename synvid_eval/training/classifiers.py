@@ -104,7 +104,7 @@ class Finetuned:
             short=of.short,
             patience=self._patience,
         )
-        return Viewed(files, network.frames, network.image, of.segments, of.crops, of.enlarged)
+        return finetune.viewed(files, network, of, of.segments, of.crops)
 
     def _said(self, clip: Tensor, fold: int) -> NDArray[np.float64]:
         """What the network of a fold says of a clip's views uint8 [views, T, S, S, 3]: float64 [classes]."""

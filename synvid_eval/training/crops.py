@@ -54,6 +54,16 @@ def multiscale(
     return resized(frames[:, top : top + height, left : left + width], size, size)
 
 
+def cubic(frames: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Frames uint8 [T, H, W, 3] at another size, bicubic and not antialiased (torch's `interpolate`, as in
+    the released code of Svyezhentsev et al. 2024): uint8 [T, height, width, 3].
+    """
+    import cv2
+
+    parts = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC) for frame in frames]
+    return np.stack([np.asarray(part, np.uint8) for part in parts])
+
+
 def resized(frames: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Frames uint8 [T, H, W, 3] at another size, by Pillow's bilinear filter: uint8 [T, height, width, 3]."""
     if frames.shape[1:3] == (height, width):

@@ -10,15 +10,12 @@ nowhere).
 `paper-fractal` is the training of Svyezhentsev et al. 2024 on HMDB51, UCF101, EGTEA and YUP++, as the
 configurations and the code of github.com/davidsvy/fractal_video have it; on Diving48 and Volleyball theirs
 differ, hence two more. Their learning rates are for 32 clips a step, ours for 256: eight times as large.
-Where it differs: RandAugment comes before the crop and knows timm's operations, not all of which are among
-pytorchvideo's, and fills in gray for black; blurs are drawn with it; resizing is bilinear and antialiased,
-theirs bicubic; values are dropped of the mean over frames, not of each frame; the linear layer begins normal
-with deviation 0.01, theirs uniform; the cosine begins behind the warm-up, theirs beneath it; short clips are
-looked at with a smaller stride, not filled up with their last frame.
+Where it differs: RandAugment knows timm's operations, not all of which are among pytorchvideo's; values are
+dropped of the mean over frames, not of each frame; the linear layer begins normal with deviation 0.01, theirs
+uniform; short clips are looked at with a smaller stride, not filled up with their last frame.
 
-In convolutional networks batch norms learn, too, from the clips of a pass; of several processes the first
-one's running statistics are kept. Layers, for `layer_decay`, are their stages; `drop_path` is for
-transformers.
+In convolutional networks batch norms learn, too, from the clips of a pass on all devices. Layers, for
+`layer_decay`, are their stages; `drop_path` is for transformers.
 
 `paper-ucf101` and `paper-hmdb51` take RandAug (9, 0.5), as Table 6 says; `released-hmdb51` what the released
 code runs: `rand-m7-n4-mstd0.5-inc1` and its cutmix (see `augment`). `small` and `tiny` are ours.
@@ -54,6 +51,7 @@ from synvid_eval.training.data import Files, Item
 from synvid_eval.training.labelled import Start, Viewed
 from synvid_eval.training.recipe import Optimization, Recipes
 from synvid_eval.training.run_folder import RunFolder
+from synvid_eval.training.schedule import Cosine
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -67,7 +65,7 @@ _COLUMNS = ("step", "epoch", "top1", "loss")
 class Finetuning(Optimization):
     """Learning a classifier with all weights."""
 
-    later: ClassVar[tuple[str, ...]] = ("blur", "enlarged")
+    later: ClassVar[tuple[str, ...]] = ("whole", "transforms", "blur", "enlarged")
 
     batch: int = knob(
         128, "Clips a step, on all devices together.", low=1, high=65536, source="VideoMAE's script"
@@ -87,6 +85,12 @@ class Finetuning(Optimization):
     )
     repeats: int = knob(
         2, "Times that a clip of a batch is augmented.", low=1, high=64, source="released code"
+    )
+    whole: bool = knob(False, "The cosine of learning rates begins with the warm-up, not behind it.")
+    transforms: str = knob(
+        "videomae",
+        "Order and resizing: videomae augments, then crops, bilinear; fractal crops, bicubic, then augments.",
+        choices=("videomae", "fractal"),
     )
     augment: str = knob(
         "rand-m9-n2-mstd0.5-inc1", "RandAugment, as timm spells it, or none.", source="Table 6"
@@ -121,6 +125,10 @@ class Finetuning(Optimization):
         super().__post_init__()
         augment.policy(self.augment)
 
+    def schedule(self, steps_an_epoch: int) -> Cosine:
+        """See `Optimization.schedule` and `Cosine.whole`."""
+        return dataclasses.replace(super().schedule(steps_an_epoch), whole=self.whole)
+
 
 UCF101 = Finetuning()
 HMDB51 = dataclasses.replace(UCF101, batch=256, lr=1e-3, stride=2, segments=10)
@@ -136,6 +144,8 @@ FRACTAL = Finetuning(
     layer_decay=1.0,
     clip=5.0,
     stride=6,
+    whole=True,
+    transforms="fractal",
     repeats=1,
     augment="rand-m7-n2-mstd0.5-inc1",
     area=0.2,
@@ -249,21 +259,43 @@ class Augmented:
 
     def _one(self, frames: NDArray[np.uint8], key: int) -> NDArray[np.float32]:
         """Frames uint8 [T, H, W, 3] as the network gets them, float32 [T, 3, S, S]."""
-        import torch
 
         of = self.recipe
-        clip = torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
-        if policy := augment.policy(of.augment):
-            clip = augment.rand_augment(clip, policy, key)
-        box = augment.crop_box(clip.shape[-2], clip.shape[-1], key, of.area)
-        clip = augment.resized_crop(clip, box, self.size)
-        if of.flip and augment.flips(key):
-            clip = clip.flip(-1)
-        clip = augment.blurred(clip, key, of.blur)
+        transformed = _as_fractal if of.transforms == "fractal" else _as_videomae
+        clip = augment.blurred(transformed(frames, of, self.size, key), key, of.blur)
         ready = videomae.normalized(clip.permute(0, 2, 3, 1)[None])[0]
         gone = augment.erase_box(self.size, self.size, key, of.erase)
         found: NDArray[np.float32] = (augment.erased(ready, gone, key) if gone else ready).numpy()
         return found
+
+
+def _as_videomae(frames: NDArray[np.uint8], of: Finetuning, size: int, key: int) -> Tensor:
+    """Frames uint8 [T, H, W, 3] → augmented, cropped, mirrored: uint8 [T, 3, size, size]."""
+    import torch
+
+    clip = torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
+    if policy := augment.policy(of.augment):
+        clip = augment.rand_augment(clip, policy, key)
+    box = augment.crop_box(clip.shape[-2], clip.shape[-1], key, of.area)
+    clip = augment.resized_crop(clip, box, size)
+    return clip.flip(-1) if of.flip and augment.flips(key) else clip
+
+
+def _as_fractal(frames: NDArray[np.uint8], of: Finetuning, size: int, key: int) -> Tensor:
+    """Frames uint8 [T, H, W, 3] → cropped, mirrored, augmented, black around: uint8 [T, 3, size, size]."""
+    import torch
+
+    box = augment.crop_box(frames.shape[1], frames.shape[2], key, of.area)
+    clip = torch.from_numpy(augment.cubic_crop(frames, box, size)).permute(0, 3, 1, 2).contiguous()
+    clip = clip.flip(-1) if of.flip and augment.flips(key) else clip
+    policy = augment.policy(of.augment)
+    return clip if policy is None else augment.rand_augment(clip, policy, key, fill=0.0)
+
+
+def viewed(files: Files, network: Backbone, of: Finetuning, segments: int, crops: int) -> Viewed:
+    """The views of clips that a network is tested on by a recipe, of that many runs and squares."""
+    cubic = of.transforms == "fractal"
+    return Viewed(files, network.frames, network.image, segments, crops, of.enlarged, cubic)
 
 
 def task(network: Any, backbone: Backbone, classes: int, of: Finetuning) -> nn.Module:
@@ -409,7 +441,7 @@ class _Tester:
         """Logits float32 [clips, views, classes] of clips."""
         of, network, device = self._of, self.network, self._where.device
         architecture = of.begin.architecture
-        made = Viewed(of.on.files, architecture.frames, architecture.image, segments, crops, of.of.enlarged)
+        made = viewed(of.on.files, architecture, of.of, segments, crops)
         at_once = of.of.micro or min(of.of.batch, 16)
 
         def run(frames: Tensor) -> Tensor:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 SCRATCH = "scratch"
 """In the place of a RUN: a network with drawn weights, whatever lies there; ./scratch is a folder."""
+SUPERVISED = "supervised"
+"""The method of pre-training that learns classes."""
 PREDICTIONS, ACCURACY, FOLDS = "predictions.json", "accuracy.csv", "folds.toml"
 UNBOUND = (pretrain.UNBOUND | {"test_every"}) - {"micro"}
 """Keys of a config that may differ when a run goes on. Passes may not: clips are mixed, and values dropped,
@@ -48,7 +50,7 @@ class Start:
 
     name: what a table of accuracies calls it: what it was pre-trained on. tensors: of its encoder, as
     `checkpoints.Checkpoint` holds them; None: drawn. epsilon: of its layer norms. signature: of their
-    file, "" where they are drawn.
+    file, "" where they are drawn. classes_of: the location of the SET whose classes it has learned, if any.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Start:
     epsilon: float = EPSILON
     signature: str = ""
     family: str = ""
+    classes_of: str = ""
 
     def into(self, module: nn.Module) -> nn.Module:
         """A module that its architecture made, with the weights that it begins with, in eval mode."""
@@ -110,7 +113,11 @@ def start(location: str, network: Backbone, asked: Sequence[str] = ()) -> Start:
     if found.tensors is None:
         raise UsageError(f"{location} is a network with drawn weights.", f"Say {SCRATCH}, and --seed.")
     name = sets.default_name(str(run["location"])) if "location" in run else found.name
-    return Start(name, found.architecture, dict(found.tensors), found.epsilon, found.signature)
+    classes_of = str(run.get("location", "")) if run.get("method") == SUPERVISED else ""
+    return Start(
+        *(name, found.architecture, dict(found.tensors), found.epsilon, found.signature),
+        classes_of=classes_of,
+    )
 
 
 def _config(location: str) -> Config:
@@ -208,7 +215,7 @@ def kept(files: Files, options: Options) -> bool:
 @dataclass(frozen=True)
 class Viewed:
     """(0, index of a clip) → its views uint8 [segments · crops, T, S, S, 3]; see `views`. enlarged: short
-    side of the frames that squares are taken from, in sides of a square.
+    side of the frames that squares are taken from, in sides of a square. cubic: how they are resized.
 
     A clip shorter than T · stride frames is looked at as it is learned from, at the largest stride that fits
     (`Files.fitting`); the released code keeps the stride and repeats the last frame.
@@ -220,6 +227,7 @@ class Viewed:
     segments: int
     crops: int
     enlarged: float = 1.0
+    cubic: bool = False
 
     def __call__(self, item: Item) -> dict[str, Any]:
         _, index = item
@@ -237,7 +245,7 @@ class Viewed:
         wanted = sorted({i for run in runs for i in run})
         frames = self.files.taken(index, wanted)
         tall, wide = views.short_side(frames.shape[1], frames.shape[2], int(self.size * self.enlarged))
-        frames = crops.resized(frames, tall, wide)
+        frames = (crops.cubic if self.cubic else crops.resized)(frames, tall, wide)
         places = {frame: i for i, frame in enumerate(wanted)}
         made = [
             frames[[places[i] for i in run], top : top + self.size, left : left + self.size]
@@ -371,7 +379,7 @@ class PlannedFolds:
         with engine.devices(self._device) as where, contextlib.ExitStack() as held:
             held.callback(torch.set_num_threads, before)
             self._world = where.world
-            for note in self.on.notes() if where.first else ():
+            for note in self.notes() if where.first else ():
                 self.options.progress.say(note)
             if where.first and count > 1:
                 whole_run = _Folds(root)
@@ -385,6 +393,14 @@ class PlannedFolds:
             return {}
         whole = accuracy.merge(folds)
         return {"run": os.fspath(root), "row": leave(root, whole, self.named), **accuracy.document(whole)}
+
+    def notes(self) -> list[str]:
+        """What a user should know of the clips and of where the network comes from."""
+        same = os.path.realpath(self.begin.classes_of) == os.path.realpath(self.location)
+        if not (self.begin.classes_of and same):
+            return self.on.notes()
+        seen = f"{self.source} has learned the classes of {self.location}: tested clips may be among its own"
+        return [*self.on.notes(), seen]
 
     def tried(self, where: engine.Devices) -> tuple[engine.Tried | None, float]:
         """(what a step takes, None where it is nothing beside looking; seconds to look at all views of a
@@ -543,7 +559,7 @@ class PlannedFolds:
         facts["top 1"] = f"{one.value:.1f} % of {one.clips} clips ({low:.1f} to {high:.1f} by clip)"
         facts["made with"] = f"synvid-eval {run['version']}"
         lines = [f"# {folder.path.name}", "", *(f"- **{key}**: {value}" for key, value in facts.items())]
-        lines += [f"- **note**: {note}" for note in self.on.notes()]
+        lines += [f"- **note**: {note}" for note in self.notes()]
         lines += [
             "",
             "All that decides the numbers stands in `config.toml`; `log.csv` holds a row a step.",

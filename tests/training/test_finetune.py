@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from synvid_eval.measurement import Options, Quiet
 from synvid_eval.networks import checkpoints, videomae
 from synvid_eval.networks.convnets import BACKBONES, ConvNet
 from synvid_eval.networks.videomae import SIZES, Architecture, skipping
+from synvid_eval.randomness import address
 from synvid_eval.schemas import get
 from synvid_eval.training import (
     accuracy,
@@ -86,7 +88,8 @@ FRACTAL = {
     "weight_decay": 0.01, "lr": 8 * 8e-4, "first_lr": 8 * 1e-6, "last_lr": 8 * 1e-5, "clip": 5.0,
     "optimizer": "adamw", "epsilon": 1e-8, "beta1": 0.9, "beta2": 0.999,
     # AUG, and what its transforms are
-    "flip": True, "area": 0.2, "augment": "rand-m7-n2-mstd0.5-inc1", "blur": 0.5, "enlarged": 256 / 224,
+    "transforms": "fractal", "whole": True, "flip": True, "area": 0.2,
+    "augment": "rand-m7-n2-mstd0.5-inc1", "blur": 0.5, "enlarged": 256 / 224,
     "crops": 1, "mixup": 0.0, "cutmix": 0.0, "erase": 0.0, "smoothing": 0.0, "repeats": 1,
     # the network's
     "dropout": 0.8, "drop_path": 0.0, "layer_decay": 1.0,
@@ -115,7 +118,9 @@ def test_rates_and_steps_of_the_fractal_paper() -> None:
     """HMDB51's first split: 3,570 clips in batches of 32."""
     schedule = FINETUNING["paper-fractal"].schedule(3570 // 32)
     assert (schedule.steps, schedule.warmup) == (11_100, 1_110)
-    assert schedule.rate(0) == pytest.approx(1e-6) and schedule.rate(1_110) == pytest.approx(8e-4)
+    assert schedule.rate(0) == pytest.approx(1e-6)
+    cosine = 0.5 * (1 + math.cos(math.pi * 0.1))  # of the whole training, a tenth of which is warm-up
+    assert schedule.rate(1_111) == pytest.approx(1e-5 + (8e-4 - 1e-5) * cosine)
     assert schedule.rate(11_099) == pytest.approx(1e-5, rel=1e-3)
 
 
@@ -275,6 +280,43 @@ def test_clips_are_functions_of_seed_clip_and_epoch(bars: Path, options: Options
     assert not np.array_equal(one["frames"], made((4, 5))["frames"])
     other = Augmented(plan.on.files, train, plan.on.labels, plan.of, 16, 1)
     assert not np.array_equal(one["frames"], other((3, 5))["frames"])
+
+
+def test_the_fractal_papers_clips_are_cropped_and_then_augmented(bars: Path, options: Options) -> None:
+    """Bicubic as torch's; the crop is one of the frame as it is read, whatever is done to it then."""
+    few = ("transforms=fractal", "area=0.5", "flip=no", "short=0")
+    plan = planned(finetune, bars, options, *few)
+    train = plan.on.indices(plan.on.split.folds[0].train)
+    frames = plan.on.files.clip(train[0], 0)
+    key = address("synvid_eval.training.finetune", 0, plan.on.files.clips[train[0]].id, 0, 0)
+
+    def made(of: finetune.Finetuning) -> torch.Tensor:
+        return torch.from_numpy(
+            Augmented(plan.on.files, train, plan.on.labels, of, 16, 0)((0, 0))["frames"][0]
+        )
+
+    box = augment.crop_box(*frames.shape[1:3], key, 0.5)
+    part = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
+    part = part[..., box.top : box.top + box.height, box.left : box.left + box.width]
+    known = torch.nn.functional.interpolate(part, (16, 16), mode="bicubic").clamp(0, 255)
+    found = made(plan.of)
+    mean, std = (torch.tensor(v)[:, None, None] for v in (videomae.MEAN, videomae.STD))
+    assert (255 * (found * std + mean) - known).abs().max() < 1.01
+    turned = made(dataclasses.replace(plan.of, augment="rand-m10-n20-inc1"))
+    assert not torch.equal(found, turned)
+    policy = augment.policy("rand-m10-n20-inc1")
+    uint8 = (255 * (found * std + mean)).round().to(torch.uint8)
+    expected = augment.rand_augment(uint8, policy, key, fill=0.0)
+    assert torch.allclose(255 * (turned * std + mean), expected.float(), atol=1e-2)
+
+
+def test_enlarged_views_lie_in_the_middle(bars: Path, options: Options) -> None:
+    """Frames of 24 × 32 at a short side of 20: the middle 16 of it."""
+    plan = planned(finetune, bars, options, "transforms=fractal", "enlarged=1.25", "short=0")
+    made = finetune.viewed(plan.on.files, plan.begin.architecture, plan.of, 1, 1)((0, 0))["views"]
+    frames = torch.from_numpy(plan.on.files.taken(0, range(2, 6))).permute(0, 3, 1, 2).float()
+    known = torch.nn.functional.interpolate(frames, (20, 26), mode="bicubic").clamp(0, 255)
+    assert (torch.from_numpy(made[0]).permute(0, 3, 1, 2) - known[..., 2:18, 5:21]).abs().max() < 1.01
 
 
 def test_views_are_crops_of_the_files_own_frames(bars: Path, options: Options) -> None:
@@ -467,6 +509,19 @@ def test_it_begins_with_a_run_of_its_own_backbone(bars: Path, options: Options, 
     plan = planned(finetune, bars, options, "steps=1", split="kfold:2", backbone="csn-26", begin=str(folder))
     assert plan.made(tmp_path / "tuned")["about"]["begin"].startswith("sha256:")
     assert "circles has it" in plan.smaller()
+    assert plan.notes() == plan.on.notes()
+    assert begin.classes_of == ""
+    run["method"] = "supervised"
+    (folder / "config.toml").write_text(toml({"run": run, "network": dataclasses.asdict(of)}))
+    assert labelled.start(str(folder), NANO).classes_of == "moving_circles"
+
+
+def test_a_network_that_has_learned_the_classes_of_the_set_says_so(bars: Path, options: Options) -> None:
+    plan = planned(finetune, bars, options, split="kfold:2")
+    plan.begin = Start("bars", NANO, None, classes_of=os.path.relpath(bars))
+    assert plan.notes()[-1].endswith(f"has learned the classes of {bars}: tested clips may be among its own")
+    plan.begin = Start("bars", NANO, None, classes_of="fractal_supervised_500")
+    assert plan.notes() == plan.on.notes()
 
 
 def test_passes_that_batch_norms_cannot_take(bars: Path, options: Options, tmp_path: Path) -> None:
@@ -474,7 +529,7 @@ def test_passes_that_batch_norms_cannot_take(bars: Path, options: Options, tmp_p
     few = ("steps=1", "network.image=16", "micro=1")
     plan = planned(finetune, bars, options, *few, split="kfold:2", backbone="r2plus1d-18")
     assert plan.begin.architecture.tokens == 1
-    with pytest.raises(UsageError, match="Passes of 1 clips are too small: batch norms need 2") as error:
+    with pytest.raises(UsageError, match="Passes of 1 clips are too small: here they need 2") as error:
         plan.made(tmp_path / "run")
     assert "--set micro" in error.value.hint
     for more in ("micro=2", "repeats=2"):
@@ -693,9 +748,9 @@ def test_processes_wait_for_the_first_as_long_as_it_tests(bars: Path, tmp_path: 
 
 
 @pytest.mark.slow
-def test_processes_end_with_the_batch_norms_of_the_first(bars: Path, tmp_path: Path) -> None:
-    """Two processes of four clips: gradients are their mean, statistics the first one's; and the run goes on
-    with them, which ends in the bits of one that was not stopped.
+def test_processes_go_on_with_their_batch_norms(bars: Path, tmp_path: Path) -> None:
+    """Two processes of four clips, whose statistics are of all eight; and the run goes on with them, which
+    ends in the bits of one that was not stopped.
     """
     settings = [x for s in (*SLIGHT, "test_every=0", "save=1") for x in ("--set", s)]
 

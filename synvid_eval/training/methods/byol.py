@@ -6,7 +6,7 @@ momentum encoder: the target) gives of the other view: 2 − 2 · cosine, averag
 loss is their sum, twice that). What of itself the target keeps in a step grows from `momentum` to 1 by a
 cosine.
 
-The head has no batch norm (released code; the paper's has: `norm`), the predictor has one.
+The head has no batch norm (released code; the paper's has), the predictor has one.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def build(of: Bootstrap, network: Backbone, seed: int) -> nn.Module:
         def __init__(self) -> None:
             super().__init__()
             self.encoder = network.encoder(seed)
-            self.head = viewed.perceptron(network.width, of.hidden, of.values, of.norm)
+            self.head = viewed.perceptron(network.width, of.hidden, of.values)
             self.predictor = nn.Sequential(
                 nn.Linear(of.values, of.predictor),
                 nn.BatchNorm1d(of.predictor),

@@ -52,7 +52,7 @@ class Contrast(OnTwoViews):
     )
 
 
-RECIPES = viewed.recipes(Contrast(), queue="64", momentum="0.97")
+RECIPES = viewed.recipes(Contrast(), queue="64", momentum="0.99")
 """Recipes of MoCo, by name. `tiny` sees too few steps for a queue and a momentum of the published size."""
 
 
@@ -70,7 +70,7 @@ def build(of: Contrast, network: Backbone, seed: int) -> nn.Module:
         def __init__(self) -> None:
             super().__init__()
             self.encoder = network.encoder(seed)
-            self.head = viewed.perceptron(network.width, of.hidden, of.values, of.norm)
+            self.head = viewed.perceptron(network.width, of.hidden, of.values)
             viewed.draw(self.head, "head", seed)
             self.momentum = viewed.momentum_of(self.encoder, self.head)
             generator = torch.Generator().manual_seed(address("synvid_eval.training.moco", seed) >> 1)

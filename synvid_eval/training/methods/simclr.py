@@ -57,7 +57,7 @@ def build(of: Contrast, network: Backbone, seed: int) -> nn.Module:
         def __init__(self) -> None:
             super().__init__()
             self.encoder = network.encoder(seed)
-            self.head = viewed.perceptron(network.width, of.hidden, of.values, of.norm)
+            self.head = viewed.perceptron(network.width, of.hidden, of.values)
             viewed.draw(self.head, "head", seed)
 
         def forward(self, batch: dict[str, Tensor]) -> Tensor:
