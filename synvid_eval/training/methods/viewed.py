@@ -163,6 +163,14 @@ class OnTwoViews(OnViews):
     hidden: int = knob(512, "Values between the two layers of the head.", low=1, high=65536, source=_CODE)
     values: int = knob(128, "Values of what it gives.", low=2, high=65536, source=_CODE)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.adapt == OWN and self.adapt_second != EASY:
+            raise UsageError(
+                f"adapt_second={self.adapt_second} means nothing with adapt=own.",
+                "Name a chain for adapt, too.",
+            )
+
     @property
     def adapts(self) -> tuple[str, ...]:
         """See `OnViews.adapts`."""
