@@ -5,7 +5,8 @@
     checkpoints/step-00000500.safetensors
     card.md                          the same for people, with what came out
 
-A checkpoint holds the network's weights under the names that `transformers` gives them and, as
+A checkpoint holds the network's weights and buffers (of VideoMAE under `transformers`' names; see
+`training.methods` for others) and, as
 `optimizer/…`, what the optimizer remembers; its metadata say the step. It is written aside, brought to the
 disk and renamed; so the newest one is whole whenever a run was killed, and the log's rows behind it are cut
 off when the run goes on.

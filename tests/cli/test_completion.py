@@ -64,6 +64,18 @@ def test_names_complete(run_cli: Run) -> None:
     assert complete(run_cli, "measure --set color.") == ["color.ridge="]
     assert complete(run_cli, "compare --set sampler.start=f") == ["sampler.start=first"]
     assert complete(run_cli, "compare --set nothing") == []
+    assert complete(run_cli, "train pretrain x --method s") == ["simclr", "supervised"]
+    assert complete(run_cli, "train pretrain x --backbone tsm") == ["tsm-resnet50", "tsm-resnet18"]
+    assert complete(run_cli, "train pretrain x --recipe paper") == ["paper", "paper-vitl"]
+    assert complete(run_cli, "train pretrain x --method moco --recipe paper") == ["paper-fractal"]
+
+
+def test_recipes_are_those_of_the_method() -> None:
+    from synvid_eval.training import methods
+
+    assert names.methods() == list(methods.METHODS)
+    for method in methods.METHODS:
+        assert names.recipes(method) == list(methods.named(method).recipes)
 
 
 @pytest.mark.parametrize("command", ["compare", "compare videos/", "measure", "inspect"])

@@ -304,9 +304,18 @@ def test_two_processes_train_as_one(tmp_path: Path, plan: Any, method: str) -> N
         ("simclr", "moving_shapes", ("micro=1",), "Passes of 1 clips are too small"),
         ("byol", "moving_shapes", ("batch=1",), "Passes of 1 clips are too small"),
         ("supervised", "moving_shapes", (), "moving_shapes has no classes"),
-        ("moco", "preset:moving_shapes?adapt=shake", (), "adapted already.*adapt=own"),
+        ("moco", "preset:moving_shapes?adapt=shake", ("adapt=zoom",), "adapted already.*adapt=own"),
         ("moco", "moving_shapes", ("adapt=shke",), "'shke'.*shake"),
-        ("moco", "moving_shapes", ("adapt_second=",), "adapt= cannot be read"),
+        (
+            "moco",
+            "moving_shapes",
+            (
+                "adapt=zoom",
+                "adapt_second=",
+            ),
+            "adapt= cannot be read",
+        ),
+        ("moco", "moving_shapes", ("adapt_second=zoom",), "adapt_second=zoom means nothing"),
         ("moco", "moving_shapes", ("augment=rand",), "augmentation"),
         ("moco", "moving_shapes", ("adapt=own", "adapt_batch=4"), "adapt_batch=4 means nothing"),
         ("moco", "moving_shapes", ("mask_ratio=0.5",), "no knob 'mask_ratio'"),
@@ -409,12 +418,13 @@ def test_a_clip_is_drawn_once_for_both_views(plan: Any, monkeypatch: pytest.Monk
 
 
 def test_a_set_of_files_is_adapted_anew_in_each_view(tmp_path: Path, plan: Any) -> None:
+    camera = f"adapt={viewed.CAMERA}"
     (tmp_path / "videos").mkdir()
     rng = np.random.default_rng(0)
     for name in "abc":
         clip = np.repeat(rng.integers(0, 256, (1, 24, 32, 3), np.uint8), 8, 0)
         write_video(tmp_path / "videos" / f"{name}.mkv", clip, "ffv1")
-    planned = plan("moco", str(tmp_path / "videos"), "curriculum=4", "batch=2")
+    planned = plan("moco", str(tmp_path / "videos"), camera, "curriculum=4", "batch=2")
     source = planned.source
     seen = [source.clip(0, epoch, view) for epoch in (4, 5) for view in (0, 1)]
     assert all(clip.shape == (4, 24, 32, 3) for clip in seen)
@@ -425,11 +435,11 @@ def test_a_set_of_files_is_adapted_anew_in_each_view(tmp_path: Path, plan: Any) 
     assert not np.array_equal(own.clip(0, 0, 0), own.clip(0, 0, 1))  # the set's chain, drawn anew
     assert not np.array_equal(own.clip(0, 0), own.clip(0, 0, 0))
     with pytest.raises(UsageError, match=r"adapted already"):
-        plan("moco", f"adapt:shift?of={tmp_path / 'videos'}")
+        plan("moco", f"adapt:shift?of={tmp_path / 'videos'}", camera)
     with pytest.raises(DataError, match="backgrounds are other clips"):
         os.remove(tmp_path / "videos" / "b.mkv")
         os.remove(tmp_path / "videos" / "c.mkv")
-        plan("moco", str(tmp_path / "videos"))
+        plan("moco", str(tmp_path / "videos"), camera)
 
 
 def test_classes_of_a_set_are_its_labels(plan: Any, bars: Path) -> None:

@@ -69,7 +69,12 @@ def build(of: Bootstrap, network: Backbone, seed: int) -> nn.Module:
             super().__init__()
             self.encoder = network.encoder(seed)
             self.head = viewed.perceptron(network.width, of.hidden, of.values)
-            self.predictor = viewed.perceptron(of.values, of.predictor, of.values, norm=True)
+            self.predictor = nn.Sequential(
+                nn.Linear(of.values, of.predictor),
+                nn.BatchNorm1d(of.predictor),
+                nn.ReLU(),
+                nn.Linear(of.predictor, of.values),
+            )
             viewed.draw(self.head, "head", seed)
             viewed.draw(self.predictor, "predictor", seed)
             self.momentum = viewed.momentum_of(self.encoder, self.head)

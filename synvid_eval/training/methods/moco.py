@@ -52,7 +52,7 @@ class Contrast(OnTwoViews):
     )
 
 
-RECIPES = viewed.recipes(Contrast(), queue="64", momentum="0.97")
+RECIPES = viewed.recipes(Contrast(), queue="64", momentum="0.99")
 """Recipes of MoCo, by name. `tiny` sees too few steps for a queue and a momentum of the published size."""
 
 
