@@ -188,7 +188,7 @@ def test_rates_survive_a_file() -> None:
 
 
 def test_rates_are_measured() -> None:
-    small, large = (open_set(f"preset:moving_circles?n=12&size={s}", name=f"s{s}") for s in (32, 320))
+    small, large = (open_set(f"preset:moving_circles?n=60&size={s}", name=f"s{s}") for s in (32, 320))
     found = calibrate([small, large], [registry.get("lab")()], Options(workers=1, cache=Cache(None)))
     small_rates, large_rates = found.sets["s32"], found.sets["s320"]
     assert large_rates.decode + large_rates.compute > small_rates.decode + small_rates.compute > 0
@@ -198,7 +198,7 @@ def test_rates_are_measured() -> None:
 
 def test_the_command_says_what_it_takes(run_cli: Run, tmp_path: Path) -> None:
     rates = tmp_path / "rates.json"
-    words = ["plan", "made=preset:moving_circles?n=12&size=32", "--metrics", "color", "--clips", "1e8"]
+    words = ["plan", "made=preset:moving_circles?n=80&size=32", "--metrics", "color", "--clips", "1e8"]
     done = run_cli(*words, "--calibrate", str(rates), "--price", "3")
     assert done.returncode == 0, done.stderr
     assert "100,000,000 clips" in done.stdout and "bottleneck" in done.stdout and "money" in done.stdout

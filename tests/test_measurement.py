@@ -365,6 +365,7 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path, cli_env: dict[str, str
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc for a process's peak")
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_memory_does_not_grow_with_the_number_of_clips(tmp_path: Path, cli_env: dict[str, str]) -> None:
     """1,500 clips more may cost 4 KiB each (their records), and the measuring itself some noise of 4 MiB."""
     code = (

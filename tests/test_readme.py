@@ -21,6 +21,7 @@ def commands() -> list[list[str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_every_command_of_the_readme_runs(run_cli: Run, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     from tests.clips import write_video
@@ -33,7 +34,7 @@ def test_every_command_of_the_readme_runs(run_cli: Run, tmp_path: Path) -> None:
     found = commands()
     assert len(found) >= 5
     for args in found:
-        done = run_cli(*args)
+        done = run_cli(*args, timeout=600)  # a search has fifteen trials at full size
         assert done.returncode == 0, (args, done.stderr)
     assert (tmp_path / "report.html").stat().st_size > 10_000
     assert (tmp_path / "scores.json").exists()

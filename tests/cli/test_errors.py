@@ -168,11 +168,15 @@ def install_plugin(root: Path, source: str, group: str, name: str, attribute: st
 def test_a_plug_in_that_raises_is_exit_1_without_a_traceback(run_cli: Run, tmp_path: Path) -> None:
     env = install_plugin(tmp_path, PLUGIN, "synvid_eval.metrics", "raises", "Raises")
     clips = array(tmp_path / "a.npy")
-    done = run_cli("compare", f"x={clips}", f"y={clips}", "--metrics", "raises", "-q", env=env)
+    done = run_cli(
+        "compare", f"x={clips}", f"y={clips}", "--metrics", "raises", "--workers", "1", "-q", env=env
+    )
     assert done.returncode == 1
     assert "ZeroDivisionError: the plug-in's own fault" in done.stderr
     assert "Traceback" not in done.stderr
-    told = run_cli("compare", f"x={clips}", f"y={clips}", "--metrics", "raises", "-v", env=env)
+    told = run_cli(
+        "compare", f"x={clips}", f"y={clips}", "--metrics", "raises", "--workers", "1", "-v", env=env
+    )
     assert told.returncode == 1
     assert "Traceback" in told.stderr
 
@@ -202,7 +206,9 @@ def test_a_feature_that_raises_in_a_worker_is_exit_1_and_names_the_clip(run_cli:
     env = install_plugin(tmp_path, FEATURE, "synvid_eval.features", "faulty", "Faulty")
     env = install_plugin(tmp_path, metric, "synvid_eval.metrics", "raises", "Raises")
     clips = array(tmp_path / "a.npy")
-    done = run_cli("compare", f"x={clips}", f"y={clips}", "--metrics", "raises", "-q", env=env)
+    done = run_cli(
+        "compare", f"x={clips}", f"y={clips}", "--metrics", "raises", "--workers", "1", "-q", env=env
+    )
     assert done.returncode == 1
     assert "KeyError: 'in the worker'" in done.stderr
     assert "clip a[" in done.stderr
@@ -223,7 +229,9 @@ def test_a_package_that_is_missed_in_a_worker_is_exit_5(run_cli: Run, tmp_path: 
     metric = PLUGIN.replace('"lab"', '"faulty"')
     env = install_plugin(tmp_path, metric, "synvid_eval.metrics", "raises", "Raises")
     clips = array(tmp_path / "a.npy")
-    done = run_cli("compare", f"x={clips}", f"y={clips}", "--metrics", "raises", "-q", env=env)
+    done = run_cli(
+        "compare", f"x={clips}", f"y={clips}", "--metrics", "raises", "--workers", "1", "-q", env=env
+    )
     assert done.returncode == 5
     assert len(done.stderr.strip().splitlines()) == 1
     assert "zz-no-such-package" in done.stderr

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-import os
+import multiprocessing
 import pickle  # noqa: TID251  # what users do with a metric
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
 
 from synvid_eval.cache import Cache
@@ -33,7 +32,6 @@ from synvid_eval.integrations.torchmetrics import (
 )
 from synvid_eval.measurement import Options
 from synvid_eval.sets import open_set
-from tests.conftest import REPOSITORY
 
 CHEAP = [ColorDivergence, SpectrumSlope, TubeletDistance]
 RANDOM = Networks(features="random", device="cpu")
@@ -331,21 +329,39 @@ def test_a_training_loop(pair: Any) -> None:
     assert seen[0]["alpha"] == pytest.approx(whole.compute().item(), rel=1e-12)
 
 
+def one_of_two(folder: Path, named: bool, rank: int) -> None:
+    """One of the processes of `test_two_processes`: updates every second clip, all real ones in the first
+    process, and writes the values.
+    """
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    generated, real = np.load(folder / "generated.npy"), np.load(folder / "real.npy")
+    for cls in CHEAP:
+        metric = cls()
+        mine = ids(len(generated))[rank::2] if named else None
+        metric.update(torch_order(generated[rank::2].copy()), False, mine)
+        if rank == 0:
+            metric.update(torch_order(real), True, ids(len(real)) if named else None)
+        value = metric.compute().item()
+        assert metric.score().value == value
+        (folder / f"{cls.__name__}-{rank}").write_text(repr(value))
+    dist.destroy_process_group()
+
+
 @pytest.mark.parametrize("named", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_two_processes(named: bool, pair: Any, tmp_path: Path) -> None:
     """Over gloo, the second without any real clip: as in one process."""
     generated, real = (side[:16] for side in pair)
     np.save(tmp_path / "generated.npy", generated)
     np.save(tmp_path / "real.npy", real)
-    env = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.integrations.two_processes", str(tmp_path), str(int(named))]
-    ran = [
-        subprocess.Popen([*command, str(rank)], env=env, cwd=REPOSITORY, stderr=subprocess.PIPE)
-        for rank in (0, 1)
-    ]
+    # forked: to import torchmetrics again takes each several seconds
+    context = multiprocessing.get_context("fork")
+    ran = [context.Process(target=one_of_two, args=(tmp_path, named, rank)) for rank in (0, 1)]
     for process in ran:
-        error = process.communicate(timeout=240)[1]
-        assert process.returncode == 0, error.decode()[-2000:]
+        process.start()
+    for process in ran:
+        process.join(240)
+    assert [process.exitcode for process in ran] == [0, 0]
     for cls in CHEAP:
         metric = cls()
         metric.update(torch_order(generated), False, ids(len(generated)) if named else None)
