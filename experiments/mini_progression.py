@@ -10,8 +10,9 @@ scale that a laptop bears?
 Every DIR of --reference holds labelled real clips; the first is also what `real` is pre-trained on, without
 labels. --also adds sources, such as what a search found: `best=preset:best.toml`. --method moco (simclr,
 byol, supervised) and --backbone train another family of networks, by default on real clips, on three fractal
-presets as they are and with each view adapted (`NAME+adapted`: as the recipe does, after Svyezhentsev et al.
-2024), on three presets of shapes, and not at all.
+presets as they are and with each view adapted (`NAME+adapted`: by the chains of Svyezhentsev et al. 2024, the
+second view less), on three presets of shapes, and not at all; supervised on presets with classes. Real clips
+and shapes are never adapted. A measurement of `NAME+adapted` is of clips adapted as the first view is.
 
 A cell is a command or two of the package: pre-training of one source and seed, then a probe or a fine-tuning
 of it on a set, by five folds that divide no source group. Pre-trained networks lie in --work; of each
@@ -49,10 +50,12 @@ from numpy.typing import NDArray
 
 from synvid_eval import published
 from synvid_eval.archive import write_bytes
+from synvid_eval.correlation import bounds_text, short_number
 from synvid_eval.generators import presets
 from synvid_eval.intervals import interval, jackknife
 from synvid_eval.randomness import address
 from synvid_eval.ray_engine import RayEngine
+from synvid_eval.training.methods import viewed
 
 OUT = Path(__file__).parents[1] / "reports" / "mini_progression"
 PROGRESSION = (
@@ -77,6 +80,8 @@ CONTRASTED = (
     "acc_transforming_shapes",
 )
 """What other methods than masked autoencoding are trained on."""
+CLASSIFIED = ("scratch", *(f"fractal_supervised_{n}{how}" for n in (250, 500) for how in ("", ADAPTED)))
+"""What is trained on with classes."""
 FIRST = ("videomae", "vit")
 """Method and backbone of cells that name none."""
 PROTOCOLS = ("probe", "finetune")
@@ -97,7 +102,7 @@ NETWORK = (
 PRETRAIN = (*NETWORK, "lr=0.024", "last_lr=0.00016", "short=36", "drawn=64", "save=250", "batch=16")
 LABELLED = ("short=36",)
 CONVOLUTIONAL = ("network.image=32", "network.frames=8", "network.stage=32")
-CONTRASTIVE = ("short=36", "drawn=64", "save=250")
+CONTRASTIVE = ("short=36", "drawn=64", "save=250", "lr=0.016", "last_lr=0.00016", "first_lr=0.00016")
 
 
 @dataclass(frozen=True)
@@ -254,8 +259,7 @@ class Runner:
         how = ["--method", cell.method, "--backbone", cell.backbone] if cell.family else []
         settings = PRETRAIN
         if cell.method != "videomae":
-            plain = () if cell.source.endswith(ADAPTED) else ("adapt=own",)
-            settings = (*_network(cell.backbone), *CONTRASTIVE, *plain)
+            settings = (*_network(cell.backbone), *CONTRASTIVE, *_chains(cell))
         self._command(
             ["train", "pretrain", self._location(cell.source), *how, "--recipe", "tiny", "--seed",
              str(cell.seed), "--steps", str(self.given.steps)],
@@ -292,6 +296,19 @@ class Runner:
             stdout=subprocess.DEVNULL,
             env={**os.environ, "OMP_NUM_THREADS": str(self.given.threads)},
         )
+
+
+def _chains(cell: Cell) -> tuple[str, ...]:
+    """What adapts views."""
+    if not cell.source.endswith(ADAPTED):
+        return ("adapt=own",)
+    second = () if cell.method == "supervised" else (f"adapt_second={viewed.EASY}",)
+    return (f"adapt={viewed.CAMERA}", *second)
+
+
+def sources(method: str) -> tuple[str, ...]:
+    """What a method is trained on by default."""
+    return {"videomae": SOURCES, "supervised": CLASSIFIED}.get(method, CONTRASTED)
 
 
 def _network(backbone: str) -> tuple[str, ...]:
@@ -355,7 +372,7 @@ def bounds(right: NDArray[np.float64], clips: NDArray[np.int64]) -> tuple[float,
 def table(column: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """A row a source: accuracy, difference from scratch with the same seeds, how much seeds differ."""
     rows = []
-    for source in dict.fromkeys((*SOURCES, *CONTRASTED, *column)):
+    for source in dict.fromkeys((*SOURCES, *CONTRASTED, *CLASSIFIED, *column)):
         cells = column.get(source)
         if not cells:
             continue
@@ -483,7 +500,7 @@ def accuracies(columns: Rows) -> str:
     return "\n".join(lines) + "\n"
 
 
-def correlated(given: argparse.Namespace, columns: Rows) -> None:
+def correlated(given: argparse.Namespace, columns: Rows) -> list[tuple[Column, dict[str, Any]]]:
     """Which measurement goes with the accuracies of a family of networks: `OUT/FAMILYcomparison.json` and
     `OUT/FAMILYcorrelation-PROTOCOL-SET.json`, where all sets that it is to be trained on are in every column.
     """
@@ -492,15 +509,18 @@ def correlated(given: argparse.Namespace, columns: Rows) -> None:
     from synvid_eval.correlation import correlate
     from synvid_eval.score import dump_json, read_comparison
 
+    every = []
     for family in dict.fromkeys(family for family, _, _ in columns):
         own = {key: column for key, column in columns.items() if key[0] == family}
-        wanted = PROGRESSION if not family else [n for n in CONTRASTED if n not in ("scratch", "real")]
+        method = next(iter(next(iter(own.values())).values()))[0].get("method", FIRST[0])
+        wanted = [n for n in sources(method) if n not in ("scratch", "real")]
         if not all(set(wanted) <= set(column) for column in own.values()):
             continue
         file = given.out / f"{family}comparison.json"
         if not file.exists():
             places = [
-                f"{name}=preset:{name.removesuffix(ADAPTED)}{'?adapt=published' * name.endswith(ADAPTED)}"
+                f"{name}=preset:{name.removesuffix(ADAPTED)}"
+                + (f"?adapt={quote(viewed.CAMERA)}" if name.endswith(ADAPTED) else "")
                 for name in wanted
             ]
             measured = compare(places, given.reference[0], images=given.images)
@@ -508,9 +528,32 @@ def correlated(given: argparse.Namespace, columns: Rows) -> None:
         comparison = read_comparison(file.read_text())[0]
         for (_, protocol, name), column in sorted(own.items()):
             model = next(iter(column.values()))[0]["model"]
-            known = load(str(given.out / "accuracies.csv"), benchmark=name, protocol=protocol, model=model)
+            known = load(
+                str(given.out / f"{family}accuracies.csv"), benchmark=name, protocol=protocol, model=model
+            )
             found = correlate(comparison, known)
             write_bytes(given.out / f"{family}correlation-{protocol}-{name}.json", dump_json(found).encode())
+            every.append(((family, protocol, name), found))
+    return every
+
+
+def joined(found: Sequence[tuple[Column, dict[str, Any]]]) -> str:
+    """Metric by metric, how it goes with the accuracies of each column (Spearman's rho, its interval over
+    families of sets): whether it does with all families of networks. found: column → its correlation.
+    """
+    names = list(dict.fromkeys(m["metric"] for _, one in found for m in one["metrics"]))
+    heads = [f"{_titled(family)}{protocol}, {name}" for (family, protocol, name), _ in found]
+    lines = ["## Does a metric go with all of them?", "", f"| metric | {' | '.join(heads)} |"]
+    lines.append("|---" * (len(heads) + 1) + "|")
+    for name in names:
+        cells = []
+        for _, one in found:
+            of = next((m["spearman"] for m in one["metrics"] if m["metric"] == name), None)
+            cells.append(
+                "" if of is None else f"{short_number(of['value'])} {bounds_text(of['family_bootstrap'])}"
+            )
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -534,14 +577,17 @@ def main() -> None:
     given = parser.parse_args()
     given.also = dict(text.partition("=")[::2] for text in given.also)
     given.backbone = given.backbone or ("vit" if given.method == "videomae" else "tsm-resnet18")
-    given.only = given.only or [*(SOURCES if given.method == "videomae" else CONTRASTED), *given.also]
+    given.only = given.only or [*sources(given.method), *given.also]
     runner = Runner(given)
     runner.run()
     columns = by_column(runner.done())
     if columns:
-        write_bytes(given.out / "tables.md", markdown(columns).encode())
-        write_bytes(given.out / "accuracies.csv", accuracies(columns).encode())
-        correlated(given, columns)
+        for family in dict.fromkeys(family for family, _, _ in columns):
+            own = {key: column for key, column in columns.items() if key[0] == family}
+            write_bytes(given.out / f"{family}accuracies.csv", accuracies(own).encode())
+        found = correlated(given, columns)
+        text = markdown(columns) + (joined(found) if found else "")
+        write_bytes(given.out / "tables.md", text.encode())
 
 
 if __name__ == "__main__":

@@ -105,6 +105,28 @@ def test_other_families_of_networks_stand_in_columns_of_their_own() -> None:
     assert [row[5] for row in rows[1:]] == ["scratch", "scratch", "fractal", "fractal"]
 
 
+def test_metrics_stand_beside_each_other_for_all_families_of_networks() -> None:
+    def correlation(**rho: float) -> dict[str, Any]:
+        of = {name: {"value": value, "family_bootstrap": [-0.5, 0.9]} for name, value in rho.items()}
+        return {"metrics": [{"metric": name, "spearman": one} for name, one in of.items()]}
+
+    found = [
+        (("", "probe", "s"), correlation(color=0.5, motion=-0.25)),
+        (("moco-tsm-resnet18-", "probe", "s"), correlation(color=0.75)),
+    ]
+    lines = mini.joined(found).splitlines()
+    assert lines[2] == "| metric | probe, s | moco tsm-resnet18: probe, s |"
+    assert lines[4].startswith("| `color` | .50 [−.50, .90] | .75 [") and lines[5].endswith("|  |")
+
+
+def test_views_are_adapted_by_what_a_source_is_called() -> None:
+    plain = mini.Cell("probe", "s", "fractal_diversity", 0, "moco", "tsm-resnet18")
+    assert mini._chains(plain) == ("adapt=own",)
+    adapted = mini.Cell("probe", "s", "fractal_diversity+adapted", 0, "moco", "tsm-resnet18")
+    assert [one.partition("=")[0] for one in mini._chains(adapted)] == ["adapt", "adapt_second"]
+    assert all("supervised" in name or name == "scratch" for name in mini.sources("supervised"))
+
+
 def test_cells_of_another_family_have_folders_of_their_own() -> None:
     plain = mini.Cell("probe", "s", "real", 1)
     assert plain.name == "probe-s-real-1" and mini.Cell.of({**vars(plain), "accuracy": 1.0}) == plain
