@@ -64,12 +64,12 @@ def test_comparing_two_folders_of_a_bucket_gives_the_scores_of_the_disk(
 
 def test_measurements_are_written_and_read_there(store: Proxy, s3: Any, pair: Path, run_cli: Run) -> None:
     upload(s3, pair, "measured")
-    place = "s3://bucket/out/a.measured"
-    done = run_cli("measure", "s3://bucket/measured/a", "--out", place, *METRICS)
+    place, color = "s3://bucket/out/a.measured", ("--metrics", "color", "-q")
+    done = run_cli("measure", "s3://bucket/measured/a", "--out", place, *color)
     assert done.returncode == 0, done.stderr
-    found = run_cli("compare", place, "b=s3://bucket/measured/b/", *METRICS, "--json", "-")
-    assert scores(found) == scores(run_cli("compare", pair / "a", pair / "b", *METRICS, "--json", "-"))
-    page = run_cli("compare", place, place, *METRICS, "--html", "s3://bucket/out/page.html")
+    found = run_cli("compare", place, "b=s3://bucket/measured/b/", *color, "--json", "-")
+    assert scores(found) == scores(run_cli("compare", pair / "a", pair / "b", *color, "--json", "-"))
+    page = run_cli("compare", place, place, *color, "--html", "s3://bucket/out/page.html")
     assert page.returncode == 0, page.stderr
     html = s3.get_object(Bucket="bucket", Key="out/page.html")
     assert html["Body"].read().startswith(b"<!doctype html>") or html["ContentLength"] > 1000
