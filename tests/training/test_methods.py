@@ -523,3 +523,30 @@ def test_knobs_say_where_they_come_from() -> None:
         for field in dataclasses.fields(kind):
             if field.name in {*FRACTAL, *OWN[method]} - {"optimizer", "beta1", "fresh"}:
                 assert field.metadata["source"], field.name
+
+
+# -- clips that a batch has several times -----------------------------------------------------------
+
+
+def test_other_views_of_a_clip_are_no_negatives_of_simclr() -> None:
+    """Written out view by view, where a pass has one clip twice."""
+    rng = np.random.default_rng(3)
+    first, second = rng.normal(size=(4, 7)), rng.normal(size=(4, 7))
+    clips = [5, 9, 5, 2]
+    found = simclr.loss(torch.tensor(first), torch.tensor(second), 0.3, torch.tensor(clips)).item()
+    views, losses = unit(np.concatenate([first, second])), []
+    for i in range(8):
+        right = (i + 4) % 8
+        seen = [j for j in range(8) if j == right or clips[j % 4] != clips[i % 4]]
+        losses.append(cross_entropy(np.array([views[i] @ views[j] / 0.3 for j in seen]), seen.index(right)))
+    assert found == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_simclr_is_told_which_clips_its_batch_has() -> None:
+    """Of one clip alone, however often it is there, nothing is to be told apart."""
+    module = simclr.build(simclr.Contrast(hidden=8, values=4, dropout=0.0), NET, 0).eval()
+    frames = torch.randint(0, 256, (3, 4, 16, 16, 3), dtype=torch.uint8)
+    batch = {"first": frames, "second": frames.flip(0), "clip": torch.tensor([4, 4, 4])}
+    with torch.no_grad():
+        assert module(batch).item() == 0
+        assert module({**batch, "clip": torch.arange(3)}).item() > 0
