@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import subprocess
@@ -516,8 +517,6 @@ def test_recipes_of_ours_are_smaller() -> None:
 
 
 def test_knobs_say_where_they_come_from() -> None:
-    import dataclasses
-
     for method in VIEWED:
         kind = type(methods.named(method).recipes["paper-fractal"])
         for field in dataclasses.fields(kind):
@@ -550,3 +549,45 @@ def test_simclr_is_told_which_clips_its_batch_has() -> None:
     with torch.no_grad():
         assert module(batch).item() == 0
         assert module({**batch, "clip": torch.arange(3)}).item() > 0
+
+
+# -- classes of a supervised run --------------------------------------------------------------------
+
+
+def test_a_supervised_run_keeps_its_labels_and_the_order_of_its_head(
+    tmp_path: Path, plan: Any, bars: Path
+) -> None:
+    planned = plan("supervised", str(bars), "steps=2")
+    planned.made(tmp_path / "run")
+    run = (RunFolder(tmp_path / "run").config() or {})["run"]
+    assert run["classes"] == ["across", "blink", "down"] and run["labels"] == planned.source.labelling()
+    begun = plan("supervised", str(bars), "steps=2")
+    videos = begun.source.videos
+    first, *others = videos.clips
+    assert first.label == "across"
+    begun.source.videos = dataclasses.replace(
+        videos, clips=(dataclasses.replace(first, label="down"), *others)
+    )
+    begun.source.__dict__.pop("_labelled")
+    assert begun.source.identity() == planned.source.identity()  # clips are the same
+    with pytest.raises(UsageError, match=f"run.labels={run['labels']}, not ") as told:
+        begun.made(tmp_path / "run")
+    assert "across" not in str(told.value)
+    assert "classes" not in plan("simclr", str(bars)).config()["run"]
+
+
+def test_labels_are_walked_through_once(plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from synvid_eval.generators import Clips
+
+    seen: list[int] = []
+    label = Clips.label
+
+    def counted(self: Clips, index: int, epoch: int | None = None) -> str | None:
+        seen.append(index)
+        return label(self, index, epoch)
+
+    monkeypatch.setattr(Clips, "label", counted)
+    planned = plan("supervised", "preset:fractal_supervised_500?n=8")
+    planned.training("cpu")
+    planned.config()
+    assert seen == [0, *range(8)]
