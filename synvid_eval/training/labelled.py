@@ -398,8 +398,8 @@ class PlannedFolds:
         if not both:
             return self.on.notes()
         seen = (
-            f"{self.source} has learned {both} of the {len(classes)} classes of {self.location}: tested clips "
-            "may be among its own"
+            f"{self.source} has learned {both} of the {len(classes)} classes of {self.location}: "
+            "tested clips may be among its own"
         )
         return [*self.on.notes(), seen]
 

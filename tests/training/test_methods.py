@@ -591,3 +591,26 @@ def test_labels_are_walked_through_once(plan: Any, monkeypatch: pytest.MonkeyPat
     planned.training("cpu")
     planned.config()
     assert seen == [0, *range(8)]
+
+
+# -- settings that decide nothing -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (("adapt_second=own", "adapt=zoom"), "adapt_second=own means nothing where adapt is a chain"),
+        (("adapt_second=own", "adapt=own"), "adapt_second=own means nothing with adapt=own"),
+        (("adapt_second=same", "adapt=own"), "adapt_second=same means nothing with adapt=own"),
+    ],
+)
+def test_views_are_left_to_what_is_trained_on_together(settings: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        recipe.chosen(moco.RECIPES, "small", settings)
+
+
+@pytest.mark.parametrize("method", VIEWED)
+def test_a_small_recipe_has_a_small_transformer(method: str) -> None:
+    chosen, network = recipe.chosen(methods.named(method).recipes, "small", [], "vit")
+    assert (chosen.size, network.size, network.width) == ("small", "small", 384)
+    assert recipe.chosen(methods.named(method).recipes, "small", ["size=tiny"], "vit")[1].size == "tiny"

@@ -2,9 +2,9 @@
 
 Both views of a clip are encoded by the same network; each is to be nearer to the other than to all other
 views of other clips in the pass, on all devices: cross entropy of the dot products of unit vectors over a
-temperature (NT-Xent), averaged over all views. Where a pass has a clip several times, as where clips are fewer
-than a batch, its other views are no negatives. A pass of fewer clips has fewer negatives: `micro` is part of
-the recipe here.
+temperature (NT-Xent), averaged over all views. Where a pass has a clip several times, as where clips are
+fewer than a batch, its other views are no negatives. A pass of fewer clips has fewer negatives: `micro` is
+part of the recipe here.
 """
 
 from __future__ import annotations
