@@ -2,10 +2,12 @@
 
 Which encoder, `--features run=RUN` says: one that `train` made, of any backbone, or another VideoMAE (a
 folder of `transformers`, the authors' `.pth`), or one with drawn weights as a control (`random:0:tiny`); of a
-run's folder the newest checkpoint. It sees a frame as this suite's classifiers are tested: the short side is
-made as long as the network's input, the long one in proportion, rounded down, by Pillow's bilinear filter
-(which averages where it shrinks), the centered square is cut out, and RGB is normalized by ImageNet's mean
-and deviation.
+run's folder the newest checkpoint. Of a frame it sees one square, whatever the encoder was trained by: the
+short side is made as long as the network's input, the long one in proportion, rounded down, by Pillow's
+bilinear filter (which averages where it shrinks), the centered square is cut out, and RGB is normalized by
+ImageNet's mean and deviation. So classifiers are tested by recipes that look at one square, at the size of
+the network's input and with `transforms=videomae`; others look at three squares. Those of `paper-fractal`
+enlarge frames and resize them by a bicubic filter that does not average, as methods on views do in training.
 
 Of a clip it takes as many frames as the network sees, from the middle of a run of the sampler, every one, or
 every second, …: at the largest stride up to the one that the network was trained at which the clip's runs

@@ -8,7 +8,7 @@ gives them, and give tokens float32 [B, tokens, width].
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from synvid_eval.errors import UsageError, nearest
@@ -30,6 +30,7 @@ class Backbone(Protocol):
     attention to its tokens, where a recipe names none. size: the name of its size; None where there is none.
     said: its width and depth, for people. model: what a table of accuracies calls it. least: clips that a
     pass of training must have. idle: knobs of recipes that decide nothing with it → what they are at, then.
+    unused: knobs of its own that decide nothing.
     """
 
     @property
@@ -60,6 +61,13 @@ class Backbone(Protocol):
     def least(self) -> int: ...
     @property
     def idle(self) -> Mapping[str, Any]: ...
+    @property
+    def unused(self) -> frozenset[str]: ...
+
+    def check_asked(self, asked: Collection[str]) -> None:
+        """Refuses, by a UsageError, knobs of its own that were set and decide nothing. Configs of runs are
+        not asked: they have all knobs.
+        """
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name → shape of an encoder's tensors, by their names in `encoder`."""

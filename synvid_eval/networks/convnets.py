@@ -16,7 +16,7 @@ torchvision: He et al. 2015 for convolutions, by what leaves them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -96,6 +96,23 @@ class ConvNet:
     def idle(self) -> Mapping[str, Any]:
         """Knobs of recipes that are for transformers → what they are at."""
         return {"size": "base", "drop_path": 0.0}
+
+    @property
+    def unused(self) -> frozenset[str]:
+        """See `backbones.Backbone`: the shift, where nothing is shifted."""
+        return frozenset() if self.backbone.startswith("tsm") else frozenset({"shift"})
+
+    def check_asked(self, asked: Collection[str]) -> None:
+        """See `backbones.Backbone`; refuses a shift of no channel, too."""
+        if idle := self.unused & {*asked}:
+            raise UsageError(
+                f"--set network.{min(idle)} means nothing for backbone={self.backbone}.", "Leave it away."
+            )
+        if not self.unused and (channels := self.stage * _EXPANSIONS.get(self.backbone, 1)) < self.shift:
+            raise UsageError(
+                f"network.shift={self.shift} shifts none of the {channels} channels of the first stage.",
+                f"Give at most {channels}, or a larger network.stage.",
+            )
 
     @property
     def size(self) -> str | None:

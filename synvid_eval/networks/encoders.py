@@ -67,7 +67,8 @@ def named(location: str) -> Named:
 def described(found: checkpoints.Checkpoint) -> str:
     """An encoder's architecture as a text: its kind, then `name=value` of all that decides its rows."""
     of = found.architecture
-    said = {n: value for n, value in knobs.values(of).items() if n not in ("backbone", *_DECODER)}
+    left = {"backbone", *_DECODER, *of.unused}
+    said = {n: value for n, value in knobs.values(of).items() if n not in left}
     if of.backbone == backbones.VIT:
         said |= {"epsilon": found.epsilon, "pooled": found.pooled}
     return " ".join([of.backbone, *(f"{name}={value}" for name, value in said.items())])

@@ -17,7 +17,7 @@ Inputs are float32 [B, T, 3, H, W], RGB normalized by MEAN and STD.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -91,6 +91,14 @@ class Architecture:
     def idle(self) -> Mapping[str, Any]:
         """See `backbones.Backbone`: none."""
         return {}
+
+    @property
+    def unused(self) -> frozenset[str]:
+        """See `backbones.Backbone`: none."""
+        return frozenset()
+
+    def check_asked(self, asked: Collection[str]) -> None:
+        """See `backbones.Backbone`: nothing is refused."""
 
     @property
     def size(self) -> str | None:

@@ -19,6 +19,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -81,6 +82,9 @@ class Source(Protocol):
     def classes(self) -> list[str]:
         """The classes of all clips, in order; empty where any has none."""
 
+    def labelling(self) -> str:
+        """A short hash of which clip has which class."""
+
     def notes(self) -> list[str]:
         """What a user should know of them."""
 
@@ -129,12 +133,23 @@ class DrawnClips:
 
     def classes(self) -> list[str]:
         """See `Source.classes`."""
+        return list(self._labelled[0])
+
+    def labelling(self) -> str:
+        """See `Source.labelling`: of the first epoch's clips; `identity` binds the others."""
+        return self._labelled[1]
+
+    @cached_property
+    def _labelled(self) -> tuple[list[str], str]:
+        """(classes, `labelling`), of one walk through all clips."""
         clips = self._clips
         if clips.label(0, 0) is None:
-            return []
+            return [], _labelling(enumerate([None] * len(clips)))
+        labels = [clips.label(index, 0) for index in range(len(clips))]
+        found = {str(label) for label in labels}
         if clips.fresh:  # later epochs may show classes that the first does not
-            return sorted(clips.generator.catalog(clips.seed, clips.name))
-        return sorted({str(clips.label(index, 0)) for index in range(len(clips))})
+            found = set(clips.generator.catalog(clips.seed, clips.name))
+        return sorted(found), _labelling(enumerate(labels))
 
     def notes(self) -> list[str]:
         """See `Source.notes`."""
@@ -224,8 +239,18 @@ class Files:
 
     def classes(self) -> list[str]:
         """See `Source.classes`."""
-        found = {clip.label for clip in self.clips}
-        return [] if None in found else sorted(map(str, found))
+        return list(self._labelled[0])
+
+    def labelling(self) -> str:
+        """See `Source.labelling`: of ids and labels."""
+        return self._labelled[1]
+
+    @cached_property
+    def _labelled(self) -> tuple[list[str], str]:
+        """(classes, `labelling`), of one walk through all clips."""
+        labels = {clip.id: clip.label for clip in self.clips}
+        found = {*labels.values()}
+        return [] if None in found else sorted(map(str, found)), _labelling(labels.items())
 
     def taken(self, index: int, wanted: Sequence[int]) -> Frames:
         """Wanted frames of a clip, in any order, again and again: uint8 [len(wanted), H, W, 3].
@@ -337,6 +362,11 @@ class Watch:
 
 def _hash(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
+def _labelling(labels: Iterable[tuple[int | str, str | None]]) -> str:
+    """See `Source.labelling`: of (id, label) of all clips."""
+    return _hash(json.dumps(list(labels)))
 
 
 def read(videos: VideoSet, options: Options, **asked: Any) -> Files:

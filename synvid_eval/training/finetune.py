@@ -12,7 +12,10 @@ configurations and the code of github.com/davidsvy/fractal_video have it; on Div
 differ, hence two more. Their learning rates are for 32 clips a step, ours for 256: eight times as large.
 Where it differs: RandAugment knows timm's operations, not all of which are among pytorchvideo's; values are
 dropped of the mean over frames, not of each frame; the linear layer begins normal with deviation 0.01, theirs
-uniform; short clips are looked at with a smaller stride, not filled up with their last frame.
+uniform; short clips are looked at with a smaller stride, not filled up with their last frame; a run of n
+frames at stride s takes up n · s of a clip's frames, theirs (n − 1) · s + 1 (of 8 at stride 6: 48 against
+43), so that theirs may start at s − 1 more places; tested runs begin at multiples of the stride, theirs at
+any frame; frames of Volleyball are resized as all others are, theirs by area.
 
 In convolutional networks batch norms learn, too, from the clips of a pass on all devices. Layers, for
 `layer_decay`, are their stages; `drop_path` is for transformers.

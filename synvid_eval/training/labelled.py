@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 SCRATCH = "scratch"
 """In the place of a RUN: a network with drawn weights, whatever lies there; ./scratch is a folder."""
-SUPERVISED = "supervised"
-"""The method of pre-training that learns classes."""
 PREDICTIONS, ACCURACY, FOLDS = "predictions.json", "accuracy.csv", "folds.toml"
 UNBOUND = (pretrain.UNBOUND | {"test_every"}) - {"micro"}
 """Keys of a config that may differ when a run goes on. Passes may not: clips are mixed, and values dropped,
@@ -50,7 +48,7 @@ class Start:
 
     name: what a table of accuracies calls it: what it was pre-trained on. tensors: of its encoder, as
     `checkpoints.Checkpoint` holds them; None: drawn. epsilon: of its layer norms. signature: of their
-    file, "" where they are drawn. classes_of: the location of the SET whose classes it has learned, if any.
+    file, "" where they are drawn. classes: that it has learned in pre-training, if any.
     """
 
     name: str
@@ -59,7 +57,7 @@ class Start:
     epsilon: float = EPSILON
     signature: str = ""
     family: str = ""
-    classes_of: str = ""
+    classes: tuple[str, ...] = ()
 
     def into(self, module: nn.Module) -> nn.Module:
         """A module that its architecture made, with the weights that it begins with, in eval mode."""
@@ -113,10 +111,9 @@ def start(location: str, network: Backbone, asked: Sequence[str] = ()) -> Start:
     if found.tensors is None:
         raise UsageError(f"{location} is a network with drawn weights.", f"Say {SCRATCH}, and --seed.")
     name = sets.default_name(str(run["location"])) if "location" in run else found.name
-    classes_of = str(run.get("location", "")) if run.get("method") == SUPERVISED else ""
     return Start(
         *(name, found.architecture, dict(found.tensors), found.epsilon, found.signature),
-        classes_of=classes_of,
+        classes=tuple(run.get("classes", ())),
     )
 
 
@@ -396,10 +393,14 @@ class PlannedFolds:
 
     def notes(self) -> list[str]:
         """What a user should know of the clips and of where the network comes from."""
-        same = os.path.realpath(self.begin.classes_of) == os.path.realpath(self.location)
-        if not (self.begin.classes_of and same):
+        classes = self.on.split.classes
+        both = len({*self.begin.classes} & {*classes})
+        if not both:
             return self.on.notes()
-        seen = f"{self.source} has learned the classes of {self.location}: tested clips may be among its own"
+        seen = (
+            f"{self.source} has learned {both} of the {len(classes)} classes of {self.location}: "
+            "tested clips may be among its own"
+        )
         return [*self.on.notes(), seen]
 
     def tried(self, where: engine.Devices) -> tuple[engine.Tried | None, float]:

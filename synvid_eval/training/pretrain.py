@@ -246,6 +246,7 @@ class PlannedPretraining:
             **({} if method.name == methods.DEFAULT else {"method": method.name}),
             "location": self.location,
             "set": self.source.identity(),
+            **method.bound(self.chosen, self.source),
             "clips": len(self.source),
             "seed": self.options.seed,
             "steps": self.steps,

@@ -204,7 +204,9 @@ def chosen(
             raise UsageError(f"--set {key}={own[key]} means nothing for backbone={at}.", "Leave it away.")
     neutral = {key: value for key, value in idle.items() if key in knobs.names(plain)}
     recipe = knobs.replace(dataclasses.replace(plain, **neutral), fitted | own)
-    return recipe, knobs.replace(backbones.named(at, recipe.size), fitted_networks | networks)
+    network = knobs.replace(backbones.named(at, recipe.size), fitted_networks | networks)
+    network.check_asked(networks)
+    return recipe, network
 
 
 def told(of: Optimization) -> dict[str, Any]:

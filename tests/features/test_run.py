@@ -20,6 +20,7 @@ from synvid_eval.errors import DataError, UsageError, WeightsError
 from synvid_eval.features.network import Networks
 from synvid_eval.features.run import CenterCrop, Run
 from synvid_eval.networks import checkpoints, encoders, loading, videomae
+from synvid_eval.networks.convnets import ConvNet
 from synvid_eval.randomness import address
 from synvid_eval.states import Counts, Moments, Rows
 from synvid_eval.training import crops, run_folder, views
@@ -330,3 +331,15 @@ def test_a_device_gives_what_the_cpu_gives(location: str) -> None:
     assert np.array_equal(there.rows(clips), got)
     one_by_one = dataclasses.replace(there, batch=1).rows(clips)
     np.testing.assert_allclose(one_by_one, got, rtol=0, atol=1e-4 * np.abs(want).max())
+
+
+def test_a_knob_that_decides_nothing_is_no_part_of_an_encoders_identity() -> None:
+    def said(backbone: str, shift: int) -> str:
+        of = ConvNet(backbone, stage=8, shift=shift)
+        return encoders.described(
+            checkpoints.Checkpoint("", of, None, pooled=False, epsilon=0.0, signature="")
+        )
+
+    for backbone in ("r2plus1d-18", "csn-26"):
+        assert said(backbone, 4) == said(backbone, 8)
+    assert said("tsm-resnet18", 4) != said("tsm-resnet18", 8)

@@ -10,6 +10,8 @@ from torch import nn
 from synvid_eval.errors import UsageError
 from synvid_eval.networks import backbones
 from synvid_eval.networks.convnets import BACKBONES, ConvNet, shifted
+from synvid_eval.training import recipe
+from synvid_eval.training.finetune import FINETUNING
 
 
 def test_the_shift_of_a_tensor_made_by_hand() -> None:
@@ -105,3 +107,25 @@ def test_backbones_have_names() -> None:
     assert backbones.of_table({"width": 96, "heads": 3}).backbone == backbones.VIT
     with pytest.raises(UsageError, match=r"network\.image=8"):
         ConvNet(image=8)
+
+
+def test_a_shift_where_nothing_is_shifted_is_refused_when_asked_for() -> None:
+    """A run's config has all knobs, and is read."""
+    old = backbones.of_table({"backbone": "r2plus1d-18", "stage": 8, "shift": 4})
+    assert old == ConvNet("r2plus1d-18", stage=8, shift=4)
+    for name in ("r2plus1d-18", "csn-26"):
+        with pytest.raises(UsageError, match=rf"network\.shift means nothing for backbone={name}"):
+            recipe.chosen(FINETUNING, "small", ["network.shift=4"], name)
+        recipe.chosen(FINETUNING, "small", ["network.stage=8"], name)
+    assert recipe.chosen(FINETUNING, "small", ["network.shift=4"], "tsm-resnet18")[1] == ConvNet(
+        "tsm-resnet18", shift=4
+    )
+
+
+def test_a_shift_of_no_channel_is_refused() -> None:
+    narrow = ["network.stage=8", "network.shift=16"]
+    with pytest.raises(UsageError, match=r"network\.shift=16 shifts none of the 8 channels"):
+        recipe.chosen(FINETUNING, "small", narrow, "tsm-resnet18")
+    recipe.chosen(FINETUNING, "small", narrow, "tsm-resnet50")  # its blocks give four times as many
+    frames = torch.ones(2, 8, 1, 1)
+    assert torch.equal(shifted(frames, 2, 16), frames) and not torch.equal(shifted(frames, 2, 8), frames)

@@ -510,17 +510,19 @@ def test_it_begins_with_a_run_of_its_own_backbone(bars: Path, options: Options, 
     assert plan.made(tmp_path / "tuned")["about"]["begin"].startswith("sha256:")
     assert "circles has it" in plan.smaller()
     assert plan.notes() == plan.on.notes()
-    assert begin.classes_of == ""
-    run["method"] = "supervised"
+    assert begin.classes == ()
+    run |= {"method": "supervised", "classes": ["across", "blink"]}
     (folder / "config.toml").write_text(toml({"run": run, "network": dataclasses.asdict(of)}))
-    assert labelled.start(str(folder), NANO).classes_of == "moving_circles"
+    assert labelled.start(str(folder), NANO).classes == ("across", "blink")
 
 
 def test_a_network_that_has_learned_the_classes_of_the_set_says_so(bars: Path, options: Options) -> None:
     plan = planned(finetune, bars, options, split="kfold:2")
-    plan.begin = Start("bars", NANO, None, classes_of=os.path.relpath(bars))
-    assert plan.notes()[-1].endswith(f"has learned the classes of {bars}: tested clips may be among its own")
-    plan.begin = Start("bars", NANO, None, classes_of="fractal_supervised_500")
+    """By their names, wherever the clips lay that it learned from; on the screen and on the card."""
+    plan.begin = Start("elsewhere", NANO, None, classes=("across", "blink", "up"))
+    said = f"scratch has learned 2 of the 3 classes of {bars}: tested clips may be among its own"
+    assert plan.notes() == [*plan.on.notes(), said]
+    plan.begin = Start("bars", NANO, None, classes=("class_0000", "class_0001"))
     assert plan.notes() == plan.on.notes()
 
 
@@ -778,3 +780,24 @@ def test_processes_go_on_with_their_batch_norms(bars: Path, tmp_path: Path) -> N
         gone.unlink()
     trained("parts", 3)
     assert same(tmp_path / "whole" / "fold-0", fold)
+
+
+def test_a_card_says_that_classes_were_learned_before(tmp_path: Path, bars: Path, options: Options) -> None:
+    said: list[str] = []
+    options = dataclasses.replace(options, progress=Heard(said))
+    plan = planned(finetune, bars, options, "steps=1", split="kfold:2")
+    plan.begin = dataclasses.replace(plan.begin, classes=CLASSES)
+    plan.made(tmp_path / "run")
+    note = f"scratch has learned 3 of the 3 classes of {bars}: tested clips may be among its own"
+    assert note in said
+    assert f"- **note**: {note}\n" in (tmp_path / "run" / "fold-0" / "card.md").read_text("utf-8")
+
+
+class Heard(Quiet):
+    """Keeps what is said."""
+
+    def __init__(self, said: list[str]) -> None:
+        self._said = said
+
+    def say(self, text: str) -> None:
+        self._said.append(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import subprocess
@@ -516,10 +517,100 @@ def test_recipes_of_ours_are_smaller() -> None:
 
 
 def test_knobs_say_where_they_come_from() -> None:
-    import dataclasses
-
     for method in VIEWED:
         kind = type(methods.named(method).recipes["paper-fractal"])
         for field in dataclasses.fields(kind):
             if field.name in {*FRACTAL, *OWN[method]} - {"optimizer", "beta1", "fresh"}:
                 assert field.metadata["source"], field.name
+
+
+# -- clips that a batch has several times -----------------------------------------------------------
+
+
+def test_other_views_of_a_clip_are_no_negatives_of_simclr() -> None:
+    """Written out view by view, where a pass has one clip twice."""
+    rng = np.random.default_rng(3)
+    first, second = rng.normal(size=(4, 7)), rng.normal(size=(4, 7))
+    clips = [5, 9, 5, 2]
+    found = simclr.loss(torch.tensor(first), torch.tensor(second), 0.3, torch.tensor(clips)).item()
+    views, losses = unit(np.concatenate([first, second])), []
+    for i in range(8):
+        right = (i + 4) % 8
+        seen = [j for j in range(8) if j == right or clips[j % 4] != clips[i % 4]]
+        losses.append(cross_entropy(np.array([views[i] @ views[j] / 0.3 for j in seen]), seen.index(right)))
+    assert found == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_simclr_is_told_which_clips_its_batch_has() -> None:
+    """Of one clip alone, however often it is there, nothing is to be told apart."""
+    module = simclr.build(simclr.Contrast(hidden=8, values=4, dropout=0.0), NET, 0).eval()
+    frames = torch.randint(0, 256, (3, 4, 16, 16, 3), dtype=torch.uint8)
+    batch = {"first": frames, "second": frames.flip(0), "clip": torch.tensor([4, 4, 4])}
+    with torch.no_grad():
+        assert module(batch).item() == 0
+        assert module({**batch, "clip": torch.arange(3)}).item() > 0
+
+
+# -- classes of a supervised run --------------------------------------------------------------------
+
+
+def test_a_supervised_run_keeps_its_labels_and_the_order_of_its_head(
+    tmp_path: Path, plan: Any, bars: Path
+) -> None:
+    planned = plan("supervised", str(bars), "steps=2")
+    planned.made(tmp_path / "run")
+    run = (RunFolder(tmp_path / "run").config() or {})["run"]
+    assert run["classes"] == ["across", "blink", "down"] and run["labels"] == planned.source.labelling()
+    begun = plan("supervised", str(bars), "steps=2")
+    videos = begun.source.videos
+    first, *others = videos.clips
+    assert first.label == "across"
+    begun.source.videos = dataclasses.replace(
+        videos, clips=(dataclasses.replace(first, label="down"), *others)
+    )
+    begun.source.__dict__.pop("_labelled")
+    assert begun.source.identity() == planned.source.identity()  # clips are the same
+    with pytest.raises(UsageError, match=f"run.labels={run['labels']}, not ") as told:
+        begun.made(tmp_path / "run")
+    assert "across" not in str(told.value)
+    assert "classes" not in plan("simclr", str(bars)).config()["run"]
+
+
+def test_labels_are_walked_through_once(plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from synvid_eval.generators import Clips
+
+    seen: list[int] = []
+    label = Clips.label
+
+    def counted(self: Clips, index: int, epoch: int | None = None) -> str | None:
+        seen.append(index)
+        return label(self, index, epoch)
+
+    monkeypatch.setattr(Clips, "label", counted)
+    planned = plan("supervised", "preset:fractal_supervised_500?n=8")
+    planned.training("cpu")
+    planned.config()
+    assert seen == [0, *range(8)]
+
+
+# -- settings that decide nothing -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (("adapt_second=own", "adapt=zoom"), "adapt_second=own means nothing where adapt is a chain"),
+        (("adapt_second=own", "adapt=own"), "adapt_second=own means nothing with adapt=own"),
+        (("adapt_second=same", "adapt=own"), "adapt_second=same means nothing with adapt=own"),
+    ],
+)
+def test_views_are_left_to_what_is_trained_on_together(settings: tuple[str, ...], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        recipe.chosen(moco.RECIPES, "small", settings)
+
+
+@pytest.mark.parametrize("method", VIEWED)
+def test_a_small_recipe_has_a_small_transformer(method: str) -> None:
+    chosen, network = recipe.chosen(methods.named(method).recipes, "small", [], "vit")
+    assert (chosen.size, network.size, network.width) == ("small", "small", 384)
+    assert recipe.chosen(methods.named(method).recipes, "small", ["size=tiny"], "vit")[1].size == "tiny"

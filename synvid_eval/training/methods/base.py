@@ -42,6 +42,10 @@ class Method(ABC):
     def check_source(self, recipe: Any, source: Source) -> None:  # noqa: B027
         """UsageError where it cannot train on those clips."""
 
+    def bound(self, recipe: Any, source: Source) -> dict[str, Any]:
+        """What else of the clips decides its weights, ready for `[run]` of a config; a run keeps to it."""
+        return {}
+
     def adapts(self, recipe: Any) -> tuple[str, ...]:
         """The chain that each view is adapted by (`generators.adapting`), or OWN; empty where clips are taken
         as they are.

@@ -1,9 +1,10 @@
 """SimCLR (Chen et al. 2020, arXiv 2002.05709), as the released code of Svyezhentsev et al. 2024.
 
 Both views of a clip are encoded by the same network; each is to be nearer to the other than to all other
-views of the pass, on all devices: cross entropy of the dot products of unit vectors over a temperature
-(NT-Xent), averaged over all views. A pass of fewer clips has fewer negatives: `micro` is part of the recipe
-here.
+views of other clips in the pass, on all devices: cross entropy of the dot products of unit vectors over a
+temperature (NT-Xent), averaged over all views. Where a pass has a clip several times, as where clips are
+fewer than a batch, its other views are no negatives. A pass of fewer clips has fewer negatives: `micro` is
+part of the recipe here.
 """
 
 from __future__ import annotations
@@ -36,21 +37,27 @@ RECIPES = viewed.recipes(Contrast())
 """Recipes of SimCLR, by name."""
 
 
-def loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
-    """NT-Xent of the two views of clips, float32 [B, values] each, of any length: a scalar."""
+def loss(first: Tensor, second: Tensor, temperature: float, clips: Tensor | None = None) -> Tensor:
+    """NT-Xent of the two views of clips, float32 [B, values] each, of any length: a scalar.
+
+    clips: what tells the clips, int64 [B]; views of the same one are no negatives. None: no two are the same.
+    """
     import torch
     from torch.nn import functional as F
 
     views = F.normalize(torch.cat([first, second]).float(), dim=1)
     with torch.autocast(views.device.type, enabled=False):
         products = views @ views.T / temperature
-    itself = torch.eye(len(views), dtype=torch.bool, device=views.device)
-    other = torch.arange(len(views), device=views.device).roll(len(first))
-    return F.cross_entropy(products.masked_fill(itself, float("-inf")), other)
+    places = torch.arange(len(views), device=views.device)
+    other = places.roll(len(first))
+    own = (places[: len(first)] if clips is None else clips).repeat(2)
+    left_out = own[:, None] == own
+    left_out[places, other] = False
+    return F.cross_entropy(products.masked_fill(left_out, float("-inf")), other)
 
 
 def build(of: Contrast, network: Backbone, seed: int) -> nn.Module:
-    """The module: a batch (`first`, `second`) → its loss."""
+    """The module: a batch (`first`, `second`, `clip`) → its loss."""
     from torch import nn
 
     class SimCLR(nn.Module):
@@ -62,7 +69,7 @@ def build(of: Contrast, network: Backbone, seed: int) -> nn.Module:
 
         def forward(self, batch: dict[str, Tensor]) -> Tensor:
             first, second = (across.gathered(self.given(batch[view])) for view in viewed.VIEWS)
-            return loss(first, second, of.temperature)
+            return loss(first, second, of.temperature, across.gathered(batch["clip"]))
 
         def given(self, frames: Tensor) -> Tensor:
             return viewed.represented(network, self.encoder, self.head, frames, of.dropout)

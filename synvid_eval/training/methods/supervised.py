@@ -72,6 +72,10 @@ class Supervised(OfViews):
                 "Such as fractal_supervised_500, or class folders; or another --method.",
             )
 
+    def bound(self, recipe: Classes, source: Source) -> dict[str, Any]:
+        """See `Method.bound`: which clip has which class, as a hash; the classes in the order of the head."""
+        return {"labels": source.labelling(), "classes": source.classes()}
+
     def maker(
         self, source: Source, recipe: OnViews, network: Backbone, seed: int
     ) -> Callable[[Item], dict[str, Any]]:

@@ -14,9 +14,12 @@ layer; its mean over moments. Batch norms see the clips of a pass on all devices
 there are several).
 
 Where it differs from the released code: each clip has draws of its own, there a batch shares those of the
-camera (`adapt_batch`); clips are cropped behind their adaptation, there before it; backgrounds come from a
-pool of other clips, there from the batch; RandAugment's operations are timm's (there pytorchvideo's); the
-curriculum grows by epochs, there by steps; weights of norms and biases have no decay in either.
+camera (`adapt_batch` lets clips of consecutive indices share them, wherever the order of an epoch puts them);
+clips are cropped behind their adaptation, there before it; backgrounds come from a pool of other clips, there
+from the batch; RandAugment's operations are timm's (there pytorchvideo's); the curriculum grows by epochs,
+there by steps; a run of n frames at stride s takes up n · s of a clip's frames, there (n − 1) · s + 1, so
+that there a run may start at s − 1 more places (one more at stride 2); whether time is reversed is drawn for
+each clip, there for a batch. Weights of norms and biases have no decay in either.
 """
 
 from __future__ import annotations
@@ -114,10 +117,11 @@ class OnViews(OnClips):
     )
     adapt_batch: int = knob(
         1,
-        "Of presets: clips that follow each other and share the draws of the camera.",
+        "Of presets: clips of consecutive indices that share the draws of the camera; a batch, whose order "
+        "is drawn, holds clips of several such groups.",
         low=1,
         high=1_000_000,
-        source="released code: the 32 of a batch; each its own is our choice",
+        source="released code: all clips of a batch; each its own is our choice",
     )
     area: float = knob(0.9, "Least share of a frame that is cropped out.", low=0.01, high=1, source=_CODE)
     augment: str = knob(
@@ -169,6 +173,11 @@ class OnTwoViews(OnViews):
             raise UsageError(
                 f"adapt_second={self.adapt_second} means nothing with adapt=own.",
                 "Name a chain for adapt, too.",
+            )
+        if self.adapt_second == OWN:
+            raise UsageError(
+                "adapt_second=own means nothing where adapt is a chain.",
+                "Name a chain, or say same; adapt=own leaves both views to what is trained on.",
             )
 
     @property
@@ -257,7 +266,8 @@ def recipes(published: OnViews, **tiny: str) -> Recipes[Any]:
     found |= {name: knobs.replace(published, own) for name, own in SMALLER.items()}
     found["tiny"] = knobs.replace(found["tiny"], tiny)
     nets = [name for name in backbones.NAMES if name != backbones.VIT]
-    return Recipes(found, {"tiny": {**dict.fromkeys(nets, _TINY), backbones.VIT: ("size=tiny",)}})
+    vit = {name: {backbones.VIT: (f"size={name}",)} for name in SMALLER}
+    return Recipes(found, {**vit, "tiny": {**dict.fromkeys(nets, _TINY), **vit["tiny"]}})
 
 
 class OfViews(Method):
