@@ -1,11 +1,17 @@
-"""Convolutional backbones: the shift by hand, torchvision's own networks where there is no shift, sizes."""
+"""Convolutional backbones: the shift and TSM by hand, torchvision's own networks where there is no shift,
+sizes.
+"""
 
 from __future__ import annotations
+
+import re
+from typing import Any
 
 import pytest
 import torch
 import torchvision
 from torch import nn
+from torch.nn import functional as F
 
 from synvid_eval.errors import UsageError
 from synvid_eval.networks import backbones
@@ -29,6 +35,95 @@ def test_no_clip_of_a_batch_sees_another_one() -> None:
     frames = torch.arange(2 * 3 * 8.0).reshape(6, 8, 1, 1)
     both = shifted(frames, 3, 4)
     assert torch.equal(both, torch.cat([shifted(frames[:3], 3, 4), shifted(frames[3:], 3, 4)]))
+
+
+def moved(frames: torch.Tensor, time: int, part: int) -> torch.Tensor:
+    """The shift of Lin et al. 2019, frame by frame: features [B · time, C, H, W]."""
+    made, fold = frames.clone(), frames.shape[1] // part
+    for row in range(len(frames)):
+        t = row % time
+        made[row, :fold] = frames[row + 1, :fold] if t + 1 < time else 0
+        made[row, fold : 2 * fold] = frames[row - 1, fold : 2 * fold] if t else 0
+    return made
+
+
+def by_hand(state: dict[str, torch.Tensor], clips: torch.Tensor, part: int) -> torch.Tensor:
+    """TSM over a ResNet from its weights, in float64: clips [B, T, 3, S, S] → tokens."""
+    weights, time = {name: tensor.double() for name, tensor in state.items()}, clips.shape[1]
+
+    def norm(x: torch.Tensor, name: str) -> torch.Tensor:
+        mean, variance, scale, bias = (
+            weights[f"{name}.{of}"][:, None, None] for of in ("running_mean", "running_var", "weight", "bias")
+        )
+        return (x - mean) / (variance + 1e-5).sqrt() * scale + bias
+
+    def convolved(x: torch.Tensor, name: str, stride: int = 1) -> torch.Tensor:
+        kernel = weights[f"{name}.weight"]
+        return F.conv2d(x, kernel, stride=stride, padding=kernel.shape[-1] // 2)
+
+    def block(x: torch.Tensor, name: str, stride: int) -> torch.Tensor:
+        # the stride is that of the first convolution of 3 × 3, as in torchvision
+        deep = f"{name}.conv3.weight" in weights
+        y = norm(convolved(moved(x, time, part), f"{name}.conv1.net", 1 if deep else stride), f"{name}.bn1")
+        y = norm(convolved(y.relu(), f"{name}.conv2", stride if deep else 1), f"{name}.bn2")
+        if deep:
+            y = norm(convolved(y.relu(), f"{name}.conv3"), f"{name}.bn3")
+        if f"{name}.downsample.0.weight" in weights:
+            x = norm(convolved(x, f"{name}.downsample.0", stride), f"{name}.downsample.1")
+        return (x + y).relu()
+
+    x = norm(convolved(clips.double().flatten(0, 1), "conv1", 2), "bn1").relu()
+    x = F.max_pool2d(x, 3, 2, 1)
+    for stage in (1, 2, 3, 4):
+        count = len({name.split(".")[1] for name in weights if name.startswith(f"layer{stage}.")})
+        for number in range(count):
+            x = block(x, f"layer{stage}.{number}", 2 if stage > 1 and number == 0 else 1)
+    # a token a place, row after row, moment after moment
+    batch, (width, height, across) = len(clips), x.shape[1:]
+    return x.reshape(batch, time, width, height * across).movedim(2, 3).reshape(batch, -1, width)
+
+
+@pytest.mark.parametrize("shift", [8, 4])
+@pytest.mark.parametrize("name", ["tsm-resnet18", "tsm-resnet50"])
+def test_tsm_is_a_resnet_with_shifts_written_out(name: str, shift: int) -> None:
+    module = ConvNet(name, image=48, frames=4, stage=16, shift=shift).encoder()
+    generator = torch.Generator().manual_seed(0)
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):  # as after a training
+            part.running_mean.normal_(0, 0.1, generator=generator)  # type: ignore[union-attr]
+            part.running_var.uniform_(0.5, 2, generator=generator)  # type: ignore[union-attr]
+    clips = torch.randn(2, 4, 3, 48, 48, generator=generator)
+    with torch.inference_mode():
+        found, wanted = module(clips).double(), by_hand(module.state_dict(), clips, shift)
+    assert found.shape == wanted.shape
+    assert (found - wanted).abs().max() < 1e-5 * wanted.abs().max()
+
+
+def changed(module: nn.Module, frames: int, at: int) -> list[bool]:
+    """Of each frame's tokens whether they are others once frame `at` of a clip is another."""
+    generator = torch.Generator().manual_seed(0)
+    clips = torch.randn(1, frames, 3, 32, 32, generator=generator).repeat(2, 1, 1, 1, 1)
+    clips[1, at] = torch.randn(3, 32, 32, generator=generator)
+    with torch.inference_mode():
+        one, other = module(clips).unflatten(1, (frames, -1)).abs().unbind()
+    return ((one - other).abs().flatten(1).amax(1) > 1e-4 * one.max()).tolist()
+
+
+@pytest.mark.parametrize(("name", "blocks"), [("tsm-resnet18", 8), ("tsm-resnet50", 16)])
+def test_every_block_of_tsm_sees_the_frames_beside_its_own(name: str, blocks: int) -> None:
+    module = ConvNet(name, image=32, frames=5, stage=16).encoder()
+    assert changed(module, 5, 2) == [True] * 5
+    behind = {name: part for name, part in module.named_modules() if hasattr(part, "net")}
+    wanted = {f"{name}.conv1" for name, _ in module.named_modules() if re.fullmatch(r"layer\d\.\d", name)}
+    assert set(behind) == wanted and len(behind) == blocks
+    plain: Any
+    for shifts in behind.values():  # alone it carries a frame to both neighbors and no farther
+        for plain in behind.values():
+            plain.forward = plain.net.forward
+        del shifts.__dict__["forward"]
+        assert changed(module, 5, 2) == [False, True, True, True, False]
+    plain.forward = plain.net.forward
+    assert changed(module, 5, 2) == [False, False, True, False, False]
 
 
 @pytest.mark.parametrize(("name", "make"), [("tsm-resnet18", "resnet18"), ("tsm-resnet50", "resnet50")])
