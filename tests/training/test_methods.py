@@ -111,7 +111,7 @@ def test_moco_is_infonce_over_the_queue_without_the_clips_own_keys() -> None:
 
 
 def test_supervised_is_smoothed_cross_entropy() -> None:
-    """Of the mean over moments of a linear layer on each one's mean over places, from the encoder's tokens."""
+    """Of the mean over moments of a linear layer on the mean over places, from the encoder's tokens."""
     of, net = supervised.Classes(smoothing=0.1, dropout=0.0), ConvNet("tsm-resnet18", 40, 4, 8)
     module: Any = supervised.build(of, net, 0, 3).eval()
     frames = np.random.default_rng(0).integers(0, 256, (2, 4, 40, 40, 3), np.uint8)
