@@ -374,9 +374,11 @@ def _geometry(
 
 
 def _through(matrix: Floats, points: Floats) -> Floats:
-    """Points [..., 2] (x, y) through a projective map; far away where it sends them behind the camera."""
+    """Points [..., 2] (x, y) through a projective map, as OpenCV takes frames through it: a map and its
+    negative are the same, so of a point's depth only that it is not 0 matters; far away where it is.
+    """
     moved = points @ matrix[:, :2].T + matrix[:, 2]
-    depth = np.where(moved[..., 2:] > 1e-12, moved[..., 2:], 1e-12)
+    depth = np.where(np.abs(moved[..., 2:]) > 1e-12, moved[..., 2:], 1e-12)
     found: Floats = moved[..., :2] / depth
     return found
 

@@ -6,10 +6,9 @@
     card.md                          the same for people, with what came out
 
 A checkpoint holds the network's weights and buffers (of VideoMAE under `transformers`' names; see
-`training.methods` for others) and, as
-`optimizer/…`, what the optimizer remembers; its metadata say the step. It is written aside, brought to the
-disk and renamed; so the newest one is whole whenever a run was killed, and the log's rows behind it are cut
-off when the run goes on.
+`training.methods` for others) and, as `optimizer/…`, what the optimizer remembers; its metadata say the step.
+It is written aside, brought to the disk and renamed; so the newest one is whole whenever a run was killed,
+and the log's rows behind it are cut off when the run goes on.
 """
 
 from __future__ import annotations
