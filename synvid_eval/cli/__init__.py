@@ -41,7 +41,7 @@ COMMANDS = {
     "status": "Say what jobs with --shard have done, and what is missing.",
     "textures": "Make banks of textures beforehand, for presets that show some.",
     "cluster": "Print a Slurm array, a Kubernetes Job or a RayJob that runs a command in parts.",
-    "train": "Pre-train a video transformer on a preset; fine-tune and probe it on real clips.",
+    "train": "Pre-train a network on a preset; fine-tune and probe it on real clips.",
     "robustness": "Test a fine-tuned run on damaged clips: accuracy by corruption and severity.",
     "explain": "Explain a metric, feature, layout, protocol, preset, corruption or the sampler.",
     "schema": "Print the JSON Schema of what a command writes.",

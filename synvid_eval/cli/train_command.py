@@ -7,7 +7,7 @@ import click
 from synvid_eval.cli.families import Family
 
 COMMANDS = {
-    "pretrain": "Pre-train a video transformer on drawn or real clips, by masked autoencoding.",
+    "pretrain": "Pre-train a network on drawn or real clips, masked, by contrast, or by classes.",
     "finetune": "Fine-tune it on a labelled set, test it on the clips left out.",
     "probe": "The same with its weights frozen: linear, nearest neighbours, attentive.",
     "curves": "Show losses, learning rates and accuracies of runs on a page.",
