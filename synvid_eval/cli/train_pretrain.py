@@ -83,6 +83,7 @@ def command(
     found = common.take_opening(running)
     more = (f"steps={steps}",) if steps is not None else ()
     of = methods.named(method)
+    methods.check_recipe(method, recipe)
     chosen, network = recipes.chosen(of.recipes, recipe, (*settings, *more), backbone)
     with common.Terminal(quiet or not engine.speaks(), verbose) as progress:
         options, loaders = common.training_options(progress=progress, verbose=verbose, **running)

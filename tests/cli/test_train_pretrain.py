@@ -39,7 +39,8 @@ def test_a_backbone_is_trained_and_said(run_cli: Run, tmp_path: Path) -> None:
     ("asked", "said"),
     [
         (["--method", "mocco"], "No method is called 'mocco'"),
-        (["--method", "moco", "--recipe", "paper"], "No recipe is called 'paper'"),
+        (["--method", "moco", "--recipe", "paper"], "It is of --method videomae."),
+        (["--recipe", "paper-fractal"], "It is of --method moco or simclr or byol or supervised."),
         (["--backbone", "tsm-resnet18"], "backbone=tsm-resnet18 has no patches"),
         (["--method", "supervised"], "moving_shapes has no classes"),
         (["--method", "moco", "--backbone", "resnet"], "recipe.backbone=resnet is not possible"),

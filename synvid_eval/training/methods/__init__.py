@@ -34,3 +34,12 @@ def named(name: str) -> Method:
         raise UsageError(f"No method is called {name!r}.", nearest(name, METHODS))
     found: Method = importlib.import_module(f"{__name__}.{METHODS[name]}").METHOD
     return found
+
+
+def check_recipe(method: str, recipe: str) -> None:
+    """UsageError for a recipe that is of other methods than this one, which are named."""
+    owners = [name for name in METHODS if recipe in named(name).recipes]
+    if owners and method not in owners:
+        raise UsageError(
+            f"No recipe is called {recipe!r} for {method}.", f"It is of --method {' or '.join(owners)}."
+        )
