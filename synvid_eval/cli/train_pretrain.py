@@ -73,7 +73,7 @@ def command(
       synvid-eval train pretrain acc_transforming_shapes --recipe paper --out run/
       synvid-eval train pretrain ucf101/ --recipe tiny --steps 300 --set short=96 --out real/
       synvid-eval train pretrain fractal_diversity --method moco --recipe paper-fractal --out run/
-      synvid-eval train pretrain fractal_supervised_500 --method supervised --recipe tiny --out run/
+      synvid-eval train pretrain fractal_supervised_500 --method supervised --out run/
     """
     from synvid_eval.score import dump_json
     from synvid_eval.training import engine, methods, pretrain

@@ -89,12 +89,12 @@ class Run(NetworkFeature):
 
     def where(self) -> str:
         """As of every network, and the version of the library that has its code."""
-        library = encoders.library(self.encoder)
+        name = encoders.distribution(self.encoder)
         try:
-            version = importlib.metadata.version(library)
+            version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:  # no network runs
             version = "missing"
-        return f"{super().where()}, {library} {version}"
+        return f"{super().where()}, {name} {version}"
 
     def least_run(self) -> int:
         """As many frames as the network sees."""

@@ -75,12 +75,12 @@ def described(found: checkpoints.Checkpoint) -> str:
 
 
 def told(encoder: str, name: str) -> int:
-    """A whole number of such a text, `image` or `frames`; of an empty one that of the largest VideoMAE's."""
+    """A whole number of such a text, `image` or `frames`; of an empty one that of ViT-B."""
     match = re.search(rf" {name}=(\d+)", encoder)
     return int(match[1]) if match else int(getattr(videomae.SIZES["base"], name))
 
 
-def library(encoder: str) -> str:
+def distribution(encoder: str) -> str:
     """Name of the distribution whose code runs an encoder, by such a text."""
     return "transformers" if encoder.partition(" ")[0] in (backbones.VIT, "") else "torchvision"
 
