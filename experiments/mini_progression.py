@@ -554,9 +554,9 @@ def correlated(given: argparse.Namespace, columns: Rows) -> list[tuple[Column, d
         comparison = read_comparison(file.read_text())[0]
         for (_, protocol, name), column in sorted(own.items()):
             model = next(iter(column.values()))[0]["model"]
-            known = load(
-                str(given.out / f"{family}accuracies.csv"), benchmark=name, protocol=protocol, model=model
-            )
+            # relative, since the path stands in the result
+            rows = os.path.relpath(given.out / f"{family}accuracies.csv")
+            known = load(rows, benchmark=name, protocol=protocol, model=model)
             found = correlate(comparison, known)
             write_bytes(given.out / f"{family}correlation-{protocol}-{name}.json", dump_json(found).encode())
             every.append(((family, protocol, name), found))
