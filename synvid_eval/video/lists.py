@@ -20,7 +20,7 @@ import posixpath
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -134,23 +134,54 @@ def find(folder: Path, layout: str = "auto", like: str | None = None) -> dict[st
     return found
 
 
-def beside(folder: Path) -> list[str]:
-    """The names that --split would take for a folder, as far as they are cheap to see: those in it and in
-    its folders called like lists, and those beside it that name files of it in what they begin with.
+def beside(folder: Path) -> dict[str, str]:
+    """The names that --split would take for a folder, sorted, each with the layout of its list, as far as
+    they are cheap to see: those in it and in its folders called like lists, and those beside it that name
+    files of it in what they begin with.
     """
     parent = parent_of(folder)
-    found: dict[str, None] = {}
+    found: dict[str, str] = {}
     # class folders are not looked through a second time: there may be very many files
     for one in [folder, *_folders(folder, named=True)]:
         plain = one == folder or _AROUND_PLAIN.fullmatch(one.name) is not None
-        found |= {name: None for name, _ in _lists_in(one, plain, None)}
+        found |= {name: source.layout for name, source in _lists_in(one, plain, None)}
     for one in [parent, *_folders(parent, named=True)]:
         if one == parent or not os.path.samefile(one, folder):
             plain = one == parent or _AROUND_PLAIN.fullmatch(one.name) is not None
             lists_there = _lists_in(one, plain, None)
             begun = ((name, replace(source, head=_SNIFF_BYTES)) for name, source in lists_there)
-            found |= {name: None for name, source in begun if _fits(source, name, folder)}
-    return sorted(found)
+            found |= {name: source.layout for name, source in begun if _fits(source, name, folder)}
+    return dict(sorted(found.items()))
+
+
+def knowing(names: Mapping[str, str], listing: Listing) -> tuple[str, ...]:
+    """Those of a folder's lists (name → layout) that alone know the classes of its clips: all that tell
+    classes where clips have no label; else those of sets whose folders are something else.
+    """
+    bare = any(c.label is None for c in listing.clips)
+    of = _TELLING if bare else _NO_CLASSES
+    return tuple(name for name, layout in names.items() if layout in of and name != _ALL)
+
+
+def named(asked: str, found: Iterable[str]) -> str | None:
+    """The list of `found` that a --split means: that name, another word for the same split (`val`,
+    `validation`), or the only one that has it as one of its words (`train` of `Diving48_V2_train`); None
+    where none is, or several.
+    """
+    names = list(found)
+    if asked in names:
+        return asked
+    alike = [n for n in names if same_split(n, asked)]
+    if alike:
+        return alike[0]
+    words = [n for n in names if asked in re.split(r"[-_.]", n)]
+    return words[0] if len(words) == 1 else None
+
+
+def looked_for(layout: str) -> str:
+    """Which files are taken for lists of a layout ("auto": of any), and where, as a sentence."""
+    files = [_CALLED[layout]] if layout in _CALLED else [f"{_CALLED[own]} ({own})" for own in _CALLED]
+    return f"Looked for {', '.join(files)}, in it, in its folders and beside it."
 
 
 def _above(path: Place) -> Place:
@@ -420,7 +451,8 @@ def read_folder(
         what = "list" if layout == "auto" else f"list of layout {layout}"
         raise NoSuchSplit(
             f"No {what} lies in {folder} or beside it.",
-            "Give the list file as the SET, with --root DIR where its videos lie elsewhere.",
+            f"{looked_for(layout)} Or give the list file as the SET, with --root DIR where its videos lie "
+            "elsewhere.",
         )
     if split is None:
         raise UsageError(f"Which list of {folder}? It has {some(sorted(found))}.", "Say it: --split NAME.")
@@ -430,12 +462,11 @@ def read_folder(
         if sources:
             break
     if not sources:
-        words = {n: s for n, s in found.items() if split in re.split(r"[-_.]", n)}
-        if len(words) != 1:
+        if (known := named(split, found)) is None:
             raise NoSuchSplit(
                 f"{folder} has no list {split!r}; it has {some(sorted(found))}.", _like(split, found)
             )
-        (sources,) = words.values()
+        sources = found[known]
     if len(sources) > 1:
         raise DataError(
             f"{folder} has {len(sources)} lists {split!r}: {', '.join(map(str, sources[:4]))}.",
@@ -535,6 +566,25 @@ _ALL = "all"
 _OF_MANY = ("hmdb51", "volleyball")
 _WITH_SPLITS = ("kinetics", "yup_plus_plus")
 _BY_NAME = ("ucf101", "hmdb51", "ssv2", "diving48", "egtea", "volleyball", "yup_plus_plus")
+
+# Layouts whose folders, where there are any, are something else than classes (sessions, one for all clips),
+# and those whose lists tell classes.
+_NO_CLASSES = ("ssv2", "diving48", "egtea")
+_TELLING = (*_NO_CLASSES, "kinetics", "volleyball", "yup_plus_plus")
+# What lists are called as they are published.
+_CALLED = {
+    "ucf101": "trainlist01.txt, testlist01.txt, … 03",
+    "hmdb51": "CLASS_test_split1.txt, … 3",
+    "kinetics": "train.csv, val.csv with the column youtube_id",
+    "ssv2": "train.json, validation.json of {id, template}",
+    "diving48": "Diving48_V2_train.json, Diving48_V2_test.json",
+    "egtea": "train_split1.txt, test_split1.txt, … 3",
+    "volleyball": "VIDEO/annotations.txt",
+    "yup_plus_plus": "10_90_randsplit_1.txt or any text of `clip static_train`",
+    "list": "train.csv or .txt of `path label`",
+    "table": "train.csv or .parquet with the column path",
+    "rawframes": "train.txt of `folder frames label`",
+}
 
 _ANY_LIST = """Paths are relative to the folder of the list, or to its parent, or to the SET where that is a
 folder; --root DIR names another root. Files outside the root, and symbolic links that lead out of it, are
