@@ -49,7 +49,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         show_default=True,
         metavar="FILE|NAME|kfold:K",
         help="What is trained on and what is tested: K folds that divide no source (UCF101's gNN, Weizmann's "
-        "person); a list such as trainlist01, whose counterpart is found; JSON with train and test.",
+        "person); a list such as trainlist01, named as inspect names it, whose counterpart is found; JSON "
+        "with train and test.",
     ),
     common.out("RUN2"),
     making.settings("lr=1e-3"),
