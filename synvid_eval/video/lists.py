@@ -950,6 +950,9 @@ def _diving48(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     V2, are read as well, and videos/ is looked into like rgb/. A label is the four words of the vocabulary,
     or the number where that is missing. The videos are cut already: start_frame and end_frame are not used.
 
+    Without --split all clips are taken, without classes: what learns or tests these asks for a list. `train`
+    and `test` are names enough, where the lists of one version are there.
+
     Pitfalls. Clips of one competition, whose names begin alike, are no independent draws. The labels of the
     first version were corrected in V2: accuracies of the two do not compare.
     """
@@ -993,6 +996,9 @@ def _egtea(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     action_idx.txt beside the list, or by its number where that is missing. The SET is the folder that holds
     lists and clips, or cropped_clips/ with the lists beside it; --split train_split1, 2, 3 or test_split1, 2,
     3 picks. Or the SET is a list, with --root cropped_clips/ where that is not beside it.
+
+    Without --split all clips are taken, with sessions for labels: what learns or tests classes asks for a
+    list.
 
     Pitfalls. One person (OP01) filmed many clips with one camera in one kitchen: they are no independent
     draws. The folders are sessions, not classes.
