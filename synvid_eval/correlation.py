@@ -280,8 +280,9 @@ def correlate(
         or `mapping` names no set that was measured, or for one of them an accuracy that there is not.
     """
     if isinstance(accuracies, str):
-        which = {"benchmark": benchmark, "split": split, "protocol": protocol, "model": model}
-        accuracies = load(accuracies, **which, method=method)
+        accuracies = load(
+            accuracies, benchmark=benchmark, split=split, protocol=protocol, model=model, method=method
+        )
     given_ones = [comparisons] if isinstance(comparisons, Comparison) else comparisons
     named = [(f"comparison {i}", c) if isinstance(c, Comparison) else c for i, c in enumerate(given_ones)]
     measured = table(named)

@@ -302,10 +302,10 @@ def _pair(videos: VideoSet, asked: str) -> tuple[tuple[Listing, Listing], str]:
         if "train" in own and not set(own).isdisjoint(_OTHERS):
             train, test = _partners("train", own, asked)
             return (_read(videos, path, train), _read(videos, path, test)), train
-        there = [p.name for p in path.parent.iterdir()]
-        train, test = _partners(path.name, there, asked)
+        files = [p.name for p in path.parent.iterdir()]
+        train, test = _partners(path.name, files, asked)
         pair = _read(videos, path.with_name(train)), _read(videos, path.with_name(test))
-        return pair, _together(train, test, there)
+        return pair, _together(train, test, files)
     if root is None:
         raise UsageError(
             f"--split {asked} is no file, and {videos.location} no folder that has lists.",
