@@ -315,9 +315,11 @@ def _pair(videos: VideoSet, asked: str) -> tuple[tuple[Listing, Listing], str]:
     name = lists.named(asked, there)
     if name is None:
         hint = f"Its lists: {lists.some(sorted(there))}." if there else lists.looked_for("auto")
+        close, folds = lists.alike(asked, there), "" if videos.lists else "kfold:5, "
         raise UsageError(
             f"--split {asked} is neither a file nor a list of {videos.location}.",
-            f"{hint} Or give kfold:5, a list file, or a JSON file with train and test.",
+            f"{hint} {close}{' ' if close else ''}Or give {folds}a list file, or a JSON file with train and "
+            "test.",
         )
     train, test = _partners(name, list(there), asked)
     pair = lists.read_folder(root, "auto", train), lists.read_folder(root, "auto", test)

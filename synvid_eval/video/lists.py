@@ -171,9 +171,8 @@ def named(asked: str, found: Iterable[str]) -> str | None:
     names = list(found)
     if asked in names:
         return asked
-    alike = [n for n in names if same_split(n, asked)]
-    if alike:
-        return alike[0]
+    if same := [n for n in names if same_split(n, asked)]:
+        return same[0]
     words = [n for n in names if asked in re.split(r"[-_.]", n)]
     return words[0] if len(words) == 1 else None
 
@@ -425,7 +424,7 @@ def same_split(one: str, other: str) -> bool:
     return one == other or any({one, other} <= words for words in _SPLIT_WORDS)
 
 
-def _like(name: str, known: Iterable[str]) -> str:
+def alike(name: str, known: Iterable[str]) -> str:
     """A hint with the known name that is most like `name`, or ""; the message names them all."""
     close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
     return f"Did you mean {close[0]!r}?" if close else ""
@@ -464,7 +463,7 @@ def read_folder(
     if not sources:
         if (known := named(split, found)) is None:
             raise NoSuchSplit(
-                f"{folder} has no list {split!r}; it has {some(sorted(found))}.", _like(split, found)
+                f"{folder} has no list {split!r}; it has {some(sorted(found))}.", alike(split, found)
             )
         sources = found[known]
     if len(sources) > 1:
@@ -862,7 +861,7 @@ def _kinetics(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
         entries.append(Entry(tuple(dict.fromkeys(names)), clip_id(label) or None))
     if not entries and split is not None and splits:
         has = ", ".join(f"{s or 'none'} ({n})" for s, n in splits.items())
-        raise NoSuchSplit(f"{path} has no split {split!r}; it has {has}.", _like(split, splits))
+        raise NoSuchSplit(f"{path} has no split {split!r}; it has {has}.", alike(split, splits))
     return entries, bad
 
 
@@ -1091,7 +1090,7 @@ def _yup_plus_plus(source: Source, split: str | None) -> tuple[list[Entry], _Bad
         if split is None or use == split or same_split(use.partition("_")[2], split):
             entries.append(Entry((f"{camera}/{scene}/{clip}.mp4", f"{scene}/{clip}.mp4"), scene))
     if not entries and uses:
-        raise NoSuchSplit(f"{path} has no split {split!r}; it has {some(uses)}.", _like(split or "", uses))
+        raise NoSuchSplit(f"{path} has no split {split!r}; it has {some(uses)}.", alike(split or "", uses))
     return entries, bad
 
 

@@ -509,8 +509,9 @@ def test_names_of_splits_are_the_same_for_opening_and_for_dividing(dives: Path) 
     known = "Diving48_V2_test, Diving48_V2_train, Diving48_test, Diving48_train"
     with pytest.raises(UsageError, match=f"has no list 'train'; it has {known}"):
         open_set(dives, split="train")
-    with pytest.raises(UsageError, match=f"neither a file nor a list of .* Its lists: {known}"):
+    with pytest.raises(UsageError, match=f"neither a file nor a list of .* Its lists: {known}") as told:
         split(open_set(dives), "train")
+    assert "kfold" not in told.value.hint  # which is refused there, too
     (dives / "Diving48_test.json").unlink()
     with pytest.raises(UsageError, match=r"the other of train and test is not there.* Diving48_test, "):
         split(open_set(dives), "Diving48_train")
