@@ -4,11 +4,12 @@ scale that a laptop bears?
     python -m experiments.mini_progression --reference DIR [DIR …] --images DIR --work DIR [--minutes 60]
                                            [--out reports/mini_progression] [--seeds 2] [--steps 3000]
                                            [--only SOURCE,…] [--also NAME=SET …] [--protocols probe,finetune]
-                                           [--method videomae] [--backbone vit]
+                                           [--versus NAME:OTHER …] [--method videomae] [--backbone vit]
                                            [--threads 2] [--engine local|ray] [--ray-address ADDRESS]
 
 Every DIR of --reference holds labelled real clips; the first is also what `real` is pre-trained on, without
-labels. --also adds sources, such as what a search found: `best=preset:best.toml`. --method moco (simclr,
+labels. --also adds sources, such as what a search found: `best=preset:best.toml`; --versus
+`best:acc_transforming_shapes` tells by how much it is better than another. --method moco (simclr,
 byol, supervised) and --backbone train another family of networks, by default on real clips, on three fractal
 presets as they are and with each view adapted (`NAME+adapted`: by the chains of Svyezhentsev et al. 2024, the
 second view less), on three presets of shapes, and not at all; supervised on presets with classes. Real clips
@@ -89,6 +90,8 @@ PROTOCOLS = ("probe", "finetune")
 SPLIT = "kfold:5"
 BLOCKS = 20
 LEVEL = 0.95
+POWER = 1.96 + 0.84
+"""Standard errors that a difference must be away from 0 to exclude it at LEVEL with 80 % chance."""
 
 # The smallest network and pictures at which pre-training on real clips was seen to help (see README.md).
 NETWORK = (
@@ -418,34 +421,49 @@ def paired(cells: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) ->
     return {"pairs": len(both), **dict(zip(names, found, strict=True))}
 
 
+def versus(column: dict[str, list[dict[str, Any]]], pairs: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """A row a pair of sources: by how much the first is better than the other with the same seeds, of all
+    seeds and of each; pairs of which cells are missing give none.
+    """
+    rows = []
+    for name, other in pairs:
+        row = paired(column.get(name, []), column.get(other, []))
+        if row:
+            by_seed = {cell["seed"]: cell["accuracy"] for cell in column[other]}
+            each = [c["accuracy"] - by_seed[c["seed"]] for c in column[name] if c["seed"] in by_seed]
+            rows.append({"source": f"{name} minus {other}", "each": each} | row)
+    return rows
+
+
 def ablation(column: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """A row a source that was trained on adapted and as it is: what adaptation changes; then of all of them
     together.
     """
-    pairs = [name for name in column if name + ADAPTED in column]
-    rows = [{"source": name, **paired(column[name + ADAPTED], column[name])} for name in pairs]
-    rows = [row for row in rows if "difference" in row]
+    pairs = [(name + ADAPTED, name) for name in column if name + ADAPTED in column]
+    rows = versus(column, pairs)
     if len(rows) > 1:
         every = [
-            share([c for c in column[name + ADAPTED] if c["seed"] in seeds])
+            share([c for c in column[adapted] if c["seed"] in seeds])
             - share([c for c in column[name] if c["seed"] in seeds])
-            for name in (row["source"] for row in rows)
-            for seeds in [{c["seed"] for c in column[name]} & {c["seed"] for c in column[name + ADAPTED]}]
+            for adapted, name in pairs
+            for seeds in [{c["seed"] for c in column[name]} & {c["seed"] for c in column[adapted]}]
+            if seeds
         ]
-        clips = np.array(column[rows[0]["source"]][0]["clips"])
+        clips = np.array(column[pairs[0][1]][0]["clips"])
         names = ("difference", "difference_low", "difference_high", "error")
         together = dict(zip(names, bounds(np.mean(every, axis=0), clips), strict=True))
-        rows.append({"source": "mean", "pairs": sum(row["pairs"] for row in rows), **together})
+        of = {"source": "mean", "each": [], "pairs": sum(row["pairs"] for row in rows)}
+        rows.append(of | together)
     return rows
 
 
 def needed(row: dict[str, Any], clips: int) -> int | None:
     """Clips at which a difference of this size would exclude 0 with 80 % chance, if blocks scatter as here:
-    its standard error must be its size / (1.96 + 0.84). None where the difference is 0.
+    its standard error must be its size / POWER. None where the difference is 0.
     """
     if not row["difference"]:
         return None
-    return math.ceil(clips * (row["error"] * 2.8 / row["difference"]) ** 2)
+    return math.ceil(clips * (row["error"] * POWER / row["difference"]) ** 2)
 
 
 def span(row: dict[str, Any], what: str) -> str:
@@ -453,8 +471,10 @@ def span(row: dict[str, Any], what: str) -> str:
     return f"{row[what + 'low']:.1f} to {row[what + 'high']:.1f}"
 
 
-def markdown(columns: Rows) -> str:
-    """All tables."""
+def markdown(columns: Rows, pairs: Sequence[tuple[str, str]] = ()) -> str:
+    """All tables. pairs: of sources that are compared, besides adapted ones with those as they are. "Likely
+    seen from" is the difference [points] that would exclude 0 with 80 % chance at this many clips.
+    """
     parts = []
     for (family, protocol, name), column in sorted(columns.items()):
         first = next(iter(column.values()))[0]
@@ -479,12 +499,18 @@ def markdown(columns: Rows) -> str:
             line = f"| {' | '.join(map(str, cells))} |"
             parts.append(line)
         parts.append("")
-        if rows := ablation(column):
-            parts += ["| adapted minus as it is | seeds | points | 95 % interval |", "|---|---|---|---|"]
+        if rows := [*ablation(column), *versus(column, pairs)]:
             parts += [
-                f"| {r['source']} | {r['pairs']} | {r['difference']:+.1f} | {span(r, 'difference_')} |"
-                for r in rows
+                "| difference | seeds | points | 95 % interval | seed by seed | likely seen from "
+                "| clips needed |",
+                "|---|---|---|---|---|---|---|",
             ]
+            for row in rows:
+                wanted = needed(row, clips)
+                line = [row["source"], row["pairs"], f"{row['difference']:+.1f}", span(row, "difference_")]
+                line += [", ".join(f"{x:+.1f}" for x in row["each"]), f"{POWER * row['error']:.1f}"]
+                line += ["" if wanted is None else f"{wanted:,}"]
+                parts.append(f"| {' | '.join(map(str, line))} |")
             parts.append("")
     return "\n".join(parts)
 
@@ -586,6 +612,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", type=lambda text: text.split(","))
     parser.add_argument("--also", nargs="*", default=[], metavar="NAME=SET")
+    parser.add_argument("--versus", nargs="*", default=[], metavar="NAME:OTHER")
     parser.add_argument("--protocols", type=lambda text: text.split(","), default=list(PROTOCOLS))
     parser.add_argument("--method", default=FIRST[0])
     parser.add_argument("--backbone")
@@ -593,6 +620,9 @@ def main() -> None:
     parser.add_argument("--ray-address", default="local")
     given = parser.parse_args()
     given.also = dict(text.partition("=")[::2] for text in given.also)
+    pairs = [(one, other) for one, _, other in (text.partition(":") for text in given.versus)]
+    if not all(other for _, other in pairs):
+        parser.error(f"--versus {' '.join(given.versus)}: give pairs of sources as NAME:OTHER")
     given.backbone = given.backbone or ("vit" if given.method == "videomae" else "tsm-resnet18")
     given.only = given.only or [*sources(given.method), *given.also]
     runner = Runner(given)
@@ -603,7 +633,7 @@ def main() -> None:
             own = {key: column for key, column in columns.items() if key[0] == family}
             write_bytes(given.out / f"{family}accuracies.csv", accuracies(own).encode())
         found = correlated(given, columns)
-        text = markdown(columns) + (joined(found) if found else "")
+        text = markdown(columns, pairs) + (joined(found) if found else "")
         write_bytes(given.out / "tables.md", text.encode())
 
 

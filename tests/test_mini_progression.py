@@ -89,9 +89,24 @@ def test_what_adaptation_changes_is_paired_by_seed_and_block() -> None:
         "c": [contrasted("c", 0, [5, 5, 5, 5])],
     }
     rows = mini.ablation(column)
-    assert [(row["source"], row["pairs"]) for row in rows] == [("a", 2), ("b", 1), ("mean", 3)]
+    assert [(row["source"], row["pairs"]) for row in rows] == [
+        ("a+adapted minus a", 2),
+        ("b+adapted minus b", 1),
+        ("mean", 3),
+    ]
     assert [row["difference"] for row in rows] == pytest.approx([20, -10, 5])
     assert rows[2]["difference_low"] == pytest.approx(5) == rows[2]["difference_high"]
+
+
+def test_sources_that_are_compared_have_a_row_with_each_seed_and_the_power() -> None:
+    done = [cell("best", seed, [2, 9, 4, 6 + seed]) for seed in (0, 1, 2)]
+    done += [cell("parent", seed, [1, 7, 3, 5]) for seed in (0, 1)]
+    (row,) = mini.versus(mini.by_column(done)["", "probe", "s"], [("best", "parent"), ("best", "none")])
+    assert row["pairs"] == 2 and row["each"] == [12.5, 15.0] and row["difference"] == pytest.approx(13.75)
+    blocks = np.array([10, 20, 10, 15.0])  # percent: the mean over both seeds
+    assert row["error"] == pytest.approx(blocks.std(ddof=1) / 2)
+    text = mini.markdown(mini.by_column(done), [("best", "parent")])
+    assert "| best minus parent | 2 | +13.8 |" in text and "| +12.5, +15.0 | 6.7 | 10 |" in text
 
 
 def test_other_families_of_networks_stand_in_columns_of_their_own() -> None:
@@ -101,7 +116,10 @@ def test_other_families_of_networks_stand_in_columns_of_their_own() -> None:
     assert list(columns) == [("", "probe", "s"), ("moco-tsm-resnet18-", "probe", "s")]
     text = mini.markdown(columns)
     assert "## probe, s" in text and "## moco tsm-resnet18: probe, s" in text
-    assert "| fractal_diversity | 1 | +0.0 | 0.0 to 0.0 |" in text
+    assert (
+        "| fractal_diversity+adapted minus fractal_diversity | 1 | +0.0 | 0.0 to 0.0 | +0.0 | 0.0 |  |"
+        in text
+    )
     rows = [line.split(",") for line in mini.accuracies(columns).splitlines()]
     assert [row[7] for row in rows[1:]] == ["scratch", "scratch", "fractal", "fractal"]
     assert [row[5] for row in rows[1:]] == ["scratch", "scratch", "moco", "moco"]
