@@ -379,7 +379,7 @@ def _path(location: str, layout: str, fps: float | None, asked: dict[str, Any]) 
         if listed and (names := lists.beside(path)):
             knowing = lists.knowing(names, listing)
             note = f"lists found ({lists.some(names)}): all clips are taken, --split NAME takes those of one"
-            note += "; they alone know the classes" if knowing else ""
+            note += f"; classes stand in {lists.some(knowing)}, not in folders" if knowing else ""
             listing = replace(listing, notes=(*listing.notes, note))
     elif is_file and lists.is_list(path):
         listing = lists.read_file(path, layout, **asked, fps=fps)

@@ -20,7 +20,7 @@ import posixpath
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -134,33 +134,45 @@ def find(folder: Path, layout: str = "auto", like: str | None = None) -> dict[st
     return found
 
 
-def beside(folder: Path) -> dict[str, str]:
-    """The names that --split would take for a folder, sorted, each with the layout of its list, as far as
-    they are cheap to see: those in it and in its folders called like lists, and those beside it that name
-    files of it in what they begin with.
+def beside(folder: Path) -> dict[str, Source]:
+    """The names that --split would take for a folder, sorted, each with its list, as far as they are cheap to
+    see: those in it and in its folders called like lists, and those beside it that name files of it in what
+    they begin with.
     """
     parent = parent_of(folder)
-    found: dict[str, str] = {}
+    found: dict[str, Source] = {}
     # class folders are not looked through a second time: there may be very many files
     for one in [folder, *_folders(folder, named=True)]:
         plain = one == folder or _AROUND_PLAIN.fullmatch(one.name) is not None
-        found |= {name: source.layout for name, source in _lists_in(one, plain, None)}
+        found |= dict(_lists_in(one, plain, None))
     for one in [parent, *_folders(parent, named=True)]:
         if one == parent or not os.path.samefile(one, folder):
             plain = one == parent or _AROUND_PLAIN.fullmatch(one.name) is not None
             lists_there = _lists_in(one, plain, None)
             begun = ((name, replace(source, head=_SNIFF_BYTES)) for name, source in lists_there)
-            found |= {name: source.layout for name, source in begun if _fits(source, name, folder)}
+            found |= {name: source for name, source in begun if _fits(source, name, folder)}
     return dict(sorted(found.items()))
 
 
-def knowing(names: Mapping[str, str], listing: Listing) -> tuple[str, ...]:
-    """Those of a folder's lists (name → layout) that alone know the classes of its clips: all that tell
-    classes where clips have no label; else those of sets whose folders are something else.
+def knowing(found: Mapping[str, Source], listing: Listing) -> tuple[str, ...]:
+    """The names of those of a folder's lists that alone know the classes of its clips, and name any of them:
+    all that tell classes where folders tell fewer than two, or not of every clip; else those of sets whose
+    folders are something else.
     """
-    bare = any(c.label is None for c in listing.clips)
-    of = _TELLING if bare else _NO_CLASSES
-    return tuple(name for name, layout in names.items() if layout in of and name != _ALL)
+    labels = {c.label for c in listing.clips}
+    of = _TELLING if None in labels or len(labels) < 2 else _NO_CLASSES
+    named = {name: source for name, source in found.items() if source.layout in of and name != _ALL}
+    stems = {PurePosixPath(c.id).stem for c in listing.clips} if named else set()
+    return tuple(name for name, source in named.items() if _names_any(source, name, stems))
+
+
+def _names_any(source: Source, split: str, stems: Collection[str]) -> bool:
+    """Whether a list names any of the files that are called so, but for their suffixes."""
+    try:
+        entries, _ = _entries(replace(source, head=0), split if source.layout in _OF_MANY else None)
+    except DataError:
+        return False
+    return any(PurePosixPath(clip_id(name)).stem in stems for entry in entries for name in entry.names)
 
 
 def named(asked: str, found: Iterable[str]) -> str | None:
@@ -566,10 +578,10 @@ _OF_MANY = ("hmdb51", "volleyball")
 _WITH_SPLITS = ("kinetics", "yup_plus_plus")
 _BY_NAME = ("ucf101", "hmdb51", "ssv2", "diving48", "egtea", "volleyball", "yup_plus_plus")
 
-# Layouts whose folders, where there are any, are something else than classes (sessions, one for all clips),
-# and those whose lists tell classes.
-_NO_CLASSES = ("ssv2", "diving48", "egtea")
-_TELLING = (*_NO_CLASSES, "kinetics", "volleyball", "yup_plus_plus")
+# Layouts whose folders are something else than classes (sessions, one for all clips), and those whose lists
+# tell classes.
+_NO_CLASSES = ("diving48", "egtea")
+_TELLING = (*_NO_CLASSES, "kinetics", "ssv2", "volleyball", "yup_plus_plus")
 # What lists are called as they are published.
 _CALLED = {
     "ucf101": "trainlist01.txt, testlist01.txt, … 03",
