@@ -50,6 +50,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval import published
+from synvid_eval.accuracies import SCRATCH
 from synvid_eval.archive import write_bytes
 from synvid_eval.correlation import bounds_text, short_number
 from synvid_eval.generators import presets
@@ -86,6 +87,7 @@ CLASSIFIED = ("scratch", *(f"fractal_supervised_{n}{how}" for n in (250, 500) fo
 FIRST = ("videomae", "vit")
 """Method and backbone of cells that name none."""
 PROTOCOLS = ("probe", "finetune")
+SPLIT = "kfold:5"
 BLOCKS = 20
 LEVEL = 0.95
 POWER = 1.96 + 0.84
@@ -229,7 +231,17 @@ class Runner:
         settings = [*LABELLED, *(self._drawn(cell) if cell.source == "scratch" else ())]
         began = time.monotonic()
         self._command(
-            ["train", cell.protocol, network, self.sets[cell.set], "--seed", str(cell.seed), *recipe],
+            [
+                "train",
+                cell.protocol,
+                network,
+                self.sets[cell.set],
+                "--split",
+                SPLIT,
+                "--seed",
+                str(cell.seed),
+                *recipe,
+            ],
             settings,
             out,
         )
@@ -514,16 +526,21 @@ def accuracies(columns: Rows) -> str:
     """
     families = {name: presets.get(name).family for name in presets.names()}
     families |= {row.dataset: row.family for row in published.table()}
-    lines = ["dataset,benchmark,protocol,model,accuracy,family,seed,source"]
+    lines = ["dataset,benchmark,protocol,model,accuracy,method,split,family,seed,source"]
     for (_, protocol, name), column in sorted(columns.items()):
         for source, cells in column.items():
             plain = source.removesuffix(ADAPTED)
             lines += [
-                f"{source},{name},{protocol},{cell['model']},{cell['accuracy']},"
+                f"{source},{name},{protocol},{cell['model']},{cell['accuracy']},{trained_by(cell)},{SPLIT},"
                 f"{families.get(plain, plain)},{cell['seed']},experiments.mini_progression"
                 for cell in cells
             ]
     return "\n".join(lines) + "\n"
+
+
+def trained_by(cell: dict[str, Any]) -> str:
+    """The method of a cell's network, as a table of accuracies names it."""
+    return SCRATCH if cell["source"] == SCRATCH else str(cell.get("method", FIRST[0]))
 
 
 def correlated(given: argparse.Namespace, columns: Rows) -> list[tuple[Column, dict[str, Any]]]:

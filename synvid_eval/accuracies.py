@@ -1,9 +1,12 @@
 """Tables of accuracies: what pre-training on each set was worth, from a published table or a file.
 
 A file is CSV, or JSON (a list of objects, or one under `"accuracies"`), with
-`dataset,benchmark,protocol,model,accuracy` and, where known, `family,std,seed,source,note` and columns of
-one's own. Accuracies are percent. Rows that differ only in `seed` are one set, with a mean and a spread; any
-other row that repeats a set is an error, as nobody can tell which of the two is meant.
+`dataset,benchmark,protocol,model,accuracy` and, where known, `method,split,family,std,seed,source,note` and
+columns of one's own. Accuracies are percent. Rows that differ only in `seed` are one set, with a mean and a
+spread; any other row that repeats a set is an error, as nobody can tell which of the two is meant.
+
+`model` is the network, `method` how it was pre-trained, `split` how the benchmark was divided: accuracies of
+one of each are looked at, never a mixture. What was not pre-trained (`SCRATCH`) goes with every method.
 """
 
 from __future__ import annotations
@@ -21,7 +24,9 @@ from synvid_eval import published
 from synvid_eval.errors import DataError, UsageError, nearest
 
 COLUMNS = ("dataset", "benchmark", "protocol", "model", "accuracy")
-OPTIONAL = ("family", "std", "seed", "source", "note")
+OPTIONAL = ("method", "split", "family", "std", "seed", "source", "note")
+SCRATCH = "scratch"
+"""The method of networks with drawn weights, which nothing pre-trained."""
 PREFIX = "published:"
 PUBLISHED = ("yu2024",)
 BANDS = {("yu2024", "UCF101", "finetune"): (84.0, 100.0)}
@@ -31,7 +36,9 @@ MOST_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table. where: file and line, for messages. values: all of its columns as text."""
+    """One line of a table. where: file and line, for messages. method, split: "" where the table does not say
+    them. values: all of its columns as text.
+    """
 
     where: str
     dataset: str
@@ -42,6 +49,8 @@ class Row:
     std: float | None
     seed: str
     values: Mapping[str, str]
+    method: str = ""
+    split: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,9 +70,9 @@ class Known:
 
 @dataclass(frozen=True)
 class Accuracies:
-    """The accuracies of one benchmark, protocol and model, by set. source: the table. families: whether it
-    says which family sets belong to; else each is one of its own. alone: sets of which such a table does not
-    say it. band: see `BANDS`.
+    """The accuracies of one benchmark, split, protocol, model and method, by set. source: the table.
+    families: whether it says which family sets belong to; else each is one of its own. alone: sets of which
+    such a table does not say it. band: see `BANDS`. split, method: "" where the table does not say them.
     """
 
     source: str
@@ -74,24 +83,30 @@ class Accuracies:
     families: bool
     alone: int
     band: tuple[float, float] | None
+    split: str = ""
+    method: str = ""
 
 
 def load(
     where: str,
     *,
     benchmark: str | None = None,
+    split: str | None = None,
     protocol: str | None = None,
     model: str | None = None,
+    method: str | None = None,
     family: str = "family",
 ) -> Accuracies:
     """The accuracies that a location holds: `published:yu2024`, `FILE.csv` or `FILE.json`.
 
     Args:
-        benchmark, protocol, model: which; may be left out where the table has but one.
+        benchmark, split, protocol, model, method: which; may be left out where the table has but one. "":
+            rows that say none. Rows of `SCRATCH` go with every method.
         family: the column that says which sets are variants of one another.
 
     Raises:
-        UsageError: unknown published table, benchmark, protocol, model or column (names what there is).
+        UsageError: unknown published table, benchmark, split, protocol, model, method or column (names what
+        there is).
         DataError: a file that cannot be read, and with its line number: a column or value that is missing,
         fractions in place of percent, values out of range or not finite, rows that repeat a set.
     """
@@ -104,14 +119,14 @@ def load(
         source, rows = where, _read(where)
     chosen = list(rows)
     picked = {}
-    for key, value in (("benchmark", benchmark), ("protocol", protocol), ("model", model)):
-        there = list(dict.fromkeys(getattr(r, key) for r in chosen))
-        if value is None and len(there) > 1:
-            raise UsageError(f"{where} holds several: {key} {_listed(there)}.", f"Choose one: --{key}.")
-        picked[key] = value if value is not None else there[0]
-        if picked[key] not in there:
-            raise UsageError(f"{where} has no {key} {value!r}.", nearest(str(value), there))
+    asked = (("benchmark", benchmark), ("split", split), ("protocol", protocol), ("model", model))
+    for key, value in asked:
+        picked[key] = _one(where, key, value, chosen)
         chosen = [r for r in chosen if getattr(r, key) == picked[key]]
+    trained = [r for r in chosen if r.method != SCRATCH]
+    own = trained if trained and method != SCRATCH else chosen
+    picked["method"] = _one(where, "method", method, own)
+    chosen = [r for r in chosen if r.method in (picked["method"], SCRATCH)]
     if not any(family in r.values for r in rows) and family != "family":
         names = sorted({c for r in rows for c in r.values} - {"accuracy", "std"})
         raise UsageError(f"{where} has no column {family!r}.", nearest(family, names))
@@ -126,7 +141,25 @@ def load(
         bool(told),
         len(sets) - len(told) if told else 0,
         BANDS.get((source, picked["benchmark"], picked["protocol"])),
+        picked["split"],
+        picked["method"],
     )
+
+
+def _one(where: str, key: str, asked: str | None, rows: Sequence[Row]) -> str:
+    """The benchmark (split, …) that is asked for, or the only one that rows have; UsageError."""
+    there = list(dict.fromkeys(getattr(r, key) for r in rows))
+    if asked is None and len(there) > 1:
+        bare = f" (--{key} '' takes the rows without one)" if "" in there else ""
+        raise UsageError(
+            f"{where} holds several: {key} {_listed([n or 'none' for n in there])}.",
+            f"Choose one: --{key}{bare}.",
+        )
+    if asked is not None and asked not in there:
+        named = [n for n in there if n]
+        hint = nearest(asked, named) if named else f"Its rows name no {key}: leave --{key} away."
+        raise UsageError(f"{where} has no {key} {asked!r}.", hint)
+    return str(there[0]) if asked is None else asked
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -284,6 +317,8 @@ def _row(values: Mapping[str, str], place: str) -> Row:
         std,
         values.get("seed") or "",
         values,
+        values.get("method") or "",
+        values.get("split") or "",
     )
 
 

@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from synvid_eval import __version__, association, prediction
-from synvid_eval.accuracies import Accuracies, facts, load
+from synvid_eval.accuracies import SCRATCH, Accuracies, facts, load
 from synvid_eval.association import LARGEST, LEAST, LEAST_FAMILIES, Exchange, Pairs
 from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.rounding import MISSING, finite, finite_pair, typographic
@@ -255,7 +255,10 @@ def correlate(
     accuracies: Accuracies | str,
     *,
     benchmark: str | None = None,
+    split: str | None = None,
     protocol: str | None = None,
+    model: str | None = None,
+    method: str | None = None,
     mapping: Mapping[str, str] | None = None,
     band: tuple[float, float] | None = None,
     given: str | None = None,
@@ -267,17 +270,19 @@ def correlate(
 
     Args:
         comparisons: with one reference, each alone or as (where it came from, comparison). accuracies: of
-        `accuracies.load`, or what it takes, with `benchmark` and `protocol`. mapping: measured set → its name
-        among the accuracies. band: accuracies [%] to look into once more (default: the table's own, else
-        `fences`). given: a metric to be taken out of all others (partial correlation). draws: of every
-        bootstrap. command: stands in `run`.
+        `accuracies.load`, or what it takes, with `benchmark`, `split`, `protocol`, `model` and `method`.
+        mapping: measured set → its name among the accuracies. band: accuracies [%] to look into once more
+        (default: the table's own, else `fences`). given: a metric to be taken out of all others (partial
+        correlation). draws: of every bootstrap. command: stands in `run`.
 
     Raises:
         DataError: see `table`; no set has an accuracy; two sets share one. UsageError: `given` is no metric,
         or `mapping` names no set that was measured, or for one of them an accuracy that there is not.
     """
     if isinstance(accuracies, str):
-        accuracies = load(accuracies, benchmark=benchmark, protocol=protocol)
+        accuracies = load(
+            accuracies, benchmark=benchmark, split=split, protocol=protocol, model=model, method=method
+        )
     given_ones = [comparisons] if isinstance(comparisons, Comparison) else comparisons
     named = [(f"comparison {i}", c) if isinstance(c, Comparison) else c for i, c in enumerate(given_ones)]
     measured = table(named)
@@ -315,8 +320,10 @@ def correlate(
     document = {
         "schema": SCHEMA,
         "benchmark": accuracies.benchmark,
+        "split": accuracies.split or None,
         "protocol": accuracies.protocol,
         "model": accuracies.model,
+        "method": accuracies.method or None,
         "accuracies": accuracies.source,
         "reference": measured.reference,
         "level": LEVEL,
@@ -740,6 +747,15 @@ def _is(value: float) -> str:
 
 def _pair(bounds: tuple[float, float] | None) -> list[float] | None:
     return None if bounds is None else [float(b) for b in bounds]
+
+
+def of_models(document: Mapping[str, Any]) -> str:
+    """Whose accuracies a document is of: the model, how it was pre-trained, on which split; what it names."""
+    method, split = document.get("method"), document.get("split")
+    parts = [str(document.get("model") or "")]
+    parts += [f"pre-trained by {method}"] if method and method != SCRATCH else []
+    parts += [f"split {split}"] if split else []
+    return ", ".join(part for part in parts if part)
 
 
 def headline(document: Mapping[str, Any]) -> str:

@@ -361,6 +361,8 @@ _CORRELATION = _object(
         "benchmark": _TEXT,
         "protocol": _TEXT,
         "model": _TEXT,
+        "split": {"type": ["string", "null"], "description": "Of the benchmark, where the table names it."},
+        "method": {"type": ["string", "null"], "description": "Of pre-training, where the table names it."},
         "accuracies": _TEXT,
         "reference": _TEXT,
         "level": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
@@ -389,7 +391,8 @@ _CORRELATION = _object(
         "notes": _TEXTS,
         "run": {"type": "object"},
         "media": {"type": "object"},
-    }
+    },
+    optional=("split", "method"),
 )
 
 _SEPARATION = _object(

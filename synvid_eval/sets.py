@@ -362,6 +362,7 @@ def _path(location: str, layout: str, fps: float | None, asked: dict[str, Any]) 
         is_folder, is_file = path.is_dir(), path.is_file()
     except OSError as error:
         raise DataError(f"{location} cannot be opened: {error.strerror}.", "Check the path.") from None
+    knowing: tuple[str, ...] = ()
     if tars.is_range(location):
         _refuse(location, asked)
         _only_tars(location, layout)
@@ -376,7 +377,9 @@ def _path(location: str, layout: str, fps: float | None, asked: dict[str, Any]) 
             listing = layouts.read_folder(path, layout, fps)
         listed = layout == "auto" and listing.layout not in ("npz_clips", tars.LAYOUT)
         if listed and (names := lists.beside(path)):
+            knowing = lists.knowing(names, listing)
             note = f"lists found ({lists.some(names)}): all clips are taken, --split NAME takes those of one"
+            note += f"; classes stand in {lists.some(knowing)}, not in folders" if knowing else ""
             listing = replace(listing, notes=(*listing.notes, note))
     elif is_file and lists.is_list(path):
         listing = lists.read_file(path, layout, **asked, fps=fps)
@@ -396,7 +399,9 @@ def _path(location: str, layout: str, fps: float | None, asked: dict[str, Any]) 
             )
         raise DataError(f"{location} does not exist.", _close_by(path))
     notes = listing.notes + _loading(path, listing.layout)
-    return VideoSet("", location, listing.layout, listing.said, listing.clips, listing.skipped, notes=notes)
+    return VideoSet(
+        "", location, listing.layout, listing.said, listing.clips, listing.skipped, notes=notes, lists=knowing
+    )
 
 
 def _loading(path: Place, layout: str) -> tuple[str, ...]:

@@ -153,6 +153,60 @@ def test_one_benchmark_of_several(tmp_path: Path) -> None:
         load(where, benchmark="Z")
 
 
+MANY = f"{HEAD},method,split,family"
+
+
+def made_by(dataset: str, accuracy: float, method: str, split: str = "trainlist01") -> str:
+    family = dataset if dataset in ("scratch", "real") else "shapes"
+    return row(dataset, accuracy, method, split, family)
+
+
+def test_methods_and_splits_of_one_network_do_not_mix(tmp_path: Path) -> None:
+    where = table(
+        tmp_path,
+        made_by("a", 60, "moco"),
+        made_by("a", 70, "byol"),
+        made_by("a", 90, "byol", "trainlist02"),
+        head=MANY,
+    )
+    with pytest.raises(UsageError, match=r"several: split trainlist01, trainlist02\. Choose one: --split\."):
+        load(where)
+    with pytest.raises(UsageError, match=r"several: method moco, byol\. Choose one: --method\."):
+        load(where, split="trainlist01")
+    found = load(where, split="trainlist01", method="byol")
+    assert (found.split, found.method, found.sets["a"].accuracy) == ("trainlist01", "byol", 70)
+    assert (load(where, split="trainlist02").method, load(where, split="trainlist02").sets["a"].accuracy) == (
+        "byol",
+        90,
+    )
+    with pytest.raises(UsageError, match=r"has no method 'bjol'\. Did you mean 'byol'"):
+        load(where, split="trainlist01", method="bjol")
+
+
+def test_what_was_not_pretrained_goes_with_every_method(tmp_path: Path) -> None:
+    rows = [made_by("scratch", 50, "scratch"), made_by("a", 60, "moco"), made_by("real", 90, "moco")]
+    rows += [made_by("a", 70, "byol"), made_by("real", 100, "byol")]
+    where = table(tmp_path, *rows, head=MANY)
+    moco, byol = load(where, method="moco").sets, load(where, method="byol").sets
+    assert list(moco) == ["scratch", "a", "real"] == list(byol)
+    assert (moco["a"].gap_closed, byol["a"].gap_closed) == (25, 40)
+    assert list(load(where, method="scratch").sets) == ["scratch"]
+    alone = table(tmp_path, *rows[:1], head=MANY, name="alone.csv")
+    assert load(alone).method == "scratch"
+    assert load(table(tmp_path, *rows[:3], head=MANY, name="one.csv")).method == "moco"
+
+
+def test_rows_that_name_no_method_or_split_are_a_kind_of_their_own(tmp_path: Path) -> None:
+    where = table(tmp_path, row("a", 60, "", "", ""), made_by("a", 70, "moco"), head=MANY)
+    with pytest.raises(UsageError, match=r"several: split none, trainlist01\. .*--split '' takes the rows"):
+        load(where)
+    assert load(where, split="").sets["a"].accuracy == 60
+    old = table(tmp_path, row("a", 80), name="old.csv")
+    assert (load(old).split, load(old).method) == ("", "")
+    with pytest.raises(UsageError, match=r"has no method 'moco'\. Its rows name no method"):
+        load(old, method="moco")
+
+
 def test_many_benchmarks_are_not_all_listed(tmp_path: Path) -> None:
     where = table(tmp_path, *(row("a", 80, benchmark=f"{k:03}" + "x" * 500) for k in range(40)))
     with pytest.raises(UsageError) as caught:

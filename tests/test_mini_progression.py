@@ -72,7 +72,8 @@ def test_tables_and_accuracies_say_each_cell() -> None:
     text = mini.markdown(columns)
     assert "chance 20 %" in text and "| real | 1 | 60.0 |" in text and "+17.5" in text
     lines = mini.accuracies(columns).splitlines()
-    assert lines[1] == "scratch,s,probe,m,42.5,scratch,0,experiments.mini_progression" and len(lines) == 3
+    assert lines[1] == "scratch,s,probe,m,42.5,scratch,kfold:5,scratch,0,experiments.mini_progression"
+    assert lines[2].startswith("real,s,probe,m,60.0,videomae,kfold:5,real,0,") and len(lines) == 3
 
 
 def contrasted(source: str, seed: int, right: list[int]) -> dict[str, Any]:
@@ -120,7 +121,8 @@ def test_other_families_of_networks_stand_in_columns_of_their_own() -> None:
         in text
     )
     rows = [line.split(",") for line in mini.accuracies(columns).splitlines()]
-    assert [row[5] for row in rows[1:]] == ["scratch", "scratch", "fractal", "fractal"]
+    assert [row[7] for row in rows[1:]] == ["scratch", "scratch", "fractal", "fractal"]
+    assert [row[5] for row in rows[1:]] == ["scratch", "scratch", "moco", "moco"]
 
 
 def test_metrics_stand_beside_each_other_for_all_families_of_networks() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from synvid_eval.cli import common
+from synvid_eval.cli import common, names
 
 
 @click.command(name="correlate")
@@ -17,15 +17,24 @@ from synvid_eval.cli import common
     required=True,
     metavar="published:yu2024|FILE",
     help="Accuracies by set: a published table, or CSV or JSON with dataset,benchmark,protocol,model,"
-    "accuracy [%] and, where known, family,std,seed.",
+    "accuracy [%] and, where known, method,split,family,std,seed.",
 )
 @click.option(
     "--benchmark", metavar="NAME", help="Which benchmark's, such as UCF101, where there are several."
 )
 @click.option(
+    "--split", metavar="NAME", help="Which split of it, such as trainlist01, where there are several."
+)
+@click.option(
     "--protocol", metavar="NAME", help="Which protocol's, such as finetune, where there are several."
 )
 @click.option("--model", metavar="NAME", help="Which model's, where there are several.")
+@click.option(
+    "--method",
+    metavar="NAME",
+    shell_complete=names.completed(names.pretrained_by),
+    help="Which method's of pre-training, such as moco, where there are several; scratch goes with each.",
+)
 @click.option(
     "--family",
     default="family",
@@ -54,8 +63,10 @@ def command(
     files: tuple[str, ...],
     accuracies: str,
     benchmark: str | None,
+    split: str | None,
     protocol: str | None,
     model: str | None,
+    method: str | None,
     family: str,
     mapping: str | None,
     band: str | None,
@@ -97,7 +108,8 @@ def command(
             )
     within = correlation.parse_band(band)
     progress = common.Terminal(quiet, verbose)
-    known = tables.load(accuracies, benchmark=benchmark, protocol=protocol, model=model, family=family)
+    which = {"benchmark": benchmark, "split": split, "protocol": protocol, "model": model, "method": method}
+    known = tables.load(accuracies, **which, family=family)
     chosen = tables.read_map(mapping) if mapping else None
     document = correlation.correlate(
         [(file, common.read_json(file, progress.say)) for file in dict.fromkeys(files)],

@@ -27,14 +27,15 @@ def print_correlation(document: Mapping[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from synvid_eval.correlation import bounds_text, p_text, short_number
+    from synvid_eval.correlation import bounds_text, of_models, p_text, short_number
     from synvid_eval.verdict import short_name
 
     screen = Screen()
     sets, band = document["sets"], document["band"]
     target = f"{document['benchmark']} {document['protocol']}"
     screen.say(
-        f"{len(sets)} sets with {target} accuracies, measured against {short_name(document['reference'])}"
+        f"{len(sets)} sets with {target} accuracies ({of_models(document)}), measured against "
+        f"{short_name(document['reference'])}"
     )
     within = f"rho in {band[0]:g}:{band[1]:g}" if band else ""
     over = "over families" if any(m["spearman"]["family_bootstrap"] for m in document["metrics"]) else "95 %"

@@ -49,7 +49,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         show_default=True,
         metavar="FILE|NAME|kfold:K",
         help="What is trained on and what is tested: K folds that divide no source (UCF101's gNN, Weizmann's "
-        "person); a list such as trainlist01, whose counterpart is found; JSON with train and test.",
+        "person); a list such as trainlist01, named as inspect names it, whose counterpart is found; JSON "
+        "with train and test.",
     ),
     common.out("RUN2"),
     making.settings("lr=1e-3"),
@@ -176,6 +177,7 @@ def write_curves(runs: list[str], target: str) -> None:
 def _told(facts: dict[str, Any]) -> str:
     """What came out, a line each for people, and the table of accuracies with its row."""
     from synvid_eval.training import accuracy
+    from synvid_eval.video.layouts import count_of
 
     found, row = facts["accuracy"], facts["row"]
     lines = []
@@ -183,9 +185,10 @@ def _told(facts: dict[str, Any]) -> str:
         if top in found:
             one = found[top]
             by_group = one["by_group"]
-            by = f"{_bounds(by_group)} by {found['groups']} source groups" if by_group else one["reason"]
+            groups = accuracy.grouped(found["groups"])
+            by = f"{_bounds(by_group)} by {groups}" if by_group else one["reason"]
             lines.append(
-                f"{words}: {one['value']:.1f} % of {found['clips']:,} clips "
+                f"{words}: {one['value']:.1f} % of {count_of(found['clips'], 'clip')} "
                 f"({_bounds(one['by_clip'])} by clip, {by}; {found['level']:.0%})"
             )
     lines.append(f"{facts['run']}/accuracy.csv, for correlate --accuracies:")

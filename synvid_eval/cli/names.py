@@ -135,6 +135,11 @@ def methods() -> list[str]:
     return _keys("METHODS", "training", "methods", "__init__.py")
 
 
+def pretrained_by() -> list[str]:
+    """What `correlate --method` takes, of the rows that `train` writes."""
+    return [*methods(), "scratch"]
+
+
 def recipes(method: str = "videomae") -> list[str]:
     """What `train pretrain --recipe` takes with a method."""
     if method == "videomae":

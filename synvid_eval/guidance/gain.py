@@ -30,6 +30,7 @@ from synvid_eval.randomness import address
 from synvid_eval.score import Comparison
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.groups import source_groups
+from synvid_eval.video.layouts import count_of
 from synvid_eval.video.videoset import VideoSet
 
 FEWEST = 100
@@ -56,7 +57,8 @@ def halves(videos: VideoSet) -> tuple[VideoSet, VideoSet]:
         clips.setdefault(groups[clip.id], []).append(clip.id)
     if len(clips) < 2:
         raise DataError(
-            f"{videos.name} has {len(clips)} source groups, too few for two halves.", "Give a larger set."
+            f"{videos.name} has {count_of(len(clips), 'source group')}, too few for two halves.",
+            "Give a larger set.",
         )
     taken: tuple[set[str], set[str]] = (set(), set())
     of_class: dict[tuple[int, str], int] = {}
@@ -66,7 +68,7 @@ def halves(videos: VideoSet) -> tuple[VideoSet, VideoSet]:
         taken[side].update(clips[name])
         of_class[side, label] = of_class.get((side, label), 0) + len(clips[name])
     if min(map(len, taken)) < 2:
-        many = f"{len(videos.clips)} clips in {len(clips)} source groups"
+        many = f"{count_of(len(videos.clips), 'clip')} in {count_of(len(clips), 'source group')}"
         raise DataError(
             f"{videos.name} has {many}: a half of them is one clip, and two are the fewest to compare with.",
             "Give a larger set.",

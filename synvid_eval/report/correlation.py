@@ -23,7 +23,7 @@ from typing import Any
 from markupsafe import Markup
 
 from synvid_eval import rounding
-from synvid_eval.correlation import DIFFERENCE, SCHEMA, bounds_text, p_text, short_number
+from synvid_eval.correlation import DIFFERENCE, SCHEMA, bounds_text, of_models, p_text, short_number
 from synvid_eval.errors import DataError, one_line
 from synvid_eval.report import clips, document, rows, scatter, svg
 from synvid_eval.report.drawing import items, mapping, number, say, sentences
@@ -533,8 +533,9 @@ class _View:
         if isinstance(told, str) and told:
             return told, True
         parts = ["synvid-eval", "correlate", "FILE.json"]
-        for key in ("accuracies", "benchmark", "protocol"):
-            parts += [f"--{key}", str(self.data.get(key))]
+        for key in ("accuracies", "benchmark", "split", "protocol", "method"):
+            if key in ("accuracies", "benchmark", "protocol") or self.data.get(key):
+                parts += [f"--{key}", str(self.data.get(key))]
         return shlex.join(parts), False
 
     def context(self) -> dict[str, Any]:
@@ -555,7 +556,7 @@ class _View:
             "description": str(data.get("headline") or question),
             "headline": str(data.get("headline") or ""),
             "target": self.target,
-            "model": str(data.get("model") or ""),
+            "model": of_models(data),
             "source": str(data.get("accuracies") or ""),
             "reference": str(data.get("reference") or ""),
             "level": f"{100 * (finite(data.get('level')) or 0.95):.3g} %",

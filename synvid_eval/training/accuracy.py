@@ -34,12 +34,15 @@ from synvid_eval import accuracies, intervals, locks
 from synvid_eval.archive import write_bytes
 from synvid_eval.errors import DataError
 from synvid_eval.score import dump_json
+from synvid_eval.video.layouts import count_of
 
 SCHEMA = "synvid-eval/predictions/1"
 MIN_SOURCE_GROUPS = 5
 """Fewest source groups that an interval by group is made of."""
 TOP = 5
-_COLUMNS = (*accuracies.COLUMNS, "family", "std", "seed", "source", "note")
+_COLUMNS = (*accuracies.COLUMNS, *accuracies.OPTIONAL)
+_KEY = ("dataset", "benchmark", "split", "protocol", "model", "method", "seed", "source")
+"""What tells a row from others: of the same run it is replaced."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,17 @@ def accuracy(hits: NDArray[np.bool_], groups: Sequence[str], level: float = 0.95
     low, high = wilson(share, count, float(ndtri((1 + level) / 2)))
     by_group, reason = None, ""
     if distinct < MIN_SOURCE_GROUPS:
-        reason = f"{distinct} source groups; an interval by group needs {MIN_SOURCE_GROUPS}"
+        reason = f"{grouped(distinct)}; an interval by group needs {MIN_SOURCE_GROUPS}"
     else:
         z = float(stdtrit(distinct - 1, (1 + level) / 2))
         begin, end = wilson(share, effective(hits, groups), z)
         by_group = (100 * begin, 100 * end)
     return Accuracy(100 * share, count, distinct, level, (100 * low, 100 * high), by_group, reason)
+
+
+def grouped(count: int) -> str:
+    """A number of source groups for people: "1 source group"."""
+    return count_of(count, "source group")
 
 
 def wilson(share: float, count: float, z: float) -> tuple[float, float]:
@@ -163,7 +171,7 @@ def difference(one: Predictions, other: Predictions, level: float = 0.95) -> Dif
     groups = one.groups()
     distinct = len(set(groups))
     if distinct < MIN_SOURCE_GROUPS:
-        reason = f"{distinct} source groups; an interval needs {MIN_SOURCE_GROUPS}"
+        reason = f"{grouped(distinct)}; an interval needs {MIN_SOURCE_GROUPS}"
         return Difference(100 * float(paired.mean()), len(paired), distinct, level, None, reason)
     low, high = intervals.interval(float(paired.mean()), [_jackknife(paired, groups)], level)
     return Difference(100 * float(paired.mean()), len(paired), distinct, level, (100 * low, 100 * high))
@@ -249,10 +257,11 @@ def row(
 ) -> dict[str, str]:
     """The row of a table of accuracies (`correlate --accuracies`) for these predictions; values as text.
 
-    more: family, seed, source, note. `std` stays empty: it is over runs, and this is one.
+    more: method, split, family, seed, source, note. `std` stays empty: it is over runs, and this is one.
     """
     one = accuracy(predictions.hits(), predictions.groups())
-    said = f"top 1 of {one.clips} clips of {one.groups} groups; {one.level:.0%} by clip {_text(one.by_clip)}"
+    clips, groups = count_of(one.clips, "clip"), count_of(one.groups, "group")
+    said = f"top 1 of {clips} of {groups}; {one.level:.0%} by clip {_text(one.by_clip)}"
     said += f", by group {_text(one.by_group)}" if one.by_group else ""
     known = {"dataset": dataset, "benchmark": benchmark, "protocol": protocol, "model": model}
     # what is 1 % or less would be taken for a fraction without its sign
@@ -275,21 +284,29 @@ def table(of: Sequence[Mapping[str, str]]) -> str:
 
 def add_row(path: Path, new: Mapping[str, str]) -> list[Mapping[str, str]]:
     """Puts a row into a table of accuracies, which may not be there yet; one of the same dataset, benchmark,
-    protocol, model, seed and source (the network that was begun with) is replaced, and returned if it said
-    something else. Processes that do so at once wait for each other.
+    split, protocol, model, method, seed and source (the network that was begun with) is replaced, and
+    returned if it said something else. Processes that do so at once wait for each other.
+
+    A row of a table without columns for some of these is another run's if it has another accuracy.
 
     DataError: see `rows`; OSError.
     """
-    same = ("dataset", "benchmark", "protocol", "model", "seed", "source")
     with locks.held(path.with_name(f".{path.name}.lock"), os.fspath(path), wait=True):
         before = rows(path)
-        others = [one for one in before if any(one.get(k, "") != new.get(k, "") for k in same)]
+        others = [one for one in before if not _same_run(one, new)]
         write_bytes(path, table([*others, new]).encode())
-        return [one for one in before if one not in others and table([one]) != table([new])]
+        return [one for one in before if one not in others and any(one[k] != new.get(k, "") for k in one)]
+
+
+def _same_run(one: Mapping[str, str], new: Mapping[str, str]) -> bool:
+    """Whether a row that was read is of the run of a new one."""
+    known = [k for k in _KEY if k in one]
+    alike = all(one[k] == new.get(k, "") for k in known)
+    return alike and (len(known) == len(_KEY) or one.get("accuracy") == new.get("accuracy"))
 
 
 def rows(path: Path) -> list[Mapping[str, str]]:
-    """The rows of a table of accuracies; [] where there is none yet.
+    """The rows of a table of accuracies, each with the columns that the file has; [] where there is none yet.
 
     DataError where the file is no table of accuracies or has columns that `table` does not write; OSError.
     """

@@ -7,14 +7,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synvid_eval import __version__, knobs, sets
+from synvid_eval import __version__, accuracies, knobs, sets
 from synvid_eval.archive import write_bytes
 from synvid_eval.errors import UsageError
 from synvid_eval.measurement import Options
@@ -22,7 +22,7 @@ from synvid_eval.networks import backbones, checkpoints
 from synvid_eval.networks.backbones import Backbone
 from synvid_eval.networks.loading import resolve_device
 from synvid_eval.networks.videomae import EPSILON
-from synvid_eval.training import accuracy, crops, data, engine, pretrain, recipe, splits, views
+from synvid_eval.training import accuracy, crops, data, engine, methods, pretrain, recipe, splits, views
 from synvid_eval.training.accuracy import Prediction, Predictions
 from synvid_eval.training.data import Batches, Files, Item, loader
 from synvid_eval.training.pretrain import losses, outcome
@@ -48,7 +48,8 @@ class Start:
 
     name: what a table of accuracies calls it: what it was pre-trained on. tensors: of its encoder, as
     `checkpoints.Checkpoint` holds them; None: drawn. epsilon: of its layer norms. signature: of their
-    file, "" where they are drawn. classes: that it has learned in pre-training, if any.
+    file, "" where they are drawn. classes: that it has learned in pre-training, if any. method: of its
+    pre-training, one of `methods.METHODS`, or SCRATCH.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Start:
     signature: str = ""
     family: str = ""
     classes: tuple[str, ...] = ()
+    method: str = methods.DEFAULT
 
     def into(self, module: nn.Module) -> nn.Module:
         """A module that its architecture made, with the weights that it begins with, in eval mode."""
@@ -99,7 +101,7 @@ def start(location: str, network: Backbone, asked: Sequence[str] = ()) -> Start:
         may have learned from clips that are to be tested. DataError, WeightsError: see `checkpoints.find`.
     """
     if location == SCRATCH:
-        return Start(SCRATCH, network, None, family=SCRATCH)
+        return Start(SCRATCH, network, None, family=SCRATCH, method=accuracies.SCRATCH)
     check_own(location, asked)
     run = _config(location).get("run", {})
     if run and run.get("kind") != pretrain.KIND:
@@ -114,6 +116,7 @@ def start(location: str, network: Backbone, asked: Sequence[str] = ()) -> Start:
     return Start(
         *(name, found.architecture, dict(found.tensors), found.epsilon, found.signature),
         classes=tuple(run.get("classes", ())),
+        method=run.get("method", methods.DEFAULT),  # files of others are VideoMAE's
     )
 
 
@@ -276,7 +279,9 @@ def each_view(
 
 @dataclass(frozen=True)
 class Named:
-    """What a row of a table of accuracies says beside the accuracy."""
+    """What a row of a table of accuracies says beside the accuracy. method, split: said by what is trained
+    (`PlannedFolds`).
+    """
 
     dataset: str
     benchmark: str
@@ -285,6 +290,8 @@ class Named:
     family: str = ""
     seed: str = ""
     source: str = ""
+    method: str = ""
+    split: str = ""
 
 
 def leave(folder: Path, predictions: Predictions, named: Named) -> dict[str, str]:
@@ -353,7 +360,8 @@ class PlannedFolds:
         loaders: int | None = None,
     ) -> None:
         self.begin, self.source, self.location, self.on, self.of = begin, source, location, on, of
-        self.named, self.options = named, options
+        self.named = replace(named, method=begin.method, split=on.split.called)
+        self.options = options
         self._device, self._loaders = device, loaders
         self._world = 1
 

@@ -19,7 +19,7 @@ from synvid_eval.measurement import Options
 from synvid_eval.networks import backbones
 from synvid_eval.networks.backbones import Backbone
 from synvid_eval.networks.videomae import Architecture
-from synvid_eval.training import data, engine, methods, recipe
+from synvid_eval.training import data, engine, methods, recipe, splits
 from synvid_eval.training.data import Batches, DrawnClips, Source
 from synvid_eval.training.methods.base import OWN
 from synvid_eval.training.recipe import OnClips
@@ -37,14 +37,16 @@ def opened(
     network: Backbone,
     options: Options,
     chains: tuple[str, ...] = (),
+    labels: bool = False,
     **found: Any,
 ) -> Source:
     """What is trained on: a preset's clips (`NAME`, `FILE.toml`, `preset:…`), or those of any SET.
 
-    chains: what adapts each view (`Method.adapts`). found: keywords of `sets.open_set` that say where clips
-    lie.
+    chains: what adapts each view (`Method.adapts`). labels: whether classes are learned. found: keywords of
+    `sets.open_set` that say where clips lie.
 
-    Raises UsageError and DataError as `sets.open_set` does; UsageError: clips that are adapted already.
+    Raises UsageError and DataError as `sets.open_set` does; UsageError: clips that are adapted already,
+    classes that lists alone know (`splits.check_classes`).
     """
     adapting = any(chain != OWN for chain in chains)
     asked = {"seed": options.seed, "decode_timeout": options.decode_timeout, **found}
@@ -73,6 +75,8 @@ def opened(
     if getattr(chosen, "adapt_batch", 1) != 1:
         raise UsageError(f"adapt_batch means nothing for {location}.", "It is for presets.")
     videos = sets.open_set(place, name=name, **asked)
+    if labels:
+        splits.check_classes(videos)
     if adapting and any(clip.kind == adapted.KIND for clip in videos.clips):
         raise _twice(location)
     sampling = {"frames": network.frames, "stride": chosen.stride, "short": chosen.short}
@@ -170,7 +174,8 @@ class PlannedPretraining:
         self.location, self.chosen, self.network, self.options = location, chosen, network, options
         self._device, self._loaders = device, loaders
         self._world = 1
-        self.source = opened(location, chosen, network, options, self.method.adapts(chosen), **found)
+        chains, labels = self.method.adapts(chosen), self.method.labels
+        self.source = opened(location, chosen, network, options, chains, labels, **found)
         self.method.check_source(chosen, self.source)
         self.batches = Batches(len(self.source), chosen.batch, options.seed, self.source.key)
         self.steps = chosen.schedule(self.batches.steps_an_epoch).steps

@@ -278,7 +278,7 @@ def better(own: NDArray[np.float64], other: NDArray[np.float64], groups: Sequenc
     means = 100 * paired.mean(axis=1)
     on = int((means > 0).sum())
     if len(counts) < MIN_SOURCE_GROUPS:
-        reason = f"{len(counts)} source groups; an interval needs {MIN_SOURCE_GROUPS}"
+        reason = f"{accuracy.grouped(len(counts))}; an interval needs {MIN_SOURCE_GROUPS}"
         return Better(tuple(map(float, means)), (None,) * len(means), on, 0, None, reason)
     rest = 100 * (sums.sum(axis=1)[:, None] - sums) / (counts.sum() - counts)
     bounds = tuple(

@@ -47,12 +47,14 @@ class Fold:
 class Split:
     """How a set is divided.
 
-    name: as it was asked for. said: what was done, as a sentence. folds: one for a list. labels, groups: clip
-    id → class, source group, of all clips that are in a fold. classes: sorted; their order is that of scores.
-    notes: what a user should know.
+    name: as it was asked for. called: what a table of accuracies calls it: the same whichever of two lists
+    was asked for, and however. said: what was done, as a sentence. folds: one for a list. labels, groups:
+    clip id → class, source group, of all clips that are in a fold. classes: sorted; their order is that of
+    scores. notes: what a user should know.
     """
 
     name: str
+    called: str
     said: str
     folds: tuple[Fold, ...]
     labels: Mapping[str, str]
@@ -73,17 +75,19 @@ def split(videos: VideoSet, asked: str, seed: int = 0) -> Split:
         asked: `kfold:K`; a JSON file {"train": [ids], "test": [ids]}; a list file as `video.lists` reads
             them, of a pair that is called train… and test… (or val…): either of the two, the other lies
             beside it; one that holds both; or the name of such a list of the set's folder (`trainlist01`,
-            `train1`). Labels are those of the list where folders are no classes (`_LISTED`).
+            `train1`), as `lists.named` takes it. Labels are those of the list where folders are no classes
+            (`_LISTED`).
         seed: of the folds; lists know none.
 
     Raises:
-        UsageError: a split of another form, a number of folds out of range, a list without its counterpart.
+        UsageError: a split of another form, a number of folds out of range, a list without its counterpart,
+        classes that lists alone know (see `check_classes`).
         DataError: clips without labels, clips on both sides, a class that is not trained on, too few groups.
     """
     if asked.startswith(KFOLD):
         return _folds(videos, _labels(videos), asked, seed)
     if asked.endswith(".json") and os.path.isfile(asked) and lists.sniff(Path(asked)) is None:
-        labels = _labels(videos)
+        labels, called = _labels(videos), Path(asked).stem
         sides, skipped = _of_json(Path(asked)), 0
         unknown = sorted({i for ids in sides for i in ids} - set(labels))
         if unknown:
@@ -93,14 +97,26 @@ def split(videos: VideoSet, asked: str, seed: int = 0) -> Split:
             )
         _check_sides(videos, asked, sides)
     else:
-        sides, skipped, videos = _of_lists(videos, asked)
+        sides, skipped, videos, called = _of_lists(videos, asked)
         _check_sides(videos, asked, sides)
         labels = _labels(videos, {*sides[0], *sides[1]})
-    return _by_list(videos, labels, asked, sides, skipped)
+    return _by_list(videos, labels, asked, called, sides, skipped)
+
+
+def check_classes(videos: VideoSet) -> None:
+    """Refuses, by a UsageError, a folder whose lists alone know the classes of its clips (`VideoSet.lists`):
+    what its folders are called, if anything, are sessions.
+    """
+    if videos.lists:
+        raise UsageError(
+            f"The classes of {videos.location} stand in its lists, not in its folders.",
+            f"Choose one: --split NAME, of {lists.some(videos.lists)}; or give a list file as the SET.",
+        )
 
 
 def _labels(videos: VideoSet, within: Collection[str] | None = None) -> dict[str, str]:
     """Clip id → class, of all clips or of those `within`."""
+    check_classes(videos)
     clips = [c for c in videos.clips if within is None or c.id in within]
     found = {c.id: c.label for c in clips if c.label is not None}
     if bare := [c.id for c in clips if c.label is None]:
@@ -165,7 +181,7 @@ def _folds(videos: VideoSet, labels: Mapping[str, str], asked: str, seed: int) -
     least, most = (pick(len(fold.test) for fold in folds) for pick in (min, max))
     sizes = f"{least} to {most} clips" if least < most else count_of(most, "clip")
     said = f"{count} folds of {sizes} by source group: {grouping(videos)}; no group is divided"
-    return Split(asked, said, folds, dict(labels), groups)
+    return Split(asked, f"{KFOLD}{count}", said, folds, dict(labels), groups)
 
 
 def assigned(labels: Mapping[str, str], groups: Mapping[str, str], count: int, key: int) -> dict[str, int]:
@@ -213,6 +229,7 @@ def _by_list(
     videos: VideoSet,
     labels: Mapping[str, str],
     asked: str,
+    called: str,
     sides: tuple[Sequence[str], Sequence[str]],
     skipped: int,
 ) -> Split:
@@ -238,7 +255,7 @@ def _by_list(
     fold = Fold(tuple(i for i in videos.ids if i in train), tuple(i for i in videos.ids if i in test))
     said = f"{len(fold.train)} clips to train on and {len(fold.test)} to test on, by {asked}"
     own = {i: labels[i] for i in known}
-    return Split(asked, said, (fold,), own, known, tuple(notes))
+    return Split(asked, called, said, (fold,), own, known, tuple(notes))
 
 
 def _of_json(path: Path) -> tuple[list[str], list[str]]:
@@ -257,14 +274,14 @@ def _of_json(path: Path) -> tuple[list[str], list[str]]:
     return train, test
 
 
-def _of_lists(videos: VideoSet, asked: str) -> tuple[tuple[list[str], list[str]], int, VideoSet]:
+def _of_lists(videos: VideoSet, asked: str) -> tuple[tuple[list[str], list[str]], int, VideoSet, str]:
     """((ids to train on, ids to test on), how many entries of the lists the set has not, the set as it is
-    labelled and laid out by lists that know more than its folders).
+    labelled and laid out by lists that know more than its folders, what the pair of lists is called).
     """
     sides, missing = [], 0
     at = {os.path.realpath(c.path): c.id for c in videos.clips if c.kind in ("file", "frames")}
     labels: dict[str, str | None] = {}
-    pair = _pair(videos, asked)
+    pair, called = _pair(videos, asked)
     for listing in pair:
         own = {at[real]: c.label for c in listing.clips if (real := os.path.realpath(c.path)) in at}
         missing += len(listing.clips) - len(own) + len(listing.skipped)
@@ -272,35 +289,47 @@ def _of_lists(videos: VideoSet, asked: str) -> tuple[tuple[list[str], list[str]]
         labels |= own
     if (layout := pair[0].layout) in _LISTED:
         clips = tuple(replace(c, label=labels.get(c.id)) for c in videos.clips)
-        videos = replace(videos, layout=layout, clips=clips)
-    return (sides[0], sides[1]), missing, videos
+        videos = replace(videos, layout=layout, clips=clips, lists=())
+    return (sides[0], sides[1]), missing, videos, called
 
 
-def _pair(videos: VideoSet, asked: str) -> tuple[Listing, Listing]:
-    """The lists to train on and to test on of which `asked` names one."""
+def _pair(videos: VideoSet, asked: str) -> tuple[tuple[Listing, Listing], str]:
+    """(the lists to train on and to test on of which `asked` names one, what they are called together)."""
     path, folder = Path(asked), Path(videos.location)
     root = folder if folder.is_dir() else None
     if path.is_file():
         own = lists.own_splits(path)
         if "train" in own and not set(own).isdisjoint(_OTHERS):
             train, test = _partners("train", own, asked)
-            return _read(videos, path, train), _read(videos, path, test)
-        train, test = _partners(path.name, [p.name for p in path.parent.iterdir()], asked)
-        return _read(videos, path.with_name(train)), _read(videos, path.with_name(test))
+            return (_read(videos, path, train), _read(videos, path, test)), train
+        files = [p.name for p in path.parent.iterdir()]
+        train, test = _partners(path.name, files, asked)
+        pair = _read(videos, path.with_name(train)), _read(videos, path.with_name(test))
+        return pair, _together(train, test, files)
     if root is None:
         raise UsageError(
             f"--split {asked} is no file, and {videos.location} no folder that has lists.",
             "Give kfold:5, a list file, or a JSON file with train and test.",
         )
-    there = lists.find(root)
-    if asked not in there:
-        hint = f"Its lists: {lists.some(sorted(there))}. " if there else ""
+    there = lists.find(root, like=asked)
+    name = lists.named(asked, there)
+    if name is None:
+        hint = f"Its lists: {lists.some(sorted(there))}." if there else lists.looked_for("auto")
+        close, folds = lists.alike(asked, there), "" if videos.lists else "kfold:5, "
         raise UsageError(
             f"--split {asked} is neither a file nor a list of {videos.location}.",
-            f"{hint}Or give kfold:5, a list file, or a JSON file with train and test.",
+            f"{hint} {close}{' ' if close else ''}Or give {folds}a list file, or a JSON file with train and "
+            "test.",
         )
-    train, test = _partners(asked, list(there), asked)
-    return lists.read_folder(root, "auto", train), lists.read_folder(root, "auto", test)
+    train, test = _partners(name, list(there), asked)
+    pair = lists.read_folder(root, "auto", train), lists.read_folder(root, "auto", test)
+    return pair, _together(train, test, list(there))
+
+
+def _together(train: str, test: str, there: Sequence[str]) -> str:
+    """What two lists are called by one name, which finds both: that to train on, where that is enough."""
+    name = train if _partners(train, there, train) == (train, test) else test
+    return Path(name).stem if lists.is_list(Path(name)) else name
 
 
 def _read(videos: VideoSet, path: Path, split: str | None = None) -> Listing:
@@ -323,15 +352,17 @@ def _partners(name: str, there: Sequence[str], asked: str) -> tuple[str, str]:
     """
     if _TRAIN.search(name):
         others = [_TRAIN.sub(word, name, count=1) for word in _OTHERS]
-        pairs = [(name, other) for other in others if other in there]
+        pairs = [(name, other) for other in others]
     else:
-        pairs = [
-            (one, name) for word in ("train", "training") if (one := _TEST.sub(word, name, count=1)) in there
-        ]
-    pairs = [pair for pair in pairs if pair[0] != pair[1]]
-    if not pairs:
+        others = [_TEST.sub(word, name, count=1) for word in ("train", "training")]
+        pairs = [(other, name) for other in others]
+    others = [other for other in others if other != name]
+    found = [pair for pair in pairs if pair[0] != pair[1] and set(pair) - {name} <= set(there)]
+    if not found:
+        looked = f"Looked for {', '.join(others)}. " if others else ""
         raise UsageError(
             f"--split {asked} is one list, and the other of train and test is not there.",
-            "Lists come in pairs (trainlist01 and testlist01, train.csv and val.csv), or give kfold:5.",
+            f"{looked}Lists come in pairs (trainlist01 and testlist01, train.csv and val.csv), or give "
+            "kfold:5.",
         )
-    return pairs[0]
+    return found[0]

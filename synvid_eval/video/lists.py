@@ -20,7 +20,7 @@ import posixpath
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -134,23 +134,65 @@ def find(folder: Path, layout: str = "auto", like: str | None = None) -> dict[st
     return found
 
 
-def beside(folder: Path) -> list[str]:
-    """The names that --split would take for a folder, as far as they are cheap to see: those in it and in
-    its folders called like lists, and those beside it that name files of it in what they begin with.
+def beside(folder: Path) -> dict[str, Source]:
+    """The names that --split would take for a folder, sorted, each with its list, as far as they are cheap to
+    see: those in it and in its folders called like lists, and those beside it that name files of it in what
+    they begin with.
     """
     parent = parent_of(folder)
-    found: dict[str, None] = {}
+    found: dict[str, Source] = {}
     # class folders are not looked through a second time: there may be very many files
     for one in [folder, *_folders(folder, named=True)]:
         plain = one == folder or _AROUND_PLAIN.fullmatch(one.name) is not None
-        found |= {name: None for name, _ in _lists_in(one, plain, None)}
+        found |= dict(_lists_in(one, plain, None))
     for one in [parent, *_folders(parent, named=True)]:
         if one == parent or not os.path.samefile(one, folder):
             plain = one == parent or _AROUND_PLAIN.fullmatch(one.name) is not None
             lists_there = _lists_in(one, plain, None)
             begun = ((name, replace(source, head=_SNIFF_BYTES)) for name, source in lists_there)
-            found |= {name: None for name, source in begun if _fits(source, name, folder)}
-    return sorted(found)
+            found |= {name: source for name, source in begun if _fits(source, name, folder)}
+    return dict(sorted(found.items()))
+
+
+def knowing(found: Mapping[str, Source], listing: Listing) -> tuple[str, ...]:
+    """The names of those of a folder's lists that alone know the classes of its clips, and name any of them:
+    all that tell classes where folders tell fewer than two, or not of every clip; else those of sets whose
+    folders are something else.
+    """
+    labels = {c.label for c in listing.clips}
+    of = _TELLING if None in labels or len(labels) < 2 else _NO_CLASSES
+    named = {name: source for name, source in found.items() if source.layout in of and name != _ALL}
+    stems = {PurePosixPath(c.id).stem for c in listing.clips} if named else set()
+    return tuple(name for name, source in named.items() if _names_any(source, name, stems))
+
+
+def _names_any(source: Source, split: str, stems: Collection[str]) -> bool:
+    """Whether a list names any of the files that are called so, but for their suffixes."""
+    try:
+        entries, _ = _entries(replace(source, head=0), split if source.layout in _OF_MANY else None)
+    except DataError:
+        return False
+    return any(PurePosixPath(clip_id(name)).stem in stems for entry in entries for name in entry.names)
+
+
+def named(asked: str, found: Iterable[str]) -> str | None:
+    """The list of `found` that a --split means: that name, another word for the same split (`val`,
+    `validation`), or the only one that has it as one of its words (`train` of `Diving48_V2_train`); None
+    where none is, or several.
+    """
+    names = list(found)
+    if asked in names:
+        return asked
+    if same := [n for n in names if same_split(n, asked)]:
+        return same[0]
+    words = [n for n in names if asked in re.split(r"[-_.]", n)]
+    return words[0] if len(words) == 1 else None
+
+
+def looked_for(layout: str) -> str:
+    """Which files are taken for lists of a layout ("auto": of any), and where, as a sentence."""
+    files = [_CALLED[layout]] if layout in _CALLED else [f"{_CALLED[own]} ({own})" for own in _CALLED]
+    return f"Looked for {', '.join(files)}, in it, in its folders and beside it."
 
 
 def _above(path: Place) -> Place:
@@ -394,7 +436,7 @@ def same_split(one: str, other: str) -> bool:
     return one == other or any({one, other} <= words for words in _SPLIT_WORDS)
 
 
-def _like(name: str, known: Iterable[str]) -> str:
+def alike(name: str, known: Iterable[str]) -> str:
     """A hint with the known name that is most like `name`, or ""; the message names them all."""
     close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
     return f"Did you mean {close[0]!r}?" if close else ""
@@ -420,7 +462,8 @@ def read_folder(
         what = "list" if layout == "auto" else f"list of layout {layout}"
         raise NoSuchSplit(
             f"No {what} lies in {folder} or beside it.",
-            "Give the list file as the SET, with --root DIR where its videos lie elsewhere.",
+            f"{looked_for(layout)} Or give the list file as the SET, with --root DIR where its videos lie "
+            "elsewhere.",
         )
     if split is None:
         raise UsageError(f"Which list of {folder}? It has {some(sorted(found))}.", "Say it: --split NAME.")
@@ -430,12 +473,11 @@ def read_folder(
         if sources:
             break
     if not sources:
-        words = {n: s for n, s in found.items() if split in re.split(r"[-_.]", n)}
-        if len(words) != 1:
+        if (known := named(split, found)) is None:
             raise NoSuchSplit(
-                f"{folder} has no list {split!r}; it has {some(sorted(found))}.", _like(split, found)
+                f"{folder} has no list {split!r}; it has {some(sorted(found))}.", alike(split, found)
             )
-        (sources,) = words.values()
+        sources = found[known]
     if len(sources) > 1:
         raise DataError(
             f"{folder} has {len(sources)} lists {split!r}: {', '.join(map(str, sources[:4]))}.",
@@ -535,6 +577,25 @@ _ALL = "all"
 _OF_MANY = ("hmdb51", "volleyball")
 _WITH_SPLITS = ("kinetics", "yup_plus_plus")
 _BY_NAME = ("ucf101", "hmdb51", "ssv2", "diving48", "egtea", "volleyball", "yup_plus_plus")
+
+# Layouts whose folders are something else than classes (sessions, one for all clips), and those whose lists
+# tell classes.
+_NO_CLASSES = ("diving48", "egtea")
+_TELLING = (*_NO_CLASSES, "kinetics", "ssv2", "volleyball", "yup_plus_plus")
+# What lists are called as they are published.
+_CALLED = {
+    "ucf101": "trainlist01.txt, testlist01.txt, … 03",
+    "hmdb51": "CLASS_test_split1.txt, … 3",
+    "kinetics": "train.csv, val.csv with the column youtube_id",
+    "ssv2": "train.json, validation.json of {id, template}",
+    "diving48": "Diving48_V2_train.json, Diving48_V2_test.json",
+    "egtea": "train_split1.txt, test_split1.txt, … 3",
+    "volleyball": "VIDEO/annotations.txt",
+    "yup_plus_plus": "10_90_randsplit_1.txt or any text of `clip static_train`",
+    "list": "train.csv or .txt of `path label`",
+    "table": "train.csv or .parquet with the column path",
+    "rawframes": "train.txt of `folder frames label`",
+}
 
 _ANY_LIST = """Paths are relative to the folder of the list, or to its parent, or to the SET where that is a
 folder; --root DIR names another root. Files outside the root, and symbolic links that lead out of it, are
@@ -812,7 +873,7 @@ def _kinetics(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
         entries.append(Entry(tuple(dict.fromkeys(names)), clip_id(label) or None))
     if not entries and split is not None and splits:
         has = ", ".join(f"{s or 'none'} ({n})" for s, n in splits.items())
-        raise NoSuchSplit(f"{path} has no split {split!r}; it has {has}.", _like(split, splits))
+        raise NoSuchSplit(f"{path} has no split {split!r}; it has {has}.", alike(split, splits))
     return entries, bad
 
 
@@ -900,6 +961,9 @@ def _diving48(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     V2, are read as well, and videos/ is looked into like rgb/. A label is the four words of the vocabulary,
     or the number where that is missing. The videos are cut already: start_frame and end_frame are not used.
 
+    Without --split all clips are taken, without classes: what learns or tests these asks for a list. `train`
+    and `test` are names enough, where the lists of one version are there.
+
     Pitfalls. Clips of one competition, whose names begin alike, are no independent draws. The labels of the
     first version were corrected in V2: accuracies of the two do not compare.
     """
@@ -943,6 +1007,9 @@ def _egtea(source: Source, split: str | None) -> tuple[list[Entry], _Bad]:
     action_idx.txt beside the list, or by its number where that is missing. The SET is the folder that holds
     lists and clips, or cropped_clips/ with the lists beside it; --split train_split1, 2, 3 or test_split1, 2,
     3 picks. Or the SET is a list, with --root cropped_clips/ where that is not beside it.
+
+    Without --split all clips are taken, with sessions for labels: what learns or tests classes asks for a
+    list.
 
     Pitfalls. One person (OP01) filmed many clips with one camera in one kitchen: they are no independent
     draws. The folders are sessions, not classes.
@@ -1035,7 +1102,7 @@ def _yup_plus_plus(source: Source, split: str | None) -> tuple[list[Entry], _Bad
         if split is None or use == split or same_split(use.partition("_")[2], split):
             entries.append(Entry((f"{camera}/{scene}/{clip}.mp4", f"{scene}/{clip}.mp4"), scene))
     if not entries and uses:
-        raise NoSuchSplit(f"{path} has no split {split!r}; it has {some(uses)}.", _like(split or "", uses))
+        raise NoSuchSplit(f"{path} has no split {split!r}; it has {some(uses)}.", alike(split or "", uses))
     return entries, bad
 
 

@@ -26,7 +26,8 @@ class VideoSet:
     clips: sorted by id; of a long list in the order in which sets are folded. skipped: (id, reason) of what
     was found but is no clip. sources: clip id → source, where clips are no independent draws (several clips
     of one photograph); empty otherwise. array: uint8 [N, T, H, W, 3] of a set in memory. notes: what a user
-    should know of how the set was opened.
+    should know of how the set was opened. lists: names of the lists of a folder (`--split NAME`) that alone
+    know the classes, where none of them was chosen: what labels clips have are none.
     """
 
     name: str
@@ -38,6 +39,7 @@ class VideoSet:
     sources: dict[str, str] | None = None
     array: NDArray[np.uint8] | None = None
     notes: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.clips)

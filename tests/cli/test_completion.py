@@ -71,9 +71,11 @@ def test_names_complete(run_cli: Run) -> None:
 
 
 def test_recipes_are_those_of_the_method() -> None:
+    from synvid_eval import accuracies
     from synvid_eval.training import methods
 
     assert names.methods() == list(methods.METHODS)
+    assert names.pretrained_by() == [*methods.METHODS, accuracies.SCRATCH]
     for method in methods.METHODS:
         assert names.recipes(method) == list(methods.named(method).recipes)
 

@@ -117,6 +117,44 @@ def test_a_map_joins_other_names_and_the_rest_is_listed(tmp_path, capsys):
     assert "static_circles" in document["unmatched"]["accuracies"]
 
 
+def test_one_method_and_one_split_are_taken(scores, tmp_path, capsys):
+    """Rows of two methods on one network, as train writes them into one table; scratch goes with both."""
+    known = {
+        p.dataset: p.accuracy
+        for p in published.table()
+        if (p.benchmark, p.protocol) == ("UCF101", "finetune") and p.dataset != "ucf101"
+    }
+    rows = ["dataset,benchmark,protocol,model,accuracy,method,split,family,seed"]
+    for split, less in (("trainlist01", 0), ("trainlist02", 20)):
+        for method, sign in (("moco", 1), ("byol", -1)):
+            rows += [
+                f"{name},ucf101,finetune,TSM,{50 + sign * (value - 90) / 2 - less},{method},{split},{name},0"
+                for name, value in known.items()
+                if name != "scratch"
+            ]
+        rows.append(f"scratch,ucf101,finetune,TSM,{11 + less},scratch,{split},scratch,0")
+    table = tmp_path / "mine.csv"
+    table.write_text("\n".join(rows) + "\n")
+    args = ["correlate", str(scores), "--accuracies", str(table), "--draws", "100"]
+    assert main([*args, "--method", "moco"]) == 2
+    assert "several: split trainlist01, trainlist02. Choose one: --split." in capsys.readouterr().err
+    assert main([*args, "--split", "trainlist01"]) == 2
+    assert "several: method moco, byol. Choose one: --method." in capsys.readouterr().err
+    found = {}
+    for method in ("moco", "byol"):
+        file, page = tmp_path / f"{method}.json", tmp_path / f"{method}.html"
+        asked = ["--split", "trainlist02", "--method", method]
+        assert main([*args, *asked, "--json", str(file), "--html", str(page)]) == 0
+        assert f"(TSM, pre-trained by {method}, split trainlist02)" in capsys.readouterr().out
+        found[method] = json.loads(file.read_text())
+        jsonschema.validate(found[method], get("correlation"))
+        assert (found[method]["method"], found[method]["split"]) == (method, "trainlist02")
+        assert found[method]["unmatched"]["accuracies"] == ["scratch"]
+        assert f"accuracies of TSM, pre-trained by {method}, split trainlist02" in page.read_text()
+    of = {m: next(x for x in d["metrics"] if x["metric"] == "good") for m, d in found.items()}
+    assert of["moco"]["spearman"]["value"] == -of["byol"]["spearman"]["value"] < -0.9
+
+
 HEAD = "dataset,benchmark,protocol,model,accuracy,family,seed\n"
 
 

@@ -44,7 +44,7 @@ def test_halves_divide_no_group_and_keep_classes_even() -> None:
     assert (seen.name, unseen.name) == ("s-seen", "s-unseen")
     # which half a group is in depends on the names alone
     assert gain.halves(of_names(*reversed(names)))[0].ids == seen.ids
-    with pytest.raises(DataError, match="s has 1 source groups, too few for two halves"):
+    with pytest.raises(DataError, match="s has 1 source group, too few for two halves"):
         gain.halves(of_names("a/v_a_g01_c01.avi", "a/v_a_g01_c02.avi"))
     # one clip is nothing to compare with: told now, not after the search
     three = [f"a/v_a_g0{g}_c01.avi" for g in (1, 2, 3)]

@@ -220,6 +220,39 @@ def test_runs_of_two_sources_have_a_row_each(tmp_path: Path) -> None:
     assert gone["source"] == "long/" and gone["accuracy"] != "7.5"
 
 
+@pytest.mark.parametrize("key", ["method", "split"])
+def test_runs_of_two_methods_or_splits_have_a_row_each(tmp_path: Path, key: str) -> None:
+    named = {"dataset": "d", "benchmark": "b", "protocol": "p", "model": "m", "seed": "0", "source": "r/"}
+    for value in ("one", "other", "one"):
+        assert add_row(tmp_path / "a.csv", row(made(), **named, **{key: value})) == []
+    with (tmp_path / "a.csv").open() as file:
+        assert [one[key] for one in csv.DictReader(file)] == ["other", "one"]
+
+
+def test_rows_of_a_table_without_method_and_split(tmp_path: Path) -> None:
+    """The same run made again replaces its row; another accuracy is of another one."""
+    path = tmp_path / "a.csv"
+    named = {"dataset": "d", "benchmark": "b", "protocol": "p", "model": "m", "seed": "0", "source": "r/"}
+    new = row(made(), **named, method="moco", split="kfold:5")
+    path.write_text(f"{','.join(named)},accuracy\n{','.join(named.values())},{new['accuracy']}\n")
+    assert add_row(path, new) == [] and path.read_text() == table([new])
+    path.write_text(f"{','.join(named)},accuracy\n{','.join(named.values())},12.5\n")
+    assert add_row(path, new) == []
+    with path.open() as file:
+        assert [one["accuracy"] for one in csv.DictReader(file)] == ["12.5", new["accuracy"]]
+
+
+def test_one_source_group_is_one() -> None:
+    hits, groups = np.array([True, False]), ["g", "g"]
+    assert accuracy(hits, groups).reason == "1 source group; an interval by group needs 5"
+    assert accuracy(hits, ["g", "h"]).reason == "2 source groups; an interval by group needs 5"
+    clips = tuple(Prediction(f"{i}.mp4", "a", "g", 0, (float(i), 1.0 - i)) for i in range(2))
+    one = Predictions(("a", "b"), "s", clips)
+    assert difference(one, one).reason == "1 source group; an interval needs 5"
+    note = row(one, dataset="d", benchmark="b", protocol="p", model="m")["note"]
+    assert note.startswith("top 1 of 2 clips of 1 group; ")
+
+
 def _adds(path: Path, seed: int) -> None:
     for number in range(20):
         text = f"{seed}.{number}"

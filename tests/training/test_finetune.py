@@ -486,7 +486,9 @@ def test_it_begins_with_a_folder_of_transformers(bars: Path, options: Options, t
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
     assert begin.name == "real" and begin.family == "" and begin.signature.startswith("sha256:")
     plan = planned(finetune, bars, options, "steps=1", split="kfold:2", begin=str(tmp_path / "real"))
-    assert plan.made(tmp_path / "run")["row"]["dataset"] == "scratch"  # as it is named by the test
+    row = plan.made(tmp_path / "run")["row"]
+    assert row["dataset"] == "scratch"  # as it is named by the test
+    assert (row["method"], row["split"]) == ("videomae", "kfold:2")
 
 
 def test_it_begins_with_a_run_of_its_own_backbone(bars: Path, options: Options, tmp_path: Path) -> None:
@@ -507,7 +509,8 @@ def test_it_begins_with_a_run_of_its_own_backbone(bars: Path, options: Options, 
     for key, tensor in network.encoder.state_dict().items():
         assert tensor.dim() == 0 or torch.equal(tensor, state[f"encoder.{key}"]), key
     plan = planned(finetune, bars, options, "steps=1", split="kfold:2", backbone="csn-26", begin=str(folder))
-    assert plan.made(tmp_path / "tuned")["about"]["begin"].startswith("sha256:")
+    came = plan.made(tmp_path / "tuned")
+    assert came["about"]["begin"].startswith("sha256:") and came["row"]["method"] == "simclr"
     assert "circles has it" in plan.smaller()
     assert plan.notes() == plan.on.notes()
     assert begin.classes == ()
@@ -551,7 +554,8 @@ def test_scratch_is_drawn_whatever_lies_there(
     """The folder of that name is ./scratch."""
     planned_run.rename(tmp_path / "scratch")
     monkeypatch.chdir(tmp_path)
-    assert labelled.start("scratch", NANO).tensors is None
+    drawn = labelled.start("scratch", NANO)
+    assert drawn.tensors is None and drawn.method == "scratch"
     assert labelled.start("./scratch", NANO).name == "moving_circles"
 
 

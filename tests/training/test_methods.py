@@ -25,6 +25,7 @@ from synvid_eval.training import augment, methods, recipe
 from synvid_eval.training.methods import byol, moco, simclr, supervised, viewed
 from synvid_eval.training.pretrain import PlannedPretraining
 from synvid_eval.training.run_folder import RunFolder
+from tests import downstream_sets
 from tests.clips import write_video
 from tests.training.conftest import same, weights
 from tests.training.test_engine import Quits, Stop
@@ -646,6 +647,16 @@ def test_labels_are_walked_through_once(plan: Any, monkeypatch: pytest.MonkeyPat
     planned.training("cpu")
     planned.config()
     assert seen == [0, *range(8)]
+
+
+def test_a_supervised_run_takes_the_classes_of_a_list(tmp_path: Path, plan: Any) -> None:
+    """And no sessions for classes; other methods want none."""
+    kitchen = str(downstream_sets.egtea(tmp_path / "egtea"))
+    with pytest.raises(UsageError, match=r"--split NAME, of test_split1, train_split1;"):
+        plan("supervised", kitchen)
+    found = plan("supervised", kitchen, split="train_split1")
+    assert found.source.classes() == ["Inspect/Read recipe", "Open fridge"]
+    assert len(plan("simclr", kitchen).source) == 16
 
 
 # -- settings that decide nothing -------------------------------------------------------------------

@@ -422,9 +422,111 @@ def test_folds_are_those_of_the_sources(tmp_path: Path) -> None:
     videos = open_set(kitchen / "action_annotation" / "train_split1.txt")
     people = [{i.split("-")[0] for i in fold.test} for fold in split(videos, "kfold:2").folds]
     assert sorted(map(sorted, people)) == [["OP01"], ["P17"]]
-    # folders of sessions are no classes, and nothing is trained on them unseen
-    with pytest.raises(DataError, match="has one source group only"):
-        split(open_set(kitchen / "cropped_clips"), "kfold:2")
+
+
+@pytest.mark.parametrize(
+    ("name", "below", "known"),
+    [
+        ("diving48", "rgb", "Diving48_V2_test, Diving48_V2_train"),
+        ("egtea", "cropped_clips", "test_split1, train_split1"),
+    ],
+)
+def test_folders_that_are_no_classes_want_a_list(name: str, below: str, known: str, tmp_path: Path) -> None:
+    """Neither sessions nor the one folder of all clips are learned as classes."""
+    folder = getattr(made, name)(tmp_path / name)
+    ids = open_set(folder).ids
+    sides = tmp_path / "sides.json"
+    sides.write_text(json.dumps({"train": ids[:-2], "test": ids[-2:]}))
+    for asked in ("kfold:2", str(sides)):
+        with pytest.raises(UsageError, match="stand in its lists, not in its folders") as told:
+            split(open_set(folder), asked)
+        assert f"--split NAME, of {known};" in told.value.hint
+    with pytest.raises(UsageError, match="stand in its lists"):
+        split(open_set(folder / below), "kfold:2")
+    trusted = open_set(folder, layout="nested")
+    assert trusted.lists == () and {c.label for c in trusted.clips} != {None}
+    (folder / below).rename(tmp_path / "alone")
+    assert open_set(tmp_path / "alone").lists == ()
+
+
+def test_folders_that_are_classes_want_no_list(tmp_path: Path) -> None:
+    """Scenes are class folders, activities stand beside clips, UCF101's lists name its own folders."""
+    for videos in (
+        open_set(made.yup_plus_plus(tmp_path / "YUP++")),
+        open_set(made.volleyball(tmp_path / "volleyball")),
+    ):
+        assert videos.lists == () and len(split(videos, "kfold:2").folds) == 2
+    names = [f"{c}/v_{c}_g0{g}_c01.mp4" for c in ("Biking", "YoYo") for g in (1, 2)]
+    made.videos(tmp_path / "UCF-101", names)
+    made.write(tmp_path / "UCF-101" / "trainlist01.txt", *(f"{n} 1" for n in names))
+    videos = open_set(tmp_path / "UCF-101")
+    assert "trainlist01" in " ".join(videos.notes) and videos.lists == ()
+    assert split(videos, "kfold:2").classes == ("Biking", "YoYo")
+    # where no folder tells a class, a list that does is asked for
+    for path in (tmp_path / "YUP++").rglob("*.mp4"):
+        path.rename(tmp_path / "YUP++" / path.name)
+    with pytest.raises(UsageError, match=r"--split NAME, of 10_90_randsplit_1, moving_test, .*, train;"):
+        split(open_set(tmp_path / "YUP++"), "kfold:2")
+
+
+def test_splits_have_one_name_whichever_way_they_are_asked_for(tmp_path: Path) -> None:
+    dives = made.diving48(tmp_path / "diving48")
+    scenes = made.yup_plus_plus(tmp_path / "YUP++")
+    played = made.volleyball(tmp_path / "volleyball")
+    kitchen = made.egtea(tmp_path / "egtea")
+    lists = kitchen / "action_annotation"
+
+    def called(folder: Path, asked: str) -> str:
+        return split(open_set(folder), asked).called
+
+    ways = ("train", "test", "Diving48_V2_train", "Diving48_V2_test", str(dives / "Diving48_V2_test.json"))
+    assert {called(dives, way) for way in ways} == {"Diving48_V2_train"}
+    asked = ("train_split1", "test_split1", str(lists / "train_split1.txt"))
+    assert {called(kitchen, way) for way in asked} == {"train_split1"}
+    names = ("train", "test", "moving_train", "moving_test", "static_test")
+    found = [called(scenes, name) for name in names]
+    assert found == ["train", "train", "moving_train", "moving_train", "static_train"]
+    assert called(scenes, str(scenes / "10_90_randsplit_1.txt")) == "train"
+    # the same clips to train on, others to test on
+    assert [called(played, n) for n in ("train", "test", "val", "validation", "trainval")] == [
+        *("train", "train", "val", "val", "trainval")
+    ]
+    assert called(played, "kfold:02") == "kfold:2"
+    for n in (2, 3):
+        for side in ("train", "test"):
+            shutil.copy(lists / f"{side}_split1.txt", lists / f"{side}_split{n}.txt")
+    assert [called(kitchen, f"test_split{n}") for n in (1, 2, 3)] == [f"train_split{n}" for n in (1, 2, 3)]
+
+
+def test_names_of_splits_are_the_same_for_opening_and_for_dividing(dives: Path) -> None:
+    """`train` means the only list that has the word, and with two versions neither takes one of them."""
+    for asked in ("train", "test"):
+        ids = open_set(dives, split=asked).ids
+        (fold,) = split(open_set(dives), asked).folds
+        assert {Path(i).name for i in getattr(fold, asked)} == set(ids)
+    for side in ("train", "test"):
+        shutil.copy(dives / f"Diving48_V2_{side}.json", dives / f"Diving48_{side}.json")
+    known = "Diving48_V2_test, Diving48_V2_train, Diving48_test, Diving48_train"
+    with pytest.raises(UsageError, match=f"has no list 'train'; it has {known}"):
+        open_set(dives, split="train")
+    with pytest.raises(UsageError, match=f"neither a file nor a list of .* Its lists: {known}") as told:
+        split(open_set(dives), "train")
+    assert "kfold" not in told.value.hint  # which is refused there, too
+    (dives / "Diving48_test.json").unlink()
+    with pytest.raises(UsageError, match=r"the other of train and test is not there.* Diving48_test, "):
+        split(open_set(dives), "Diving48_train")
+
+
+def test_lists_that_are_missing_are_named(tmp_path: Path) -> None:
+    kitchen = made.egtea(tmp_path / "egtea")
+    shutil.rmtree(kitchen / "action_annotation")
+    looked = r"Looked for train_split1\.txt, test_split1\.txt, … 3, in it, in its folders and beside it"
+    with pytest.raises(UsageError, match=f"No list of layout egtea lies in .*{looked}"):
+        open_set(kitchen, layout="egtea", split="train_split1")
+    with pytest.raises(UsageError, match=r"No list lies in .* Diving48_V2_train\.json.*train_split1\.txt"):
+        open_set(kitchen, split="train_split1")
+    with pytest.raises(UsageError, match=r"neither a file nor a list .*Diving48_V2_train\.json.*kfold:5"):
+        split(open_set(kitchen), "train_split1")
 
 
 # -- As commands -----------------------------------------------------------------------------------
@@ -443,6 +545,23 @@ def test_inspect_measure_and_compare(name: str, tmp_path: Path, run_cli: Run) ->
     done = run_cli("compare", folder, "one.measured", "--csv", "-", *few)
     assert done.returncode == 0, done.stderr
     assert "color" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["finetune", "scratch", "SET", "--recipe", "tiny"],
+        ["probe", "scratch", "SET", "--set", "size=tiny"],
+        ["pretrain", "SET", "--method", "supervised", "--recipe", "tiny"],
+    ],
+)
+def test_sessions_are_not_trained_on_as_classes(command: list[str], tmp_path: Path, run_cli: Run) -> None:
+    folder = made.egtea(tmp_path / "egtea")
+    given = [str(folder) if word == "SET" else word for word in command]
+    done = run_cli("train", *given, "--out", "run", "--device", "cpu", "-q")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "--split NAME, of test_split1, train_split1;" in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

@@ -539,7 +539,13 @@ def test_lists_in_a_folder_beside_are_told_of_whatever_their_names(tmp_path: Pat
     (tmp_path / "labels" / "other.json").write_text(items.replace('"id": "', '"id": "9'))
     write(tmp_path / "labels" / "val.txt", *(f"a/{i or 'x'}.mp4 {i}" for i in range(size)))
     note = "lists found (train, val): all clips are taken, --split NAME takes those of one"
-    assert open_set(tmp_path / "videos").notes == (note,)
+    assert open_set(tmp_path / "videos").notes == (f"{note}; classes stand in train, not in folders",)
+    # a table of something else beside class folders is no list that knows better
+    touch(tmp_path, "videos/b/0.mp4")
+    (tmp_path / "videos" / "0.webm").unlink()
+    (tmp_path / "videos" / "meta.json").write_text(items)
+    found = open_set(tmp_path / "videos")
+    assert found.notes == (note.replace("train", "meta"),) and found.lists == ()
 
 
 def test_a_table_without_a_column_of_paths_is_no_list(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ class Method(ABC):
 
     least: clips that a pass on all devices has to have.
 
+    labels: whether it learns the clips' classes.
+
     binds: whether a pass of other clips than the whole batch, or another number of devices, changes more than
     last digits (batch norm, negatives, dropped values): a run then keeps to both (`micro`, `world`).
     """
@@ -34,6 +36,7 @@ class Method(ABC):
     recipes: ClassVar[Recipes[Any]]
     default: ClassVar[str] = "small"
     least: ClassVar[int] = 1
+    labels: ClassVar[bool] = False
     binds: ClassVar[bool] = True
 
     def check(self, recipe: Any, network: Backbone) -> None:  # noqa: B027

@@ -61,6 +61,7 @@ class Supervised(OfViews):
     name: ClassVar[str] = "supervised"
     title: ClassVar[str] = "a classifier"
     recipes: ClassVar[Recipes[Any]] = RECIPES
+    labels: ClassVar[bool] = True
 
     def check_source(self, recipe: Classes, source: Source) -> None:
         """See `Method.check_source`."""
