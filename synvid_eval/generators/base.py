@@ -207,7 +207,7 @@ class Generator(ABC):
             if kind not in self.truths:
                 raise UsageError(
                     f"{self.name} knows no truth {kind!r}.",
-                    nearest(kind, self.truths) if self.truths else "It knows none of its clips.",
+                    nearest(kind, self.truths) if self.truths else _UNKNOWN,
                 )
         if self.adapt:
             _adapting().parsed(self.adapt).check_truth(kinds)
@@ -236,6 +236,9 @@ class Generator(ABC):
                 raise UsageError(
                     f"{self.name}: clip {index} has no frame {frame}.", f"It has frames 0 to {length - 1}."
                 )
+
+
+_UNKNOWN = "It knows none of its clips. Presets of shapes and moving leaves know all, fractals their masks."
 
 
 def _adapting() -> Any:
