@@ -121,9 +121,10 @@ class Generator(ABC):
             index: clip index, ≥ 0.
             frames: frame indices, each in [0, length); any order, repeats allowed.
             strength: of `adapt`, in [0, 1]: how far the published curriculum has come.
-            again: what else its draws are addressed by, such as (epoch, view), where a clip is adapted anew
-            each time that it is trained on: over the chosen frames then, taken for a clip of their own, as in
-            the released code. (): the clip's own draws, over all of it.
+            again: what else its draws are addressed by, (epoch, view) or (epoch, view, batch), where a clip
+            is adapted anew each time that it is trained on: over the chosen frames then, taken for a clip of
+            their own, as in the released code; see `generators.adapting`. (): the clip's own draws, over all
+            of it.
 
         Returns:
             an iterator of uint8 [H, W, 3] RGB, each the caller's own; lazy, so that a long clip is never held

@@ -284,10 +284,13 @@ class Fractal(Generator):
 
     def _gray(self, seed: int, preset: str, index: int, frame: int) -> NDArray[np.uint8]:
         """A frame's gray levels, uint8 [size, size], read-only."""
-        if self.animation != "none":
-            return _clip(self, seed, preset, index)[frame]
-        found = still(self, seed, preset, index, frame)
-        return grays([self.counts(found.maps[0], found, seed, preset, index)])[0]
+        if self.animation == "none":
+            found = still(self, seed, preset, index, frame)
+            clip, frame = grays([self.counts(found.maps[0], found, seed, preset, index)]), 0
+        else:
+            clip = _clip(self, seed, preset, index)
+        gray: NDArray[np.uint8] = clip[frame]
+        return gray
 
     def _shown(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
         ramp = _ramp(self.draws(seed, preset, index)) if self.color else None

@@ -70,8 +70,6 @@ def opened(
     if chosen.fresh or (chosen.curriculum and not adapting):
         knob = "fresh" if chosen.fresh else "curriculum"
         raise UsageError(f"{knob} means nothing for {location}.", "It is for presets without a real part.")
-    if getattr(chosen, "adapt_batch", 1) != 1:
-        raise UsageError(f"adapt_batch means nothing for {location}.", "It is for presets.")
     videos = sets.open_set(place, name=name, **asked)
     if adapting and any(clip.kind == adapted.KIND for clip in videos.clips):
         raise _twice(location)
@@ -133,8 +131,7 @@ def _drawn(
 
     if all(chain == OWN for chain in chains):
         return DrawnClips(clips(), chosen.short)
-    batch = str(getattr(chosen, "adapt_batch", 1))
-    first, *others = (clips(adapt=chain, adapt_batch=batch) for chain in chains)
+    first, *others = (clips(adapt=chain) for chain in chains)
     return DrawnClips(first, chosen.short, others)
 
 

@@ -21,7 +21,7 @@ from synvid_eval.errors import DataError, UsageError
 from synvid_eval.measurement import Options, Quiet
 from synvid_eval.networks import checkpoints
 from synvid_eval.networks.convnets import ConvNet
-from synvid_eval.training import augment, methods, recipe
+from synvid_eval.training import augment, data, methods, recipe
 from synvid_eval.training.methods import byol, moco, simclr, supervised, viewed
 from synvid_eval.training.pretrain import PlannedPretraining
 from synvid_eval.training.run_folder import RunFolder
@@ -242,7 +242,7 @@ def test_a_run_that_was_killed_ends_in_the_same_bytes(
 @pytest.mark.slow
 def test_a_run_whose_adaptation_grows_ends_in_the_same_bytes(tmp_path: Path, plan: Any) -> None:
     """Ended in its second epoch, it goes on in its first; a process of its own adapts clips meanwhile."""
-    said = ("moving_shapes", "steps=10", "save=3", "adapt=published", "curriculum=2")
+    said = ("moving_shapes", "steps=10", "save=3", "adapt=published", "adapt_batch=4", "curriculum=2")
     killed(tmp_path, plan, "moco", *said, at=5, saved=3, loaders=1)
     # the same in this process; and the strength of an epoch decides
     plan("moco", *said).made(tmp_path / "here")
@@ -358,6 +358,7 @@ def test_two_processes_train_as_one(tmp_path: Path, plan: Any, method: str) -> N
         ("moco", "moving_shapes", ("adapt_second=zoom",), "adapt_second=zoom means nothing"),
         ("moco", "moving_shapes", ("augment=rand",), "augmentation"),
         ("moco", "moving_shapes", ("adapt=own", "adapt_batch=4"), "adapt_batch=4 means nothing"),
+        ("moco", "moving_shapes", ("adapt=zoom", "adapt_batch=3"), "adapt_batch=3 does not divide batch=4"),
         ("moco", "moving_shapes", ("mask_ratio=0.5",), "no knob 'mask_ratio'"),
         ("moco", "moving_shapes", ("layer_decay=0.5",), "layer_decay"),
     ],
@@ -403,7 +404,7 @@ def test_views_have_starts_of_their_own_and_run_the_same_way(plan: Any) -> None:
     class Counts:
         key, name = source.key, "counts"
 
-        def clip(self, index: int, epoch: int, view: int | None = None) -> Any:
+        def clip(self, index: int, epoch: int, view: int | None = None, batch: int | None = None) -> Any:
             _, frames = source._clips.chosen(index, epoch, view)
             return np.stack([np.full((16, 16, 3), f, np.uint8) for f in frames])
 
@@ -417,6 +418,49 @@ def test_views_have_starts_of_their_own_and_run_the_same_way(plan: Any) -> None:
     assert 20 < sum(a == -1 for a, _ in steps) < 60
     starts = [[int(m[v].min()) for v in ("first", "second")] for m in made]
     assert sum(a != b for a, b in starts) > 60
+
+
+@pytest.mark.parametrize(("shared", "groups"), [(1, 12), (2, 6), (4, 3)])
+def test_a_batch_may_share_the_draws_of_the_camera(
+    plan: Any, monkeypatch: pytest.MonkeyPatch, shared: int, groups: int
+) -> None:
+    """In each view, of one training batch, in whatever order it is passed; and whether time is reversed."""
+    from synvid_eval.generators import adapting
+
+    seen: list[bytes] = []
+    made = adapting.made
+
+    def heard(stages: Any, *others: Any) -> Any:
+        seen.append(b"".join(parameters.matrices((24, 24)).tobytes() for _, parameters in stages))
+        return made(stages, *others)
+
+    monkeypatch.setattr(adapting, "made", heard)
+    said = ("adapt=perspective", "adapt_second=same", f"adapt_batch={shared}", "curriculum=0")
+    planned = plan("moco", "moving_shapes", *said)
+    make = planned.training("cpu").make
+    cameras: dict[tuple[int, int], set[bytes]] = {}
+    for step in (1, 5, 6):  # of two epochs
+        for rank in (1, 0):
+            for item in [i for items in planned.batches.share(step, rank, 2, 2) for i in items]:
+                make(item)
+                group = (4 * step + planned.batches.items(step).index(item)) // shared
+                for view in (0, 1):
+                    cameras.setdefault((group, view), set()).add(seen[view - 2])
+    assert len(cameras) == 2 * groups and all(len(some) == 1 for some in cameras.values())
+    assert len(set.union(*cameras.values())) == 2 * groups
+
+    class Counts(data.DrawnClips):
+        def clip(self, index: int, epoch: int, view: int | None = None, batch: int | None = None) -> Any:
+            return np.stack([np.full((16, 16, 3), 9 * at, np.uint8) for at in range(4)])
+
+    views = dataclasses.replace(make, source=Counts(planned.source._clips))
+    ways: dict[int, set[bool]] = {}
+    for step in range(40):
+        for place, item in enumerate(planned.batches.items(step)):
+            frames = views(item)["first"]
+            back = bool(frames[0].mean() > frames[-1].mean())
+            ways.setdefault((4 * step + place) // shared, set()).add(back)
+    assert all(len(some) == 1 for some in ways.values()) and len(set.union(*ways.values())) == 2
 
 
 def test_the_second_view_is_adapted_less(plan: Any) -> None:
@@ -471,6 +515,15 @@ def test_a_set_of_files_is_adapted_anew_in_each_view(tmp_path: Path, plan: Any) 
     assert all(not np.array_equal(seen[i], seen[j]) for i in range(4) for j in range(i))
     assert np.array_equal(seen[0], source.clip(0, 4, 0))
     assert source.identity() != plan("moco", str(tmp_path / "videos"), "adapt=own").source.identity()
+    alike = plan("moco", str(tmp_path / "videos"), "adapt=perspective", "adapt_second=same", "adapt_batch=4")
+    one = alike.source
+    assert np.array_equal(one.clip(0, 4, 0, 7), one.clip(0, 4, 0, 7))
+    assert not np.array_equal(one.clip(0, 4, 0, 7), one.clip(0, 4, 0, 8))
+    assert not np.array_equal(one.clip(0, 4, 0, 7), one.clip(0, 4, 1, 7))
+    # clips that do not move, of one size: what is black around them is the camera alone
+    dark = [[(one.clip(i, e, 0, 7) == 0).all(-1).tobytes() for i in range(3)] for e in (4, 5)]
+    assert len({*dark[0], *dark[1]}) == 1
+    assert len({(one.clip(i, 4, 0) == 0).all(-1).tobytes() for i in range(3)}) == 3
     own = plan("moco", f"adapt:shift?of={tmp_path / 'videos'}", "adapt=own").source
     assert not np.array_equal(own.clip(0, 0, 0), own.clip(0, 0, 1))  # the set's chain, drawn anew
     assert not np.array_equal(own.clip(0, 0), own.clip(0, 0, 0))

@@ -13,13 +13,15 @@ released code, keys' and targets' too); a head on each moment, a perceptron of 5
 layer; its mean over moments. Batch norms see the clips of a pass on all devices (there: SyncBatchNorm where
 there are several).
 
-Where it differs from the released code: each clip has draws of its own, there a batch shares those of the
-camera (`adapt_batch` lets clips of consecutive indices share them, wherever the order of an epoch puts them);
+Clips of a batch may share the draws of the camera, in each view, and whether time is reversed, as all of a
+batch do there (`adapt_batch`): these are addressed by (seed, set, number of the batch, view) then. Which clips
+share them is a matter of steps alone, so processes, passes and kills change nothing.
+
+Where it differs from the released code: each clip has draws of its own, unless `adapt_batch` says otherwise;
 clips are cropped behind their adaptation, there before it; backgrounds come from a pool of other clips, there
 from the batch; RandAugment's operations are timm's (there pytorchvideo's); the curriculum grows by epochs,
 there by steps; a run of n frames at stride s takes up n · s of a clip's frames, there (n − 1) · s + 1, so
-that there a run may start at s − 1 more places (one more at stride 2); whether time is reversed is drawn for
-each clip, there for a batch. Weights of norms and biases have no decay in either.
+that there a run may start at s − 1 more places (one more at stride 2). Weights of norms and biases have no decay in either.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ from synvid_eval.networks import backbones, videomae
 from synvid_eval.networks.backbones import Backbone
 from synvid_eval.randomness import address
 from synvid_eval.training import augment
-from synvid_eval.training.data import Item, Source
+from synvid_eval.training.data import Batches, Item, Source
 from synvid_eval.training.methods.base import OWN, Method
 from synvid_eval.training.recipe import OnClips, Recipes
 from synvid_eval.training.schedule import Cosine
@@ -117,8 +119,8 @@ class OnViews(OnClips):
     )
     adapt_batch: int = knob(
         1,
-        "Of presets: clips of consecutive indices that share the draws of the camera; a batch, whose order "
-        "is drawn, holds clips of several such groups.",
+        "Clips of a batch that share the draws of camera and time, in each view; the whole batch, where it is "
+        "as many.",
         low=1,
         high=1_000_000,
         source="released code: all clips of a batch; each its own is our choice",
@@ -146,6 +148,11 @@ class OnViews(OnClips):
                 adapting.parsed(chain)
         if self.adapt == OWN and self.adapt_batch != 1:
             raise UsageError(f"adapt_batch={self.adapt_batch} means nothing with adapt=own.", "Name a chain.")
+        if self.batch % self.adapt_batch:
+            raise UsageError(
+                f"adapt_batch={self.adapt_batch} does not divide batch={self.batch}.",
+                f"Give a divisor; {self.batch} for all clips of a batch.",
+            )
 
     @property
     def adapts(self) -> tuple[str, ...]:
@@ -209,13 +216,24 @@ class Views:
             made["label"] = np.int64(self.classes.index(str(self.source.label(index, epoch))))
         return made
 
+    def batch(self, epoch: int, index: int) -> int | None:
+        """What tells the clips that share draws with one, of all steps; None where none do."""
+        of = self.recipe
+        if of.adapt_batch == 1:
+            return None
+        batches = Batches(len(self.source), of.batch, self.seed, self.source.key)
+        step, place = batches.place((epoch, index))
+        return (step * of.batch + place) // of.adapt_batch
+
     def view(self, epoch: int, index: int, view: int) -> NDArray[np.uint8]:
         """One of them."""
         import torch
 
         of, where = self.recipe, (self.seed, self.source.key, epoch, index)
-        frames = self.source.clip(index, epoch, view)
-        if augment.uniform(address("synvid_eval.training.clip", *where), "reverse", 1)[0] < of.reverse:
+        batch = self.batch(epoch, index)
+        frames = self.source.clip(index, epoch, view, batch)
+        shared = where if batch is None else (*where[:2], "batch", batch)
+        if augment.uniform(address("synvid_eval.training.clip", *shared), "reverse", 1)[0] < of.reverse:
             frames = frames[::-1]
         key = address("synvid_eval.training.view", *where, view)
         box = augment.crop_box(frames.shape[1], frames.shape[2], key, of.area)
