@@ -33,7 +33,7 @@ from synvid_eval import knobs, randomness
 from synvid_eval.errors import UsageError
 from synvid_eval.generators import presets
 from synvid_eval.generators.base import interval
-from synvid_eval.networks.videomae import MEAN, STD
+from synvid_eval.networks.inputs import MEAN, STD
 
 if TYPE_CHECKING:
     import torch
