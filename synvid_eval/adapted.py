@@ -115,7 +115,8 @@ def adapted(plain: VideoSet, chain: Chain, seed: int) -> VideoSet:
 def anew(ref: ClipRef, again: tuple[int, ...], strength: float = 1.0) -> ClipRef:
     """An adapted clip, adapted anew: over the frames that are taken of it, by draws of (clip, again).
 
-    again: such as (epoch, view). strength: of the curriculum, in [0, 1].
+    again: (epoch, view), or (epoch, view, batch), where clips of a batch share draws: see
+    `generators.adapting`. strength: of the curriculum, in [0, 1].
     """
     told = derived.told_of(ref)
     of, *others = derived.parts_of(ref)
@@ -189,7 +190,7 @@ class AdaptedClip:
         parts = self._parts
         stages = parts.chain.sampled(
             parts.address,
-            parts.address,
+            (parts.address[0], "passed", parts.again[2]) if parts.again[2:] else parts.address,
             len(wanted) if parts.again else self.total,
             self._size,
             parts.strength,

@@ -46,8 +46,9 @@ from synvid_eval.errors import DataError, UsageError, nearest
 from synvid_eval.execute import Failure, Processes, Reply
 from synvid_eval.libraries import decoder_versions
 from synvid_eval.measurement import Options, content_hashes, parse_share, plan_pieces
-from synvid_eval.networks import checkpoints, videomae
+from synvid_eval.networks import checkpoints
 from synvid_eval.networks.checkpoints import Checkpoint
+from synvid_eval.networks.inputs import normalized
 from synvid_eval.networks.loading import exact, resolve_device
 from synvid_eval.prober import pairs_task
 from synvid_eval.rehearsal import Rehearsal, SetPlan
@@ -538,7 +539,7 @@ class _Network:
         import torch
 
         tubelets = frames.reshape(-1, self._tubelet, *frames.shape[1:])
-        inputs = videomae.normalized(torch.tensor(tubelets)).contiguous()
+        inputs = normalized(torch.tensor(tubelets)).contiguous()
         with exact():
             if self._place != "cpu":
                 return self._forward(inputs)

@@ -237,10 +237,13 @@ def by_trial(facts: dict[str, Any]) -> str:
     return f"(tried with {clips} of its {batch} clips)" if clips < batch else "(tried)"
 
 
-def memory_line(facts: dict[str, Any]) -> str:
-    """What a pass needs, and how it needs less."""
+def memory_line(facts: dict[str, Any], within: str = "") -> str:
+    """What a pass needs, and how it needs less. within: what is of a pass, so that fewer clips of it are
+    another training.
+    """
     many = facts["clips_a_pass"]
     less = "; --set micro=N passes fewer" if many > 1 else ""
+    less += f", which is another training: {within} are of a pass" if less and within else ""
     return f"memory:   {common.size_text(facts['bytes_a_pass'])} or more for a pass of {many:,} clips{less}"
 
 

@@ -88,7 +88,15 @@ def command(
     with common.Terminal(quiet or not engine.speaks(), verbose) as progress:
         options, loaders = common.training_options(progress=progress, verbose=verbose, **running)
         planned = pretrain.PlannedPretraining(
-            location, chosen, network, options, method=method, device=device, loaders=loaders, **found
+            location,
+            chosen,
+            network,
+            options,
+            method=method,
+            device=device,
+            loaders=loaders,
+            given=recipes.asked(settings),
+            **found,
         )
         facts = planned.rehearsed() if dry_run else planned.made(out)
     if not engine.speaks():
@@ -101,13 +109,13 @@ def command(
 
 def _told(facts: dict[str, Any]) -> str:
     """What was trained, as a line for people."""
-    from synvid_eval.training.pretrain import losses
+    from synvid_eval.training.pretrain import clips_of, losses
     from synvid_eval.video.layouts import count_of
 
-    steps, clips = count_of(facts["done"], "step"), count_of(facts["clips"], "clip")
+    steps, clips = count_of(facts["done"], "step"), clips_of(facts["clips"], facts.get("classes"))
     return one_line(
-        f"{facts['checkpoint']}: {steps} on {clips} of {facts['set']}, loss {losses(facts)}, "
-        f"{facts['clips_per_s']:.3g} clips/s"
+        f"{facts['checkpoint']}: {'already done: ' if facts['already'] else ''}{steps} on {clips} of "
+        f"{facts['set']}, loss {losses(facts)}, {facts['clips_per_s']:.3g} clips/s"
     )
 
 
@@ -115,20 +123,22 @@ def _rehearsed(facts: dict[str, Any], out: str) -> str:
     """What would be trained, a line each."""
     from synvid_eval.networks import backbones
     from synvid_eval.training import methods
+    from synvid_eval.training.pretrain import clips_of
 
     network, recipe = facts["network"], facts["recipe"]
-    called = backbones.of_table(network).title
+    called, method = backbones.of_table(network).title, methods.named(facts["method"])
     lines = [
-        f"set:      {facts['set']}: {facts['clips']:,} clips",
-        f"method:   {methods.named(facts['method']).title}",
+        f"set:      {facts['set']}: {clips_of(facts['clips'], facts.get('classes'))}",
+        f"method:   {method.title}",
         f"network:  {called} {recipe.get('size', '')}".rstrip()
         + f", {facts['parameters'] / 1e6:.3g} million weights, "
         f"{network['frames']} frames of {network['image']} px",
         f"training: {facts['steps']:,} steps of {recipe['batch']} clips",
         f"time:     about {common.time_text(facts['seconds'])}, {labelling.a_step(facts)}, "
         f"of which {facts['drawing_share']:.0%} to make its clips in one process {labelling.by_trial(facts)}",
-        labelling.memory_line(facts),
+        labelling.memory_line(facts, method.within),
         f"disk:     about {common.size_text(facts['bytes'])}",
+        *(f"note:     {note}" for note in facts["notes"]),
         f"writes:   {out}",
     ]
     return "\n".join(map(one_line, lines))

@@ -10,7 +10,10 @@ Draws are addressed by (seed, preset or set, clip, operation and how many of its
 operations of other names change none of them. Of a clip only the frames are drawn that the wanted ones are
 made from. A clip that is trained on may be adapted anew each time (`again`): then by draws that are addressed
 by (epoch, view), too, and over the frames that are wanted, as if they were a clip of their own. What is
-wholly a batch's (`reverse`) is drawn by the epoch alone, so that all views of a clip run the same way.
+wholly a batch's (`reverse`) is drawn by the epoch alone, so that all views of a clip run the same way. Clips
+that are passed together may share the draws of such operations as are a batch's, in each view: `again` is
+(epoch, view, number of the batch) then, and these are addressed by (seed, preset, batch, view), what is
+wholly a batch's by (seed, preset, batch).
 
 What is known of a clip goes through the maps of its geometry, composed, from a pixel of the result to one of
 what was drawn: masks and flow are those of the nearest pixel there, tracks are carried forward. Where the
@@ -128,6 +131,8 @@ class Chain:
             the background number n of the chain come from; None: nowhere (see `Operation.sample`). again:
             see the module's docstring; (): the clip's own draws.
         """
+        of_clip = again[:2]
+        of_batch = again[1:2] if again[2:] else of_clip  # the number of a batch says its epoch
         stages: list[Stage] = []
         seen: Counter[str] = Counter()
         for link in self.links:
@@ -135,9 +140,10 @@ class Chain:
             for operation in link:
                 number = seen[operation.name]
                 seen[operation.name] += 1
-                anew = again[:1] if operation.wholly else again
-                where = Draws((*(batch if operation.together else own), *anew, operation.name, number))
-                chosen = where if operation.wholly else Draws((*own, *anew, operation.name, number))
+                address, anew = (batch, of_batch) if operation.together else (own, of_clip)
+                anew = anew[:-1] if operation.wholly else anew
+                where = Draws((*address, *anew, operation.name, number))
+                chosen = where if operation.wholly else Draws((*own, *of_clip, operation.name, number))
                 late = operation.late and strength < 1
                 if done or late or chosen.unit("p") >= operation.p:
                     continue
@@ -288,7 +294,11 @@ def _stages(
     unadapted = plain(generator)
     chain = parsed(generator.adapt)
     pools = [o.pool for o in chain.operations if isinstance(o, Background)]
-    batch = (seed, preset, "batch", index // generator.adapt_batch) if generator.adapt_batch > 1 else where
+    batch: tuple[str | int, ...] = where
+    if again[2:]:
+        batch = (seed, preset, "passed", again[2])
+    elif generator.adapt_batch > 1:
+        batch = (seed, preset, "batch", index // generator.adapt_batch)
     return chain.sampled(
         where,
         batch,

@@ -121,9 +121,10 @@ class Generator(ABC):
             index: clip index, ≥ 0.
             frames: frame indices, each in [0, length); any order, repeats allowed.
             strength: of `adapt`, in [0, 1]: how far the published curriculum has come.
-            again: what else its draws are addressed by, such as (epoch, view), where a clip is adapted anew
-            each time that it is trained on: over the chosen frames then, taken for a clip of their own, as in
-            the released code. (): the clip's own draws, over all of it.
+            again: what else its draws are addressed by, (epoch, view) or (epoch, view, batch), where a clip
+            is adapted anew each time that it is trained on: over the chosen frames then, taken for a clip of
+            their own, as in the released code; see `generators.adapting`. (): the clip's own draws, over all
+            of it.
 
         Returns:
             an iterator of uint8 [H, W, 3] RGB, each the caller's own; lazy, so that a long clip is never held
@@ -207,7 +208,7 @@ class Generator(ABC):
             if kind not in self.truths:
                 raise UsageError(
                     f"{self.name} knows no truth {kind!r}.",
-                    nearest(kind, self.truths) if self.truths else "It knows none of its clips.",
+                    nearest(kind, self.truths) if self.truths else _UNKNOWN,
                 )
         if self.adapt:
             _adapting().parsed(self.adapt).check_truth(kinds)
@@ -236,6 +237,9 @@ class Generator(ABC):
                 raise UsageError(
                     f"{self.name}: clip {index} has no frame {frame}.", f"It has frames 0 to {length - 1}."
                 )
+
+
+_UNKNOWN = "It knows none of its clips. Presets of shapes and moving leaves know all, fractals their masks."
 
 
 def _adapting() -> Any:

@@ -33,7 +33,7 @@ from synvid_eval import knobs, randomness
 from synvid_eval.errors import UsageError
 from synvid_eval.generators import presets
 from synvid_eval.generators.base import interval
-from synvid_eval.networks.videomae import MEAN, STD
+from synvid_eval.networks.inputs import MEAN, STD
 
 if TYPE_CHECKING:
     import torch
@@ -186,16 +186,27 @@ class Clips:
             raise IndexError(f"clip {index} of {self._count}")
         return int(place)
 
-    def array(self, index: int, epoch: int | None = None, view: int | None = None) -> NDArray[np.uint8]:
+    def array(
+        self, index: int, epoch: int | None = None, view: int | None = None, batch: int | None = None
+    ) -> NDArray[np.uint8]:
         """The frames of item `index`: uint8 [frames, H, W, 3] RGB.
 
         view: number of a view of the item, where several are taken: each has a start of its own, and what
-        `adapt` does is drawn anew for it in each epoch. None: the item, adapted as its files would be.
+        `adapt` does is drawn anew for it in each epoch. None: the item, adapted as its files would be. batch:
+        of a view: the number of the batch, of all epochs together, whose items share the draws of camera and
+        time. None: none do.
         """
         clip, frames = self.chosen(index, epoch, view)
-        again = () if view is None else (self.epoch if epoch is None else epoch, view)
+        again = self._again(epoch, view, batch)
         drawn = self.generator.draw(self.seed, self.name, clip, frames, self.strength(epoch), again)
         return np.stack(list(drawn))
+
+    def _again(self, epoch: int | None, view: int | None, batch: int | None) -> tuple[int, ...]:
+        """What else draws are addressed by, see `Generator.draw`."""
+        if view is None:
+            return ()
+        when = self.epoch if epoch is None else epoch
+        return (when, view) if batch is None else (when, view, batch)
 
     def truth(
         self,
@@ -203,10 +214,11 @@ class Clips:
         epoch: int | None = None,
         view: int | None = None,
         kinds: Sequence[str] | None = None,
+        batch: int | None = None,
     ) -> dict[str, NDArray[Any]]:
-        """What is exactly known of `array(index, epoch, view)`; see `Generator.truth`."""
+        """What is exactly known of `array(index, epoch, view, batch)`; see `Generator.truth`."""
         clip, frames = self.chosen(index, epoch, view)
-        again = () if view is None else (self.epoch if epoch is None else epoch, view)
+        again = self._again(epoch, view, batch)
         return self.generator.truth(self.seed, self.name, clip, frames, kinds, self.strength(epoch), again)
 
     def strength(self, epoch: int | None = None) -> float:

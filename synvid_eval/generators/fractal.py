@@ -21,6 +21,9 @@ Classes. A class is a set of parameters (`ifs.Parameters`), a clip of it an inst
 is of the class at place i modulo their number, in an order that is shuffled once by address: the released
 code goes round, too. Another seed, or another preset, has other classes.
 
+Truth. `masks`: 1 where any point was counted, 0 elsewhere. As gray is truncated, that is where it is not 0:
+the logarithm of 2 is more than a 255th of that of any count that fits.
+
 Given its maps, a clip's counts are the same on any machine; the maps' sines and the logarithm of the counts
 are floats, so a gray level may differ by one elsewhere. Where rounding a map moves points of a variation that
 is sensitive to it, single pixels differ more.
@@ -91,6 +94,7 @@ class Fractal(Generator):
     name: ClassVar[str] = "fractal"
     revision: ClassVar[int] = 1
     exact: ClassVar[bool] = False
+    truths: ClassVar[tuple[str, ...]] = ("masks",)
 
     fps: float = knob(
         12.0,
@@ -266,15 +270,32 @@ class Fractal(Generator):
         play = (maps, drawn, begin, found.border, found.variation, self.dropped, self.size)
         return attractor.stamped(attractor.played(*play))
 
+    def painted_truth(
+        self, seed: int, preset: str, index: int, frames: Sequence[int], kinds: Sequence[str]
+    ) -> dict[str, NDArray[Any]]:
+        """`masks` uint16 [T, size, size]: 1 where the attractor is, 0 where it is not; see
+        `Generator.painted_truth`.
+        """
+        self.check_frames(self.clip_length(seed, preset, index), index, frames)
+        masks = np.zeros((len(frames), self.size, self.size), np.uint16)
+        for number, frame in enumerate(frames):
+            masks[number] = self._gray(seed, preset, index, frame) > 0
+        return {"masks": masks} if "masks" in kinds else {}
+
+    def _gray(self, seed: int, preset: str, index: int, frame: int) -> NDArray[np.uint8]:
+        """A frame's gray levels, uint8 [size, size], read-only."""
+        if self.animation == "none":
+            found = still(self, seed, preset, index, frame)
+            clip, frame = grays([self.counts(found.maps[0], found, seed, preset, index)]), 0
+        else:
+            clip = _clip(self, seed, preset, index)
+        gray: NDArray[np.uint8] = clip[frame]
+        return gray
+
     def _shown(self, seed: int, preset: str, index: int, frames: Sequence[int]) -> Iterator[Frame]:
         ramp = _ramp(self.draws(seed, preset, index)) if self.color else None
         for frame in frames:
-            if self.animation == "none":
-                found = still(self, seed, preset, index, frame)
-                gray = grays([self.counts(found.maps[0], found, seed, preset, index)])[0]
-            else:
-                gray = _clip(self, seed, preset, index)[frame]
-            shown: Any = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
+            shown: Any = cv2.cvtColor(self._gray(seed, preset, index, frame), cv2.COLOR_GRAY2RGB)
             if ramp is not None:
                 shown = cv2.LUT(shown, ramp)
             yield shown

@@ -1,7 +1,7 @@
 """Backbones: what pre-training, fine-tuning, probes and features ask of any network of clips.
 
 A backbone is data, an architecture that builds its own modules: `vit` (`videomae.Architecture`) or a
-convolutional network (`convnets.ConvNet`). All take clips float32 [B, T, 3, S, S] as `videomae.normalized`
+convolutional network (`convnets.ConvNet`). All take clips float32 [B, T, 3, S, S] as `inputs.normalized`
 gives them, and give tokens float32 [B, tokens, width].
 """
 

@@ -175,7 +175,7 @@ def build(found: Checkpoint, frames: int | None = None) -> Encoder:
 
 
 def tokens(found: Checkpoint) -> nn.Module:
-    """What was found as a module: clips float32 [B, T, 3, S, S] as `videomae.normalized` gives them → tokens
+    """What was found as a module: clips float32 [B, T, 3, S, S] as `inputs.normalized` gives them → tokens
     float32 [B, tokens, width], in eval mode, on the CPU.
 
     Raises WeightsError: see `build`.

@@ -148,7 +148,7 @@ class ConvNet:
             return {name: tuple(tensor.shape) for name, tensor in self._module().state_dict().items()}
 
     def encoder(self, seed: int = 0) -> nn.Module:
-        """Clips float32 [B, T, 3, S, S] (see `videomae.normalized`) → tokens float32 [B, tokens, width];
+        """Clips float32 [B, T, 3, S, S] (see `inputs.normalized`) → tokens float32 [B, tokens, width];
         drawn, in eval mode.
         """
         module = self._module()

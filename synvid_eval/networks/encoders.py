@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from synvid_eval import knobs
 from synvid_eval.errors import UsageError, WeightsError
-from synvid_eval.networks import backbones, checkpoints, videomae
+from synvid_eval.networks import backbones, checkpoints, inputs, videomae
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -119,7 +119,7 @@ def ready(weights: str, file: str, precision: str, place: str) -> Network:
     module = checkpoints.tokens(found).to(place, dtype)
 
     def passed(clips: Tensor) -> Tensor:
-        tokens: Tensor = module(videomae.normalized(clips).to(dtype))
+        tokens: Tensor = module(inputs.normalized(clips).to(dtype))
         return tokens.float().mean(1)
 
     def run(clips: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ pre-training, normal with deviation 0.02 cut off at twice that for a classifier 
 tokens, biases 0; patch embeddings as torch's convolutions. Each tensor is a function of (seed, its name).
 `transformers` draws first and is overruled: torch's own generator is as it was before.
 
-Inputs are float32 [B, T, 3, H, W], RGB normalized by MEAN and STD.
+Inputs are float32 [B, T, 3, H, W], as `inputs.normalized` gives them.
 """
 
 from __future__ import annotations
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
         VideoMAEForVideoClassification,
         VideoMAEModel,
     )
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet, RGB in [0, 1]."""
 
 EPSILON = 1e-6
 """Of layer norms, in the authors' code (`transformers` writes another into its folders)."""
@@ -214,17 +211,6 @@ SIZES: dict[str, Architecture] = {
     "huge": Architecture(1280, 32, 16, decoder_width=640, decoder_heads=8),
 }
 """Published sizes (the released code's; S, B, L and H in the papers), and `tiny`, which is ours."""
-
-
-def normalized(frames: torch.Tensor) -> torch.Tensor:
-    """Frames uint8 [B, T, H, W, 3] as networks take them: float32 [B, T, 3, H, W], by ImageNet's mean and
-    deviation.
-    """
-    import torch
-
-    mean, std = (torch.tensor(v, device=frames.device) for v in (MEAN, STD))
-    found: torch.Tensor = ((frames.float() / 255 - mean) / std).permute(0, 1, 4, 2, 3)
-    return found
 
 
 def size(name: str) -> Architecture:

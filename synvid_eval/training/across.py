@@ -57,6 +57,14 @@ def gathered(rows: Tensor) -> Tensor:
     return summed(places).flatten(0, 1)
 
 
+def in_rows(slope: Tensor) -> Tensor:
+    """A gradient with the strides that a fresh tensor of its shape has, which DistributedDataParallel's
+    buckets are laid out by: those of 1 × 1 convolutions come with other strides of the axes of length 1,
+    which torch warns of, and then copies one by one.
+    """
+    return slope.flatten().view(slope.shape)
+
+
 def synced(module: nn.Module) -> nn.Module:
     """A module whose batch norms take the moments of all devices' values while it is trained; names, weights
     and buffers are those that it had.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from synvid_eval.cache import file_hash
 from synvid_eval.errors import DataError, UsageError
-from synvid_eval.networks import backbones, videomae
+from synvid_eval.networks import backbones, inputs
 from synvid_eval.networks.backbones import Backbone
 from synvid_eval.networks.loading import resolve_device
 from synvid_eval.training import accuracy, engine, finetune, views
@@ -117,7 +117,7 @@ class Finetuned:
             module = self._network(fold).to(device)
             parts = (clip[i : i + at_once].to(device) for i in range(0, len(clip), at_once))
             network = _architecture(self._configs[fold])
-            logits = [network.logits(module, videomae.normalized(part)).float().cpu() for part in parts]
+            logits = [network.logits(module, inputs.normalized(part)).float().cpu() for part in parts]
             return views.averaged(torch.cat(logits).numpy())
 
     def _network(self, fold: int) -> nn.Module:

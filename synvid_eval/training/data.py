@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import hashlib
 import json
 import multiprocessing
@@ -66,11 +67,12 @@ class Source(Protocol):
     def identity(self) -> str:
         """A short hash of what decides which clips these are."""
 
-    def clip(self, index: int, epoch: int, view: int | None = None) -> Frames:
+    def clip(self, index: int, epoch: int, view: int | None = None, batch: int | None = None) -> Frames:
         """The frames of a clip in an epoch: uint8 [T, H, W, 3].
 
         view: number of a view, where several are taken of a clip: each has frames of its own, adapted by
-        draws of its own. None: the one that there is, adapted as the clip is whenever it is read.
+        draws of its own. None: the one that there is, adapted as the clip is whenever it is read. batch: of a
+        view: see `generators.Clips.array`.
         """
 
     def number(self, index: int, epoch: int) -> int:
@@ -118,9 +120,9 @@ class DrawnClips:
         what += [other.generator.identity(clips.seed) for other in self._views[1:]]
         return _hash(json.dumps(what))
 
-    def clip(self, index: int, epoch: int, view: int | None = None) -> Frames:
+    def clip(self, index: int, epoch: int, view: int | None = None, batch: int | None = None) -> Frames:
         """See `Source.clip`."""
-        frames = self._views[min(view or 0, len(self._views) - 1)].array(index, epoch, view)
+        frames = self._views[min(view or 0, len(self._views) - 1)].array(index, epoch, view, batch)
         return np.stack([sized(frame, self._short) for frame in frames]) if self._short else frames
 
     def number(self, index: int, epoch: int) -> int:
@@ -214,7 +216,7 @@ class Files:
         """
         return max(1, min(self.stride, total // self.frames))
 
-    def clip(self, index: int, epoch: int, view: int | None = None) -> Frames:
+    def clip(self, index: int, epoch: int, view: int | None = None, batch: int | None = None) -> Frames:
         """See `Source.clip`. Unreadable files end in a DataError that names them."""
         total = self.totals[index]
         stride = self.fitting(total)
@@ -227,7 +229,8 @@ class Files:
         if view is None or shown.kind != adapted.KIND:
             return self.taken(index, wanted)
         strength = min(1.0, epoch / self.curriculum) if self.curriculum else 1.0
-        return self._run(adapted.anew(shown, (epoch, view), strength), wanted)
+        again = (epoch, view) if batch is None else (epoch, view, batch)
+        return self._run(adapted.anew(shown, again, strength), wanted)
 
     def number(self, index: int, epoch: int) -> int:
         """See `Source.number`."""
@@ -436,9 +439,17 @@ class Batches:
         places = (divmod(step * self.batch + i, self.count) for i in range(self.batch))
         return [(epoch, int(self._order(epoch)[at])) for epoch, at in places]
 
+    def place(self, item: Item) -> tuple[int, int]:
+        """(step, place in its batch) of an item that `items` gives: what it is the inverse of."""
+        epoch, index = item
+        at = int(_places(self, epoch)[index])
+        if self.count >= self.batch:
+            step, place = divmod(at, self.batch)
+            return epoch * self.steps_an_epoch + step, place
+        return divmod(epoch * self.count + at, self.batch)
+
     def _order(self, epoch: int) -> NDArray[np.int64]:
-        key = randomness.address("synvid_eval.training.order", self.seed, self.name, epoch)
-        return randomness.permutation(key, self.count)
+        return _order(self, epoch)
 
     def share(self, step: int, rank: int, world: int, micro: int) -> list[list[Item]]:
         """What one of `world` devices passes of a step, in passes of `micro` clips. The batch is dealt out
@@ -446,6 +457,21 @@ class Batches:
         """
         own = self.items(step)[rank::world]
         return [own[i : i + micro] for i in range(0, len(own), micro)]
+
+
+@functools.lru_cache(maxsize=8)
+def _order(of: Batches, epoch: int) -> NDArray[np.int64]:
+    """The clips of an epoch in their order, int64 [count]."""
+    key = randomness.address("synvid_eval.training.order", of.seed, of.name, epoch)
+    found = randomness.permutation(key, of.count)
+    found.flags.writeable = False
+    return found
+
+
+@functools.lru_cache(maxsize=8)
+def _places(of: Batches, epoch: int) -> NDArray[np.int64]:
+    """The place of each clip in that order, int64 [count]."""
+    return np.argsort(_order(of, epoch))
 
 
 class _Made:

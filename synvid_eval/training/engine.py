@@ -14,6 +14,7 @@ batch norms see the clips of all devices (`across`). The first of them logs and 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
 import os
 import signal
@@ -425,7 +426,14 @@ def _wrapped(what: Training, where: Devices) -> nn.Module:
         module = torch.compile(module)  # type: ignore[assignment]
     if where.world > 1:
         # buffers are the same function of all devices' clips on each of them
-        module = torch.nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
+        wrapper: Any = torch.nn.parallel.DistributedDataParallel
+        sent = "forward_sync_buffers"  # since torch 2.10, which warns of the older word
+        if sent not in inspect.signature(wrapper.__init__).parameters:
+            sent = "broadcast_buffers"
+        for weight in module.parameters():
+            if weight.requires_grad:
+                weight.register_hook(across.in_rows)  # type: ignore[no-untyped-call]
+        module = wrapper(module, **{sent: False})
     return module
 
 

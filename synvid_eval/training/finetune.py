@@ -44,7 +44,7 @@ from numpy.typing import NDArray
 from synvid_eval.archive import write_bytes
 from synvid_eval.errors import DataError
 from synvid_eval.knobs import knob
-from synvid_eval.networks import videomae
+from synvid_eval.networks import backbones, inputs
 from synvid_eval.networks.backbones import Backbone
 from synvid_eval.randomness import address
 from synvid_eval.training import augment, engine, labelled, views
@@ -163,15 +163,13 @@ FRACTAL = Finetuning(
     crops=1,
     enlarged=256 / 224,
 )
-_CONVOLUTIONAL = (
-    "lr=6.4e-3",
-    "first_lr=8e-6",
-    "last_lr=8e-5",
-    "weight_decay=0.01",
-    "layer_decay=1",
-    "clip=5",
+_CONVOLUTIONAL = tuple(
+    f"{name}={getattr(FRACTAL, name)}"
+    for name in ("lr", "first_lr", "last_lr", "weight_decay", "layer_decay", "clip")
 )
 """What is otherwise for convolutional networks: as `FRACTAL` has it."""
+_CLIPS = "network.frames=8", "network.image=112"
+"""What convolutional networks see, for others by the same recipe, too."""
 _STAGES = {"tsm-resnet50": 16, "tsm-resnet18": 32, "r2plus1d-18": 16, "csn-26": 32}
 """Channels of a first stage with which a clip takes two cores less time than of the tiny transformer."""
 
@@ -221,6 +219,10 @@ FINETUNING = Recipes(
         ),
     },
     {
+        **{
+            name: {backbones.VIT: _CLIPS}
+            for name in ("paper-fractal", "paper-fractal-diving48", "paper-fractal-volleyball")
+        },
         "small": dict.fromkeys(_STAGES, _CONVOLUTIONAL),
         "tiny": {
             backbone: ("layer_decay=1", "network.image=64", f"network.stage={stage}")
@@ -266,7 +268,7 @@ class Augmented:
         of = self.recipe
         transformed = _as_fractal if of.transforms == "fractal" else _as_videomae
         clip = augment.blurred(transformed(frames, of, self.size, key), key, of.blur)
-        ready = videomae.normalized(clip.permute(0, 2, 3, 1)[None])[0]
+        ready = inputs.normalized(clip.permute(0, 2, 3, 1)[None])[0]
         gone = augment.erase_box(self.size, self.size, key, of.erase)
         found: NDArray[np.float32] = (augment.erased(ready, gone, key) if gone else ready).numpy()
         return found
@@ -448,7 +450,7 @@ class _Tester:
         at_once = of.of.micro or min(of.of.batch, 16)
 
         def run(frames: Tensor) -> Tensor:
-            return architecture.logits(network, videomae.normalized(frames.to(device)))
+            return architecture.logits(network, inputs.normalized(frames.to(device)))
 
         trained = network.training
         network.to(device).eval()

@@ -5,9 +5,10 @@ run's folder, what is said of it.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,9 +22,10 @@ from synvid_eval.networks.backbones import Backbone
 from synvid_eval.networks.videomae import Architecture
 from synvid_eval.training import data, engine, methods, recipe, splits
 from synvid_eval.training.data import Batches, DrawnClips, Source
-from synvid_eval.training.methods.base import OWN
+from synvid_eval.training.methods.base import LEFT, NONE, OWN
 from synvid_eval.training.recipe import OnClips
 from synvid_eval.training.run_folder import CARD, Config, RunFolder
+from synvid_eval.video.layouts import count_of
 
 KIND = "pretrain"
 
@@ -37,63 +39,102 @@ def opened(
     network: Backbone,
     options: Options,
     chains: tuple[str, ...] = (),
+    given: Collection[str] = (),
     labels: bool = False,
     **found: Any,
-) -> Source:
-    """What is trained on: a preset's clips (`NAME`, `FILE.toml`, `preset:…`), or those of any SET.
+) -> tuple[Source, OnClips]:
+    """What is trained on: a preset's clips (`NAME`, `FILE.toml`, `preset:…`), or those of any SET; and the
+    recipe as it is for them: without a curriculum, unless that was asked for, where nothing is adapted.
 
-    chains: what adapts each view (`Method.adapts`). labels: whether classes are learned. found: keywords of
-    `sets.open_set` that say where clips lie.
+    chains: what adapts each view (`Method.adapts`). given: knobs of the recipe that were asked for, not its
+    own. labels: whether classes are learned. found: keywords of `sets.open_set` that say where clips lie.
 
-    Raises UsageError and DataError as `sets.open_set` does; UsageError: clips that are adapted already,
-    classes that lists alone know (`splits.check_classes`).
+    Raises UsageError and DataError as `sets.open_set` does; UsageError: clips that are adapted already, knobs
+    that mean nothing for them, classes that lists alone know (`splits.check_classes`).
     """
-    adapting = any(chain != OWN for chain in chains)
+    adapting = any(chain not in LEFT for chain in chains)
     asked = {"seed": options.seed, "decode_timeout": options.decode_timeout, **found}
     ((name, place),) = sets.name_sets([location])
     place = _as_set(place)
     if place.startswith("preset:"):
         preset, said = sets.preset_parts(place)
+        for key, knob in (("n", "clips"), ("classes", "classes")):
+            if key in said and knob in given:
+                raise UsageError(
+                    f"{location} says {key}={said[key]}, and --set {knob}={getattr(chosen, knob)}.",
+                    "Give one of them.",
+                )
         count = sets.whole_number(said.get("n", str(chosen.clips)), "n", location, 1)
-        given = {key: found[key] for key in ("images", "videos") if found.get(key) is not None}
-        own = {**given, **{key: value for key, value in said.items() if key not in ("n", "seed")}}
+        brought = {key: found[key] for key in ("images", "videos") if found.get(key) is not None}
+        own = {**brought, **{key: value for key, value in said.items() if key not in ("n", "seed")}}
         if chosen.drawn:
             sides = {"size", "height", "width"} & {*knobs.names(registry.get(preset.generator))}
             own = {**dict.fromkeys(sorted(sides), str(chosen.drawn)), **own}
-        if "videos" not in sets.needs(preset.configured(**own)):
+        classes, there = getattr(chosen, "classes", 0), preset.configured(**own)
+        if 0 < classes < getattr(there, "classes", 0) and "classes" not in said:
+            own = {**own, "classes": str(classes)}
+        if "videos" not in sets.needs(there):
             if any(value not in (None, False, "auto") for value in found.values()):
                 sets.open_set(f"preset:{preset.name}?{urlencode(said | {'n': '1'})}", **asked)  # refuses
             seed = sets.whole_number(said.get("seed", str(options.seed)), "seed", location, 0)
-            if adapting and preset.configured(**own).adapt:
-                raise _twice(location)
-            return _drawn(place, chosen, network, count, seed, own, chains)
+            _check_chains(location, chains, bool(there.adapt))
+            chosen = _settled(location, chosen, chains, given, adapting or bool(there.adapt))
+            return _drawn(place, chosen, network, count, seed, own, chains), chosen
         if "n" not in said:
             place += f"{'&' if '?' in place else '?'}n={count}"
-    if chosen.fresh or (chosen.curriculum and not adapting):
+    elif idle := [knob for knob in ("clips", "drawn", "classes") if knob in given]:
+        raise UsageError(
+            f"--set {idle[0]}={getattr(chosen, idle[0])} means nothing for {location}: it is for presets.",
+            "A set is taken as it is: give a folder or a list of fewer clips."
+            if idle[0] == "clips"
+            else "Leave it away.",
+        )
+    if chosen.fresh or (chosen.curriculum and not chains):
         knob = "fresh" if chosen.fresh else "curriculum"
         raise UsageError(f"{knob} means nothing for {location}.", "It is for presets without a real part.")
-    if getattr(chosen, "adapt_batch", 1) != 1:
-        raise UsageError(f"adapt_batch means nothing for {location}.", "It is for presets.")
     videos = sets.open_set(place, name=name, **asked)
     if labels:
         splits.check_classes(videos)
-    if adapting and any(clip.kind == adapted.KIND for clip in videos.clips):
-        raise _twice(location)
+    there_too = any(clip.kind == adapted.KIND for clip in videos.clips)
+    _check_chains(location, chains, there_too)
+    chosen = _settled(location, chosen, chains, given, adapting or there_too)
     sampling = {"frames": network.frames, "stride": chosen.stride, "short": chosen.short}
     files = data.read(videos, options, seed=options.seed, **sampling)
     if not adapting:
-        return files
+        return files.viewed((), chosen.curriculum), chosen
     from synvid_eval.generators.adapting import parsed
 
-    views = [adapted.adapted(files.videos, parsed(chain), options.seed) for chain in chains]
-    return files.viewed(views, chosen.curriculum)
+    views = [
+        files.videos if chain == NONE else adapted.adapted(files.videos, parsed(chain), options.seed)
+        for chain in chains
+    ]
+    return files.viewed(views, chosen.curriculum), chosen
 
 
-def _twice(location: str) -> UsageError:
-    return UsageError(
-        f"{location} is adapted already, and the recipe adapts, too.",
-        "Leave it to one of them: --set adapt=own --set curriculum=0, or a set that is not adapted.",
-    )
+def _check_chains(location: str, chains: tuple[str, ...], there: bool) -> None:
+    """UsageError where clips that are adapted already (`there`) are not left as they are."""
+    if there and any(chain != OWN for chain in chains):
+        recipe = "adapts, too" if any(chain != NONE for chain in chains) else "says adapt=none"
+        raise UsageError(
+            f"{location} is adapted already, and the recipe {recipe}.",
+            "Leave it to one of them: --set adapt=own, or a set that is not adapted.",
+        )
+
+
+def _settled(
+    location: str, chosen: OnClips, chains: tuple[str, ...], given: Collection[str], adapts: bool
+) -> OnClips:
+    """The recipe without a curriculum where there are views and nothing adapts them; UsageError where one was
+    asked for.
+    """
+    if adapts or not chains or not chosen.curriculum:
+        return chosen
+    if "curriculum" in given:
+        raise UsageError(
+            f"curriculum={chosen.curriculum} means nothing: {location} is not adapted.",
+            "Say by what, such as --set adapt=published.",
+        )
+    return dataclasses.replace(chosen, curriculum=0)
 
 
 def _as_set(location: str) -> str:
@@ -130,15 +171,13 @@ def _drawn(
                 frames=network.frames,
                 stride=chosen.stride,
                 fresh=chosen.fresh,
-                curriculum=chosen.curriculum,
-                **own,
-                **adapts,
+                **{"curriculum": chosen.curriculum, **own, **adapts},
             )
 
-    if all(chain == OWN for chain in chains):
+    if all(chain in LEFT for chain in chains):
         return DrawnClips(clips(), chosen.short)
-    batch = str(getattr(chosen, "adapt_batch", 1))
-    first, *others = (clips(adapt=chain, adapt_batch=batch) for chain in chains)
+    plain = {"adapt": "", "curriculum": 0}
+    first, *others = (clips(**(plain if chain == NONE else {"adapt": chain})) for chain in chains)
     return DrawnClips(first, chosen.short, others)
 
 
@@ -149,7 +188,7 @@ class PlannedPretraining:
         chosen, network: see `recipe.chosen`; chosen is a recipe of the method. options: seed, workers that
         look at files, progress. method: one of `methods.METHODS`.
         device: see `engine.devices`. loaders: processes that draw or decode clips meanwhile; None: as many as
-        there are processors where a GPU trains, else none, or one where files are decoded. found: see
+        there are processors where a GPU trains, else none, or one where files are decoded. given, found: see
         `opened`.
 
     Raises:
@@ -167,15 +206,18 @@ class PlannedPretraining:
         method: str = methods.DEFAULT,
         device: str = "auto",
         loaders: int | None = None,
+        given: Collection[str] = (),
         **found: Any,
     ) -> None:
         self.method = methods.named(method)
         self.method.check(chosen, network)
+        chains = self.method.adapts(chosen)
+        self.source, chosen = opened(
+            location, chosen, network, options, chains, given, self.method.labels, **found
+        )
         self.location, self.chosen, self.network, self.options = location, chosen, network, options
         self._device, self._loaders = device, loaders
         self._world = 1
-        chains, labels = self.method.adapts(chosen), self.method.labels
-        self.source = opened(location, chosen, network, options, chains, labels, **found)
         self.method.check_source(chosen, self.source)
         self.batches = Batches(len(self.source), chosen.batch, options.seed, self.source.key)
         self.steps = chosen.schedule(self.batches.steps_an_epoch).steps
@@ -183,6 +225,7 @@ class PlannedPretraining:
     def made(self, out: str | os.PathLike[str]) -> dict[str, Any]:
         """Trains into the folder `out`, or goes on with what a killed run left; says what came out
         (`outcome`), the first of several processes alone: the others may be here before it has saved.
+        `already`: whether all was done before.
 
         Raises UsageError and DataError: see `engine.train` and `RunFolder.begin`.
         """
@@ -192,22 +235,27 @@ class PlannedPretraining:
         before = torch.get_num_threads()
         with engine.devices(self._device) as where, contextlib.ExitStack() as held:
             self._world = where.world
-            training = self.training(where.device)
-            training.micro(where.world)  # what cannot be dealt out is told before anything is written
+            already = folder.step() == self.steps
+            training = None if already else self.training(where.device)
+            if training is not None:
+                training.micro(where.world)  # what cannot be dealt out is told before anything is written
+            notes = [*self.source.notes(), *self.method.notes(self.chosen)]
             if where.first:
                 held.enter_context(folder.held())
-                folder.begin(self.config(), UNBOUND - ({"micro"} if self.method.binds else set()))
-                for note in self.source.notes():
+                but = UNBOUND - ({"micro"} if self.method.binds else set())
+                folder.begin(self.config(), but, {("run", "method"): methods.DEFAULT})
+                for note in [] if already else notes:
                     self.options.progress.say(note)
             if where.world > 1:
                 torch.distributed.barrier()
             config = folder.config() or self.config()
-            held.callback(torch.set_num_threads, before)
-            torch.set_num_threads(config["run"]["threads"])
-            engine.train(folder, training, where, self.options.progress)
+            if training is not None:
+                held.callback(torch.set_num_threads, before)
+                torch.set_num_threads(config["run"]["threads"])
+                engine.train(folder, training, where, self.options.progress)
             if where.first:
-                write_bytes(folder.path / CARD, card(folder, config, self.source).encode())
-        return self.facts() | (outcome(folder) if where.first else {})
+                write_bytes(folder.path / CARD, card(folder, config, notes).encode())
+        return self.facts() | {"already": already} | (outcome(folder) if where.first else {})
 
     def rehearsed(self) -> dict[str, Any]:
         """What would be trained; time, memory and disk, from a few passes that are tried on the device."""
@@ -225,15 +273,18 @@ class PlannedPretraining:
         }
         # what AdamW remembers are two moments of each weight
         disk = (state + 4 * weights * (2 if self.chosen.optimizer == "adamw" else 1)) * self.chosen.keep
-        return self.facts() | left | {"parameters": weights, "bytes": disk}
+        notes = self.method.notes(self.chosen)
+        return self.facts() | left | {"parameters": weights, "bytes": disk, "notes": notes}
 
     def facts(self) -> dict[str, Any]:
-        """What is trained on what, ready for JSON."""
+        """What is trained on what, ready for JSON; `classes`: how many, where it learns them."""
+        classes = self.method.bound(self.chosen, self.source).get("classes")
         return {
             "kind": KIND,
             "method": self.method.name,
             "set": self.source.name,
             "clips": len(self.source),
+            **({"classes": len(classes)} if classes is not None else {}),
             "network": knobs.values(self.network),
             "recipe": recipe.told(self.chosen),
             "steps": self.steps,
@@ -288,11 +339,11 @@ class PlannedPretraining:
             return engine.SMALLER
         if goes_on:
             return (
-                "A run keeps to its passes, which its batch norms and negatives are of: make room on the "
-                "device, or begin another run with a smaller micro."
+                f"A run keeps to its passes, which its {self.method.within} are of: make room on the device, "
+                "or begin another run with a smaller micro."
             )
         fewer = engine.divisor(micro, micro // 2)
-        return f"Try --set micro={fewer}: smaller passes, which batch norms and negatives are of, then, too."
+        return f"Try --set micro={fewer}: smaller passes, and {self.method.within} are of a pass."
 
 
 UNBOUND = frozenset({"micro", "save", "keep", "version", "threads", "location"})
@@ -342,13 +393,19 @@ def described(network: Backbone, size: str) -> str:
     return f"{network.said}, {seen}"
 
 
-def card(folder: RunFolder, config: Config, source: Source) -> str:
+def clips_of(clips: int, classes: int | None) -> str:
+    """How many clips there are, for people, and in how many classes."""
+    return count_of(clips, "clip") + (f" in {classes:,} classes" if classes is not None else "")
+
+
+def card(folder: RunFolder, config: Config, notes: Iterable[str]) -> str:
     """What a run says of itself, for people: what was trained on what, how, and what came out."""
     run, network, chosen = config["run"], config["network"], config["recipe"]
     came = outcome(folder)
+    classes = len(run["classes"]) if "classes" in run else None
     facts = {
         "trained": f"{methods.named(run.get('method', methods.DEFAULT)).title} (synvid-eval train pretrain)",
-        "on": f"{run['location']}: {run['clips']:,} clips, seed {run['seed']}",
+        "on": f"{run['location']}: {clips_of(run['clips'], classes)}, seed {run['seed']}",
         "network": described(backbones.of_table(network), chosen.get("size", "")),
         "steps": f"{run['steps']:,} of {chosen['batch']} clips, learning rate {chosen['lr']:g} for "
         f"{recipe.PER}",
@@ -356,6 +413,6 @@ def card(folder: RunFolder, config: Config, source: Source) -> str:
         "made with": f"synvid-eval {run['version']}",
     }
     lines = [f"# {folder.path.name}", "", *(f"- **{key}**: {value}" for key, value in facts.items())]
-    lines += [f"- **note**: {note}" for note in source.notes()]
+    lines += [f"- **note**: {note}" for note in notes]
     lines += ["", "All that decides the weights stands in `config.toml`; `log.csv` holds a row a step.", ""]
     return "\n".join(lines)

@@ -34,7 +34,7 @@ from synvid_eval import knobs
 from synvid_eval.archive import Damaged, pack, read, write_bytes
 from synvid_eval.errors import UsageError
 from synvid_eval.knobs import knob
-from synvid_eval.networks import videomae
+from synvid_eval.networks import inputs, videomae
 from synvid_eval.randomness import address
 from synvid_eval.training import augment, engine, labelled, views
 from synvid_eval.training.accuracy import Predictions
@@ -350,7 +350,7 @@ class PlannedProbe(labelled.PlannedFolds):
         module = encoder(self.begin, self.options.seed).to(device)
 
         def run(frames: Tensor) -> Tensor:
-            last: Tensor = module(videomae.normalized(frames.to(device)))
+            last: Tensor = module(inputs.normalized(frames.to(device)))
             return last if of.head == "attentive" else architecture.pooled(last)
 
         return Viewed(self.on.files, architecture.frames, architecture.image, of.segments, of.crops), run

@@ -45,7 +45,12 @@ class Optimization:
     optimizer: str = knob("adamw", "What makes steps of gradients.", choices=("adamw", "sgd"))
     batch: int = knob(256, "Clips a step, on all devices together.", low=1, high=65536, source="Table 5")
     micro: int = knob(
-        0, "Clips a device passes at once; 0: its whole share of a batch.", low=0, high=65536, recipe=False
+        0,
+        "Clips a device passes at once; 0: its whole share of a batch. Batch norms, clips that are mixed and "
+        "SimCLR's negatives are of a pass.",
+        low=0,
+        high=65536,
+        recipe=False,
     )
     epochs: int = knob(
         3200,
@@ -207,6 +212,11 @@ def chosen(
     network = knobs.replace(backbones.named(at, recipe.size), fitted_networks | networks)
     network.check_asked(networks)
     return recipe, network
+
+
+def asked(settings: Sequence[str]) -> frozenset[str]:
+    """The knobs of a recipe that `NAME=VALUE` set. UsageError: a setting without `=`."""
+    return frozenset(_read(settings)[0])
 
 
 def told(of: Optimization) -> dict[str, Any]:

@@ -80,9 +80,15 @@ class RunFolder:
             raise DataError(f"{path} cannot be read: {error}.", "Give another --out.") from None
         return found
 
-    def begin(self, config: Config, but: frozenset[str] = frozenset()) -> bool:
+    def begin(
+        self,
+        config: Config,
+        but: frozenset[str] = frozenset(),
+        unsaid: Mapping[tuple[str, str], Any] | None = None,
+    ) -> bool:
         """Writes the config of a run that begins; says whether it goes on with one. `but`: keys that may
-        differ. A run that has no step behind it begins anew. What a killed process left half written goes.
+        differ. `unsaid`: (table, key) → what is meant where a config does not say it. A run that has no step
+        behind it begins anew. What a killed process left half written goes.
 
         Raises UsageError where the folder holds another run, or anything else.
         """
@@ -102,13 +108,19 @@ class RunFolder:
             write_bytes(self.path / self.config_file, toml(config).encode())
             return False
         for table, key in _keys(there, config):
-            then, now = there.get(table, {}).get(key), config.get(table, {}).get(key)
+            meant = (unsaid or {}).get((table, key))
+            then, now = there.get(table, {}).get(key, meant), config.get(table, {}).get(key, meant)
             if then != now and key not in but:
                 raise UsageError(
-                    f"{self.path} holds a run with {table}.{key}={then}, not {now}.",
+                    f"{self.path} holds a run {_apart(there, config, table, key, then, now)}.",
                     "Go on with the same command, or give another --out.",
                 )
         return True
+
+    def step(self) -> int:
+        """How many steps the newest checkpoint has behind it, by its name; 0 where there is none."""
+        files = self.checkpoints()
+        return int(_NAME.fullmatch(files[-1].name)[1]) if files else 0  # type: ignore[index]
 
     def kept(self) -> bool:
         """Whether anything is there that the config decided."""
@@ -231,6 +243,16 @@ def load(path: Path) -> TrainingState:
 def _keys(*configs: Config) -> list[tuple[str, str]]:
     found = {(table, key): None for config in configs for table, keys in config.items() for key in keys}
     return list(found)
+
+
+def _apart(there: Config, here: Config, table: str, key: str, then: Any, now: Any) -> str:
+    """What two configs differ in, for people."""
+    if (table, key) == ("run", "set"):  # a hash, which tells nobody anything
+        of, on = (config["run"].get("location", "") for config in (there, here))
+        return f"on other clips: {of}, not {on}" if of != on else f"on other clips than {on} has now"
+    if then is None:
+        return f"without {table}.{key}, which is {now} here"
+    return f"with {table}.{key}={then}, {'which this has not' if now is None else f'not {now}'}"
 
 
 def toml(config: Config) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import Run
@@ -23,6 +24,41 @@ def test_a_dry_run_says_method_and_network(run_cli: Run, tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     assert "method:   SimCLR, by contrast within a pass\nnetwork:  TSM ResNet-18, " in done.stdout
     assert "4 frames of 16 px\ntraining: 32 steps of 4 clips" in done.stdout and not out.exists()
+    less = "micro=N passes fewer, which is another training: batch norms and negatives are of a pass"
+    assert less in done.stdout
+
+
+# five commands, two of which try what a step takes
+@pytest.mark.slow
+def test_what_is_learned_is_counted(run_cli: Run, tmp_path: Path) -> None:
+    """Classes in a dry run and behind a run, which is not done twice; what a queue does to first losses."""
+    asked = ["train", "pretrain", "fractal_supervised_250", "--recipe", "tiny", "--device", "cpu"]
+    asked += ["--out", str(tmp_path / "run"), "--workers", "0", "--steps", "1"]
+    asked += ["--method", "supervised", *settings("supervised")]
+    done = run_cli(*asked, "--dry-run")
+    assert "set:      fractal_supervised_250: 16 clips in 4 classes\n" in done.stdout, done.stderr
+    done = run_cli(*asked)
+    assert ": 1 step on 16 clips in 4 classes of fractal_supervised_250, loss" in done.stdout, done.stderr
+    assert ": already done: 1 step on 16 clips in 4 classes" in run_cli(*asked).stdout
+    moco = ["--method", "moco", "--steps", "1", *settings("moco"), "--out", str(tmp_path / "moco")]
+    assert "note:     the queue begins with drawn vectors" in run_cli(*PRETRAIN, *moco, "--dry-run").stdout
+    assert "losses of the first 2 steps are low" in run_cli(*PRETRAIN, *moco).stderr
+
+
+def test_a_number_of_clips_is_for_presets(run_cli: Run, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", frames=np.zeros((20, 24, 32, 3), np.uint8))
+    done = run_cli("train", "pretrain", str(tmp_path), "--set", "clips=5", "--out", str(tmp_path / "run"))
+    assert done.returncode == 2 and "--set clips=5 means nothing for" in done.stderr
+    assert "a list of fewer clips" in done.stderr and len(done.stderr.splitlines()) <= 2
+
+
+# tries a step of a ViT-B's layer
+@pytest.mark.slow
+def test_a_dry_run_says_the_transformer_that_a_recipe_makes(run_cli: Run, tmp_path: Path) -> None:
+    """As large as the recipe's own network sees clips."""
+    asked = ["--method", "moco", "--recipe", "paper-fractal", "--backbone", "vit", "--set", "micro=1"]
+    done = run_cli(*PRETRAIN, *asked, "--out", str(tmp_path / "run"), "--dry-run", "--set", "network.depth=1")
+    assert "network:  VideoMAE base, " in done.stdout and "8 frames of 112 px" in done.stdout, done.stderr
 
 
 def test_a_backbone_is_trained_and_said(run_cli: Run, tmp_path: Path) -> None:

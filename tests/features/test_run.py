@@ -19,7 +19,7 @@ from synvid_eval import knobs
 from synvid_eval.errors import DataError, UsageError, WeightsError
 from synvid_eval.features.network import Networks
 from synvid_eval.features.run import CenterCrop, Run
-from synvid_eval.networks import checkpoints, encoders, loading, videomae
+from synvid_eval.networks import checkpoints, encoders, inputs, loading, videomae
 from synvid_eval.networks.convnets import ConvNet
 from synvid_eval.randomness import address
 from synvid_eval.states import Counts, Moments, Rows
@@ -293,8 +293,37 @@ def test_a_convolutional_encoder(backbone: str, clip: Any) -> None:
     x = torch.from_numpy(np.stack([CenterCrop(112)(clip[i]) for i in indices])[None])
     module = checkpoints.tokens(checkpoints.find(f"random:1:{backbone}"))
     with torch.inference_mode():
-        want = module(videomae.normalized(x))[0].numpy().mean(0)
+        want = module(inputs.normalized(x))[0].numpy().mean(0)
     np.testing.assert_allclose(result.states["rows"].rows[0], want, rtol=1e-5, atol=1e-6)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("backbone", ["tsm-resnet18", "csn-26"])
+def test_a_drawn_convolutional_encoder_is_a_control(backbone: str) -> None:
+    """Its seed alone decides it; it tells clips apart, by what is on them and by the order of their frames,
+    in many of its values: else to beat it would prove nothing.
+    """
+    feature = decided(f"random:1:{backbone}")
+    g = np.random.default_rng(5)
+    small = g.integers(0, 256, (4, feature.frames, 14, 14, 3), dtype=np.uint8)
+    clips = small.repeat(8, 2).repeat(8, 3)
+    rows = feature.rows(clips).astype(np.float64)
+    assert np.array_equal(decided(f"random:1:{backbone}").rows(clips[:1])[0], feature.rows(clips[:1])[0])
+    other = decided(f"random:2:{backbone}").rows(clips).astype(np.float64)
+    size = np.linalg.norm(rows, axis=1).mean()
+    assert np.isfinite(rows).all() and 1e-3 < size < 1e3
+    between = np.linalg.norm(rows[:, None] - rows[None], axis=2)[~np.eye(4, dtype=bool)]
+    assert between.min() > 1e-2 * size
+    assert (rows.std(0) > 1e-3 * np.abs(rows).mean()).mean() > 0.9  # few of its values are dead
+    values = np.linalg.svd(rows - rows.mean(0), compute_uv=False)
+    assert (values[:3] > 0.05 * values[0]).all()  # four clips span three directions
+    order = g.permutation(feature.frames)
+    moved = np.linalg.norm(feature.rows(clips[:, order]) - rows, axis=1)
+    assert moved.min() > 1e-4 * size
+    # another seed is another map of the same clips, not a scaled or shuffled one
+    spread = np.corrcoef(
+        between, np.linalg.norm(other[:, None] - other[None], axis=2)[~np.eye(4, dtype=bool)]
+    )
+    assert not np.allclose(np.sort(rows, 1), np.sort(other, 1), rtol=1e-2) and spread[0, 1] < 0.999
 
 
 def test_bf16_is_near_and_another_recipe(run: Path) -> None:

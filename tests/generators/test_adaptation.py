@@ -620,6 +620,28 @@ def test_each_view_is_adapted_by_draws_of_its_own_over_its_frames():
     assert len(starts) > 8
 
 
+def test_clips_of_a_batch_share_the_camera_in_each_view():
+    """Whatever their epoch and index; what is a clip's own stays its own."""
+    chain = adapting.parsed("shake,mirror(p=0.5),reverse(p=0.5)")
+    assert [o.together for o in chain.operations] == [True, False, True]
+
+    def found(index, *again):
+        """(parameters of the shake, whether mirrored, whether reversed)."""
+        generator = moving(adapt="shake,mirror(p=0.5),reverse(p=0.5)")
+        stages = adapting._stages(generator, (0, "moving_shapes", index), 1.0, False, again, 6)
+        by = {operation.name: parameters for operation, parameters in stages}
+        return by["shake"].matrices((64, 64)).tobytes(), "mirror" in by, "reverse" in by
+
+    batches = [[found(i, i % 3, v, b) for i in range(24)] for b in range(16) for v in (0, 1)]
+    shakes = [{shake for shake, _, _ in batch} for batch in batches]
+    assert all(len(some) == 1 for some in shakes) and len(set.union(*shakes)) == 32
+    assert all(4 < sum(mirrored for _, mirrored, _ in batch) < 20 for batch in batches)
+    ways = [{way for *_, way in batch} for batch in batches]
+    assert all(len(some) == 1 for some in ways) and ways[::2] == ways[1::2]  # all views run the same way
+    assert len(set.union(*ways)) == 2
+    assert len({found(i, 0, 0)[0] for i in range(24)}) == 24  # without a batch each has its own
+
+
 def test_all_views_run_the_same_way():
     generator = moving(adapt="reverse(p=0.5)")
     made = [

@@ -196,6 +196,57 @@ def test_color_is_a_ramp_of_the_gray_levels():
         assert len(np.unique(color[gray[..., 0] == level], axis=0)) == 1
 
 
+def test_masks_are_where_the_attractor_is(monkeypatch):
+    """Against the counts themselves; `animation = none` and colors, too."""
+    forget()
+    seen = []
+    counts = Fractal.counts
+
+    def heard(self, *given):
+        seen.append(counts(self, *given))
+        return seen[-1]
+
+    monkeypatch.setattr(Fractal, "counts", heard)
+    for settings in ({}, {"animation": "none"}, {"color": True}):
+        seen.clear()
+        generator = Fractal(size=64, iterations=500, **settings)
+        masks = generator.truth(0, NAME, 5, [7, 0])["masks"]
+        one = seen if settings.get("animation") else [seen[7], seen[0]]
+        assert masks.dtype == np.uint16 and masks.max() == 1 and 0.005 < masks.mean() < 0.9
+        assert np.array_equal(masks, np.stack(one) > 0)
+        frames = np.stack(list(generator.draw(0, NAME, 5, [7, 0])))
+        assert np.array_equal(frames.any(-1), masks > 0)
+    # whatever the largest count is, one point is seen
+    least, most = np.array([[1]], np.uint32), np.array([[2**32 - 1]], np.uint32)
+    assert fractal.grays([least, most])[0, 0, 0] > 0
+
+
+def test_masks_follow_what_adapts():
+    """A mirror mirrors them; of what the camera moves they are where the moved attractor is."""
+    plain = Fractal(size=64, iterations=500)
+    told = knobs.replace(plain, {"adapt": "mirror"}).truth(0, NAME, 2, [3])["masks"]
+    assert np.array_equal(told, plain.truth(0, NAME, 2, [3])["masks"][..., ::-1])
+    moved = knobs.replace(plain, {"adapt": "shift,scale"})
+    told = moved.truth(0, NAME, 2, [0, 9])["masks"]
+    frames = np.stack(list(moved.draw(0, NAME, 2, [0, 9])))
+    lit, shown = frames.any(-1), told > 0
+    assert 0.02 < shown.mean() < 0.2 and lit[shown].mean() > 0.98
+    # frames are interpolated, masks are not: by each operation what is lit spreads by a pixel
+    wide = np.pad(shown, ((0, 0), (2, 2), (2, 2)))
+    near = np.any([wide[:, y : y + 64, x : x + 64] for y in range(5) for x in range(5)], axis=0)
+    assert near[lit].all()
+    with pytest.raises(UsageError, match="fractal knows no truth 'flow'"):
+        plain.truth(0, NAME, 2, [0], ["flow"])
+
+
+def test_masks_of_fractals_are_written(tmp_path):
+    asked = {"preset": "fractal_diversity", "truth": ("masks",), "overrides": QUICK}
+    assert make(tmp_path / "set", clips=2, kind="npz", **asked).made == 2
+    for row in rows(tmp_path / "set"):
+        with np.load(tmp_path / "set" / row["file"]) as found:
+            assert np.array_equal(found["frames"].any(-1), found["masks"] > 0)
+
+
 # Drawn again
 
 

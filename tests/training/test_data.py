@@ -35,6 +35,14 @@ def test_a_batch_of_more_than_all_clips_goes_on_into_the_next_epochs() -> None:
     assert Counter(i for _, i in items) == {0: 4, 1: 4, 2: 4}
 
 
+@pytest.mark.parametrize("count", [3, 8, 10])
+def test_an_item_knows_its_step_and_its_place(count: int) -> None:
+    batches = Batches(count, 4, 0, "set")
+    for step in range(7):
+        for place, item in enumerate(batches.items(step)):
+            assert batches.place(item) == (step, place)
+
+
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_devices_share_a_batch(world: int) -> None:
     batches = Batches(40, 8, 0, "set")

@@ -17,7 +17,7 @@ from torch import nn
 
 from synvid_eval.errors import DataError, UsageError
 from synvid_eval.measurement import Quiet
-from synvid_eval.training import engine, memory
+from synvid_eval.training import across, engine, memory
 from synvid_eval.training.data import Batches
 from synvid_eval.training.engine import Devices, Training
 from synvid_eval.training.recipe import Optimization
@@ -340,3 +340,13 @@ def test_biases_norms_and_mask_tokens_do_not_decay(planned: Any) -> None:
     assert "mask_token" in plain and all(n.endswith("weight") for n in decayed)
     assert all("norm" in n or n.endswith(("bias", "mask_token")) for n in plain)
     assert not any("norm" in n for n in decayed)
+
+
+def test_gradients_are_laid_out_as_a_fresh_tensor_is() -> None:
+    """Torch takes strides of axes of length 1 for a difference, and `contiguous` leaves them."""
+    one = torch.arange(2048.0).as_strided((64, 32, 1, 1), (32, 1, 32, 32))
+    last = torch.randn((4, 5, 3, 3)).to(memory_format=torch.channels_last)
+    assert one.contiguous().stride() != (32, 1, 1, 1)
+    for slope in (one, last, torch.tensor(2.0), torch.ones(3).expand(2, 3)):
+        found = across.in_rows(slope)
+        assert torch.equal(found, slope) and found.stride() == torch.empty(slope.shape).stride()

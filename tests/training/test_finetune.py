@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from synvid_eval import accuracies
 from synvid_eval.errors import DataError, UsageError, WeightsError
 from synvid_eval.measurement import Options, Quiet
-from synvid_eval.networks import checkpoints, videomae
+from synvid_eval.networks import checkpoints, inputs, videomae
 from synvid_eval.networks.convnets import BACKBONES, ConvNet
 from synvid_eval.networks.videomae import SIZES, Architecture, skipping
 from synvid_eval.randomness import address
@@ -112,6 +112,20 @@ def test_recipes_are_those_of_the_fractal_papers_configurations(name: str) -> No
         assert found == (pytest.approx(value, rel=1e-12) if isinstance(value, float) else value), knob
     chosen, network = recipe.chosen(FINETUNING, name, [])
     assert network == ConvNet("tsm-resnet50", image=112, frames=8) and chosen == FINETUNING[name]
+
+
+@pytest.mark.parametrize("name", ["paper-fractal", "paper-fractal-diving48", "paper-fractal-volleyball"])
+def test_a_transformer_sees_what_the_recipe_of_fractals_says(name: str) -> None:
+    chosen, network = recipe.chosen(FINETUNING, name, [], "vit")
+    assert (network.frames, network.image, network.width, chosen.backbone) == (8, 112, 768, "vit")
+
+
+def test_small_convolutional_networks_are_trained_as_the_fractal_papers() -> None:
+    """But for length and batch; what is written in the recipe's place is read to the same numbers."""
+    small, _ = recipe.chosen(FINETUNING, "small", [], "csn-26")
+    paper = FINETUNING["paper-fractal"]
+    for knob in ("lr", "first_lr", "last_lr", "weight_decay", "layer_decay", "clip"):
+        assert getattr(small, knob) == getattr(paper, knob) != getattr(FINETUNING["small"], knob), knob
 
 
 def test_rates_and_steps_of_the_fractal_paper() -> None:
@@ -300,7 +314,7 @@ def test_the_fractal_papers_clips_are_cropped_and_then_augmented(bars: Path, opt
     part = part[..., box.top : box.top + box.height, box.left : box.left + box.width]
     known = torch.nn.functional.interpolate(part, (16, 16), mode="bicubic").clamp(0, 255)
     found = made(plan.of)
-    mean, std = (torch.tensor(v)[:, None, None] for v in (videomae.MEAN, videomae.STD))
+    mean, std = (torch.tensor(v)[:, None, None] for v in (inputs.MEAN, inputs.STD))
     assert (255 * (found * std + mean) - known).abs().max() < 1.01
     turned = made(dataclasses.replace(plan.of, augment="rand-m10-n20-inc1"))
     assert not torch.equal(found, turned)

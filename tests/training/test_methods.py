@@ -21,7 +21,7 @@ from synvid_eval.errors import DataError, UsageError
 from synvid_eval.measurement import Options, Quiet
 from synvid_eval.networks import checkpoints
 from synvid_eval.networks.convnets import ConvNet
-from synvid_eval.training import augment, methods, recipe
+from synvid_eval.training import augment, data, methods, recipe
 from synvid_eval.training.methods import byol, moco, simclr, supervised, viewed
 from synvid_eval.training.pretrain import PlannedPretraining
 from synvid_eval.training.run_folder import RunFolder
@@ -36,7 +36,7 @@ NANO = [
     "save=2", "keep=100",
 ]  # fmt: skip
 OF = {"moco": ["queue=8", "hidden=16", "values=8"], "simclr": ["hidden=16", "values=8"],
-      "byol": ["hidden=16", "values=8", "predictor=16"], "supervised": []}  # fmt: skip
+      "byol": ["hidden=16", "values=8", "predictor=16"], "supervised": ["classes=4"]}  # fmt: skip
 NET = ConvNet("tsm-resnet18", image=16, frames=4, stage=8)
 
 
@@ -90,8 +90,8 @@ def test_byol_is_twice_one_minus_the_cosine() -> None:
     assert byol.loss(told, target).item() == pytest.approx(np.mean([0, 4, 2 - 2 * 24 / 25]), rel=1e-6)
 
 
-def contrast(**of: Any) -> tuple[moco.Contrast, Any]:
-    chosen = moco.Contrast(batch=2, queue=6, hidden=8, values=4, temperature=0.2, dropout=0.0, **of)
+def contrast(**of: Any) -> tuple[moco.QueueContrast, Any]:
+    chosen = moco.QueueContrast(batch=2, queue=6, hidden=8, values=4, temperature=0.2, dropout=0.0, **of)
     return chosen, moco.build(chosen, NET, 0)
 
 
@@ -150,7 +150,7 @@ def test_the_queue_begins_with_drawn_unit_vectors_of_no_clip() -> None:
     _, module = contrast()
     assert torch.allclose(module.queue.norm(dim=1), torch.ones(6)) and (module.clips == -1).all()
     assert torch.equal(module.queue, contrast()[1].queue)
-    chosen = moco.Contrast(batch=2, queue=6, hidden=8, values=4)
+    chosen = moco.QueueContrast(batch=2, queue=6, hidden=8, values=4)
     assert not torch.equal(module.queue, moco.build(chosen, NET, 1).queue)
 
 
@@ -225,11 +225,10 @@ def killed(tmp_path: Path, plan: Any, method: str, *said: str, at: int, saved: i
 
 
 @pytest.mark.parametrize("method", VIEWED)
-def test_a_run_that_was_killed_ends_in_the_same_bytes(
-    tmp_path: Path, plan: Any, method: str, bars: Path
-) -> None:
+def test_a_run_that_was_killed_ends_in_the_same_bytes(tmp_path: Path, plan: Any, method: str) -> None:
     """Queue, momentum encoder, moments of batch norms, what AdamW remembers, and the log."""
-    place = str(bars) if method == "supervised" else "moving_shapes"
+    classes = "preset:fractal_supervised_250?iterations=300"
+    place = classes if method == "supervised" else "moving_shapes"
     killed(tmp_path, plan, method, place, "steps=5", "dropout=0.5", "adapt=own", at=3, saved=2, loaders=0)
     names = set(weights(tmp_path / "whole"))
     wanted = {
@@ -243,7 +242,7 @@ def test_a_run_that_was_killed_ends_in_the_same_bytes(
 @pytest.mark.slow
 def test_a_run_whose_adaptation_grows_ends_in_the_same_bytes(tmp_path: Path, plan: Any) -> None:
     """Ended in its second epoch, it goes on in its first; a process of its own adapts clips meanwhile."""
-    said = ("moving_shapes", "steps=10", "save=3", "adapt=published", "curriculum=2")
+    said = ("moving_shapes", "steps=10", "save=3", "adapt=published", "adapt_batch=4", "curriculum=2")
     killed(tmp_path, plan, "moco", *said, at=5, saved=3, loaders=1)
     # the same in this process; and the strength of an epoch decides
     plan("moco", *said).made(tmp_path / "here")
@@ -268,6 +267,10 @@ def test_what_a_run_leaves(tmp_path: Path, plan: Any, method: str) -> None:
     }
     opened = {f"encoder.{n}": t for n, t in found.state_dict().items() if counts not in n}
     assert set(opened) == set(ours) and all(torch.equal(opened[n], ours[n]) for n in ours)
+    card = (tmp_path / "run" / "card.md").read_text()
+    assert ("16 clips in 4 classes, seed 0" in card) == (method == "supervised") == ("classes" in facts)
+    note = "- **note**: the queue begins with drawn vectors, to which no clip is near: losses of the first 2 "
+    assert (note in card) == (method == "moco")
     with pytest.raises(UsageError, match=r"recipe\.micro=0, not 2"):
         plan(method, f"preset:{preset}", "steps=2", "micro=2").made(tmp_path / "run")
 
@@ -313,14 +316,16 @@ def test_two_processes_train_as_one(tmp_path: Path, plan: Any, method: str) -> N
     said = ["steps=2", "adapt=own", "save=1", "optimizer=sgd", "beta1=0", "clip=0", "warmup=0", "lr=6.4"]
     plan(method, "moving_shapes", *said).made(tmp_path / "one")
     settings = [x for s in [*NANO, *OF[method], *said] for x in ("--set", s)]
-    subprocess.run(
+    done = subprocess.run(
         [*(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"),
          *("-m", "synvid_eval", "train", "pretrain", "moving_shapes", "--recipe", "tiny", "--method", method),
          *("--out", str(tmp_path / "two"), "--device", "cpu", *settings)],
         check=True,
         capture_output=True,
+        text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
+    assert "Warning" not in done.stderr, done.stderr  # of strides of gradients, of words that are out of use
     losses = [[row["loss"] for row in RunFolder(tmp_path / name).rows()] for name in ("one", "two")]
     assert losses[1] == pytest.approx(losses[0], rel=2e-4)
     # float32 sums in another order are apart by 3e-5 behind the first step, ten times that behind the second
@@ -333,6 +338,32 @@ def test_two_processes_train_as_one(tmp_path: Path, plan: Any, method: str) -> N
             assert difference <= apart * tensor.double().norm(), (step, key)
         # biases of norms begin at 0: they are the gradient alone
         assert all(one[f"encoder.layer{n}.0.bn1.bias"].norm() > 1e-3 for n in (1, 2, 3, 4))
+
+
+def test_a_run_that_is_done_is_not_done_again(
+    tmp_path: Path, plan: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = plan("simclr", "moving_shapes", "steps=2").made(tmp_path / "run")
+    (tmp_path / "run" / "card.md").unlink()  # as of a process that was killed in front of it
+
+    def never(*_: Any) -> Any:
+        raise AssertionError("A network is made for nothing.")
+
+    monkeypatch.setattr(PlannedPretraining, "training", never)
+    again = plan("simclr", "moving_shapes", "steps=2").made(tmp_path / "run")
+    assert (first["already"], again["already"]) == (False, True)
+    assert {**again, "already": False} == first and "SimCLR" in (tmp_path / "run" / "card.md").read_text()
+    for settings in (("steps=2", "lr=0.5"), ("steps=2", "values=4")):  # another one that is as long is told
+        with pytest.raises(UsageError, match="holds a run with recipe"):
+            plan("simclr", "moving_shapes", *settings).made(tmp_path / "run")
+
+
+def test_another_run_is_told_in_words(tmp_path: Path, plan: Any, planned: Any) -> None:
+    plan("simclr", "moving_shapes", "steps=1").made(tmp_path / "run")
+    with pytest.raises(UsageError, match=r"holds a run with run\.method=simclr, not videomae\."):
+        planned("moving_shapes", "steps=1").made(tmp_path / "run")
+    with pytest.raises(UsageError, match=r"holds a run on other clips: moving_shapes, not moving_circles\."):
+        plan("simclr", "moving_circles", "steps=1").made(tmp_path / "run")
 
 
 # -- what cannot be ---------------------------------------------------------------------------------
@@ -359,6 +390,7 @@ def test_two_processes_train_as_one(tmp_path: Path, plan: Any, method: str) -> N
         ("moco", "moving_shapes", ("adapt_second=zoom",), "adapt_second=zoom means nothing"),
         ("moco", "moving_shapes", ("augment=rand",), "augmentation"),
         ("moco", "moving_shapes", ("adapt=own", "adapt_batch=4"), "adapt_batch=4 means nothing"),
+        ("moco", "moving_shapes", ("adapt=zoom", "adapt_batch=3"), "adapt_batch=3 does not divide batch=4"),
         ("moco", "moving_shapes", ("mask_ratio=0.5",), "no knob 'mask_ratio'"),
         ("moco", "moving_shapes", ("layer_decay=0.5",), "layer_decay"),
     ],
@@ -404,7 +436,7 @@ def test_views_have_starts_of_their_own_and_run_the_same_way(plan: Any) -> None:
     class Counts:
         key, name = source.key, "counts"
 
-        def clip(self, index: int, epoch: int, view: int | None = None) -> Any:
+        def clip(self, index: int, epoch: int, view: int | None = None, batch: int | None = None) -> Any:
             _, frames = source._clips.chosen(index, epoch, view)
             return np.stack([np.full((16, 16, 3), f, np.uint8) for f in frames])
 
@@ -420,9 +452,52 @@ def test_views_have_starts_of_their_own_and_run_the_same_way(plan: Any) -> None:
     assert sum(a != b for a, b in starts) > 60
 
 
+@pytest.mark.parametrize(("shared", "groups"), [(1, 12), (2, 6), (4, 3)])
+def test_a_batch_may_share_the_draws_of_the_camera(
+    plan: Any, monkeypatch: pytest.MonkeyPatch, shared: int, groups: int
+) -> None:
+    """In each view, of one training batch, in whatever order it is passed; and whether time is reversed."""
+    from synvid_eval.generators import adapting
+
+    seen: list[bytes] = []
+    made = adapting.made
+
+    def heard(stages: Any, *others: Any) -> Any:
+        seen.append(b"".join(parameters.matrices((24, 24)).tobytes() for _, parameters in stages))
+        return made(stages, *others)
+
+    monkeypatch.setattr(adapting, "made", heard)
+    said = ("adapt=perspective", "adapt_second=same", f"adapt_batch={shared}", "curriculum=0")
+    planned = plan("moco", "moving_shapes", *said)
+    make = planned.training("cpu").make
+    cameras: dict[tuple[int, int], set[bytes]] = {}
+    for step in (1, 5, 6):  # of two epochs
+        for rank in (1, 0):
+            for item in [i for items in planned.batches.share(step, rank, 2, 2) for i in items]:
+                make(item)
+                group = (4 * step + planned.batches.items(step).index(item)) // shared
+                for view in (0, 1):
+                    cameras.setdefault((group, view), set()).add(seen[view - 2])
+    assert len(cameras) == 2 * groups and all(len(some) == 1 for some in cameras.values())
+    assert len(set.union(*cameras.values())) == 2 * groups
+
+    class Counts(data.DrawnClips):
+        def clip(self, index: int, epoch: int, view: int | None = None, batch: int | None = None) -> Any:
+            return np.stack([np.full((16, 16, 3), 9 * at, np.uint8) for at in range(4)])
+
+    views = dataclasses.replace(make, source=Counts(planned.source._clips))
+    ways: dict[int, set[bool]] = {}
+    for step in range(40):
+        for place, item in enumerate(planned.batches.items(step)):
+            frames = views(item)["first"]
+            back = bool(frames[0].mean() > frames[-1].mean())
+            ways.setdefault((4 * step + place) // shared, set()).add(back)
+    assert all(len(some) == 1 for some in ways.values()) and len(set.union(*ways.values())) == 2
+
+
 def test_the_second_view_is_adapted_less(plan: Any) -> None:
     """As there: the first in all ways, the second by scale and background only (SSL_EASY_K)."""
-    first, second = moco.Contrast().adapts
+    first, second = moco.QueueContrast().adapts
     from synvid_eval.generators import adapting
 
     published = adapting.parsed("published")
@@ -433,8 +508,8 @@ def test_the_second_view_is_adapted_less(plan: Any) -> None:
     )
     assert adapting.parsed(second).names == "scale,background"
     assert {o.name: o for o in adapting.parsed(second).operations}["background"].shift == 0  # type: ignore[attr-defined]
-    assert moco.Contrast(adapt_second="same").adapts == (first, first)
-    assert moco.Contrast(adapt="own").adapts == ("own", "own")
+    assert moco.QueueContrast(adapt_second="same").adapts == (first, first)
+    assert moco.QueueContrast(adapt="own").adapts == ("own", "own")
     assert supervised.Classes().adapts == (first,)
 
 
@@ -472,6 +547,15 @@ def test_a_set_of_files_is_adapted_anew_in_each_view(tmp_path: Path, plan: Any) 
     assert all(not np.array_equal(seen[i], seen[j]) for i in range(4) for j in range(i))
     assert np.array_equal(seen[0], source.clip(0, 4, 0))
     assert source.identity() != plan("moco", str(tmp_path / "videos"), "adapt=own").source.identity()
+    alike = plan("moco", str(tmp_path / "videos"), "adapt=perspective", "adapt_second=same", "adapt_batch=4")
+    one = alike.source
+    assert np.array_equal(one.clip(0, 4, 0, 7), one.clip(0, 4, 0, 7))
+    assert not np.array_equal(one.clip(0, 4, 0, 7), one.clip(0, 4, 0, 8))
+    assert not np.array_equal(one.clip(0, 4, 0, 7), one.clip(0, 4, 1, 7))
+    # clips that do not move, of one size: what is black around them is the camera alone
+    dark = [[(one.clip(i, e, 0, 7) == 0).all(-1).tobytes() for i in range(3)] for e in (4, 5)]
+    assert len({*dark[0], *dark[1]}) == 1
+    assert len({(one.clip(i, 4, 0) == 0).all(-1).tobytes() for i in range(3)}) == 3
     own = plan("moco", f"adapt:shift?of={tmp_path / 'videos'}", "adapt=own").source
     assert not np.array_equal(own.clip(0, 0, 0), own.clip(0, 0, 1))  # the set's chain, drawn anew
     assert not np.array_equal(own.clip(0, 0), own.clip(0, 0, 0))
@@ -552,7 +636,7 @@ def test_the_published_schedule() -> None:
     """8e-4 at batch 32, from 1e-6 to 1e-5, by timm's CosineLRScheduler, whose value for a step is set behind
     it; the cosine runs over all steps, the warm-up's too.
     """
-    rates = moco.Contrast().schedule(3125)
+    rates = moco.QueueContrast().schedule(3125)
     assert (rates.steps, rates.warmup) == (78_125, 9_375)
     assert (rates.peak, rates.last, rates.first) == (8e-4, 1e-5, 1e-6)
     assert rates.rate(0) == rates.rate(1) == 1e-6
@@ -599,7 +683,7 @@ def test_other_views_of_a_clip_are_no_negatives_of_simclr() -> None:
 
 def test_simclr_is_told_which_clips_its_batch_has() -> None:
     """Of one clip alone, however often it is there, nothing is to be told apart."""
-    module = simclr.build(simclr.Contrast(hidden=8, values=4, dropout=0.0), NET, 0).eval()
+    module = simclr.build(simclr.PassContrast(hidden=8, values=4, dropout=0.0), NET, 0).eval()
     frames = torch.randint(0, 256, (3, 4, 16, 16, 3), dtype=torch.uint8)
     batch = {"first": frames, "second": frames.flip(0), "clip": torch.tensor([4, 4, 4])}
     with torch.no_grad():
@@ -610,6 +694,8 @@ def test_simclr_is_told_which_clips_its_batch_has() -> None:
 # -- classes of a supervised run --------------------------------------------------------------------
 
 
+# spawns a process that decodes
+@pytest.mark.slow
 def test_a_supervised_run_keeps_its_labels_and_the_order_of_its_head(
     tmp_path: Path, plan: Any, bars: Path
 ) -> None:
@@ -659,7 +745,93 @@ def test_a_supervised_run_takes_the_classes_of_a_list(tmp_path: Path, plan: Any)
     assert len(plan("simclr", kitchen).source) == 16
 
 
+def test_tiny_has_several_clips_of_each_class(plan: Any) -> None:
+    tiny, _ = recipe.chosen(supervised.RECIPES, "tiny", [])
+    assert tiny.clips >= 8 * tiny.classes > 0
+    assert [
+        recipe.chosen(supervised.RECIPES, name, [])[0].classes for name in ("small", "paper-fractal")
+    ] == [0] * 2
+    planned = plan("supervised", "fractal_supervised_500")
+    source = planned.source
+    labels = [source.label(i, 0) for i in range(len(source))]
+    assert len(labels) == 16 and all(labels.count(label) == 4 for label in labels)
+    assert planned.facts()["classes"] == len(source.classes()) == 4
+    assert len(plan("supervised", "preset:fractal_supervised_500?classes=2").source.classes()) == 2
+    assert (
+        len(plan("supervised", "preset:fractal_supervised_500?classes=8", "clips=32").source.classes()) == 8
+    )
+
+
+def test_a_class_of_one_clip_teaches_nothing(plan: Any, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"16 clips in 9 classes: fewer than two a class.*--set classes=…"):
+        plan("supervised", "fractal_supervised_500", "classes=9")
+    # of which other epochs show others
+    assert len(plan("supervised", "fractal_supervised_500", "classes=9", "fresh=true").source) == 16
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_video(tmp_path / name / "0.mkv", np.zeros((8, 24, 32, 3), np.uint8), "ffv1")
+    with pytest.raises(UsageError, match="2 clips in 2 classes: fewer than two a class"):
+        plan("supervised", str(tmp_path))
+
+
 # -- settings that decide nothing -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "knob"), [("moco", "clips"), ("moco", "drawn"), ("supervised", "classes")]
+)
+def test_what_a_set_of_files_has_no_use_for_is_refused(plan: Any, bars: Path, method: str, knob: str) -> None:
+    """Where it was asked for; what recipes say for presets is none of its business."""
+    plan(method, str(bars))
+    with pytest.raises(UsageError, match=f"--set {knob}=[0-9]+ means nothing for .*bars: it is for presets"):
+        plan(method, str(bars), given={knob})
+
+
+def test_a_number_is_given_once(plan: Any) -> None:
+    plan("moco", "preset:moving_shapes?n=8")
+    with pytest.raises(UsageError, match="says n=8, and --set clips=16"):
+        plan("moco", "preset:moving_shapes?n=8", given={"clips"})
+    with pytest.raises(UsageError, match="says classes=2, and --set classes=4"):
+        plan("supervised", "preset:fractal_supervised_500?classes=2", given={"classes"})
+
+
+def test_adapt_none_is_plain(plan: Any, bars: Path) -> None:
+    plain = plan("moco", "moving_shapes", "adapt=own")
+    none = plan("moco", "moving_shapes", "adapt=none", "curriculum=5")
+    assert none.chosen.curriculum == 0 and none.chosen.adapt == "none"
+    assert none.source.identity() == plain.source.identity()
+    assert np.array_equal(none.source.clip(3, 1, 1), plain.source.clip(3, 1, 1))
+    assert len(plan("moco", str(bars), "adapt=none").source) == 30
+    for place in ("preset:moving_shapes?adapt=shake", f"adapt:shake?of={bars}"):
+        with pytest.raises(UsageError, match=r"adapted already, and the recipe says adapt=none.*adapt=own"):
+            plan("moco", place, "adapt=none")
+    for settings in (("adapt=none", "adapt_batch=4"), ("adapt=none", "adapt_second=zoom")):
+        with pytest.raises(UsageError, match="means nothing with adapt=none"):
+            plan("moco", "moving_shapes", *settings)
+
+
+def test_one_view_may_be_plain(plan: Any, bars: Path) -> None:
+    said = ("adapt=perspective", "adapt_second=none", "curriculum=2")
+    for place in ("moving_shapes", str(bars)):
+        source, plain = (plan("moco", place, *of).source for of in (said, ("adapt=none",)))
+        assert np.array_equal(source.clip(0, 2, 1), plain.clip(0, 2, 1))
+        assert not np.array_equal(source.clip(0, 2, 0), plain.clip(0, 2, 0))
+
+
+def test_a_curriculum_is_of_what_adapts(plan: Any, bars: Path) -> None:
+    """Of a chain of one's own, in a preset or around a set, too; where nothing adapts only the recipe's own
+    is left away.
+    """
+    for place in ("preset:moving_shapes?adapt=zoom", f"adapt:zoom?of={bars}"):
+        grows, full = (plan("moco", place, "adapt=own", f"curriculum={n}").source for n in (2, 0))
+        assert not np.array_equal(grows.clip(0, 1, 0), full.clip(0, 1, 0))
+        assert np.array_equal(grows.clip(0, 2, 0), full.clip(0, 2, 0))
+    for place in ("moving_shapes", str(bars)):
+        assert plan("moco", place, "adapt=own", "curriculum=2").chosen.curriculum == 0
+        with pytest.raises(
+            UsageError, match=r"curriculum=2 means nothing: .* is not adapted.*adapt=published"
+        ):
+            plan("moco", place, "adapt=own", "curriculum=2", given={"curriculum"})
 
 
 @pytest.mark.parametrize(
@@ -673,6 +845,20 @@ def test_a_supervised_run_takes_the_classes_of_a_list(tmp_path: Path, plan: Any)
 def test_views_are_left_to_what_is_trained_on_together(settings: tuple[str, ...], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         recipe.chosen(moco.RECIPES, "small", settings)
+
+
+@pytest.mark.parametrize("method", VIEWED)
+@pytest.mark.parametrize(
+    ("name", "image", "width"), [("paper-fractal", 112, 768), ("small", 112, 384), ("tiny", 48, 192)]
+)
+def test_a_transformer_sees_what_the_recipe_says(method: str, name: str, image: int, width: int) -> None:
+    """As many frames, as large, as the convolutional network that the recipe is for."""
+    recipes = methods.named(method).recipes
+    _, network = recipe.chosen(recipes, name, [], "vit")
+    _, convolutional = recipe.chosen(recipes, name, [])
+    assert (network.frames, network.image) == (convolutional.frames, convolutional.image) == (8, image)
+    assert network.width == width
+    assert recipe.chosen(recipes, name, ["network.frames=4"], "vit")[1].frames == 4
 
 
 @pytest.mark.parametrize("method", VIEWED)

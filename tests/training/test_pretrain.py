@@ -11,7 +11,7 @@ import torch
 
 from synvid_eval.errors import UsageError
 from synvid_eval.measurement import Options
-from synvid_eval.networks import videomae
+from synvid_eval.networks import inputs, videomae
 from synvid_eval.training import pretrain, recipe
 from synvid_eval.training.methods import masked
 from synvid_eval.training.run_folder import RunFolder
@@ -29,9 +29,9 @@ def test_an_item_has_the_networks_size_and_its_mask(planned: Any) -> None:
 
 def test_frames_are_normalized_as_imagenet_is() -> None:
     frames = torch.tensor([[[[[0, 128, 255]]]]], dtype=torch.uint8)
-    found = videomae.normalized(frames)
+    found = inputs.normalized(frames)
     assert found.shape == (1, 1, 3, 1, 1)
-    wanted = [(v / 255 - m) / s for v, m, s in zip((0, 128, 255), videomae.MEAN, videomae.STD, strict=True)]
+    wanted = [(v / 255 - m) / s for v, m, s in zip((0, 128, 255), inputs.MEAN, inputs.STD, strict=True)]
     assert found.flatten().tolist() == pytest.approx(wanted, rel=1e-6)
 
 
@@ -42,7 +42,7 @@ def test_the_loss_is_that_of_hidden_normalized_patches(planned: Any) -> None:
     item = plan.training("cpu").make((0, 0))
     frames, mask = torch.from_numpy(item["frames"])[None], torch.from_numpy(item["mask"])[None]
     loss = masked.task(network)({"frames": frames, "mask": mask})
-    filled = network(videomae.normalized(frames), bool_masked_pos=mask).logits[0]
+    filled = network(inputs.normalized(frames), bool_masked_pos=mask).logits[0]
     pixels = item["frames"].astype(np.float64) / 255
     squares = []
     hidden = iter(filled.detach().double().numpy())

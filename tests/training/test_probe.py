@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from synvid_eval.cache import Cache
 from synvid_eval.errors import UsageError
 from synvid_eval.measurement import Options
-from synvid_eval.networks import videomae
+from synvid_eval.networks import inputs, videomae
 from synvid_eval.networks.convnets import BACKBONES, ConvNet
 from synvid_eval.networks.videomae import Architecture
 from synvid_eval.training import accuracy, augment, engine, labelled, probe
@@ -146,11 +146,11 @@ def test_features_are_normed_means_of_the_last_tokens_without_the_last_norm() ->
     g = torch.Generator().manual_seed(0)
     frames = torch.randint(0, 256, (3, 4, 16, 16, 3), dtype=torch.uint8, generator=g)
     module = probe.encoder(Start("s", NANO, None), 0)
-    found = NANO.pooled(module(videomae.normalized(frames)))
+    found = NANO.pooled(module(inputs.normalized(frames)))
     whole = videomae.encoder(NANO, 0)  # the same weights, with the norm of pre-training behind them
     seen = []
     whole.encoder.register_forward_hook(lambda m, i, out: seen.append(out.last_hidden_state))
-    whole(videomae.normalized(frames))
+    whole(inputs.normalized(frames))
     mean = seen[0].mean(1)
     mean = (mean - mean.mean(1, keepdim=True)) / (mean.var(1, keepdim=True, unbiased=False) + 1e-5).sqrt()
     assert torch.allclose(found, mean, atol=1e-5)
@@ -179,7 +179,7 @@ def test_features_of_a_convolutional_run_are_those_of_its_encoder(
         for index in (0, 7):
             shown = labelled.Viewed(plan.on.files, 4, 32, 2, 1)((0, index))["views"]
             clips = (torch.from_numpy(shown).double() / 255).permute(0, 1, 4, 2, 3)
-            mean, std = (torch.tensor(v).double()[:, None, None] for v in (videomae.MEAN, videomae.STD))
+            mean, std = (torch.tensor(v).double()[:, None, None] for v in (inputs.MEAN, inputs.STD))
             want = module.eval()(((clips - mean) / std).float()).mean(1)
             torch.testing.assert_close(torch.from_numpy(plan._features[index]), want, atol=1e-5, rtol=1e-4)
     frozen = probe.encoder(plan.begin, 0)

@@ -248,7 +248,7 @@ def test_a_fine_tuned_run_is_asked_as_it_was_tested(folder: Path, tmp_path: Path
     """Scores by hand: its network on every view, built from the checkpoint alone."""
     import torch
 
-    from synvid_eval.networks import videomae
+    from synvid_eval.networks import inputs, videomae
     from synvid_eval.training.classifiers import _architecture
 
     out = run_of(folder, tmp_path / "run", folds)
@@ -268,7 +268,7 @@ def test_a_fine_tuned_run_is_asked_as_it_was_tested(folder: Path, tmp_path: Path
         for run in (frames, later):  # stride 1, since 20 frames are few; 24 × 32 px become 16 × 21
             for left in (0, 5):
                 small = _resized(run)[:, :, left : left + 16]
-                ready = (small / 255 - np.array(videomae.MEAN)) / np.array(videomae.STD)
+                ready = (small / 255 - np.array(inputs.MEAN)) / np.array(inputs.STD)
                 with torch.no_grad():
                     logits = network(
                         torch.tensor(ready, dtype=torch.float32).permute(0, 3, 1, 2)[None]

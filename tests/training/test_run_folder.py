@@ -119,6 +119,25 @@ def test_a_run_without_a_step_begins_anew(folder: RunFolder) -> None:
         folder.begin(CONFIG)
 
 
+def test_what_differs_is_said_in_words(folder: RunFolder) -> None:
+    said = {"run": {"kind": "test", "set": "12ab", "location": "a/", "seed": 0}}
+    folder.begin(said)
+    assert folder.step() == 0
+    folder.save(checkpoint(7), keep=2)
+    assert folder.step() == 7
+    for changed, words in (
+        ({"seed": 1}, r"with run\.seed=0, not 1\."),
+        ({"more": 2}, r"without run\.more, which is 2 here\."),
+        ({"seed": None}, r"with run\.seed=0, which this has not\."),
+        ({"set": "34cd", "location": "b/"}, r"on other clips: a/, not b/\."),
+        ({"set": "34cd"}, r"on other clips than a/ has now\."),
+    ):
+        run = {key: value for key, value in (said["run"] | changed).items() if value is not None}
+        with pytest.raises(UsageError, match=rf"holds a run {words}"):
+            folder.begin({"run": run}, frozenset({"location"}))
+    assert folder.begin({"run": said["run"] | {"more": 2}}, unsaid={("run", "more"): 2})
+
+
 def test_a_checkpoint_has_the_rights_of_other_files(folder: RunFolder, tmp_path: Path) -> None:
     folder.save(checkpoint(1), keep=2)
     (path,) = folder.checkpoints()

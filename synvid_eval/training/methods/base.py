@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 OWN = "own"
 """The chain of a view that leaves its adaptation to what is trained on."""
 
+NONE = "none"
+"""The chain of a view that is not adapted."""
+
+LEFT = (OWN, NONE)
+
 
 class Method(ABC):
     """A method of pre-training.
@@ -27,8 +32,9 @@ class Method(ABC):
 
     labels: whether it learns the clips' classes.
 
-    binds: whether a pass of other clips than the whole batch, or another number of devices, changes more than
-    last digits (batch norm, negatives, dropped values): a run then keeps to both (`micro`, `world`).
+    within: what is of a pass, for people, so that a pass of other clips than the whole batch, or another
+    number of devices, changes more than last digits: a run then keeps to both (`micro`, `world`). Empty: it
+    changes last digits only.
     """
 
     name: ClassVar[str]
@@ -37,7 +43,12 @@ class Method(ABC):
     default: ClassVar[str] = "small"
     least: ClassVar[int] = 1
     labels: ClassVar[bool] = False
-    binds: ClassVar[bool] = True
+    within: ClassVar[str] = "batch norms"
+
+    @property
+    def binds(self) -> bool:
+        """Whether passes decide weights, see `within`."""
+        return bool(self.within)
 
     def check(self, recipe: Any, network: Backbone) -> None:  # noqa: B027
         """UsageError where it cannot train that network by that recipe; before clips are looked for."""
@@ -50,10 +61,14 @@ class Method(ABC):
         return {}
 
     def adapts(self, recipe: Any) -> tuple[str, ...]:
-        """The chain that each view is adapted by (`generators.adapting`), or OWN; empty where clips are taken
-        as they are.
+        """The chain that each view is adapted by (`generators.adapting`), OWN or NONE; empty where there are
+        no views, and clips are taken as they are.
         """
         return ()
+
+    def notes(self, recipe: Any) -> list[str]:
+        """What a user should know of its losses."""
+        return []
 
     @abstractmethod
     def maker(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from synvid_eval.errors import UsageError
-from synvid_eval.networks import videomae
+from synvid_eval.networks import inputs, videomae
 from synvid_eval.networks.backbones import Backbone
 from synvid_eval.networks.videomae import Architecture
 from synvid_eval.randomness import address
@@ -57,8 +57,8 @@ def task(network: nn.Module) -> nn.Module:
             self.network = network
 
         def forward(self, batch: dict[str, Tensor]) -> Tensor:
-            inputs = videomae.normalized(batch["frames"])
-            found: Tensor = self.network(inputs, bool_masked_pos=batch["mask"]).loss
+            clips = inputs.normalized(batch["frames"])
+            found: Tensor = self.network(clips, bool_masked_pos=batch["mask"]).loss
             return found
 
     return Reconstruction()
@@ -70,7 +70,7 @@ class MaskedAutoencoding(Method):
     name: ClassVar[str] = "videomae"
     title: ClassVar[str] = "VideoMAE, by masked autoencoding"
     recipes: ClassVar[Recipes[Any]] = PRETRAINING
-    binds: ClassVar[bool] = False
+    within: ClassVar[str] = ""
 
     def check(self, recipe: Pretraining, network: Backbone) -> None:
         """See `Method.check`."""

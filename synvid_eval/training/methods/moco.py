@@ -5,10 +5,11 @@ The first view of a clip, encoded, is to be nearer to the second one, encoded by
 (the momentum encoder), than to the keys of other clips, which wait in a queue: cross entropy of the dot
 products of unit vectors over a temperature. The head has two layers (v2's, with SiLU, as released).
 
-The queue begins with unit vectors that are drawn, which belong to no clip. A key in the queue that is of the
-clip itself is no negative (released code). Behind a step the keys of the whole batch, of all passes and
-devices, in its order, take the place of the oldest, and the momentum encoder follows: so how a batch is cut
-into passes changes no negatives, only what batch norms see.
+The queue begins with unit vectors that are drawn, which belong to no clip, as in both codes: what is drawn is
+near to nothing, so first losses are low, and grow until the queue is full of keys. A key in the queue that is
+of the clip itself is no negative (released code). Behind a step the keys of the whole batch, of all passes
+and devices, in its order, take the place of the oldest, and the momentum encoder follows: so how a batch is
+cut into passes changes no negatives, only what batch norms see.
 
 He et al. shuffle keys between devices so that batch norm tells nothing; the released code shuffles them on
 its one device, which changes nothing, and so it is here: batch norms see all clips of a pass.
@@ -28,13 +29,14 @@ from synvid_eval.training.data import Source
 from synvid_eval.training.methods import viewed
 from synvid_eval.training.methods.viewed import OfViews, OnTwoViews
 from synvid_eval.training.recipe import Recipes
+from synvid_eval.video.layouts import count_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Contrast(OnTwoViews):
+class QueueContrast(OnTwoViews):
     """Recipes of MoCo."""
 
     temperature: float = knob(
@@ -52,11 +54,11 @@ class Contrast(OnTwoViews):
     )
 
 
-RECIPES = viewed.recipes(Contrast(), queue="64", momentum="0.99")
+RECIPES = viewed.recipes(QueueContrast(), queue="64", momentum="0.99")
 """Recipes of MoCo, by name. `tiny` sees too few steps for a queue and a momentum of the published size."""
 
 
-def build(of: Contrast, network: Backbone, seed: int) -> nn.Module:
+def build(of: QueueContrast, network: Backbone, seed: int) -> nn.Module:
     """The module: a batch (`first`, `second`, `clip`) → (its loss, its keys and their clips)."""
     import torch
     from torch import nn
@@ -115,7 +117,7 @@ class MomentumContrast(OfViews):
     title: ClassVar[str] = "MoCo, by momentum contrast"
     recipes: ClassVar[Recipes[Any]] = RECIPES
 
-    def check(self, recipe: Contrast, network: Backbone) -> None:
+    def check(self, recipe: QueueContrast, network: Backbone) -> None:
         """See `Method.check`."""
         if recipe.queue % recipe.batch:
             raise UsageError(
@@ -123,11 +125,19 @@ class MomentumContrast(OfViews):
                 "Whole batches of keys come and go: give a multiple.",
             )
 
-    def network(self, recipe: Contrast, network: Backbone, seed: int, source: Source) -> nn.Module:
+    def network(self, recipe: QueueContrast, network: Backbone, seed: int, source: Source) -> nn.Module:
         """See `Method.network`."""
         return build(recipe, network, seed)
 
-    def behind(self, module: Any, recipe: Contrast, step: int, steps: int, left: list[Any]) -> None:
+    def notes(self, recipe: QueueContrast) -> list[str]:
+        """See `Method.notes`."""
+        full = count_of(recipe.queue // recipe.batch, "step")
+        return [
+            "the queue begins with drawn vectors, to which no clip is near: losses of the first "
+            f"{full} are low, and grow until it is full of keys"
+        ]
+
+    def behind(self, module: Any, recipe: QueueContrast, step: int, steps: int, left: list[Any]) -> None:
         """See `Method.behind`: the keys of the batch are put into the queue, the momentum encoder follows."""
         import torch
 

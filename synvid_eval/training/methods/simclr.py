@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Contrast(OnTwoViews):
+class PassContrast(OnTwoViews):
     """Recipes of SimCLR."""
 
     temperature: float = knob(
@@ -33,7 +33,7 @@ class Contrast(OnTwoViews):
     )
 
 
-RECIPES = viewed.recipes(Contrast())
+RECIPES = viewed.recipes(PassContrast())
 """Recipes of SimCLR, by name."""
 
 
@@ -56,7 +56,7 @@ def loss(first: Tensor, second: Tensor, temperature: float, clips: Tensor | None
     return F.cross_entropy(products.masked_fill(left_out, float("-inf")), other)
 
 
-def build(of: Contrast, network: Backbone, seed: int) -> nn.Module:
+def build(of: PassContrast, network: Backbone, seed: int) -> nn.Module:
     """The module: a batch (`first`, `second`, `clip`) → its loss."""
     from torch import nn
 
@@ -84,8 +84,9 @@ class Simple(OfViews):
     title: ClassVar[str] = "SimCLR, by contrast within a pass"
     recipes: ClassVar[Recipes[Any]] = RECIPES
     least: ClassVar[int] = 2
+    within: ClassVar[str] = "batch norms and negatives"
 
-    def network(self, recipe: Contrast, network: Backbone, seed: int, source: Source) -> nn.Module:
+    def network(self, recipe: PassContrast, network: Backbone, seed: int, source: Source) -> nn.Module:
         """See `Method.network`."""
         return build(recipe, network, seed)
 

@@ -15,6 +15,7 @@ from synvid_eval.training.data import Item, Source
 from synvid_eval.training.methods import viewed
 from synvid_eval.training.methods.viewed import OfViews, OnViews, Views
 from synvid_eval.training.recipe import Recipes
+from synvid_eval.video.layouts import count_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 class Classes(OnViews):
     """Recipes of supervised pre-training."""
 
+    later: ClassVar[tuple[str, ...]] = ("classes",)
+
+    classes: int = knob(
+        0,
+        "Of a preset with classes: so many of them at most; 0: all.",
+        low=0,
+        high=10_000,
+        source="paper: all; fewer are our choice",
+    )
     reverse: float = knob(
         0.0, "Probability that a clip runs backwards.", low=0, high=1, source="released code"
     )
@@ -32,8 +42,8 @@ class Classes(OnViews):
     )
 
 
-RECIPES = viewed.recipes(Classes())
-"""Recipes of supervised pre-training, by name."""
+RECIPES = viewed.recipes(Classes(), classes="16")
+"""Recipes of supervised pre-training, by name. `tiny` has clips for a few classes only."""
 
 
 def build(of: Classes, network: Backbone, seed: int, classes: int) -> nn.Module:
@@ -71,6 +81,12 @@ class Supervised(OfViews):
                 f"{source.name} has {'one class' if found else 'no classes'}, and supervised learns to tell "
                 "classes apart.",
                 "Such as fractal_supervised_500, or class folders; or another --method.",
+            )
+        if len(source) < 2 * found and not recipe.fresh:
+            few = f"{count_of(len(source), 'clip')} in {found:,} classes: fewer than two a class"
+            raise UsageError(
+                f"{source.name} has {few}.",
+                "Give more clips of each; of a preset: --set clips=…, or fewer classes (--set classes=…).",
             )
 
     def bound(self, recipe: Classes, source: Source) -> dict[str, Any]:

@@ -13,13 +13,16 @@ released code, keys' and targets' too); a head on each moment, a perceptron of 5
 layer; its mean over moments. Batch norms see the clips of a pass on all devices (there: SyncBatchNorm where
 there are several).
 
-Where it differs from the released code: each clip has draws of its own, there a batch shares those of the
-camera (`adapt_batch` lets clips of consecutive indices share them, wherever the order of an epoch puts them);
+Clips of a batch may share the draws of the camera, in each view, and whether time is reversed, as all of a
+batch do there (`adapt_batch`): these are addressed by (seed, set, number of the batch, view) then. Which
+clips share them is a matter of steps alone, so processes, passes and kills change nothing.
+
+Where it differs from the released code: each clip has draws of its own, unless `adapt_batch` says otherwise;
 clips are cropped behind their adaptation, there before it; backgrounds come from a pool of other clips, there
 from the batch; RandAugment's operations are timm's (there pytorchvideo's); the curriculum grows by epochs,
 there by steps; a run of n frames at stride s takes up n · s of a clip's frames, there (n − 1) · s + 1, so
-that there a run may start at s − 1 more places (one more at stride 2); whether time is reversed is drawn for
-each clip, there for a batch. Weights of norms and biases have no decay in either.
+that there a run may start at s − 1 more places (one more at stride 2). Weights of norms and biases have no
+decay in either.
 """
 
 from __future__ import annotations
@@ -35,12 +38,12 @@ from numpy.typing import NDArray
 from synvid_eval import knobs
 from synvid_eval.errors import UsageError
 from synvid_eval.knobs import knob
-from synvid_eval.networks import backbones, videomae
+from synvid_eval.networks import backbones, inputs
 from synvid_eval.networks.backbones import Backbone
 from synvid_eval.randomness import address
 from synvid_eval.training import augment
-from synvid_eval.training.data import Item, Source
-from synvid_eval.training.methods.base import OWN, Method
+from synvid_eval.training.data import Batches, Item, Source
+from synvid_eval.training.methods.base import LEFT, OWN, Method
 from synvid_eval.training.recipe import OnClips, Recipes
 from synvid_eval.training.schedule import Cosine
 
@@ -112,13 +115,12 @@ class OnViews(OnClips):
     adapt: str = knob(
         CAMERA,
         "What adapts clips, anew in each view: a chain as of presets (published, shake,zoom, …); own: what "
-        "the preset or set says itself.",
+        "the preset or set says itself; none: nothing.",
         source=_CODE,
     )
     adapt_batch: int = knob(
         1,
-        "Of presets: clips of consecutive indices that share the draws of the camera; a batch, whose order "
-        "is drawn, holds clips of several such groups.",
+        "Clips of a batch that share the draws of camera and time, in each view; all where it is as large.",
         low=1,
         high=1_000_000,
         source="released code: all clips of a batch; each its own is our choice",
@@ -140,12 +142,19 @@ class OnViews(OnClips):
         super().__post_init__()
         augment.policy(self.augment)
         for chain in self.adapts:
-            if chain != OWN:
+            if chain not in LEFT:
                 from synvid_eval.generators import adapting
 
                 adapting.parsed(chain)
-        if self.adapt == OWN and self.adapt_batch != 1:
-            raise UsageError(f"adapt_batch={self.adapt_batch} means nothing with adapt=own.", "Name a chain.")
+        if self.adapt in LEFT and self.adapt_batch != 1:
+            raise UsageError(
+                f"adapt_batch={self.adapt_batch} means nothing with adapt={self.adapt}.", "Name a chain."
+            )
+        if self.batch % self.adapt_batch:
+            raise UsageError(
+                f"adapt_batch={self.adapt_batch} does not divide batch={self.batch}.",
+                f"Give a divisor; {self.batch} for all clips of a batch.",
+            )
 
     @property
     def adapts(self) -> tuple[str, ...]:
@@ -162,16 +171,16 @@ class OnTwoViews(OnViews):
     """The same of methods that compare two views of a clip."""
 
     adapt_second: str = knob(
-        EASY, "What adapts the second view; same: as the first.", source="released code: SSL_EASY_K"
+        EASY, "What adapts the second view; same: as the first; none.", source="released code: SSL_EASY_K"
     )
     hidden: int = knob(512, "Values between the two layers of the head.", low=1, high=65536, source=_CODE)
     values: int = knob(128, "Values of what it gives.", low=2, high=65536, source=_CODE)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.adapt == OWN and self.adapt_second != EASY:
+        if self.adapt in LEFT and self.adapt_second != EASY:
             raise UsageError(
-                f"adapt_second={self.adapt_second} means nothing with adapt=own.",
+                f"adapt_second={self.adapt_second} means nothing with adapt={self.adapt}.",
                 "Name a chain for adapt, too.",
             )
         if self.adapt_second == OWN:
@@ -183,7 +192,7 @@ class OnTwoViews(OnViews):
     @property
     def adapts(self) -> tuple[str, ...]:
         """See `OnViews.adapts`."""
-        second = self.adapt if self.adapt == OWN or self.adapt_second == "same" else self.adapt_second
+        second = self.adapt if self.adapt in LEFT or self.adapt_second == "same" else self.adapt_second
         return self.adapt, second
 
 
@@ -209,13 +218,24 @@ class Views:
             made["label"] = np.int64(self.classes.index(str(self.source.label(index, epoch))))
         return made
 
+    def batch(self, epoch: int, index: int) -> int | None:
+        """What tells the clips that share draws with one, of all steps; None where none do."""
+        of = self.recipe
+        if of.adapt_batch == 1:
+            return None
+        batches = Batches(len(self.source), of.batch, self.seed, self.source.key)
+        step, place = batches.place((epoch, index))
+        return (step * of.batch + place) // of.adapt_batch
+
     def view(self, epoch: int, index: int, view: int) -> NDArray[np.uint8]:
         """One of them."""
         import torch
 
         of, where = self.recipe, (self.seed, self.source.key, epoch, index)
-        frames = self.source.clip(index, epoch, view)
-        if augment.uniform(address("synvid_eval.training.clip", *where), "reverse", 1)[0] < of.reverse:
+        batch = self.batch(epoch, index)
+        frames = self.source.clip(index, epoch, view, batch)
+        shared = where if batch is None else (*where[:2], "batch", batch)
+        if augment.uniform(address("synvid_eval.training.clip", *shared), "reverse", 1)[0] < of.reverse:
             frames = frames[::-1]
         key = address("synvid_eval.training.view", *where, view)
         box = augment.crop_box(frames.shape[1], frames.shape[2], key, of.area)
@@ -255,7 +275,10 @@ that draw; `tiny`, for minutes on 2 cores: so few steps see nothing through the 
 stays at that of chance), so there it is left to what is trained on.
 """
 
-_TINY = "network.image=48", "network.stage=32"
+_CLIPS = "network.frames=8", "network.image=112"
+"""What a convolutional network sees, for others too."""
+
+_TINY = "network.frames=8", "network.image=48"
 
 
 def recipes(published: OnViews, **tiny: str) -> Recipes[Any]:
@@ -266,8 +289,17 @@ def recipes(published: OnViews, **tiny: str) -> Recipes[Any]:
     found |= {name: knobs.replace(published, own) for name, own in SMALLER.items()}
     found["tiny"] = knobs.replace(found["tiny"], tiny)
     nets = [name for name in backbones.NAMES if name != backbones.VIT]
-    vit = {name: {backbones.VIT: (f"size={name}",)} for name in SMALLER}
-    return Recipes(found, {**vit, "tiny": {**dict.fromkeys(nets, _TINY), **vit["tiny"]}})
+    return Recipes(
+        found,
+        {
+            PAPER: {backbones.VIT: _CLIPS},
+            "small": {backbones.VIT: ("size=small", *_CLIPS)},
+            "tiny": {
+                **dict.fromkeys(nets, (*_TINY, "network.stage=32")),
+                backbones.VIT: ("size=tiny", *_TINY),
+            },
+        },
+    )
 
 
 class OfViews(Method):
@@ -299,7 +331,7 @@ def represented(
     """
     from torch.nn import functional as F
 
-    tokens = encoder(videomae.normalized(frames))
+    tokens = encoder(inputs.normalized(frames))
     moments = tokens.unflatten(1, (network.moments, -1)).mean(2)
     given = head(F.dropout(moments, dropout, training=encoder.training).flatten(0, 1))
     found: Tensor = given.unflatten(0, (-1, network.moments)).mean(1)
