@@ -71,9 +71,13 @@ MANY = 12
 
 def nearest(name: str, known: Iterable[str], listed: str = "") -> str:
     """A hint naming the known name closest to `name`, and all of them; where these are more than `MANY`, the
-    closest, three at most, and `listed`, the command that lists all (if there is one).
+    closest, three at most, and `listed`, the command that lists all (if there is one). `fd` is close to
+    `fd[run]` before all others.
     """
     names = sorted(known)
+    if bracketed := [other for other in names if other.lower().startswith(f"{name.lower()}[")]:
+        every = f"See: {listed}." if listed and len(names) > MANY else f"Known: {', '.join(names)}."
+        return f"Did you mean {bracketed[0]!r}? {every}"
     spelled = {known.lower(): known for known in reversed(names)}
     if listed and len(names) > MANY:
         words = difflib.get_close_matches(name.lower(), spelled, n=3, cutoff=0.6)

@@ -41,7 +41,7 @@ from synvid_eval.randomness import address
 from synvid_eval.training import augment
 from synvid_eval.training.data import Item, Source
 from synvid_eval.training.methods.base import OWN, Method
-from synvid_eval.training.recipe import OnClips, Recipes
+from synvid_eval.training.recipe import OURS, OnClips, Recipes
 from synvid_eval.training.schedule import Cosine
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class OnViews(OnClips):
     """Recipe `paper-fractal`, as far as methods share it."""
 
     backbone: str = knob("tsm-resnet50", "Network: what it is.", choices=backbones.NAMES, source=_PAPER)
+    size: str = knob("base", "Of vit: its size.", choices=tuple(videomae.SIZES), source=OURS)
+    optimizer: str = knob("adamw", "What makes steps of gradients.", choices=("adamw", "sgd"), source=_PAPER)
     batch: int = knob(32, "Clips a step, on all devices together.", low=1, high=65536, source=_PAPER)
     epochs: int = knob(
         25,
@@ -92,6 +94,7 @@ class OnViews(OnClips):
     weight_decay: float = knob(
         0.01, "Of weights that are matrices; biases and norms have none.", low=0, high=10, source=_PAPER
     )
+    beta1: float = knob(0.9, "Of AdamW; the momentum of SGD.", low=0, high=0.99999, source=_CODE)
     beta2: float = knob(0.999, "Of AdamW.", low=0, high=0.99999, source=_CODE)
     clip: float = knob(
         5.0, "Gradients are scaled to this norm at most; 0: as they are.", low=0, high=1e6, source=_CODE
@@ -266,8 +269,10 @@ def recipes(published: OnViews, **tiny: str) -> Recipes[Any]:
     found |= {name: knobs.replace(published, own) for name, own in SMALLER.items()}
     found["tiny"] = knobs.replace(found["tiny"], tiny)
     nets = [name for name in backbones.NAMES if name != backbones.VIT]
+    vit: dict[str, dict[str, tuple[str, ...]]]
     vit = {name: {backbones.VIT: (f"size={name}",)} for name in SMALLER}
-    return Recipes(found, {**vit, "tiny": {**dict.fromkeys(nets, _TINY), **vit["tiny"]}})
+    fitted = {**vit, "tiny": {**dict.fromkeys(nets, _TINY), **vit["tiny"]}}
+    return Recipes(found, fitted, dict.fromkeys(SMALLER, OURS))
 
 
 class OfViews(Method):
