@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from synvid_eval import locks
 from synvid_eval.archive import as_others, write_bytes
 from synvid_eval.errors import DataError, UsageError
+from synvid_eval.training import methods
 from synvid_eval.video import remote
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ COLUMNS = ("step", "loss", "lr", "clips_per_s")
 OPTIMIZER = "optimizer/"
 """What the names of tensors begin with that are the optimizer's."""
 
+_NAMED_BY = {
+    "set": ("on", "location", "clips"),
+    "labels": ("on", "location", "clips' classes"),
+    "begin": ("from", "source", "weights"),
+}
+"""Key that is a hash → words in front of what it is of, the key that names that, and what is hashed."""
+_DEFAULTS = {("run", "method"): methods.DEFAULT}
+"""What a config means that lacks a key, since it came later."""
 _PART = re.compile(r"\.[a-z0-9_]{8}\.part")  # of `archive.write_bytes`, and of checkpoints
 _NAME = re.compile(r"step-(\d{8,})\.safetensors")
 
@@ -101,13 +110,17 @@ class RunFolder:
         if there is None or not self.kept():
             write_bytes(self.path / self.config_file, toml(config).encode())
             return False
-        for table, key in _keys(there, config):
-            then, now = there.get(table, {}).get(key), config.get(table, {}).get(key)
-            if then != now and key not in but:
-                raise UsageError(
-                    f"{self.path} holds a run with {table}.{key}={then}, not {now}.",
-                    "Go on with the same command, or give another --out.",
-                )
+        other = [
+            (table, key)
+            for table, key in _keys(there, config)
+            if there.get(table, {}).get(key) != config.get(table, {}).get(key) and key not in but
+        ]
+        if other:  # a hash says less than what made it another one
+            table, key = min(other, key=lambda one: one[1] in _NAMED_BY)
+            raise UsageError(
+                f"{self.path} holds a run {_differing(there, config, table, key)}.",
+                "Go on with the same command, or give another --out.",
+            )
         return True
 
     def kept(self) -> bool:
@@ -226,6 +239,19 @@ def load(path: Path) -> TrainingState:
     optimizer = {n.removeprefix(OPTIMIZER): t for n, t in tensors.items() if n.startswith(OPTIMIZER)}
     network = {n: t for n, t in tensors.items() if not n.startswith(OPTIMIZER)}
     return TrainingState(step, network, optimizer, meta)
+
+
+def _differing(there: Config, config: Config, table: str, key: str) -> str:
+    """How a run is another one, in words: `with run.seed=0, not 1`."""
+    then, now = (of.get(table, {}) for of in (there, config))
+    if key not in _NAMED_BY:
+        texts = [of.get(key, _DEFAULTS.get((table, key), "its default")) for of in (then, now)]
+        return f"with {table}.{key}={texts[0]}, not {texts[1]}"
+    of, by, what = _NAMED_BY[key]
+    before, after = then.get(by), now.get(by)
+    if before != after and isinstance(before, str) and isinstance(after, str):
+        return f"{of} {before}, not {of} {after}"
+    return f"{of} {after or before}, whose {what} are others now"
 
 
 def _keys(*configs: Config) -> list[tuple[str, str]]:
