@@ -83,9 +83,16 @@ def nearest(name: str, known: Iterable[str], listed: str = "") -> str:
         words = difflib.get_close_matches(name.lower(), spelled, n=3, cutoff=0.6)
         ratios = [difflib.SequenceMatcher(None, word, name.lower()).ratio() for word in words]
         close = [repr(spelled[w]) for w, ratio in zip(words, ratios, strict=True) if ratio > ratios[0] - 0.1]
+        close = close or [repr(other) for other in _with_word(name, names)]
         either = " or ".join([", ".join(close[:-1]), close[-1]] if len(close) > 1 else close)
         return f"Did you mean {either}? See: {listed}." if close else f"See: {listed}."
-    close = difflib.get_close_matches(name.lower(), spelled, n=1, cutoff=0.6)
-    if close:
-        return f"Did you mean {spelled[close[0]]!r}? Known: {', '.join(names)}."
+    close = [spelled[word] for word in difflib.get_close_matches(name.lower(), spelled, n=1, cutoff=0.6)]
+    if close := close or _with_word(name, names):
+        return f"Did you mean {close[0]!r}? Known: {', '.join(names)}."
     return f"Known: {', '.join(names) or 'none'}."
+
+
+def _with_word(name: str, names: list[str]) -> list[str]:
+    """The name that has another as one of its words (`mask_ratio` of `mask`), where it is the only one."""
+    found = [other for other in names if name.lower() in other.lower().split("_")]
+    return found if len(found) == 1 else []

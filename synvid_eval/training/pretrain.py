@@ -7,13 +7,13 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from synvid_eval import __version__, adapted, knobs, sets
 from synvid_eval.archive import write_bytes
-from synvid_eval.errors import UsageError
+from synvid_eval.errors import SynvidEvalError, UsageError
 from synvid_eval.generators import Clips, presets, registry
 from synvid_eval.measurement import Options
 from synvid_eval.networks import backbones
@@ -83,6 +83,26 @@ def opened(
 
     views = [adapted.adapted(files.videos, parsed(chain), options.seed) for chain in chains]
     return files.viewed(views, chosen.curriculum)
+
+
+def check_settings(location: str, chosen: OnClips, settings: Sequence[str]) -> None:
+    """Refuses, by a UsageError that says where it is set, a knob that a preset has and a recipe of that kind
+    has not.
+    """
+    try:
+        preset, _ = sets.preset_parts(_as_set(location))
+        of_preset = {*knobs.names(registry.get(preset.generator))}
+    except SynvidEvalError:
+        return  # no preset, or one whose own mistake is told when it is opened
+    for setting in settings:
+        key, sign, value = setting.partition("=")
+        if sign and key in of_preset and key not in knobs.names(chosen):
+            mark = "&" if "?" in location else "?"
+            place = location if location.startswith("preset:") else f"preset:{location}"
+            raise UsageError(
+                f"--set {setting}: a recipe has no knob {key!r}, the preset {preset.name} has.",
+                f'Give "{place}{mark}{key}={value}" as the SET.',
+            )
 
 
 def _twice(location: str) -> UsageError:

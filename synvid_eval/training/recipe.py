@@ -249,6 +249,13 @@ def chosen(
     for key in own:
         if key in idle:
             raise UsageError(f"--set {key}={own[key]} means nothing for backbone={at}.", "Leave it away.")
+    whole = backbones.named(at, recipes[name].size)
+    for key in own:
+        if key not in knobs.names(plain) and key in knobs.names(whole):
+            raise UsageError(
+                f"--set {key}={own[key]}: a recipe has no knob {key!r}.",
+                f"Did you mean '{_NETWORK}{key}', which the network has?",
+            )
     neutral = {key: value for key, value in idle.items() if key in knobs.names(plain)}
     recipe = knobs.replace(dataclasses.replace(plain, **neutral), fitted | own)
     network = knobs.replace(backbones.named(at, recipe.size), fitted_networks | networks)

@@ -336,7 +336,7 @@ def test_an_encoder_that_is_named_is_explained(run_cli: Run) -> None:
         (["tiny", "--features", "random"], 2, "means nothing for tiny"),
         (["fd[run]", "--features", "random"], 2, "It takes run=RUN"),
         (["fid", "--features", "run=random:0:tiny"], 2, "It takes random"),
-        (["fd[run]", "--features", "run=nowhere/"], 3, "nowhere"),
+        (["fd[run]", "--features", "run=nowhere/"], 4, "no checkpoint at nowhere/"),
         (["fd"], 2, "Did you mean 'fd[run]'?"),
         (["moco:papre-fractal"], 2, "Did you mean 'moco:paper-fractal'?"),
     ],
