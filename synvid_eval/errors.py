@@ -8,6 +8,7 @@ optional package missing.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -58,6 +59,16 @@ def known_error(code: int, message: str, hint: str) -> SynvidEvalError:
     """The error of that exit code (what another process says of it)."""
     kinds = (UsageError, DataError, WeightsError, MissingPackageError)
     return next((k for k in kinds if k.code == code), SynvidEvalError)(message, hint)
+
+
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENOTCONN, errno.ENODEV)
+
+
+def unwritten(error: OSError) -> str:
+    """The likely cause of a write that the system refused, as a question."""
+    if error.errno in GONE:
+        return "Was its folder removed, or is its storage gone?"
+    return "Is the disk full, or the folder read-only?"
 
 
 def one_line(text: object) -> str:
