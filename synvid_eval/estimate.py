@@ -45,7 +45,7 @@ _META = 500
 class Trial:
     """What a few clips of a set took: tried clips, seconds each on one of the workers that were tried, bytes
     that the cache would keep of `clips`; the reason for each clip that could not be measured; what was noted
-    of those that were.
+    of those that were; those that gave no frame within PATIENCE, which a measurement waits for longer.
     """
 
     tried: int
@@ -53,6 +53,7 @@ class Trial:
     states: tuple[Fold, ...]
     failed: dict[str, str]
     notes: dict[str, list[str]] = field(default_factory=dict)
+    slow: tuple[str, ...] = ()
 
     def seconds(self, clips: int, workers: int) -> float | None:
         """Seconds that `clips` clips would take on that many workers."""
@@ -112,7 +113,7 @@ def try_clips(
                 for _ in pool.map(clip_task(c, names) for c in group[:1] * workers):
                     pass
                 startup = time.monotonic() - began
-            trials.append(_try(pool, group, names, workers))
+            trials.append(_try(pool, group, names, workers, options.decode_timeout > PATIENCE))
     finally:
         pool.close()
     return Trials(tuple(trials), startup, _peak_memory("children") if any(chosen) else None)
@@ -124,9 +125,15 @@ def _chosen(clips: Sequence[ClipRef], tried: int) -> list[ClipRef]:
     return [c for c in first if c.kind != "memory"]
 
 
-def _try(pool: Processes, clips: Sequence[ClipRef], names: Sequence[str], workers: int) -> Trial:
-    """One group, timed as a whole; again without those that failed, which may have been waited for."""
+def _try(
+    pool: Processes, clips: Sequence[ClipRef], names: Sequence[str], workers: int, impatient: bool
+) -> Trial:
+    """One group, timed as a whole; again without those that failed, which may have been waited for.
+
+    impatient: whether a clip that hung here was waited for less long than it would be in a measurement.
+    """
     failed: dict[str, str] = {}
+    slow: list[str] = []
     good = list(clips)
     while True:
         states: tuple[Fold, ...] = ()
@@ -137,6 +144,9 @@ def _try(pool: Processes, clips: Sequence[ClipRef], names: Sequence[str], worker
             assert HERE not in task
             name = task["clip"]["id"]
             reason = answer.reason if isinstance(answer, Failure) else answer[1].get("skipped")
+            if isinstance(answer, Failure) and answer.kind == "hang" and impatient:
+                slow.append(name)
+                continue
             if isinstance(answer, Failure) or reason is not None:
                 failed[name] = str(reason)
                 continue
@@ -149,7 +159,7 @@ def _try(pool: Processes, clips: Sequence[ClipRef], names: Sequence[str], worker
             break
         good = [c for c in good if c.id in ids]
     each = spent * min(workers, len(good)) / len(good) if good else None
-    return Trial(len(good), each, states, failed, notes)
+    return Trial(len(good), each, states, failed, notes, tuple(slow))
 
 
 def try_looks(clips: Sequence[ClipRef], options: Options, tried: int = TRIED) -> tuple[float, float | None]:

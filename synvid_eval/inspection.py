@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from synvid_eval.cache import file_hash
-from synvid_eval.estimate import try_clips
+from synvid_eval.estimate import PATIENCE, TRIED, try_clips
 from synvid_eval.execute import Failure, Processes
 from synvid_eval.features.base import Feature
-from synvid_eval.measurement import Options
+from synvid_eval.measurement import Options, Progress
 from synvid_eval.prober import probe_task
 from synvid_eval.video import remote, spans
 from synvid_eval.video.decode import ClipRef
@@ -97,6 +97,7 @@ def inspect(videos: VideoSet, features: Sequence[Feature], options: Options, cos
     """
     skipped = [{"id": i, "reason": r} for i, r in videos.skipped]
     facts: dict[str, dict[str, Any]] = {}
+    sizes: dict[str, list[int] | None] = {}
     options.progress.begin(videos.name, len(videos.clips))
     following = iter([*videos.ids, ""])
     options.progress.advance(0, cached=False, reading=next(following))
@@ -105,8 +106,10 @@ def inspect(videos: VideoSet, features: Sequence[Feature], options: Options, cos
         "synvid_eval.prober", workers, {"loud": options.loud}, options.decode_timeout, options.loud
     )
     try:
-        for task, answer in pool.map(probe_task(c) for c in videos.clips):
+        answers = pool.map(probe_task(c) for c in videos.clips)
+        for clip, (task, answer) in zip(videos.clips, answers, strict=True):
             name = task["clip"]["id"]
+            sizes[clip.id] = _sizes(clip)
             reason = answer.reason if isinstance(answer, Failure) else answer[1].get("skipped")
             if isinstance(answer, Failure) or reason is not None:
                 skipped.append({"id": name, "reason": str(reason)})
@@ -116,7 +119,6 @@ def inspect(videos: VideoSet, features: Sequence[Feature], options: Options, cos
     finally:
         pool.close()
     good = tuple(c for c in videos.clips if c.id in facts)
-    sizes = {c.id: _sizes(c) for c in videos.clips}
     known = [sum(s) for s in sizes.values() if s is not None]
     seen = Inspection(
         name=videos.name,
@@ -142,7 +144,7 @@ def inspect(videos: VideoSet, features: Sequence[Feature], options: Options, cos
         containers=_count(facts, "container"),
         pixel_formats=_count(facts, "pixel_format"),
         strides=_strides([f["total"] for f in facts.values()], options.sampler.length),
-        duplicates=_duplicates(good, facts, sizes),
+        duplicates=_duplicates(videos.name, good, facts, sizes, options.progress),
         skipped=_in_order(skipped),
     )
     noted = {i: [str(n) for n in f.get("notes", [])] for i, f in facts.items()}
@@ -161,7 +163,9 @@ def _with_cost(
 ) -> Inspection:
     if not good:
         return replace(seen, notes=_notes(videos, noted), cost_reason="no clip can be opened")
+    options.progress.begin(f"{videos.name}, what it costs", (tries := min(TRIED, len(good))))
     trials = try_clips([good], features, options)
+    options.progress.advance(tries, cached=False)
     (trial,) = trials.sets
     reasons = [{"id": i, "reason": r} for i, r in trial.failed.items()]
     seen = replace(seen, skipped=_in_order([*seen.skipped, *reasons]), clips=seen.clips - len(reasons))
@@ -171,7 +175,10 @@ def _with_cost(
     workers = min(options.worker_count(), max(1, seen.clips))
     seconds = trial.seconds(seen.clips, workers)
     if seconds is None or trial.seconds_per_clip is None:
-        return replace(seen, cost_reason="none of the clips that were tried could be measured")
+        slow = f"no frame of {count_of(len(trial.slow), 'clip')} came within {PATIENCE:g} s"
+        return replace(
+            seen, cost_reason=slow if trial.slow else "none of the clips that were tried could be measured"
+        )
     cost = Cost(
         trial.tried,
         workers,
@@ -243,9 +250,15 @@ def _array_bytes(videos: VideoSet) -> int | None:
 
 
 def _duplicates(
-    clips: Sequence[ClipRef], facts: dict[str, dict[str, Any]], sizes: dict[str, list[int] | None]
+    name: str,
+    clips: Sequence[ClipRef],
+    facts: dict[str, dict[str, Any]],
+    sizes: dict[str, list[int] | None],
+    progress: Progress,
 ) -> list[list[str]]:
-    """Groups of clips with the same bytes. Only files of equal size are read."""
+    """Groups of clips with the same bytes. Only files of equal size are read, which may take as long as to
+    read all of a set; so their number is told.
+    """
     alike: dict[Any, list[ClipRef]] = defaultdict(list)
     same: dict[Any, list[str]] = defaultdict(list)
     for clip in clips:
@@ -253,15 +266,19 @@ def _duplicates(
             same[content].append(clip.id)
         elif sizes[clip.id]:
             alike[tuple(sizes[clip.id] or ())].append(clip)
-    for group in alike.values():
-        if len(group) > 1:
-            for clip in group:
-                if clip.kind == spans.KIND:
-                    hashes: tuple[str, ...] = (spans.clip_hash(clip),)
-                elif remote.is_remote(clip.path):
-                    hashes = (remote.content(clip.stamp),)
-                else:
-                    hashes = tuple(file_hash(os.fspath(f)) for f in _files(clip) or [])
-                if all(hashes):
-                    same[hashes].append(clip.id)
+    groups = [group for group in alike.values() if len(group) > 1]
+    if groups:
+        progress.begin(f"{name}, of equal sizes", sum(map(len, groups)))
+    for group in groups:
+        for clip in group:
+            progress.advance(0, cached=False, reading=clip.id)
+            if clip.kind == spans.KIND:
+                hashes: tuple[str, ...] = (spans.clip_hash(clip),)
+            elif remote.is_remote(clip.path):
+                hashes = (remote.content(clip.stamp),)
+            else:
+                hashes = tuple(file_hash(os.fspath(f)) for f in _files(clip) or [])
+            if all(hashes):
+                same[hashes].append(clip.id)
+            progress.advance(1, cached=False)
     return sorted(sorted(ids) for ids in same.values() if len(ids) > 1)

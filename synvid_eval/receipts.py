@@ -30,7 +30,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from synvid_eval import archive
-from synvid_eval.errors import DataError, SynvidEvalError, UsageError
+from synvid_eval.errors import DataError, SynvidEvalError, UsageError, unwritten
 from synvid_eval.libraries import decoder_versions
 from synvid_eval.measurement import (
     ClipRecord,
@@ -521,4 +521,4 @@ class _Job:
 
 def _refused(folder: Path, error: OSError) -> DataError:
     where = error.filename or folder
-    return DataError(f"{where}: {error.strerror or error}.", "Is the disk full, or the folder read-only?")
+    return DataError(f"{where}: {error.strerror or error}.", unwritten(error))

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval import archive
-from synvid_eval.errors import DataError, SynvidEvalError
+from synvid_eval.errors import DataError, SynvidEvalError, unwritten
 from synvid_eval.execute import Heart, Task, read_message, silent, write_message
 from synvid_eval.sets import PresetClip, open_clip
 from synvid_eval.video import encode
@@ -190,11 +190,10 @@ def write(task: Task, kind: str, kinds: list[str], beat: Callable[[], None] = si
 
 def refused(path: Path, error: OSError | str) -> DataError:
     """The error of a file that the system does not let us write, and why."""
-    why = error if isinstance(error, str) else error.strerror or error
-    return DataError(
-        f"{path} cannot be written: {why}.",
-        "Is there room, may you write there? The same command goes on from here.",
-    )
+    why, cause = error, "Is there room, may you write there?"
+    if isinstance(error, OSError):
+        why, cause = error.strerror or str(error), unwritten(error)
+    return DataError(f"{path} cannot be written: {why}.", f"{cause} The same command goes on from here.")
 
 
 def _remove(path: Path) -> None:

@@ -273,7 +273,7 @@ def test_errors_come_in_the_order_of_their_codes(tmp_path: Path) -> None:
         look(str(tmp_path / "gone"), [str(bad)], ASKED, options())
     with pytest.raises(DataError, match="gone"):
         look(str(tmp_path / "gone"), ["random:0:tiny"], ASKED, options())
-    with pytest.raises(DataError, match="no checkpoint at"):
+    with pytest.raises(WeightsError, match="no checkpoint at"):
         look(SET, [str(tmp_path / "gone.pth")], ASKED, options())
     with pytest.raises(UsageError, match="has 6 layers"):
         look(SET, ["random:0:tiny"], replace(ASKED, layer=6), options())

@@ -204,7 +204,7 @@ def test_by_command(runs: tuple[Path, Path], run_cli: Run) -> None:
     """One line and the exit code of its kind; before any set is looked at."""
     for features, code, said in (
         ((), 4, "No encoder is given for the feature run. Give --features run=RUN"),
-        (("--features", "run=nowhere"), 3, "There is no checkpoint at nowhere"),
+        (("--features", "run=nowhere"), 4, "There is no checkpoint at nowhere"),
         (("--features", f"run={runs[0] / 'checkpoints'}"), 4, "holds no checkpoint"),
         (("--features", "run=random:0:tinny"), 2, "tinny"),
         (("--features", f"run={runs[0]}", "--device", "cuda:77"), 2, "--device cuda:77"),

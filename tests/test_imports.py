@@ -19,8 +19,9 @@ ROOT = Path(synvid_eval.__file__).parent
 ROWS = [
     {"__main__"},
     {"cli"},
+    {"explanation"},
     {"integrations", "training", "attention", "guidance"},
-    {"comparison", "report", "inspection", "rehearsal", "explanation", "selfcheck", "costs"},
+    {"comparison", "report", "inspection", "rehearsal", "selfcheck", "costs"},
     {"estimate", "media", "generation", "banks", "previews", "paintings", "receipts"},
     {"measurement"},
     {"worker", "prober", "writer"},
@@ -154,7 +155,7 @@ NETWORKS = {"torch", "transformers", "torchvision", "pandas", "jinja2"}
 SMALL = "preset:static_circles?n=2&size=32&objects=20"
 BUDGETS = {
     "list metrics": LIGHT | {"scipy", "PIL"},
-    "explain fvd --no-cost": LIGHT | {"scipy", "numba", "cv2"},
+    "explain fvd --no-cost": LIGHT | {"scipy", "numba", "cv2", "PIL"},
     "cache info": LIGHT,
     "weights list": LIGHT,
     f"compare {SMALL} a={SMALL}&seed=1 --json c.json": NUMBERS,

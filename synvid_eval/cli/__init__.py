@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import click
 
 import synvid_eval
-from synvid_eval.errors import SynvidEvalError, nearest, one_line
+from synvid_eval.errors import SynvidEvalError, nearest, one_line, unwritten
 
 COMMANDS = {
     "compare": "Measure sets of videos and compare each with a reference: the main job.",
@@ -135,7 +135,7 @@ def run(args: list[str]) -> int:
             args,
             3,
             f"The system refused{where}: {error.strerror or error}.",
-            "Is the disk full or read-only?",
+            unwritten(error),
         )
     except Exception as error:
         if verbose:

@@ -152,6 +152,7 @@ class Wrapped:
         if not self.parts or self.command[0] == "textures":
             return ()
         (out,) = self.writes
+        out = common.as_argument(out)
         more = ("--out", f"{out.rstrip('/')}.measured") if self.command == ("measure",) else ()
         return ("merge", out, *more)
 

@@ -834,6 +834,11 @@ def score_csv(comparison: Comparison) -> str:
     return out.getvalue()
 
 
+def as_argument(path: str) -> str:
+    """A path as an argument that no parser takes for an option."""
+    return f"./{path}" if path.startswith("-") else path
+
+
 def command_line(words: Sequence[str]) -> str:
     """The command as one would type it again."""
     import shlex

@@ -1,4 +1,4 @@
-"""`synvid-eval explain NAME`: a metric, feature, layout, protocol, preset, corruption or sampler in full."""
+"""`synvid-eval explain NAME`: in full, what something is that `list` names."""
 
 from __future__ import annotations
 
@@ -11,29 +11,38 @@ from synvid_eval.cli import common, names
 from synvid_eval.cli.wrapping import filled
 
 if TYPE_CHECKING:
-    from synvid_eval.explanation import Constant, Explanation
+    from synvid_eval.explanation.parts import Constant, Explanation
 
 
 @click.command(name="explain")
 @click.argument("name", metavar="NAME", shell_complete=names.completed(names.explained))
+@click.option(
+    "--features",
+    metavar="random[:SEED]|run=RUN",
+    shell_complete=names.networks,
+    help="Of what runs a network: which one, as compare takes it, such as run=RUN for fd[run].",
+)
 @click.option("--no-cost", is_flag=True, help="Leave out what it costs (which is timed, a second or two).")
 @common.outputs("json")
-def command(name: str, no_cost: bool, json: str | None) -> None:
-    """Explain a metric, feature, layout, protocol, preset, corruption or the sampler: what it is, its
-    formula, every constant with its range, source, pitfalls, and what it costs here. NAME is one that list
-    shows, or sampler.
+def command(name: str, features: str | None, no_cost: bool, json: str | None) -> None:
+    """Explain a metric, feature, layout, protocol, preset, corruption, a method, recipe or backbone of train,
+    or the sampler: what it is, its formula, every constant with its range, source, pitfalls, and what it
+    costs here. NAME is one that list shows, or sampler.
 
     \b
     Examples:
       synvid-eval explain color
       synvid-eval explain paper
       synvid-eval explain moving_circles
+      synvid-eval explain moco:paper-fractal
     """
     from synvid_eval.explanation import explain
+    from synvid_eval.features.network import Networks
     from synvid_eval.score import dump_json
 
     common.check_outputs(json=json)
-    found = explain(name, timed=not no_cost)
+    networks = Networks(features=features) if features else None
+    found = explain(name, timed=not no_cost, networks=networks)
     if json:
         common.write_text(dump_json({"name": name, "explanations": [e.to_dict() for e in found]}), json)
     if json != "-":
@@ -51,7 +60,13 @@ def _text(one: Explanation, width: int) -> str:
     if one.essay:
         parts.append(_wrapped(one.essay, width))
     if one.constants:
-        ways = {"preset": "preset:NAME?KNOB=VALUE", "corruption": "corrupt:NAME?KNOB=VALUE&of=SET"}
+        ways = {
+            "preset": "preset:NAME?KNOB=VALUE",
+            "corruption": "corrupt:NAME?KNOB=VALUE&of=SET",
+            "method": "--set KNOB=VALUE of train pretrain",
+            "recipe": "--set KNOB=VALUE of train",
+            "backbone": "--set network.KNOB=VALUE of train",
+        }
         changed = ways.get(one.kind, "--set NAME.KNOB=VALUE")
         how = "" if one.kind == "protocol" else f" ({changed} changes one)"
         parts.append(f"Constants{how}\n\n{_table(one.constants, width)}")
@@ -92,5 +107,6 @@ def _table(constants: list[Constant], width: int) -> str:
             lines.append(f"  {one.of}")
         unit = f" {one.unit}" if one.unit else ""
         lines.append(f"    {one.name} = {one.default}{unit}   [{one.allowed}]")
-        lines.append(filled(one.meaning, width, " " * 8, " " * 8))
+        source = f" Source: {one.source}." if one.source else ""
+        lines.append(filled(f"{one.meaning}{source}", width, " " * 8, " " * 8))
     return "\n".join(line for line in lines if line.strip())

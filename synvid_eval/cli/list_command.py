@@ -1,4 +1,4 @@
-"""`synvid-eval list metrics|features|layouts|protocols|presets|corruptions`."""
+"""`synvid-eval list metrics|features|…|backbones`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,30 @@ import click
 
 from synvid_eval.cli import common
 
-WHAT = ("metrics", "features", "layouts", "protocols", "presets", "corruptions")
+WHAT = (
+    "metrics",
+    "features",
+    "layouts",
+    "protocols",
+    "presets",
+    "corruptions",
+    "methods",
+    "recipes",
+    "backbones",
+)
 
 
 @click.command(name="list")
 @click.argument("what", type=common.OneOf(WHAT))
 @common.outputs("json")
 def command(what: str, json: str | None) -> None:
-    """List what is installed: metrics, features, layouts, protocols, presets or corruptions.
+    """List what is installed: metrics, features, layouts, protocols, presets or corruptions; methods, recipes
+    or backbones of train.
 
     \b
     Examples:
       synvid-eval list metrics
+      synvid-eval list recipes
       synvid-eval list presets --json -
     """
     from synvid_eval.score import dump_json
@@ -32,19 +44,17 @@ def command(what: str, json: str | None) -> None:
         "presets": _presets,
         "protocols": _protocols,
         "corruptions": _corruptions,
+        "methods": _methods,
+        "recipes": _recipes,
+        "backbones": _backbones,
     }[what]()
     if json:
         common.write_text(dump_json({what: rows}), json)
     if json != "-":
         for line in _table(_SHOWN[what](rows) if what in _SHOWN else rows):
             click.echo(line)
-        if what == "corruptions":
-            click.echo("Values at severity 1, 2, 3, 4 and 5; see: explain NAME.")
-        if what == "presets":
-            click.echo(
-                "ucf101: published accuracy [%] after fine-tuning on UCF101. needs: what is to be given, "
-                "--images DIR|skimage or --videos SET."
-            )
+        if what in _BELOW:
+            click.echo(_BELOW[what])
 
 
 def _metrics() -> list[dict[str, str]]:
@@ -143,7 +153,99 @@ def _shown_corruptions(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
     ]
 
 
-_SHOWN = {"presets": _shown_presets, "corruptions": _shown_corruptions}
+def _methods() -> list[dict[str, Any]]:
+    from synvid_eval.explanation import trainings
+    from synvid_eval.training.methods import METHODS
+
+    found = [(trainings.method(name), trainings.owners()[name]) for name in METHODS]
+    return [{"name": one.name, "recipes": list(recipes), "about": one.about} for one, recipes in found]
+
+
+def _shown_methods(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """The columns of the table: recipes in one cell."""
+    return [{**row, "recipes": ", ".join(row["recipes"])} for row in rows]
+
+
+def _recipes() -> list[dict[str, Any]]:
+    from synvid_eval.explanation import trainings
+
+    return [
+        {
+            "name": f"{owner}:{name}",
+            "command": f"{trainings.asked(owner)} --recipe {name}",
+            "backbone": of.backbone,
+            "epochs": of.epochs,
+            "batch": of.batch,
+            "like": trainings.difference(recipes, name)[0],
+            "differs": trainings.difference(recipes, name)[1],
+            "about": trainings.difference_text(recipes, name),
+        }
+        for owner, recipes in trainings.owners().items()
+        for name, of in recipes.items()
+    ]
+
+
+def _shown_recipes(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """The columns of the table: how a recipe differs is told by `explain` where it is long."""
+    return [
+        {
+            "name": row["name"],
+            "backbone": row["backbone"],
+            "epochs": f"{row['epochs']:,}",
+            "batch": f"{row['batch']:,}",
+            "about": row["about"]
+            if len(row["differs"]) <= _FEW
+            else f"as {row['like']}, but for {len(row['differs'])} knobs",
+        }
+        for row in rows
+    ]
+
+
+def _backbones() -> list[dict[str, Any]]:
+    from synvid_eval.explanation import trainings
+    from synvid_eval.networks import backbones
+
+    found = [(name, backbones.named(name)) for name in backbones.NAMES]
+    return [
+        {
+            "name": name,
+            "frames": of.frames,
+            "image": of.image,
+            "width": of.width,
+            "about": trainings.backbone(name, timed=False).about,
+        }
+        for name, of in found
+    ]
+
+
+def _shown_backbones(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """The columns of the table: what it is says the rest."""
+    return [{"name": row["name"], "about": row["about"]} for row in rows]
+
+
+_FEW = 5
+"""Knobs that differ which a table tells in full."""
+
+_BELOW = {
+    "metrics": "fid, kid, fvd, kvd, diversity need weights: synvid-eval weights list. fd[run], kd[run] and "
+    "diversity[run] need an encoder of yours, --features run=RUN of compare: synvid-eval explain run.",
+    "corruptions": "Values at severity 1, 2, 3, 4 and 5; see: explain NAME.",
+    "presets": "ucf101: published accuracy [%] after fine-tuning on UCF101. needs: what is to be given, "
+    "--images DIR|skimage or --videos SET.",
+    "methods": "Of train pretrain --method NAME; see: explain NAME.",
+    "recipes": "METHOD:RECIPE is of train pretrain --method METHOD --recipe RECIPE; finetune:RECIPE and "
+    "probe:RECIPE of train finetune and train probe; see: explain NAME.",
+    "backbones": "Of train … --backbone NAME; see: explain NAME.",
+}
+"""What stands below a table."""
+
+_SHOWN = {
+    "presets": _shown_presets,
+    "corruptions": _shown_corruptions,
+    "methods": _shown_methods,
+    "recipes": _shown_recipes,
+    "backbones": _shown_backbones,
+}
 """What the table shows of rows that JSON tells in full."""
 
 

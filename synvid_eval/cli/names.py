@@ -1,5 +1,5 @@
-"""Names that a shell completes: of metrics, features, knobs, layouts, presets. Nothing heavy is imported for
-them.
+"""Names that a shell completes: of metrics, features, knobs, layouts, presets, recipes. Nothing heavy is
+imported for them.
 
 The names of this package's own plug-ins are read from their sources as text (importing them loads NumPy,
 OpenCV, PyAV); those of other packages from their entry points, which are not loaded. What cannot be read is
@@ -162,6 +162,17 @@ def probings() -> list[str]:
     return _keys("PROBING", "training", "probe.py")
 
 
+def every_recipe() -> list[str]:
+    """What `explain` calls recipes: their names, and those behind what has them (`moco:tiny`)."""
+    owned = {
+        **{method: recipes(method) for method in methods()},
+        "finetune": finetunings(),
+        "probe": probings(),
+    }
+    plain = dict.fromkeys(name for found in owned.values() for name in found)
+    return [*plain, *(f"{owner}:{name}" for owner, found in owned.items() for name in found)]
+
+
 def textures() -> list[str]:
     """Names of textures, sorted."""
     found = {p.name for p in importlib.metadata.entry_points(group="synvid_eval.textures")}
@@ -190,7 +201,8 @@ def corruptions() -> list[str]:
 def explained() -> list[str]:
     """What `explain` takes."""
     other = [*layouts()[1:], "measured", *schemes(), *protocols(), *presets(), *corruptions(), "sampler"]
-    return sorted({*metrics(), *features(), *other})
+    trained = [*methods(), *backbones(), *every_recipe()]
+    return sorted({*metrics(), *features(), *other, *trained})
 
 
 def settings() -> list[str]:

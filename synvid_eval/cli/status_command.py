@@ -50,7 +50,8 @@ def told(state: State, folder: str) -> dict[str, Any]:
     begun = {i: job for i, job in state.jobs.items() if i in state.missing and i not in failed}
     line = state.command or "the same command"
     again = [with_shard(line, i, state.of) if state.of > 1 or state.command else line for i in state.missing]
-    merge = ["synvid-eval", "merge", folder, *(["--out", "F.measured"] if state.unit == "piece" else [])]
+    into = ["--out", "F.measured"] if state.unit == "piece" else []
+    merge = ["synvid-eval", "merge", common.as_argument(folder), *into]
     return {
         "name": state.name,
         "unit": state.unit,

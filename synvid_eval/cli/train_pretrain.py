@@ -84,6 +84,8 @@ def command(
     more = (f"steps={steps}",) if steps is not None else ()
     of = methods.named(method)
     methods.check_recipe(method, recipe)
+    if recipe in of.recipes:
+        pretrain.check_settings(location, of.recipes[recipe], settings)
     chosen, network = recipes.chosen(of.recipes, recipe, (*settings, *more), backbone)
     with common.Terminal(quiet or not engine.speaks(), verbose) as progress:
         options, loaders = common.training_options(progress=progress, verbose=verbose, **running)

@@ -124,8 +124,9 @@ def find(location: str | None, seed: int = 0) -> Checkpoint:
     weights, SIZE one of VideoMAE or the name of another backbone; None: `random:` with `seed`.
 
     Raises:
-        DataError: nothing is there. UsageError: `random:` with no seed, or with an unknown size.
-        WeightsError: it cannot be read, is of no known network, or lacks tensors, which are named.
+        WeightsError: nothing is there, it cannot be read, is of no known network, or lacks tensors, which are
+        named. DataError: the system does not say what is there. UsageError: `random:` with no seed, or with
+        an unknown size.
     """
     if location is None:
         return _random(f"{RANDOM}:{seed}")
@@ -137,7 +138,7 @@ def find(location: str | None, seed: int = 0) -> Checkpoint:
     except OSError as error:
         raise DataError(f"{location} cannot be opened: {error.strerror}.", "Check the path.") from None
     if not is_there:
-        raise DataError(
+        raise WeightsError(
             f"There is no checkpoint at {location}.",
             f"Give a run's folder, a folder of transformers, a .pth or .safetensors file, or {RANDOM}:0.",
         )

@@ -48,7 +48,7 @@ def named(location: str) -> Named:
     """The encoder at a location, read and checked, not built; see `checkpoints.find`.
 
     Raises:
-        DataError: nothing is there. WeightsError: it is no encoder, or none that can be read.
+        WeightsError: nothing is there, or no encoder, or none that can be read.
         UsageError: a random network that cannot be had; several locations.
         ModuleNotFoundError: `transformers`, which builds a VideoMAE, is not installed.
     """

@@ -1,5 +1,6 @@
 """The page of training curves: accuracies first, then losses, accuracies while learning and learning rates of
-several runs side by side, then what each run was.
+several runs side by side, then what each run was. Losses of different methods of pre-training are not of one
+scale, so each method has a picture of its own.
 
 `page` is a pure function of the document (`synvid-eval/curves/1`, see `training.curves`); means and bands
 over folds are all that it computes. No script: all of it can be read as it stands, and every picture has its
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from synvid_eval.report import document
@@ -32,6 +33,7 @@ from synvid_eval.rounding import MISSING
 
 _KINDS = {"pretrain": "Pre-training", "finetune": "Fine-tuning", "probe": "Probing"}
 _LONGEST = 28
+_APART = "Compare runs of one method only: losses of different methods are not of one scale."
 _BAND = "Shaded: from the lowest to the highest fold; the curve is their mean."
 _PLOTS = {
     "loss": Plot("Loss", "Of the clips that are learned.", "step", "loss"),
@@ -58,8 +60,8 @@ def page(curves: Mapping[str, Any]) -> str:
     """The whole HTML document of curves' JSON data; what is odd in them is left out."""
     runs = [mapping(run) for run in items(curves.get("runs"))]
     shown = [
-        Shown(name, name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…", index)
-        for index, name in enumerate(str(run.get("name")) for run in runs)
+        Shown(name, _label(name, run), index)
+        for index, (name, run) in enumerate((str(run.get("name")), run) for run in runs)
     ]
     kinds = list(dict.fromkeys(str(run.get("kind")) for run in runs))
     sections = []
@@ -72,7 +74,7 @@ def page(curves: Mapping[str, Any]) -> str:
                 "title": title,
                 "head": _head(kind),
                 "rows": [_Row(s.name, _cells(kind, run)) for s, run in own],
-                "figures": [f for what in _PLOTS if (f := _figure(what, f"{kind}-{what}", own))],
+                "figures": _figures(kind, own),
             }
         )
     facts = [{"name": s.name, "facts": _facts(run)} for s, run in zip(shown, runs, strict=True)]
@@ -90,8 +92,39 @@ def page(curves: Mapping[str, Any]) -> str:
     )
 
 
+def _label(name: str, run: Mapping[str, Any]) -> str:
+    """A run in a legend: its name, its method and its network."""
+    short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+    what = ", ".join(text for key in ("method", "model") if (text := _text(run, key)))
+    return f"{short} ({what})" if what else short
+
+
+def _text(run: Mapping[str, Any], key: str) -> str:
+    found = run.get(key)
+    return found if isinstance(found, str) else ""
+
+
+def _figures(kind: str, runs: Sequence[tuple[Shown, Mapping[str, Any]]]) -> list[Figure]:
+    """The pictures of a section; of pre-trainings a loss each method, since they are not of one scale."""
+    found = []
+    for what, plot in _PLOTS.items():
+        parts = {"": list(runs)}
+        if what == "loss" and kind == "pretrain":
+            parts = {}
+            for shown, run in runs:
+                parts.setdefault(_text(run, "method"), []).append((shown, run))
+        for position, (method, own) in enumerate(parts.items()):
+            title = f"{plot.title} of {method}" if method else plot.title
+            caption = sentences(plot.caption, _APART if len(parts) > 1 else "")
+            of = replace(plot, title=title, caption=caption)
+            name = f"{kind}-{what}" + (f"-{position}" if len(parts) > 1 else "")
+            if figure := _figure(what, of, name, own):
+                found.append(figure)
+    return found
+
+
 def _head(kind: str) -> list[str]:
-    common = ["Run", "Begun with", "Learned", "Steps", "Loss"]
+    common = ["Run", "Method", "Network", "Begun with", "Learned", "Steps", "Loss"]
     return common if kind == "pretrain" else [*common, "Top 1", "by source group", "Top 5"]
 
 
@@ -109,6 +142,8 @@ def _cells(kind: str, run: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     known = [loss for loss in losses if loss is not None]
     out = [
+        (name_markup(_text(run, "method") or MISSING), ""),
+        (name_markup(_text(run, "model") or MISSING), ""),
         (name_markup(begun), f"{recipe.get('size')}" if recipe.get("size") and begun == "scratch" else ""),
         (name_markup(on), split),
         (MISSING, "its neighbors vote")
@@ -141,12 +176,13 @@ def _bounds(pair: Any) -> str:
     return f"{known[0]:.1f} to {known[1]:.1f}" if len(known) == 2 else ""
 
 
-def _figure(what: str, name: str, runs: Sequence[tuple[Shown, Mapping[str, Any]]]) -> Figure | None:
+def _figure(
+    what: str, plot: Plot, name: str, runs: Sequence[tuple[Shown, Mapping[str, Any]]]
+) -> Figure | None:
     """The curves of several runs, a curve each; None where there is nothing to draw."""
     curves = [curve for shown, run in runs if (curve := _curve(what, shown, run))]
     if not curves:
         return None
-    plot = _PLOTS[what]
     caption = sentences(plot.caption, _BAND if any(c.band for c in curves) else "")
     places = sorted({x for c in curves for x, _ in c.points})
     if len(places) > COLUMNS:
@@ -185,5 +221,18 @@ def _points(what: str, fold: Mapping[str, Any]) -> list[Pair]:
 
 
 def _facts(run: Mapping[str, Any]) -> dict[str, Any]:
-    keep = ("kind", "source", "location", "split", "clips", "seed", "steps", "version", "network", "recipe")
+    keep = (
+        "kind",
+        "method",
+        "model",
+        "source",
+        "location",
+        "split",
+        "clips",
+        "seed",
+        "steps",
+        "version",
+        "network",
+        "recipe",
+    )
     return {key: run[key] for key in keep if run.get(key) is not None}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval.cache import file_hash
-from synvid_eval.errors import DataError, UsageError
+from synvid_eval.errors import DataError, UsageError, WeightsError
 from synvid_eval.networks import backbones, inputs
 from synvid_eval.networks.backbones import Backbone
 from synvid_eval.networks.loading import resolve_device
@@ -52,7 +52,8 @@ class Finetuned:
             these give up.
 
         Raises:
-            UsageError: a run of another kind. DataError: no run, none that is done, or a damaged one.
+            UsageError: a run of another kind. WeightsError: no run, or none with a checkpoint. DataError: one
+            that is not done, or damaged.
         """
         self._folder, self._device = Path(folder), device
         self._workers, self._patience = workers, patience
@@ -130,7 +131,7 @@ class Finetuned:
                 network.load_state_dict(load(file).network)
             except RuntimeError as error:
                 said = str(error).strip().splitlines()
-                raise DataError(f"{file} is of another network: {said[-1].strip()}") from None
+                raise WeightsError(f"{file} is of another network: {said[-1].strip()}") from None
             self._networks[fold] = network.eval()
         return self._networks[fold]
 
@@ -170,7 +171,7 @@ class DamagedViews:
 def _undone(folder: Path) -> Predictions:
     """Raises what is wrong with a folder that holds no predictions."""
     if not folder.is_dir():
-        raise DataError(f"{folder} is no run: there is no such folder.", "Give a run of train finetune.")
+        raise WeightsError(f"{folder} is no run: there is no such folder.", "Give a run of train finetune.")
     config = RunFolder(folder).config()
     if config is None:
         raise DataError(f"{folder} holds no {PREDICTIONS}.", "Is it a run of train finetune, and done?")
@@ -183,7 +184,7 @@ def _config(folder: Path) -> Config:
     if config is not None:
         _check_kind(folder, config)
     if config is None or not RunFolder(folder).checkpoints():
-        raise DataError(f"{folder} holds no run with a checkpoint.", "Is the run whole?")
+        raise WeightsError(f"{folder} holds no run with a checkpoint.", "Is the run whole?")
     return config
 
 

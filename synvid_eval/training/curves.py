@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from synvid_eval import sets
-from synvid_eval.errors import DataError
-from synvid_eval.training import accuracy, finetune
-from synvid_eval.training.labelled import PREDICTIONS
+from synvid_eval.errors import DataError, UsageError
+from synvid_eval.networks import backbones
+from synvid_eval.training import accuracy, finetune, methods, pretrain
+from synvid_eval.training.labelled import PREDICTIONS, SCRATCH
 from synvid_eval.training.run_folder import Config, RunFolder
 
 SCHEMA = "synvid-eval/curves/1"
@@ -52,7 +53,33 @@ def _facts(config: Config) -> dict[str, Any]:
     run = config.get("run", {})
     keep = ("kind", "source", "location", "split", "clips", "seed", "steps", "version")
     found: dict[str, Any] = {key: run.get(key) for key in keep}
+    found |= {"method": _method(run), "model": _model(config.get("network", {}))}
     return found | {"network": config.get("network", {}), "recipe": config.get("recipe", {})}
+
+
+def _method(run: Mapping[str, Any]) -> str | None:
+    """By which method a run was pre-trained, for people; of others, what they began with. None: not known."""
+    if run.get("kind") != pretrain.KIND:
+        source = str(run.get("source"))
+        if source == SCRATCH or not os.path.isdir(source):
+            return None
+        try:
+            found = RunFolder(source).config()
+        except DataError:
+            return None
+        run = (found or {}).get("run", {})
+    if run.get("kind") != pretrain.KIND:
+        return None
+    name = run.get("method", methods.DEFAULT)
+    return methods.named(name).title.partition(",")[0] if name in methods.METHODS else str(name)
+
+
+def _model(table: Mapping[str, Any]) -> str | None:
+    """What a network is called, for people; None where that is not known."""
+    try:
+        return backbones.of_table(table).model
+    except (UsageError, TypeError, KeyError):
+        return None
 
 
 def _fold(path: Path) -> dict[str, Any]:

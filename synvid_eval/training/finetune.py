@@ -52,7 +52,7 @@ from synvid_eval.training.accuracy import Predictions
 from synvid_eval.training.augment import LEAST
 from synvid_eval.training.data import Files, Item
 from synvid_eval.training.labelled import Start, Viewed
-from synvid_eval.training.recipe import Optimization, Recipes
+from synvid_eval.training.recipe import CODE, OURS, Optimization, Recipes
 from synvid_eval.training.run_folder import RunFolder
 from synvid_eval.training.schedule import Cosine
 
@@ -75,25 +75,34 @@ class Finetuning(Optimization):
     )
     epochs: int = knob(100, "Times that all clips are seen.", low=1, high=1_000_000, source="Table 6")
     warmup: int = knob(5, "Epochs in which the learning rate grows.", low=0, high=1_000_000, source="Table 6")
-    lr: float = knob(5e-4, "Learning rate for 256 clips a step, after the warm-up.", low=0, high=100)
+    lr: float = knob(
+        5e-4, "Learning rate for 256 clips a step, after the warm-up.", low=0, high=100, source="Table 6"
+    )
     beta2: float = knob(0.999, "Of AdamW.", low=0, high=1, source="Table 6")
     layer_decay: float = knob(
         0.7, "Learning rate of a layer, in that of the one above it.", low=0, high=1, source="Table 6"
     )
     stride: int = knob(
-        4, "Frames from one of a clip to the next, as far as it is long enough.", low=1, high=256
+        4, "Frames from one of a clip to the next, as far as it is long enough.", low=1, high=256, source=CODE
     )
     short: int = knob(
-        0, "Short side [px] that frames are brought to before all else; 0: none.", low=0, high=4096
+        0,
+        "Short side [px] that frames are brought to before all else; 0: none.",
+        low=0,
+        high=4096,
+        source=OURS,
     )
     repeats: int = knob(
         2, "Times that a clip of a batch is augmented.", low=1, high=64, source="released code"
     )
-    whole: bool = knob(False, "The cosine of learning rates begins with the warm-up, not behind it.")
+    whole: bool = knob(
+        False, "The cosine of learning rates begins with the warm-up, not behind it.", source=CODE
+    )
     transforms: str = knob(
         "videomae",
         "Order and resizing: videomae augments, then crops, bilinear; fractal crops, bicubic, then augments.",
         choices=("videomae", "fractal"),
+        source=CODE,
     )
     augment: str = knob(
         "rand-m9-n2-mstd0.5-inc1", "RandAugment, as timm spells it, or none.", source="Table 6"
@@ -106,23 +115,31 @@ class Finetuning(Optimization):
         source="released code",
     )
     flip: bool = knob(True, "Mirror every other clip.", source="Table 6")
-    blur: float = knob(0.0, "Share of clips that are blurred.", low=0, high=1)
+    blur: float = knob(0.0, "Share of clips that are blurred.", low=0, high=1, source=CODE)
     erase: float = knob(0.25, "Share of clips with a box of noise.", low=0, high=1, source="released code")
     mixup: float = knob(0.8, "α of mixup; 0: none.", low=0, high=100, source="Table 6")
     cutmix: float = knob(1.0, "α of cutmix; 0: none.", low=0, high=100, source="Table 6")
-    switch: float = knob(0.5, "Share of batches with cutmix, where there are both.", low=0, high=1)
-    spans: str = knob("frames", "What a box of cutmix spans.", choices=("frames", "released"))
+    switch: float = knob(
+        0.5, "Share of batches with cutmix, where there are both.", low=0, high=1, source=CODE
+    )
+    spans: str = knob(
+        "frames", "What a box of cutmix spans.", choices=("frames", "released"), source="paper of cutmix"
+    )
     smoothing: float = knob(0.1, "Of labels.", low=0, high=1, source="Table 6")
     drop_path: float = knob(
         0.2, "Share of clips that skip the last layer.", low=0, high=0.99, source="Table 6"
     )
-    dropout: float = knob(0.5, "Share of values dropped in front of the classifier.", low=0, high=0.99)
+    dropout: float = knob(
+        0.5, "Share of values dropped in front of the classifier.", low=0, high=0.99, source=CODE
+    )
     segments: int = knob(5, "Runs of frames of a tested clip.", low=1, high=100, source="Table 6")
     crops: int = knob(3, "Squares of a tested clip's frames.", low=1, high=100, source="Table 6")
     enlarged: float = knob(
-        1.0, "Short side of a tested clip's frames, in sides of the squares.", low=1, high=4
+        1.0, "Short side of a tested clip's frames, in sides of the squares.", low=1, high=4, source=CODE
     )
-    test_every: int = knob(10, "Epochs between looks at the test clips; 0: none.", low=0, recipe=False)
+    test_every: int = knob(
+        10, "Epochs between looks at the test clips; 0: none.", low=0, recipe=False, source=OURS
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -172,6 +189,8 @@ _CLIPS = "network.frames=8", "network.image=112"
 """What convolutional networks see, for others by the same recipe, too."""
 _STAGES = {"tsm-resnet50": 16, "tsm-resnet18": 32, "r2plus1d-18": 16, "csn-26": 32}
 """Channels of a first stage with which a clip takes two cores less time than of the tiny transformer."""
+
+_FRACTAL = "released code of Svyezhentsev et al. 2024"
 
 FINETUNING = Recipes(
     {
@@ -229,6 +248,14 @@ FINETUNING = Recipes(
             for backbone, stage in _STAGES.items()
         },
     },
+    {
+        "paper-hmdb51": f"Table 6, or {CODE}",
+        "released-hmdb51": f"{CODE}, or Table 6",
+        **dict.fromkeys(("paper-fractal", "paper-fractal-diving48", "paper-fractal-volleyball"), _FRACTAL),
+        "small": OURS,
+        "tiny": OURS,
+    },
+    apart=("paper-fractal", "paper-fractal-diving48", "paper-fractal-volleyball"),
 )
 """Recipes of fine-tuning, by name."""
 

@@ -8,13 +8,13 @@ import contextlib
 import dataclasses
 import os
 import warnings
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from synvid_eval import __version__, adapted, knobs, sets
 from synvid_eval.archive import write_bytes
-from synvid_eval.errors import UsageError
+from synvid_eval.errors import SynvidEvalError, UsageError
 from synvid_eval.generators import Clips, presets, registry
 from synvid_eval.measurement import Options
 from synvid_eval.networks import backbones
@@ -135,6 +135,26 @@ def _settled(
             "Say by what, such as --set adapt=published.",
         )
     return dataclasses.replace(chosen, curriculum=0)
+
+
+def check_settings(location: str, chosen: OnClips, settings: Sequence[str]) -> None:
+    """Refuses, by a UsageError that says where it is set, a knob that a preset has and a recipe of that kind
+    has not.
+    """
+    try:
+        preset, _ = sets.preset_parts(_as_set(location))
+        of_preset = {*knobs.names(registry.get(preset.generator))}
+    except SynvidEvalError:
+        return  # no preset, or one whose own mistake is told when it is opened
+    for setting in settings:
+        key, sign, value = setting.partition("=")
+        if sign and key in of_preset and key not in knobs.names(chosen):
+            mark = "&" if "?" in location else "?"
+            place = location if location.startswith("preset:") else f"preset:{location}"
+            raise UsageError(
+                f"--set {setting}: a recipe has no knob {key!r}, the preset {preset.name} has.",
+                f'Give "{place}{mark}{key}={value}" as the SET.',
+            )
 
 
 def _as_set(location: str) -> str:

@@ -40,7 +40,7 @@ from synvid_eval.training import augment, engine, labelled, views
 from synvid_eval.training.accuracy import Predictions
 from synvid_eval.training.data import Item
 from synvid_eval.training.labelled import Labelled, Start, Viewed
-from synvid_eval.training.recipe import Optimization, Recipes
+from synvid_eval.training.recipe import CODE, OURS, Optimization, Recipes
 from synvid_eval.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -62,33 +62,42 @@ _VIEWS = ("backbone", "size", "head", "micro", "stride", "short", "segments", "c
 class Probing(Optimization):
     """Learning a head on frozen features."""
 
-    head: str = knob("linear", "What learns.", choices=("linear", "attentive", "knn"))
+    head: str = knob("linear", "What learns.", choices=("linear", "attentive", "knn"), source=CODE)
     micro: int = knob(
         0,
         "Views that the encoder passes at once; 0: 16. A head passes its batch.",
         low=0,
         high=65536,
         recipe=False,
+        source=OURS,
     )
     epochs: int = knob(100, "Times that all clips are seen.", low=1, high=1_000_000, source="released code")
-    warmup: int = knob(5, "Epochs in which the learning rate grows.", low=0, high=1_000_000)
-    lr: float = knob(1e-2, "Learning rate for 256 clips a step, after the warm-up.", low=0, high=100)
+    warmup: int = knob(5, "Epochs in which the learning rate grows.", low=0, high=1_000_000, source=CODE)
+    lr: float = knob(
+        1e-2, "Learning rate for 256 clips a step, after the warm-up.", low=0, high=100, source="Table 7"
+    )
     last_lr: float = knob(0.0, "The same at the end.", low=0, high=100, source="released code")
     weight_decay: float = knob(0.0, "Of weights that are matrices.", low=0, high=10, source="released code")
-    beta2: float = knob(0.999, "Of AdamW.", low=0, high=1)
+    beta2: float = knob(0.999, "Of AdamW.", low=0, high=1, source=CODE)
     stride: int = knob(
-        4, "Frames from one of a clip to the next, as far as it is long enough.", low=1, high=256
+        4, "Frames from one of a clip to the next, as far as it is long enough.", low=1, high=256, source=CODE
     )
     short: int = knob(
-        0, "Short side [px] that frames are brought to before all else; 0: none.", low=0, high=4096
+        0,
+        "Short side [px] that frames are brought to before all else; 0: none.",
+        low=0,
+        high=4096,
+        source=OURS,
     )
     segments: int = knob(5, "Runs of frames of a clip.", low=1, high=100, source="released code")
     crops: int = knob(3, "Squares of a clip's frames.", low=1, high=100, source="released code")
     smoothing: float = knob(0.1, "Of labels.", low=0, high=1, source="released code")
-    dropout: float = knob(0.5, "Share of features dropped while learning.", low=0, high=0.99)
-    neighbors: int = knob(20, "Training clips that vote, for knn.", low=1, high=100_000)
-    temperature: float = knob(0.07, "Of their votes.", low=1e-3, high=100)
-    heads: int = knob(0, "Of attention, for attentive; 0: the encoder's.", low=0, high=128)
+    dropout: float = knob(0.5, "Share of features dropped while learning.", low=0, high=0.99, source=CODE)
+    neighbors: int = knob(
+        20, "Training clips that vote, for knn.", low=1, high=100_000, source="Caron et al. 2021"
+    )
+    temperature: float = knob(0.07, "Of their votes.", low=1e-3, high=100, source="Caron et al. 2021")
+    heads: int = knob(0, "Of attention, for attentive; 0: the encoder's.", low=0, high=128, source=OURS)
 
 
 PAPER = Probing()
@@ -109,7 +118,8 @@ PROBING = Recipes(
             smoothing=0.0,
             dropout=0.0,
         ),
-    }
+    },
+    sources={"released": CODE, "knn": "Caron et al. 2021", "attentive": OURS},
 )
 """Recipes of probes, by name."""
 

@@ -12,7 +12,7 @@ Learning rates are for 256 clips a step and grow with the batch, as in the relea
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -25,6 +25,8 @@ from synvid_eval.training.schedule import Cosine
 
 PER = 256
 """Clips a step that learning rates are given for."""
+
+OURS, CODE = "our choice", "released code"
 
 _NETWORK = "network."
 
@@ -40,9 +42,11 @@ class Optimization:
     """Knobs that came later: a config leaves them out while they are at their defaults, so that what an older
     version began goes on."""
 
-    backbone: str = knob(backbones.VIT, "Network: what it is.", choices=backbones.NAMES)
+    backbone: str = knob(backbones.VIT, "Network: what it is.", choices=backbones.NAMES, source="Table 5")
     size: str = knob("base", "Of vit: its size.", choices=tuple(videomae.SIZES), source="Table 5")
-    optimizer: str = knob("adamw", "What makes steps of gradients.", choices=("adamw", "sgd"))
+    optimizer: str = knob(
+        "adamw", "What makes steps of gradients.", choices=("adamw", "sgd"), source="Tables 5 to 7"
+    )
     batch: int = knob(256, "Clips a step, on all devices together.", low=1, high=65536, source="Table 5")
     micro: int = knob(
         0,
@@ -51,6 +55,7 @@ class Optimization:
         low=0,
         high=65536,
         recipe=False,
+        source=OURS,
     )
     epochs: int = knob(
         3200,
@@ -59,10 +64,16 @@ class Optimization:
         high=1_000_000,
         source="Table 5",
     )
-    steps: int = knob(0, "Steps in all, where not told by epochs (0); the warm-up keeps its share.", low=0)
-    warmup: int = knob(40, "Epochs in which the learning rate grows.", low=0, high=1_000_000)
-    lr: float = knob(3e-4, "Learning rate for 256 clips a step, after the warm-up.", low=0, high=100)
-    last_lr: float = knob(1e-5, "The same at the end.", low=0, high=100, source="released code")
+    steps: int = knob(
+        0, "Steps in all, where not told by epochs (0); the warm-up keeps its share.", low=0, source=OURS
+    )
+    warmup: int = knob(
+        40, "Epochs in which the learning rate grows.", low=0, high=1_000_000, source="Table 5"
+    )
+    lr: float = knob(
+        3e-4, "Learning rate for 256 clips a step, after the warm-up.", low=0, high=100, source="Table 5"
+    )
+    last_lr: float = knob(1e-5, "The same at the end.", low=0, high=100, source=CODE)
     first_lr: float = knob(
         0.0,
         "The same at the first step.",
@@ -71,21 +82,32 @@ class Optimization:
         source="released code, whose --warmup_lr reaches no schedule",
     )
     weight_decay: float = knob(
-        0.05, "Of weights that are matrices; biases and norms have none.", low=0, high=10
+        0.05,
+        "Of weights that are matrices; biases and norms have none.",
+        low=0,
+        high=10,
+        source="Tables 5 and 6",
     )
-    beta1: float = knob(0.9, "Of AdamW; the momentum of SGD.", low=0, high=0.99999)
-    beta2: float = knob(0.95, "Of AdamW.", low=0, high=0.99999)
-    epsilon: float = knob(1e-8, "Of AdamW.", low=0, high=1, source="released code")
-    layer_decay: float = knob(1.0, "Learning rate of a layer, in that of the one above it.", low=0, high=1)
-    clip: float = knob(0.0, "Gradients are scaled to this norm at most; 0: as they are.", low=0, high=1e6)
+    beta1: float = knob(0.9, "Of AdamW; the momentum of SGD.", low=0, high=0.99999, source="Tables 5 and 6")
+    beta2: float = knob(0.95, "Of AdamW.", low=0, high=0.99999, source="Table 5")
+    epsilon: float = knob(1e-8, "Of AdamW.", low=0, high=1, source=CODE)
+    layer_decay: float = knob(
+        1.0, "Learning rate of a layer, in that of the one above it.", low=0, high=1, source=CODE
+    )
+    clip: float = knob(
+        0.0, "Gradients are scaled to this norm at most; 0: as they are.", low=0, high=1e6, source=CODE
+    )
     precision: str = knob(
         "auto",
         "What networks compute in: bf16 where a GPU has it, else fp32; released: fp16.",
         choices=("auto", "fp32", "bf16", "fp16"),
+        source=OURS,
     )
-    compile: bool = knob(False, "Let torch compile the network first.")
-    save: int = knob(500, "Steps between checkpoints.", low=1, high=10_000_000, recipe=False)
-    keep: int = knob(2, "Checkpoints that are kept, the newest.", low=1, high=10_000_000, recipe=False)
+    compile: bool = knob(False, "Let torch compile the network first.", source=OURS)
+    save: int = knob(500, "Steps between checkpoints.", low=1, high=10_000_000, recipe=False, source=OURS)
+    keep: int = knob(
+        2, "Checkpoints that are kept, the newest.", low=1, high=10_000_000, recipe=False, source=OURS
+    )
 
     def __post_init__(self) -> None:
         knobs.check(self)
@@ -107,14 +129,26 @@ class OnClips(Optimization):
 
     clips: int = knob(9537, "Clips of a preset (of other sets: all).", low=1, source="Table 5")
     stride: int = knob(
-        4, "Frames from one of a clip to the next, as far as it is long enough.", low=1, high=256
+        4,
+        "Frames from one of a clip to the next, as far as it is long enough.",
+        low=1,
+        high=256,
+        source="Table 5",
     )
     short: int = knob(
-        0, "Short side [px] that frames are brought to before they are cropped; 0: none.", low=0, high=4096
+        0,
+        "Short side [px] that frames are brought to before they are cropped; 0: none.",
+        low=0,
+        high=4096,
+        source=OURS,
     )
-    drawn: int = knob(0, "Height and width [px] at which presets are drawn; 0: their own.", low=0, high=4096)
-    fresh: bool = knob(False, "Each epoch draws other clips of a preset.")
-    curriculum: int = knob(0, "Epochs in which clips' adaptation grows to its full strength.", low=0)
+    drawn: int = knob(
+        0, "Height and width [px] at which presets are drawn; 0: their own.", low=0, high=4096, source=OURS
+    )
+    fresh: bool = knob(False, "Each epoch draws other clips of a preset.", source=OURS)
+    curriculum: int = knob(
+        0, "Epochs in which clips' adaptation grows to its full strength.", low=0, source=OURS
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -128,8 +162,10 @@ class OnClips(Optimization):
 class Pretraining(OnClips):
     """Masked autoencoding."""
 
-    mask_ratio: float = knob(0.75, "Of the places of a frame that are hidden.", low=0, high=1)
-    scales: str = knob("1,0.875,0.75,0.66", "Of MultiScaleCrop: crop sides in short sides.")
+    mask_ratio: float = knob(
+        0.75, "Of the places of a frame that are hidden.", low=0, high=1, source="Table 5"
+    )
+    scales: str = knob("1,0.875,0.75,0.66", "Of MultiScaleCrop: crop sides in short sides.", source=CODE)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -149,14 +185,20 @@ class Pretraining(OnClips):
 class Recipes(dict[str, R]):
     """Recipes by name.
 
-    fitted: recipe → backbone → what of it is otherwise with that backbone, as `--set` has it.
+    fitted: recipe → backbone → what of it is otherwise with that backbone, as `--set` has it. sources:
+    recipe → where those of its values come from that are not the knobs' defaults, whose sources the knobs
+    declare. apart: recipes that are published by others than what the knobs declare, defaults and all.
     """
 
     def __init__(
-        self, recipes: Mapping[str, R], fitted: Mapping[str, Mapping[str, Sequence[str]]] | None = None
+        self,
+        recipes: Mapping[str, R],
+        fitted: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+        sources: Mapping[str, str] | None = None,
+        apart: Collection[str] = (),
     ) -> None:
         super().__init__(recipes)
-        self.fitted = fitted or {}
+        self.fitted, self.sources, self.apart = fitted or {}, sources or {}, apart
 
 
 PAPER = Pretraining()
@@ -179,7 +221,8 @@ PRETRAINING = Recipes(
             drawn=128,
             save=20,
         ),
-    }
+    },
+    sources={"released": CODE, "paper-vitl": "Table 5", "small": OURS, "tiny": OURS},
 )
 """Recipes of masked autoencoding, by name."""
 
@@ -207,6 +250,13 @@ def chosen(
     for key in own:
         if key in idle:
             raise UsageError(f"--set {key}={own[key]} means nothing for backbone={at}.", "Leave it away.")
+    whole = backbones.named(at, recipes[name].size)
+    for key in own:
+        if key not in knobs.names(plain) and key in knobs.names(whole):
+            raise UsageError(
+                f"--set {key}={own[key]}: a recipe has no knob {key!r}.",
+                f"Did you mean '{_NETWORK}{key}', which the network has?",
+            )
     neutral = {key: value for key, value in idle.items() if key in knobs.names(plain)}
     recipe = knobs.replace(dataclasses.replace(plain, **neutral), fitted | own)
     network = knobs.replace(backbones.named(at, recipe.size), fitted_networks | networks)

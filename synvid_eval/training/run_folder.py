@@ -37,6 +37,12 @@ COLUMNS = ("step", "loss", "lr", "clips_per_s")
 OPTIMIZER = "optimizer/"
 """What the names of tensors begin with that are the optimizer's."""
 
+_NAMED_BY = {
+    "set": ("on", "location", "clips"),
+    "labels": ("on", "location", "clips' classes"),
+    "begin": ("from", "source", "weights"),
+}
+"""Key that is a hash → words in front of what it is of, the key that names that, and what is hashed."""
 _PART = re.compile(r"\.[a-z0-9_]{8}\.part")  # of `archive.write_bytes`, and of checkpoints
 _NAME = re.compile(r"step-(\d{8,})\.safetensors")
 
@@ -107,14 +113,18 @@ class RunFolder:
         if there is None or not self.kept():
             write_bytes(self.path / self.config_file, toml(config).encode())
             return False
-        for table, key in _keys(there, config):
-            meant = (unsaid or {}).get((table, key))
-            then, now = there.get(table, {}).get(key, meant), config.get(table, {}).get(key, meant)
-            if then != now and key not in but:
-                raise UsageError(
-                    f"{self.path} holds a run {_apart(there, config, table, key, then, now)}.",
-                    "Go on with the same command, or give another --out.",
-                )
+        meant = unsaid or {}
+        other = [
+            key
+            for key in _keys(there, config)
+            if _value(there, key, meant) != _value(config, key, meant) and key[1] not in but
+        ]
+        if other:  # a hash says less than what made it another one
+            key = min(other, key=lambda one: one[1] in _NAMED_BY)
+            raise UsageError(
+                f"{self.path} holds a run {_differing(there, config, key, meant)}.",
+                "Go on with the same command, or give another --out.",
+            )
         return True
 
     def step(self) -> int:
@@ -240,19 +250,31 @@ def load(path: Path) -> TrainingState:
     return TrainingState(step, network, optimizer, meta)
 
 
-def _keys(*configs: Config) -> list[tuple[str, str]]:
+Key = tuple[str, str]
+"""(table, key) of a config."""
+
+
+def _value(config: Config, key: Key, unsaid: Mapping[Key, Any]) -> Any:
+    return config.get(key[0], {}).get(key[1], unsaid.get(key))
+
+
+def _differing(there: Config, config: Config, key: Key, unsaid: Mapping[Key, Any]) -> str:
+    """How a run is another one, in words: `with run.seed=0, not 1`."""
+    (table, name), (then, now) = key, (_value(of, key, unsaid) for of in (there, config))
+    if name not in _NAMED_BY:
+        if then is None:
+            return f"without {table}.{name}, which is {now} here"
+        return f"with {table}.{name}={then}, {'which this has not' if now is None else f'not {now}'}"
+    of, by, what = _NAMED_BY[name]
+    before, after = (one.get(table, {}).get(by) for one in (there, config))
+    if before != after and isinstance(before, str) and isinstance(after, str):
+        return f"{of} {before}, not {of} {after}"
+    return f"{of} {after or before}, whose {what} are others now"
+
+
+def _keys(*configs: Config) -> list[Key]:
     found = {(table, key): None for config in configs for table, keys in config.items() for key in keys}
     return list(found)
-
-
-def _apart(there: Config, here: Config, table: str, key: str, then: Any, now: Any) -> str:
-    """What two configs differ in, for people."""
-    if (table, key) == ("run", "set"):  # a hash, which tells nobody anything
-        of, on = (config["run"].get("location", "") for config in (there, here))
-        return f"on other clips: {of}, not {on}" if of != on else f"on other clips than {on} has now"
-    if then is None:
-        return f"without {table}.{key}, which is {now} here"
-    return f"with {table}.{key}={then}, {'which this has not' if now is None else f'not {now}'}"
 
 
 def toml(config: Config) -> str:

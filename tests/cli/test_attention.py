@@ -89,7 +89,7 @@ def test_exit_codes(run_cli: Run, tmp_path: Path) -> None:
         (2, "bad.pth is bad.pth, which is read", (*SMALL, "--checkpoint", "bad.pth", "--json", "bad.pth")),
         (2, "--device tpu", (*SMALL, "--device", "tpu")),
         (4, "bad.pth", (*SMALL, "--checkpoint", "bad.pth")),
-        (3, "no checkpoint at gone.pth", (*SMALL, "--checkpoint", "gone.pth")),
+        (4, "no checkpoint at gone.pth", (*SMALL, "--checkpoint", "gone.pth")),
         (3, "gone", ("attention", "gone", "--checkpoint", "random:0:tiny")),
     ):
         found, text = codes(run_cli, *args)

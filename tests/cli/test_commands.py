@@ -113,6 +113,9 @@ def test_list_and_cache_info(run_cli: Run) -> None:
         ("layouts", "frames"),
         ("protocols", "paper"),
         ("presets", "moving_shapes"),
+        ("methods", "moco"),
+        ("recipes", "moco:paper-fractal"),
+        ("backbones", "tsm-resnet18"),
     ):
         assert word in run_cli("list", what).stdout
         rows = json.loads(run_cli("list", what, "--json", "-").stdout)[what]

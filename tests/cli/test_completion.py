@@ -51,6 +51,15 @@ def test_names_complete(run_cli: Run) -> None:
     assert complete(run_cli, "explain moving_s") == ["moving_shapes"]
     assert complete(run_cli, "schema d") == ["dry-run", "doctor"]
     assert complete(run_cli, "list p") == ["protocols", "presets"]
+    assert complete(run_cli, "list re") == ["recipes"]
+    assert complete(run_cli, "explain tsm") == ["tsm-resnet18", "tsm-resnet50"]
+    assert complete(run_cli, "explain probe:") == [
+        "probe:attentive",
+        "probe:knn",
+        "probe:paper",
+        "probe:released",
+    ]
+    assert complete(run_cli, "explain run --features ru") == ["run="]
     assert complete(run_cli, "compare --layout ucf") == ["ucf101"]
     assert complete(run_cli, "inspect --protocol p") == ["paper"]
     assert complete(run_cli, "compare --metrics c") == ["color"]

@@ -1,4 +1,6 @@
-"""`explain`: every metric, feature, layout, protocol and the sampler, from their own declarations."""
+"""`explain`: metrics, features, layouts, protocols, presets, corruptions, the sampler, what trains; from
+their own declarations.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,11 @@ import pytest
 
 from synvid_eval import features, metrics
 from synvid_eval.cli.wrapping import filled
-from synvid_eval.explanation import explain, names
+from synvid_eval.explanation import explain, names, trainings
 from synvid_eval.generators import presets
+from synvid_eval.networks import backbones
 from synvid_eval.protocols import PROTOCOLS
+from synvid_eval.training import methods, recipe
 from synvid_eval.video.layouts import LAYOUTS
 from tests.conftest import Run
 
@@ -23,6 +27,7 @@ def test_everything_that_list_lists_can_be_explained() -> None:
     for name in (*metrics.registry.names(), *features.registry.names(), *LAYOUTS, *PROTOCOLS, "sampler"):
         assert name in known
     assert set(presets.names()) <= set(known)
+    assert {*methods.METHODS, *backbones.NAMES, *trainings.recipe_names()} <= set(known)
 
 
 @pytest.mark.parametrize("name", sorted(names()))
@@ -43,6 +48,93 @@ def test_every_knob_of_a_metric_and_its_feature_is_listed_with_its_default(name:
         assert {(f.name, f.default) for f in dataclasses.fields(plugin)} <= listed
     for heading in ("Purpose.", "Conventions.", "Range and direction.", "Source.", "Pitfalls."):
         assert heading in one.essay
+
+
+RECIPES = [n for n in trainings.recipe_names() if ":" in n]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_explained_by_the_values_that_train_and_each_says_its_source(name: str) -> None:
+    owner, _, own = name.partition(":")
+    (one,) = explain(name, timed=False)
+    chosen, network = recipe.chosen(trainings.owners()[owner], own, ())
+    assert {c.name: c.default for c in one.constants} == dataclasses.asdict(chosen)
+    assert all(c.source for c in one.constants)
+    assert f"{network.frames} frames of {network.image} px" in one.about
+    assert f"{chosen.batch:,} clips a step" in one.about or chosen.head == "knn"
+
+
+@pytest.mark.parametrize(
+    ("name", "knob", "source"),
+    [
+        ("videomae:paper", "lr", "Table 5"),
+        ("videomae:released", "batch", "released code"),
+        ("videomae:released", "mask_ratio", "Table 5"),
+        ("videomae:tiny", "batch", "our choice"),
+        ("moco:paper-fractal", "queue", "paper, and released code"),
+        ("moco:paper-fractal", "optimizer", "paper, and released code"),
+        ("moco:tiny", "queue", "our choice"),
+        ("moco:tiny", "temperature", "paper, and released code"),
+        ("finetune:paper-ucf101", "epochs", "Table 6"),
+        ("finetune:paper-fractal", "epochs", "released code of Svyezhentsev et al. 2024"),
+        ("finetune:paper-fractal", "save", "our choice"),
+        ("probe:paper", "lr", "Table 7"),
+        ("probe:released", "lr", "released code"),
+        ("probe:knn", "neighbors", "Caron et al. 2021"),
+    ],
+)
+def test_where_a_recipes_value_comes_from(name: str, knob: str, source: str) -> None:
+    (one,) = explain(name, timed=False)
+    assert [c.source for c in one.constants if c.name == knob] == [source]
+
+
+def test_a_recipe_says_how_it_differs_from_the_nearest_before_it() -> None:
+    (one,) = explain("paper-vitl", timed=False)
+    assert one.name == "paper-vitl" and one.facts["differs"] == "as paper, but size=large, batch=128"
+    (one,) = explain("finetune:released-hmdb51", timed=False)
+    assert one.facts["differs"].startswith("as paper-hmdb51, but augment=rand-m7-n4-mstd0.5-inc1")
+    assert explain("moco:paper-fractal", timed=False)[0].facts["differs"] == "of its own"
+
+
+def test_a_name_of_several_recipes_says_what_each_training_means_by_it(run_cli: Run) -> None:
+    text = run_cli("explain", "tiny").stdout
+    for owner in (*methods.METHODS, "finetune", "probe"):
+        assert (f"synvid-eval explain {owner}:tiny" in text) == (owner != "probe")
+    assert "queue=64" in text and "size=tiny" in text
+    both = json.loads(run_cli("explain", "paper", "--no-cost", "--json", "-").stdout)["explanations"]
+    assert [e["kind"] for e in both] == ["protocol", "recipe"]
+    assert {"videomae", "probe"} < set(both[1]["facts"])
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_a_method_is_explained_with_its_own_knobs_and_what_it_trains(name: str) -> None:
+    (one,) = explain(name, timed=False)
+    assert one.kind == "method" and len(one.essay) > 100
+    assert one.facts["backbones"] == (
+        "vit" if name == "videomae" else "vit, tsm-resnet50, tsm-resnet18, r2plus1d-18, csn-26"
+    )
+    own = {c.name for c in one.constants}
+    assert ("queue" in own) == (name == "moco") and ("mask_ratio" in own) == (name == "videomae")
+    assert "lr" not in own
+
+
+def test_a_backbone_is_explained_by_its_numbers_and_what_a_pass_takes() -> None:
+    (one,) = explain("r2plus1d-18")
+    assert one.kind == "backbone" and one.facts["methods"] == "moco, simclr, byol, supervised"
+    assert "million weights" in one.cost and "ms for a clip" in one.cost
+    assert {c.name for c in one.constants} == {"image", "frames", "stage"}  # it shifts nothing
+    (one,) = explain("vit", timed=False)
+    assert "videomae:paper" in one.facts["recipes"] and "large: width 1024, 24 layers" in one.facts["sizes"]
+    (one,) = explain("tsm-resnet50", timed=False)
+    assert "moco:paper-fractal" in one.facts["recipes"] and "shift" in {c.name for c in one.constants}
+
+
+def test_the_text_of_a_recipe(run_cli: Run) -> None:
+    done = run_cli("explain", "moco:paper-fractal", env={"COLUMNS": "90"})
+    assert done.returncode == 0, done.stderr
+    assert "queue = 16384   [1 to 16,777,216]" in done.stdout
+    assert "Keys that wait as negatives. Source: paper, and released code." in done.stdout
+    assert "--set KNOB=VALUE of train changes one" in done.stdout
 
 
 def test_the_text_of_a_metric(run_cli: Run) -> None:
@@ -75,7 +167,7 @@ def test_a_name_that_is_metric_and_feature_gives_both(run_cli: Run) -> None:
     document = json.loads(run_cli("explain", "tubelet", "--no-cost", "--json", "-").stdout)
     assert [e["kind"] for e in document["explanations"]] == ["metric", "feature"]
     assert document["explanations"][0]["cost"] == ""
-    assert {"of", "name", "default", "allowed", "unit", "meaning"} == set(
+    assert {"of", "name", "default", "allowed", "unit", "meaning", "source"} == set(
         document["explanations"][0]["constants"][0]
     )
 
@@ -184,7 +276,7 @@ def test_the_cost_of_a_network_says_with_which_weights(
 
 
 def test_the_paper_protocol_gives_the_knobs_of_features_and_metrics() -> None:
-    (one,) = explain("paper", timed=False)
+    one, _ = explain("paper", timed=False)  # beside it the recipes of that name
     given = {(c.of, c.name): c.default for c in one.constants}
     assert (
         given["inception", "subset"] == "10"
@@ -221,3 +313,43 @@ def test_the_cost_of_an_encoder_is_that_of_a_small_one_and_needs_what_builds_it(
     (one,) = explain("run")
     assert one.cost == "What the feature run takes cannot be timed: transformers is not installed"
     room._cost.cache_clear()
+
+
+def test_an_encoder_that_is_named_is_explained(run_cli: Run) -> None:
+    given = ("--features", "run=random:3:tiny")
+    for name in ("fd[run]", "run"):
+        done = run_cli("explain", name, *given, "--no-cost", "--json", "-")
+        assert done.returncode == 0, done.stderr
+        (one,) = json.loads(done.stdout)["explanations"]
+        assert "image=64" in one["facts"]["encoder"] and "random:3:tiny" in one["facts"]["encoder"]
+        assert one["facts"]["sees"] == "16 frames of 64 × 64 px of a clip, at a stride of 4 or less"
+        found = {c["name"]: c["default"] for c in one["constants"]}
+        assert found["weights"] == "random:3:tiny" and found["stride"] == 4
+    text = " ".join(run_cli("explain", "run", *given).stdout.split())
+    assert "on one core of this machine, with random:3:tiny, beyond decoding" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["color", "--features", "run=random:0:tiny"], 2, "run=RUN for fd[run], kd[run], diversity[run]"),
+        (["tiny", "--features", "random"], 2, "means nothing for tiny"),
+        (["fd[run]", "--features", "random"], 2, "It takes run=RUN"),
+        (["fid", "--features", "run=random:0:tiny"], 2, "It takes random"),
+        (["fd[run]", "--features", "run=nowhere/"], 4, "no checkpoint at nowhere/"),
+        (["fd"], 2, "Did you mean 'fd[run]'?"),
+        (["moco:papre-fractal"], 2, "Did you mean 'moco:paper-fractal'?"),
+    ],
+)
+def test_what_cannot_be_explained_names_the_cure(
+    words: list[str], code: int, said: str, run_cli: Run
+) -> None:
+    done = run_cli("explain", *words, "--no-cost")
+    assert done.returncode == code and said in done.stderr, done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_list_of_metrics_says_what_some_need(run_cli: Run) -> None:
+    text = run_cli("list", "metrics").stdout
+    assert "fd[run], kd[run] and diversity[run] need an encoder of yours, --features run=RUN" in text
+    assert "synvid-eval weights list" in text and "synvid-eval explain run" in text

@@ -12,7 +12,9 @@ import jsonschema
 import numpy as np
 import pytest
 
+from synvid_eval import estimate
 from synvid_eval.estimate import try_clips
+from synvid_eval.execute import Failure
 from synvid_eval.features import registry
 from synvid_eval.inspection import inspect
 from synvid_eval.measurement import Options, Quiet
@@ -20,6 +22,7 @@ from synvid_eval.schemas import get
 from synvid_eval.sets import open_set
 from tests.clips import moving, write_set, write_video
 from tests.conftest import REPOSITORY, Run
+from tests.downstream_sets import volleyball
 
 QUICK = ("--no-cost", "-q", "--json", "-")
 
@@ -89,6 +92,57 @@ def test_a_fifo_named_like_a_video_does_not_hang(run_cli: Run, tmp_path: Path) -
     os.mkfifo(root / "pipe.mp4")
     seen = inspected(run_cli, root, *QUICK)
     assert [s["id"] for s in seen["skipped"]] == ["pipe.mp4"]
+
+
+class Heard(Quiet):
+    """What is told while one waits: each phase with its number of clips, and how many were done."""
+
+    def __init__(self) -> None:
+        self.phases: list[list[Any]] = []
+
+    def begin(self, name: str, clips: int) -> None:
+        self.phases.append([name, clips, 0])
+
+    def advance(self, clips: int, cached: bool, reading: str = "") -> None:
+        self.phases[-1][2] += clips
+
+
+def test_each_phase_says_how_far_it_is(tmp_path: Path) -> None:
+    """Comparing bytes may take as long as reading the whole set, and trying clips as their first frames."""
+    root = volleyball(tmp_path / "vb", frames=20)
+    heard = Heard()
+    seen = inspect(open_set(root), [registry.get("lab")()], Options(workers=1, progress=heard))
+    assert seen.layout == "volleyball" and seen.clips == 8 and seen.cost is not None
+    assert sum(map(len, seen.duplicates)) == 8
+    assert heard.phases == [["vb", 8, 8], ["vb, of equal sizes", 8, 8], ["vb, what it costs", 4, 4]]
+
+
+class Hanging:
+    """Worker processes whose files give no frame."""
+
+    def __init__(self, module: str, workers: int, setup: Any, timeout: float, loud: bool) -> None:
+        self.reason = f"hung: no new frame for {timeout:g} s (--decode-timeout)"
+
+    def map(self, tasks: Any) -> Any:
+        return ((task, Failure("hang", self.reason)) for task in tasks)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+@pytest.mark.parametrize(("timeout", "skipped"), [(60.0, 0), (5.0, 2)])
+def test_a_clip_that_is_slow_when_it_is_tried_is_no_skipped_one(
+    timeout: float, skipped: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial waits for ten seconds, a measurement for a minute: the first is no verdict."""
+    root = write_set(tmp_path / "set", 2)
+    monkeypatch.setattr(estimate, "Processes", Hanging)
+    options = Options(workers=1, decode_timeout=timeout)
+    seen = inspect(open_set(root), [registry.get("lab")()], options)
+    assert (seen.clips, len(seen.skipped)) == (2 - skipped, skipped)
+    assert seen.cost is None and seen.cost_reason is not None
+    wanted = "none of the clips" if skipped else "no frame of 2 clips came within 10 s"
+    assert wanted in seen.cost_reason
 
 
 FAULTY = """

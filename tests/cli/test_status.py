@@ -6,6 +6,8 @@ import json
 import shlex
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Run
 
 GENERATE = ("generate", "moving_circles", "a set/", "--clips", "3", "--size", "16", "--length", "4")
@@ -35,6 +37,22 @@ def test_a_shard_stands_in_front_of_two_dashes(run_cli: Run) -> None:
     assert line == shlex.join(["synvid-eval", *words[:-2], "--shard", "1/2", *words[-2:]])
     assert run_cli(*shlex.split(line)[1:]).returncode == 0
     assert run_cli("status", "a -- b").stdout.splitlines()[-1].startswith("all are there: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "merge"),
+    [(GENERATE, "./-set/"), (MEASURE, "./-set/ --out F.measured")],
+)
+def test_a_folder_that_begins_with_a_dash_is_no_option_of_merge(
+    words: tuple[str, ...], merge: str, run_cli: Run
+) -> None:
+    for part in ("0/2", "1/2"):
+        own = ["./-set/" if word in ("a set/", "parts/") else word for word in words]
+        assert run_cli(*own, "--shard", part).returncode == 0
+    last = run_cli("status", "--", "-set/").stdout.splitlines()[-1]
+    assert last == f"all are there: synvid-eval merge {merge}"
+    done = run_cli(*shlex.split(last.partition(": ")[2])[1:])
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_set_made_at_once_has_nothing_to_join(run_cli: Run) -> None:

@@ -105,7 +105,7 @@ def test_a_table_that_takes_no_row_is_told_before_the_work(run_cli: Run, tmp_pat
         (["finetune", "scratch", "BARS", "--recipe", "tny"], 2, "Did you mean 'tiny'?"),
         (["finetune", "scratch", "BARS", "--recipe", "tiny", "--set", "mixup=x"], 2, "mixup"),
         (["finetune", "scratch", "BARS", "--recipe", "tiny", "--set", "augment=x"], 2, "No augmentation"),
-        (["finetune", "nowhere", "BARS", "--recipe", "tiny"], 3, "nowhere"),
+        (["finetune", "nowhere", "BARS", "--recipe", "tiny"], 4, "no checkpoint at nowhere"),
         (["finetune", "scratch", "nowhere", "--recipe", "tiny"], 3, "nowhere"),
         (["probe", "scratch", "BARS", "--split", "trainlist01"], 2, "neither a file nor a list"),
         (["probe", "scratch", "preset:moving_circles?n=4"], 3, "without a class"),

@@ -81,6 +81,11 @@ def test_a_backbone_is_trained_and_said(run_cli: Run, tmp_path: Path) -> None:
         (["--method", "supervised"], "moving_shapes has no classes"),
         (["--method", "moco", "--backbone", "resnet"], "recipe.backbone=resnet is not possible"),
         (["--method", "moco", "--set", "queue=9"], "queue=9 is no multiple of batch=16"),
+        (["--set", "mask=0.5"], "recipe has no knob 'mask'. Did you mean 'mask_ratio'?"),
+        (["--set", "bacth=8"], "recipe has no knob 'bacth'. Did you mean 'batch'?"),
+        (["--set", "image=48"], "Did you mean 'network.image', which the network has?"),
+        (["--set", "network.imgae=48"], "network has no knob 'imgae'. Did you mean 'image'?"),
+        (["--set", "speed=2:6"], 'speed=2:6" as the SET.'),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from synvid_eval import knobs
-from synvid_eval.errors import DataError, UsageError, WeightsError
+from synvid_eval.errors import UsageError, WeightsError
 from synvid_eval.features.network import Networks
 from synvid_eval.features.run import CenterCrop, Run
 from synvid_eval.networks import checkpoints, encoders, inputs, loading, videomae
@@ -237,7 +237,7 @@ def test_a_run_that_was_trained_on_meanwhile_is_refused(
     with pytest.raises(WeightsError, match="another file now"):
         feature.prepare()
     os.unlink(feature.file)
-    with pytest.raises(DataError, match="There is no checkpoint at"):
+    with pytest.raises(WeightsError, match="There is no checkpoint at"):
         feature.prepare()
 
 
@@ -247,7 +247,7 @@ def test_what_is_no_encoder(run: Path, tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "empty").mkdir()
     shutil.copy(run / "config.toml", tmp_path / "empty")
     for place, error, said in (
-        (tmp_path / "nowhere", DataError, "There is no checkpoint at"),
+        (tmp_path / "nowhere", WeightsError, "There is no checkpoint at"),
         (tmp_path / "folder", WeightsError, "holds no checkpoint"),
         (tmp_path / "empty", WeightsError, "has no checkpoint yet"),
         (tmp_path / "text.safetensors", WeightsError, "text.safetensors"),

@@ -397,7 +397,7 @@ def test_damaged_files_and_folders(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_and_random_networks(tmp_path: Path) -> None:
-    assert "no checkpoint at" in message(tmp_path / "gone.pth", DataError)
+    assert "no checkpoint at" in message(tmp_path / "gone.pth", WeightsError)
     for text in ("random:x", "random:-1", "random", "random:0:tiny:1"):
         message(text, UsageError)
     assert "huge" in message("random:0:hug", UsageError)

@@ -85,6 +85,39 @@ def test_each_kind_has_its_section_and_pictures(curves: dict[str, Any]) -> None:
     assert "not tested yet" in text and "of 60" in text
 
 
+def test_each_method_has_a_loss_of_its_own_and_curves_name_method_and_network() -> None:
+    runs = [
+        run(name, "pretrain", 1.0, folds=1) | {"method": method, "model": model}
+        for name, method, model in (
+            ("a", "MoCo", "TSM ResNet-18 48 px"),
+            ("b", "VideoMAE", "VideoMAE tiny 64 px"),
+            ("c", "MoCo", "ir-CSN-26 48 px"),
+        )
+    ]
+    text = page({"schema": "synvid-eval/curves/1", "runs": runs})
+    titles = re.findall(r"<figcaption>(.*?)</figcaption>", text)
+    assert titles == ["Loss of MoCo", "Loss of VideoMAE", "Learning rate"]
+    pictures = re.findall(r"<figure class=\"plot\">.*?</svg>", text, re.S)
+    words = [" ".join(re.findall(r"<text[^>]*>(.*?)</text>", picture)) for picture in pictures]
+    legends = [
+        "a (MoCo, TSM ResNet-18 48 px)",
+        "b (VideoMAE, VideoMAE tiny 64 px)",
+        "c (MoCo, ir-CSN-26 48 px)",
+    ]
+    shown = [[legend in one for legend in legends] for one in words]
+    assert shown == [[True, False, True], [False, True, False], [True, True, True]]
+    assert text.count("losses of different methods are not of one scale") == 2
+    rows = re.findall(r"<th scope=\"row\">.*?</tr>", text)
+    assert re.sub(r"<(?!/?td).*?>", "", rows[0]).startswith("a<td>MoCo</td><td>TSM ResNet-18 48 px</td>")
+
+
+def test_losses_of_one_method_stand_together_without_a_warning() -> None:
+    runs = [run(name, "pretrain", 1.0, folds=1) | {"method": "BYOL", "model": None} for name in "ab"]
+    text = page({"schema": "synvid-eval/curves/1", "runs": runs})
+    assert re.findall(r"<figcaption>(.*?)</figcaption>", text) == ["Loss of BYOL", "Learning rate"]
+    assert "not of one scale" not in text and "a (BYOL)" in text
+
+
 def test_neighbors_have_no_steps() -> None:
     near = run("near", "probe", 1.0, folds=1, done=0)
     near["recipe"]["head"] = "knn"
@@ -106,7 +139,7 @@ def test_the_curve_is_the_mean_over_folds_where_all_of_them_are(curves: dict[str
 
 def test_hostile_names_stay_text(curves: dict[str, Any]) -> None:
     for one in curves["runs"]:
-        for key in ("name", "source", "location", "split", "kind", "version"):
+        for key in ("name", "method", "model", "source", "location", "split", "kind", "version"):
             one[key] = HOSTILE
         one["folds"] = [{**f, "name": HOSTILE} for f in one["folds"]]
     text = page(curves)
@@ -117,7 +150,7 @@ def test_hostile_names_stay_text(curves: dict[str, Any]) -> None:
     "odd", [None, 3, "x", [], {}, [None], [3], {"loss": "x"}, [[math.nan, None, "1", 1e300]]]
 )
 def test_odd_data_are_left_out(curves: dict[str, Any], odd: Any) -> None:
-    for key in ("folds", "accuracy", "recipe", "steps", "network", "name"):
+    for key in ("folds", "accuracy", "recipe", "steps", "network", "name", "method", "model"):
         changed = copy.deepcopy(curves)
         for one in changed["runs"]:
             one[key] = odd

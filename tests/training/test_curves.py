@@ -44,6 +44,35 @@ def test_folds_of_a_run_stand_together_in_order(tmp_path: Path) -> None:
     assert (found["name"], found["kind"], found["steps"], found["accuracy"]) == ("tuned", "finetune", 4, None)
 
 
+def test_method_and_network_are_named(tmp_path: Path) -> None:
+    """Of what is fine-tuned the method is that of the run that it began with."""
+    made = {"moco": "tsm-resnet18", "": None}
+    for method, backbone in made.items():
+        path = run(tmp_path / f"pre-{method}", 2, "pretrain")
+        named = {"kind": "pretrain", **({"method": method} if method else {})}
+        network = (
+            {"backbone": backbone, "image": 48, "stage": 32}
+            if backbone
+            else {"width": 192, "depth": 6, "heads": 3}
+        )
+        (path / CONFIG).write_text(toml({"run": named, "network": network}))
+        tuned = run(tmp_path / f"tuned-{method}", 2)
+        known = {"kind": "finetune", "source": str(path)}
+        (tuned / CONFIG).write_text(toml({"run": known, "network": network}))
+    paths = [tmp_path / f"{kind}-{method}" for kind in ("pre", "tuned") for method in made]
+    told = [(r["method"], r["model"]) for r in curves.document(paths)["runs"]]
+    own = ("MoCo", "TSM ResNet-18 of 32 channels 48 px"), ("VideoMAE", "VideoMAE 192x6 224 px")
+    assert told == [*own, *own]
+
+
+def test_what_is_not_known_is_not_named(tmp_path: Path) -> None:
+    scratch, gone = run(tmp_path / "scratch", 2), run(tmp_path / "gone", 2)
+    known = {"kind": "finetune", "source": str(tmp_path / "nowhere")}
+    (gone / CONFIG).write_text(toml({"run": known, "network": {"backbone": "other", "image": "x"}}))
+    first, second = curves.document([scratch, gone])["runs"]
+    assert first["method"] is second["method"] is second["model"] is None
+
+
 def test_long_logs_are_thinned_by_means(tmp_path: Path) -> None:
     run(tmp_path / "long", 1000)
     (found,) = curves.document([tmp_path / "long"])["runs"]

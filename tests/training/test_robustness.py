@@ -445,7 +445,7 @@ def test_the_command(folder: Path, tmp_path: Path, run_cli: Run) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
-        (["nowhere", "SET"], 3, "nowhere is no run"),
+        (["nowhere", "SET"], 4, "nowhere is no run"),
         (["RUN", "SET", "--corruptions", "freez"], 2, "Did you mean 'freeze'?"),
         (["RUN", "SET", "--severities", "7"], 2, "out of range"),
         (["RUN", "SET", "--severities", "a"], 2, "is no list of severities"),

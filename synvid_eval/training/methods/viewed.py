@@ -38,13 +38,13 @@ from numpy.typing import NDArray
 from synvid_eval import knobs
 from synvid_eval.errors import UsageError
 from synvid_eval.knobs import knob
-from synvid_eval.networks import backbones, inputs
+from synvid_eval.networks import backbones, inputs, videomae
 from synvid_eval.networks.backbones import Backbone
 from synvid_eval.randomness import address
 from synvid_eval.training import augment
 from synvid_eval.training.data import Batches, Item, Source
 from synvid_eval.training.methods.base import LEFT, OWN, Method
-from synvid_eval.training.recipe import OnClips, Recipes
+from synvid_eval.training.recipe import OURS, OnClips, Recipes
 from synvid_eval.training.schedule import Cosine
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ class OnViews(OnClips):
     """Recipe `paper-fractal`, as far as methods share it."""
 
     backbone: str = knob("tsm-resnet50", "Network: what it is.", choices=backbones.NAMES, source=_PAPER)
+    size: str = knob("base", "Of vit: its size.", choices=tuple(videomae.SIZES), source=OURS)
+    optimizer: str = knob("adamw", "What makes steps of gradients.", choices=("adamw", "sgd"), source=_PAPER)
     batch: int = knob(32, "Clips a step, on all devices together.", low=1, high=65536, source=_PAPER)
     epochs: int = knob(
         25,
@@ -95,6 +97,7 @@ class OnViews(OnClips):
     weight_decay: float = knob(
         0.01, "Of weights that are matrices; biases and norms have none.", low=0, high=10, source=_PAPER
     )
+    beta1: float = knob(0.9, "Of AdamW; the momentum of SGD.", low=0, high=0.99999, source=_CODE)
     beta2: float = knob(0.999, "Of AdamW.", low=0, high=0.99999, source=_CODE)
     clip: float = knob(
         5.0, "Gradients are scaled to this norm at most; 0: as they are.", low=0, high=1e6, source=_CODE
@@ -299,6 +302,7 @@ def recipes(published: OnViews, **tiny: str) -> Recipes[Any]:
                 backbones.VIT: ("size=tiny", *_TINY),
             },
         },
+        dict.fromkeys(SMALLER, OURS),
     )
 
 

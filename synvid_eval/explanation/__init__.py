@@ -1,5 +1,5 @@
-"""Explanations: what a metric, feature, layout, protocol, preset, corruption or the sampler is, read from the
-code that does it.
+"""Explanations: what a metric, feature, layout, protocol, preset, corruption, method, recipe, backbone or the
+sampler is, read from the code that does it.
 
 Essays are the modules' own texts; constants come from the declarations that validate them and enter the
 signature of a number. So an explanation cannot say other than what is computed. What it costs is timed here
@@ -17,7 +17,7 @@ import re
 import time
 import typing
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -28,21 +28,34 @@ from synvid_eval import features as feature_room
 from synvid_eval import metrics as metric_room
 from synvid_eval.corruptions.base import OfFrames
 from synvid_eval.errors import UsageError, WeightsError, nearest
+from synvid_eval.explanation import trainings
+from synvid_eval.explanation.parts import (
+    TIMED,
+    Constant,
+    Explanation,
+    allowed_of,
+    essay_of,
+    least_time,
+    split,
+)
 from synvid_eval.features import i3d, inception
 from synvid_eval.features.base import Feature
 from synvid_eval.features.network import NetworkFeature, Networks
 from synvid_eval.generators import pool, presets
 from synvid_eval.metrics import fvd
+from synvid_eval.networks import backbones, encoders
 from synvid_eval.networks.weights import known
 from synvid_eval.randomness import address
 from synvid_eval.sets import textures_of
+from synvid_eval.training import methods
 from synvid_eval.video import layouts, lists
 from synvid_eval.video import sampling as sampling_module
 from synvid_eval.video.decode import ClipRef
 from synvid_eval.video.sampling import Sampler
 from synvid_eval.worker import Worker, clip_task
 
-KINDS = ("metric", "feature", "sampler", "layout", "protocol", "preset", "corruption")
+_LISTS = ("features", "layouts", "protocols", "presets", "corruptions", "methods", "recipes", "backbones")
+LISTED = f"synvid-eval list metrics (or {', '.join(_LISTS)})"
 
 # What a SET may be beside the layouts that --layout names; `compare` says so of such a set.
 PLACES = {
@@ -53,8 +66,6 @@ PLACES = {
     "corrupt": "corrupt:NAME?severity=3&of=SET: a set's clips, damaged while they are measured "
     "(see: list corruptions)",
 }
-# A cost is the least of the times that fit into this [s], five at least: machines have other things to do.
-TIMED = 0.3
 # Knobs of features that run a network which options of their own set.
 _OPTIONS = {
     "weights": "by --weights or --features",
@@ -71,35 +82,6 @@ _ASKED = {
     "adapt": "give adapt:CHAIN?of=SET as the SET, in quotes; adapt SET OUT writes the clips",
     "corrupt": "give corrupt:NAME?severity=3&of=SET as the SET, in quotes; corrupt SET OUT writes them",
 }
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A knob of a recipe: whose it is, its default, what it may be, unit and meaning."""
-
-    of: str
-    name: str
-    default: Any
-    allowed: str
-    unit: str
-    meaning: str
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """One thing explained. facts: short answers by heading. cost: a sentence, or ""."""
-
-    name: str
-    kind: str
-    about: str
-    facts: dict[str, str]
-    essay: str
-    constants: list[Constant] = field(default_factory=list)
-    cost: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready plain data."""
-        return asdict(self)
 
 
 # What a user asks of a layout: when it is recognised, where labels come from, what goes wrong.
@@ -202,43 +184,67 @@ def names() -> dict[str, list[str]]:
         ("protocol", list(protocols.PROTOCOLS)),
         ("preset", presets.names()),
         ("corruption", corruptions.registry.names()),
+        ("method", list(methods.METHODS)),
+        ("recipe", trainings.recipe_names()),
+        ("backbone", list(backbones.NAMES)),
     ):
         for name in group:
             found.setdefault(name, []).append(kind)
     return found
 
 
-def explain(name: str, timed: bool = True) -> list[Explanation]:
-    """What bears that name: one explanation a kind; UsageError names the nearest name.
+def explain(name: str, timed: bool = True, networks: Networks | None = None) -> list[Explanation]:
+    """What bears that name: one explanation a kind.
 
-    timed: measure what it costs here (a second or two).
+    timed: measure what it costs here (a second or two). networks: which networks run in it; None: those whose
+    weights are here, else random ones.
+
+    Raises:
+        UsageError: no such name, the nearest is told; networks that it does not run. What `Networks.decide`
+        raises of networks that are named and are not there.
     """
     kinds = names()
     if name not in kinds:
         raise UsageError(
             f"Nothing is called {name!r}.",
-            nearest(
-                name,
-                kinds,
-                "synvid-eval list metrics (or features, layouts, protocols, presets, corruptions)",
-            ),
+            nearest(name, kinds, LISTED),
         )
     makers: dict[str, Callable[[], Explanation]] = {
-        "metric": lambda: _metric(name, timed),
-        "feature": lambda: _feature(name, timed),
+        "metric": lambda: _metric(name, timed, networks),
+        "feature": lambda: _feature(name, timed, networks),
         "sampler": _sampler,
         "layout": lambda: _layout(name),
         "protocol": lambda: _protocol(name),
         "preset": lambda: _preset(name, timed),
         "corruption": lambda: _corruption(name, timed),
+        "method": lambda: trainings.method(name),
+        "recipe": lambda: trainings.recipes_called(name),
+        "backbone": lambda: trainings.backbone(name, timed),
     }
+    if networks is not None:
+        _check_run(name, kinds[name], networks)
     return [makers[kind]() for kind in kinds[name]]
 
 
-def _metric(name: str, timed: bool) -> Explanation:
+def _check_run(name: str, kinds: Sequence[str], networks: Networks) -> None:
+    """Refuses networks that run in nothing of that name."""
+    feature = metric_room.registry.get(name).feature if "metric" in kinds else name
+    found = feature_room.registry.get(feature) if {"metric", "feature"} & {*kinds} else None
+    if found is None or not issubclass(found, NetworkFeature):
+        cure = "It is for what runs a network: run=RUN for fd[run], kd[run], diversity[run] and run."
+    elif found.named and not networks.run:
+        cure = "It takes run=RUN, a folder that train wrote; as a control run=random:0:tiny."
+    elif not found.named and not networks.random:
+        cure = "It takes random; run=RUN is for fd[run], kd[run], diversity[run] and run."
+    else:
+        return
+    raise UsageError(f"--features {networks.features} means nothing for {name}.", cure)
+
+
+def _metric(name: str, timed: bool, networks: Networks | None) -> Explanation:
     kind = metric_room.registry.get(name)
     feature = feature_room.registry.get(kind.feature)
-    about, essay = _essay(kind)
+    about, essay = essay_of(kind)
     words = {
         "property": "property: a number of each set alone, to be set beside the reference's",
         "distance": "distance: a number of two sets, biased upward where clips are few",
@@ -264,14 +270,18 @@ def _metric(name: str, timed: bool) -> Explanation:
             f"{', '.join(choices)} (--set {name}.protocol={choices[-1]}; "
             f"every constant: explain {kind.feature})"
         )
-    constants = [*_constants(kind, name), *_constants(feature, f"{name} (feature {kind.feature})")]
+    ready = _decided(feature, networks)
+    facts |= _encoder(ready)
+    of = f"{name} (feature {kind.feature})"
+    constants = [*_constants(kind, name), *_constants(feature, of, _said(ready))]
     constants += _constants(Sampler, "sampler")
-    return Explanation(name, "metric", about, facts, essay, constants, _cost(feature) if timed else "")
+    cost = _cost(feature, networks) if timed else ""
+    return Explanation(name, "metric", about, facts, essay, constants, cost)
 
 
-def _feature(name: str, timed: bool) -> Explanation:
+def _feature(name: str, timed: bool, networks: Networks | None) -> Explanation:
     kind = feature_room.registry.get(name)
-    about, essay = _essay(kind)
+    about, essay = essay_of(kind)
     what = {
         "frames": "frames spread over the clip (see: explain sampler)",
         "runs": "runs of consecutive frames, one a stride (see: explain sampler)",
@@ -285,12 +295,15 @@ def _feature(name: str, timed: bool) -> Explanation:
         "weights": _weights(kind),
         "revision": str(kind.revision),
     } | _network_protocols(kind)
-    constants = [*_constants(kind, name), *_constants(Sampler, "sampler")]
-    return Explanation(name, "feature", about, facts, essay, constants, _cost(kind) if timed else "")
+    ready = _decided(kind, networks)
+    facts |= _encoder(ready)
+    constants = [*_constants(kind, name, _said(ready)), *_constants(Sampler, "sampler")]
+    cost = _cost(kind, networks) if timed else ""
+    return Explanation(name, "feature", about, facts, essay, constants, cost)
 
 
 def _sampler() -> Explanation:
-    about, essay = _split(sampling_module.__doc__ or "")
+    about, essay = split(sampling_module.__doc__ or "")
     plan = inspect.cleandoc(Sampler.plan.__doc__ or "")
     strides = ", ".join(map(str, sampling_module.STRIDES))
     facts = {"strides of runs": f"{strides}, each where the clip is long enough"}
@@ -337,7 +350,7 @@ def _protocol(name: str) -> Explanation:
 def _preset(name: str, timed: bool) -> Explanation:
     found = presets.get(name)
     generator = found.configured()
-    _, essay = _essay(type(generator))
+    _, essay = essay_of(type(generator))
     query = next((f"&{k}={v}" for k, v in found.own.items()), "")
     same = (
         "the same bytes on any machine"
@@ -372,7 +385,7 @@ def _preset(name: str, timed: bool) -> Explanation:
 
 def _corruption(name: str, timed: bool) -> Explanation:
     kind = corruptions.registry.get(name)
-    about, essay = _essay(kind)
+    about, essay = essay_of(kind)
     what = {
         "noise": "changes each frame",
         "blur": "changes each frame",
@@ -436,30 +449,6 @@ def _drawing(name: str) -> str:
     )
 
 
-def least_time(run: Callable[[], object], times: int, seconds: float = 0.0) -> float:
-    """The least time [s] of several runs after a first one (which compiles): at least `times`, and for at
-    least `seconds`.
-    """
-    run()
-    took: list[float] = []
-    while len(took) < times or sum(took) < seconds:
-        began = time.perf_counter()
-        run()
-        took.append(time.perf_counter() - began)
-    return min(took)
-
-
-def _essay(kind: type) -> tuple[str, str]:
-    """First line and the rest of the text of the module that a plug-in is defined in (or of its class)."""
-    module = importlib.import_module(kind.__module__)
-    return _split(module.__doc__ or kind.__doc__ or "")
-
-
-def _split(text: str) -> tuple[str, str]:
-    about, _, essay = inspect.cleandoc(text).partition("\n\n")
-    return " ".join(about.split()), essay.strip()
-
-
 def _weights(kind: type[Feature]) -> str:
     """Which known files a feature's network needs, by protocol, and the command that gets them."""
     if not issubclass(kind, NetworkFeature):
@@ -481,6 +470,30 @@ def _weights(kind: type[Feature]) -> str:
         texts.append(f"{name} ({one.file}, {one.size_text}, {one.hash_text}){whose}")
     get = f"synvid-eval weights fetch {' '.join(by_file) or kind().wanted_weights()}"
     return f"{'; '.join(texts)}. To get them: {get}. Without: --features random, for a dry run only"
+
+
+def _decided(kind: type[Feature], networks: Networks | None) -> NetworkFeature | None:
+    """The feature with the networks that are named for it; None where none are."""
+    if networks is None or not issubclass(kind, NetworkFeature):
+        return None
+    return networks.decide(kind())
+
+
+def _said(ready: NetworkFeature | None) -> dict[str, Any]:
+    """Knob → value of a feature whose network is named."""
+    return {} if ready is None else knobs.values(ready)
+
+
+def _encoder(ready: NetworkFeature | None) -> dict[str, str]:
+    """What the encoder that is named is, and what it sees of a clip."""
+    if ready is None or not ready.named:
+        return {}
+    of = knobs.values(ready)
+    image, frames = (encoders.told(of["encoder"], name) for name in ("image", "frames"))
+    return {
+        "encoder": f"{of['encoder']} ({of['weights']})",
+        "sees": f"{frames} frames of {image} × {image} px of a clip, at a stride of {of['stride']} or less",
+    }
 
 
 def _choices(kind: type, name: str) -> Sequence[str]:
@@ -560,7 +573,7 @@ def _constants(kind: Any, of: str, other: typing.Mapping[str, Any] | None = None
         default = (other or {}).get(f.name, f.default)
         meta = f.metadata
         unit, meaning = str(meta.get("unit") or ""), str(meta.get("help") or "")
-        allowed = _allowed(meta)
+        allowed = allowed_of(meta)
         if issubclass(kind, NetworkFeature) and f.name in _OPTIONS:
             allowed = _OPTIONS[f.name]
             if kind.named and f.name in ("weights", "file"):
@@ -569,19 +582,8 @@ def _constants(kind: Any, of: str, other: typing.Mapping[str, Any] | None = None
     return out
 
 
-def _allowed(meta: typing.Mapping[str, Any]) -> str:
-    if meta.get("choices"):
-        return ", ".join(map(str, meta["choices"]))
-    low, high = meta.get("low"), meta.get("high")
-    if low is None and high is None:
-        return "any"
-    if high is None:
-        return f"{low:,} and more"
-    return f"{'−∞' if low is None else f'{low:,}'} to {high:,}"
-
-
 @functools.cache
-def _cost(kind: type[Feature]) -> str:
+def _cost(kind: type[Feature], networks: Networks | None = None) -> str:
     """What the feature takes on one made clip, timed now: the least of several times, in this process.
 
     A metric costs what its feature costs, so both say the same number, which is measured once.
@@ -589,7 +591,7 @@ def _cost(kind: type[Feature]) -> str:
     feature, with_what, least = kind(), "", 5
     if isinstance(feature, NetworkFeature):
         try:
-            feature, with_what = _running(feature)
+            feature, with_what = _running(feature, networks)
         except ModuleNotFoundError as error:  # what builds the network is an extra
             return f"What the feature {feature.name} takes cannot be timed: {error.name} is not installed"
         least = 2
@@ -611,8 +613,14 @@ def _cost(kind: type[Feature]) -> str:
     )
 
 
-def _running(feature: NetworkFeature) -> tuple[NetworkFeature, str]:
-    """The feature with the weights that are here, else with random ones, and words that say which."""
+def _running(feature: NetworkFeature, networks: Networks | None) -> tuple[NetworkFeature, str]:
+    """The feature with the networks that are named, else with the weights that are here, else with random
+    ones, and words that say which.
+    """
+    if networks is not None:
+        ready = networks.decide(feature)
+        place = "" if ready.device == "cpu" else f" and its {ready.device}"
+        return ready, f"{place}, with {networks.run or networks.random}"
     if feature.named:
         ready = Networks(features="run=random:0:tiny").decide(feature)
         return ready, ", with a ViT-tiny (random:0:tiny)"
