@@ -362,7 +362,7 @@ def test_another_run_is_told_in_words(tmp_path: Path, plan: Any, planned: Any) -
     plan("simclr", "moving_shapes", "steps=1").made(tmp_path / "run")
     with pytest.raises(UsageError, match=r"holds a run with run\.method=simclr, not videomae\."):
         planned("moving_shapes", "steps=1").made(tmp_path / "run")
-    with pytest.raises(UsageError, match=r"holds a run on other clips: moving_shapes, not moving_circles\."):
+    with pytest.raises(UsageError, match=r"holds a run on moving_shapes, not on moving_circles\."):
         plan("simclr", "moving_circles", "steps=1").made(tmp_path / "run")
 
 
