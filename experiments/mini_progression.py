@@ -53,10 +53,13 @@ from synvid_eval import published
 from synvid_eval.accuracies import SCRATCH
 from synvid_eval.archive import write_bytes
 from synvid_eval.correlation import bounds_text, short_number
+from synvid_eval.errors import nearest
 from synvid_eval.generators import presets
 from synvid_eval.intervals import interval, jackknife
+from synvid_eval.networks import backbones
 from synvid_eval.randomness import address
 from synvid_eval.ray_engine import RayEngine
+from synvid_eval.training import methods
 from synvid_eval.training.methods import viewed
 
 OUT = Path(__file__).parents[1] / "reports" / "mini_progression"
@@ -601,7 +604,9 @@ def joined(found: Sequence[tuple[Column, dict[str, Any]]]) -> str:
 
 def main() -> None:
     """Reads the arguments, runs cells, writes tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--reference", nargs="+", required=True, metavar="DIR")
     parser.add_argument("--images", required=True, metavar="DIR")
     parser.add_argument("--work", type=Path, required=True, metavar="DIR")
@@ -610,12 +615,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", type=lambda text: text.split(","))
+    parser.add_argument("--only", type=lambda text: text.split(","), metavar="SOURCE,…")
     parser.add_argument("--also", nargs="*", default=[], metavar="NAME=SET")
     parser.add_argument("--versus", nargs="*", default=[], metavar="NAME:OTHER")
-    parser.add_argument("--protocols", type=lambda text: text.split(","), default=list(PROTOCOLS))
-    parser.add_argument("--method", default=FIRST[0])
-    parser.add_argument("--backbone")
+    parser.add_argument(
+        "--protocols", type=lambda text: text.split(","), default=list(PROTOCOLS), metavar="probe,finetune"
+    )
+    parser.add_argument("--method", choices=methods.METHODS, default=FIRST[0])
+    parser.add_argument("--backbone", choices=backbones.NAMES)
     parser.add_argument("--engine", choices=("local", "ray"), default="local")
     parser.add_argument("--ray-address", default="local")
     given = parser.parse_args()
@@ -625,6 +632,10 @@ def main() -> None:
         parser.error(f"--versus {' '.join(given.versus)}: give pairs of sources as NAME:OTHER")
     given.backbone = given.backbone or ("vit" if given.method == "videomae" else "tsm-resnet18")
     given.only = given.only or [*sources(given.method), *given.also]
+    known = ("scratch", "real", *given.also, *presets.names())
+    for source in given.only:
+        if source.removesuffix(ADAPTED) not in known:
+            parser.error(f"--only {source}: no such source. {nearest(source, known)}")
     runner = Runner(given)
     runner.run()
     columns = by_column(runner.done())

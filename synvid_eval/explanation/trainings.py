@@ -126,7 +126,7 @@ def method(name: str) -> Explanation:
     """A method of pre-training."""
     found = methods.named(name)
     about, essay = essay_of(type(found))
-    published = next(iter(found.recipes.values()))
+    first, published = next(iter(found.recipes.items()))
     shared = _declared_in(published)
     if shared != recipe.__name__:
         essay = "\n\n".join(part for part in (essay, _text(shared)) if part)
@@ -142,8 +142,8 @@ def method(name: str) -> Explanation:
     }
     common = {field.name for field in dataclasses.fields(OnClips)}
     constants = [
-        Constant(name, f.name, f.default, allowed_of(f.metadata), "", str(f.metadata.get("help") or ""),
-                 str(f.metadata.get("source") or ""))
+        Constant(f"{name}:{first}", f.name, f.default, allowed_of(f.metadata), "",
+                 str(f.metadata.get("help") or ""), str(f.metadata.get("source") or ""))
         for f in dataclasses.fields(published)
         if f.name not in common
     ]  # fmt: skip

@@ -131,9 +131,14 @@ class ConvNet:
 
     @property
     def model(self) -> str:
-        """See `backbones.Backbone`."""
+        """See `backbones.Backbone`: what is not as published, and its pixels."""
         narrow = f" of {self.stage} channels" if self.stage != 64 else ""
-        return f"{self.title}{narrow} {self.image} px"
+        parts = [f"{self.title}{narrow}", f"{self.image} px"]
+        if self.frames != 8:
+            parts.append(f"{self.frames} frames")
+        if self.shift != 8 and "shift" not in self.unused:
+            parts.append(f"1/{self.shift} shifted")
+        return " ".join(parts)
 
     @property
     def least(self) -> int:

@@ -31,6 +31,7 @@ from synvid_eval.training import across, memory
 from synvid_eval.training.data import Batches, Item, loader
 from synvid_eval.training.recipe import Optimization
 from synvid_eval.training.run_folder import RunFolder, TrainingState
+from synvid_eval.video.layouts import count_of
 
 if TYPE_CHECKING:
     import torch
@@ -173,8 +174,8 @@ class Training:
             raise UsageError(f"micro={micro} does not divide the {share} clips of a device.")
         if micro * world < self.least:
             raise UsageError(
-                f"Passes of {micro * world} clips are too small: here they need {self.least}, for batch "
-                "norms or to be compared.",
+                f"Passes of {count_of(micro * world, 'clip')} are too small: here they need {self.least}, "
+                "for batch norms or to be compared.",
                 "Give a larger --set micro=…, or --set batch=….",
             )
         return micro

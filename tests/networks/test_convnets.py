@@ -5,6 +5,7 @@ sizes.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -191,6 +192,15 @@ def test_layers_below_the_top() -> None:
     names = of.encoder().state_dict()
     assert {of.below(name) for name in names} == {1, 2, 3, 4, 5}
     assert of.below("layer4.1.bn2.weight") == 1 and of.below("bn1.weight") == 5
+
+
+def test_networks_that_differ_are_called_so() -> None:
+    """A table of accuracies knows them by this."""
+    small = ConvNet("tsm-resnet18", image=32, stage=8)
+    assert small.model == "TSM ResNet-18 of 8 channels 32 px"
+    others = [replace(small, frames=4), replace(small, shift=2), replace(small, image=48)]
+    assert len({of.model for of in (small, *others)}) == 4
+    assert others[1].model == "TSM ResNet-18 of 8 channels 32 px 1/2 shifted"
 
 
 def test_backbones_have_names() -> None:

@@ -548,7 +548,7 @@ def test_passes_that_batch_norms_cannot_take(bars: Path, options: Options, tmp_p
     few = ("steps=1", "network.image=16", "micro=1")
     plan = planned(finetune, bars, options, *few, split="kfold:2", backbone="r2plus1d-18")
     assert plan.begin.architecture.tokens == 1
-    with pytest.raises(UsageError, match="Passes of 1 clips are too small: here they need 2") as error:
+    with pytest.raises(UsageError, match="Passes of 1 clip are too small: here they need 2") as error:
         plan.made(tmp_path / "run")
     assert "--set micro" in error.value.hint
     for more in ("micro=2", "repeats=2"):

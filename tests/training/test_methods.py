@@ -373,8 +373,8 @@ def test_another_run_is_told_in_words(tmp_path: Path, plan: Any, planned: Any) -
     ("method", "location", "settings", "said"),
     [
         ("moco", "moving_shapes", ("queue=9",), "queue=9 is no multiple of batch=4"),
-        ("simclr", "moving_shapes", ("micro=1",), "Passes of 1 clips are too small"),
-        ("byol", "moving_shapes", ("batch=1",), "Passes of 1 clips are too small"),
+        ("simclr", "moving_shapes", ("micro=1",), "Passes of 1 clip are too small"),
+        ("byol", "moving_shapes", ("batch=1",), "Passes of 1 clip are too small"),
         ("supervised", "moving_shapes", (), "moving_shapes has no classes"),
         ("moco", "preset:moving_shapes?adapt=shake", ("adapt=zoom",), "adapted already.*adapt=own"),
         ("moco", "moving_shapes", ("adapt=shke",), "'shke'.*shake"),
@@ -760,6 +760,12 @@ def test_tiny_has_several_clips_of_each_class(plan: Any) -> None:
     assert (
         len(plan("supervised", "preset:fractal_supervised_500?classes=8", "clips=32").source.classes()) == 8
     )
+
+
+@pytest.mark.parametrize("method", ["moco", "simclr", "byol"])
+def test_one_clip_is_told_from_nothing(plan: Any, method: str) -> None:
+    with pytest.raises(UsageError, match=rf"has 1 clip, and {method} learns what tells clips apart"):
+        plan(method, "moving_shapes", "clips=1")
 
 
 def test_a_class_of_one_clip_teaches_nothing(plan: Any, tmp_path: Path) -> None:

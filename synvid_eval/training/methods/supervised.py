@@ -69,7 +69,7 @@ class Supervised(OfViews):
     """See the module's docstring."""
 
     name: ClassVar[str] = "supervised"
-    title: ClassVar[str] = "a classifier"
+    title: ClassVar[str] = "supervised classification"
     recipes: ClassVar[Recipes[Any]] = RECIPES
     labels: ClassVar[bool] = True
 

@@ -313,6 +313,14 @@ class OfViews(Method):
         """See `Method.adapts`."""
         return recipe.adapts
 
+    def check_source(self, recipe: Any, source: Source) -> None:
+        """See `Method.check_source`: views of one clip are told from those of others."""
+        if len(source) < 2:
+            raise UsageError(
+                f"{source.name} has {len(source)} clip, and {self.name} learns what tells clips apart.",
+                "Give a set of more; of a preset: --set clips=….",
+            )
+
     def maker(
         self, source: Source, recipe: OnViews, network: Backbone, seed: int
     ) -> Callable[[Item], dict[str, Any]]:
