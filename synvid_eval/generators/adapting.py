@@ -107,10 +107,11 @@ class Chain:
         """UsageError where it makes something of a clip that nothing is known of, and something is asked."""
         unknown = [o.name for o in self.operations if not o.truthful and o.p]
         if kinds and unknown:
+            known = dict.fromkeys(o.name for o in self.operations if o.truthful) or ["scale", "perspective"]
             raise UsageError(
                 f"Of a clip adapted by {unknown[0]} no truth is known ({', '.join(kinds)}): copies of all "
                 "objects lie over them.",
-                f"Name a chain without {unknown[0]}, such as adapt=scale,shift,perspective.",
+                f"Name a chain without {unknown[0]}, such as adapt={','.join(known)}.",
             )
 
     def sampled(

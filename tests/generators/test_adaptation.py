@@ -921,8 +921,11 @@ def test_truth_is_of_few_kinds_as_of_all_and_of_few_frames():
 
 def test_of_clones_no_truth_is_told():
     for chain in ("clone", "published"):
-        with pytest.raises(UsageError, match="Of a clip adapted by clone no truth is known"):
+        with pytest.raises(UsageError, match="Of a clip adapted by clone no truth is known") as told:
             moving(adapt=chain).truth(0, "t", 0, [0], ["masks"])
+        cure = str(told.value).partition("such as adapt=")[2].rstrip(".")
+        assert moving(adapt=cure).truth(0, "t", 0, [0], ["masks"])
+    assert cure == "scale,background,perspective,shift,zoom,shake"  # what else is published
     assert moving(adapt="clone(p=0)|scale").truth(0, "t", 0, [0], ["masks"])
     with pytest.raises(UsageError, match="shapes knows no truth 'depth'"):
         moving(adapt="shake").truth(0, "t", 0, [0], ["depth"])
