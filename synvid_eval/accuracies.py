@@ -220,7 +220,8 @@ def _sets(rows: Sequence[Row], family: str) -> dict[str, Known]:
                     f"{row.where}: {row.dataset} is there a second time, first in "
                     f"{other.where.rpartition(':')[2].strip()} "
                     f"({what}).",
-                    "Give one row a set, or each run its seed.",
+                    "Give one row a set, or each run its seed; what was trained otherwise wants another name "
+                    "(--name of train finetune and probe).",
                 )
         earlier.append(row)
     found = {}
