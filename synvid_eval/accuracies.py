@@ -101,12 +101,13 @@ def load(
 
     Args:
         benchmark, split, protocol, model, method: which; may be left out where the table has but one. "":
-            rows that say none. Rows of `SCRATCH` go with every method.
+            rows that say none. Rows of `SCRATCH` go with every method that has rows of their model; of other
+            models they are left out.
         family: the column that says which sets are variants of one another.
 
     Raises:
         UsageError: unknown published table, benchmark, split, protocol, model, method or column (names what
-        there is).
+        there is); several of some of these and none asked for (names all of them at once).
         DataError: a file that cannot be read, and with its line number: a column or value that is missing,
         fractions in place of percent, values out of range or not finite, rows that repeat a set.
     """
@@ -117,16 +118,8 @@ def load(
         rows = [_published(p) for p in published.table()]
     else:
         source, rows = where, _read(where)
-    chosen = list(rows)
-    picked = {}
-    asked = (("benchmark", benchmark), ("split", split), ("protocol", protocol), ("model", model))
-    for key, value in asked:
-        picked[key] = _one(where, key, value, chosen)
-        chosen = [r for r in chosen if getattr(r, key) == picked[key]]
-    trained = [r for r in chosen if r.method != SCRATCH]
-    own = trained if trained and method != SCRATCH else chosen
-    picked["method"] = _one(where, "method", method, own)
-    chosen = [r for r in chosen if r.method in (picked["method"], SCRATCH)]
+    asked = {"benchmark": benchmark, "split": split, "protocol": protocol, "model": model, "method": method}
+    chosen, picked = _chosen(where, asked, rows)
     if not any(family in r.values for r in rows) and family != "family":
         names = sorted({c for r in rows for c in r.values} - {"accuracy", "std"})
         raise UsageError(f"{where} has no column {family!r}.", nearest(family, names))
@@ -146,20 +139,62 @@ def load(
     )
 
 
-def _one(where: str, key: str, asked: str | None, rows: Sequence[Row]) -> str:
-    """The benchmark (split, …) that is asked for, or the only one that rows have; UsageError."""
-    there = list(dict.fromkeys(getattr(r, key) for r in rows))
-    if asked is None and len(there) > 1:
-        bare = f" (--{key} '' takes the rows without one)" if "" in there else ""
+def _chosen(
+    where: str, asked: Mapping[str, str | None], rows: Sequence[Row]
+) -> tuple[list[Row], dict[str, str]]:
+    """(rows of one benchmark, split, protocol, model and method, of what was not pre-trained those that go
+    with them; which these are). asked: key → value, None where it is not said; `method` comes last.
+
+    UsageError: a value that no row has; values that no row has together; all keys of which several are left.
+    """
+    said = {key: value for key, value in asked.items() if value is not None}
+    for key, value in said.items():
+        _check_known(where, key, value, rows)
+    chosen = list(rows)
+    for number, (key, value) in enumerate(said.items()):
+        left = [r for r in chosen if _is(r, key, value)]
+        if not any(getattr(r, key) == value for r in left):
+            before = " and ".join(f"{k} {v or 'none'}" for k, v in list(said.items())[:number])
+            there = dict.fromkeys(getattr(r, key) or "none" for r in chosen)
+            raise UsageError(
+                f"{where} has no {key} {value!r} with {before}.", f"There it has: {_listed(list(there))}."
+            )
+        chosen = left
+    trained = [r for r in chosen if r.method != SCRATCH]
+    if not trained or said.get("method") == SCRATCH:
+        trained = chosen
+    networks = {r.model for r in trained}
+    chosen = [r for r in chosen if r.model in networks and (r in trained or r.method == SCRATCH)]
+    there_are = {
+        key: list(dict.fromkeys(getattr(r, key) for r in (trained if key == "method" else chosen)))
+        for key in asked
+    }
+    if several := {key: names for key, names in there_are.items() if key not in said and len(names) > 1}:
+        bare = [f"--{key} ''" for key, names in several.items() if "" in names]
+        takes = "takes" if len(bare) == 1 else "take"
         raise UsageError(
-            f"{where} holds several: {key} {_listed([n or 'none' for n in there])}.",
-            f"Choose one: --{key}{bare}.",
+            f"{where} holds several: "
+            + "; ".join(f"{key} {_listed([n or 'none' for n in names])}" for key, names in several.items())
+            + ".",
+            f"Choose one{' of each' if len(several) > 1 else ''}: "
+            + ", ".join(f"--{key}" for key in several)
+            + (f" ({', '.join(bare)} {takes} the rows without one)." if bare else "."),
         )
-    if asked is not None and asked not in there:
+    return chosen, {key: said.get(key, names[0]) for key, names in there_are.items()}
+
+
+def _is(row: Row, key: str, value: str) -> bool:
+    """Whether a row has that value, or was not pre-trained, where the value is a method."""
+    return getattr(row, key) == value or (key == "method" and row.method == SCRATCH)
+
+
+def _check_known(where: str, key: str, value: str, rows: Sequence[Row]) -> None:
+    """UsageError for a benchmark (split, …) that no row of a table has."""
+    there = {getattr(r, key) for r in rows}
+    if value not in there:
         named = [n for n in there if n]
-        hint = nearest(asked, named) if named else f"Its rows name no {key}: leave --{key} away."
-        raise UsageError(f"{where} has no {key} {asked!r}.", hint)
-    return str(there[0]) if asked is None else asked
+        hint = nearest(value, named) if named else f"Its rows name no {key}: leave --{key} away."
+        raise UsageError(f"{where} has no {key} {value!r}.", hint)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -185,7 +220,8 @@ def _sets(rows: Sequence[Row], family: str) -> dict[str, Known]:
                     f"{row.where}: {row.dataset} is there a second time, first in "
                     f"{other.where.rpartition(':')[2].strip()} "
                     f"({what}).",
-                    "Give one row a set, or each run its seed.",
+                    "Give one row a set, or each run its seed; what was trained otherwise wants another name "
+                    "(--name of train finetune and probe).",
                 )
         earlier.append(row)
     found = {}

@@ -66,13 +66,15 @@ def test_the_published_table_as_a_whole() -> None:
 def test_what_is_not_published() -> None:
     with pytest.raises(UsageError, match=r"No published table is called 'yu2023'.*'yu2024'"):
         load("published:yu2023")
-    with pytest.raises(UsageError, match=r"benchmark HMDB51, UCF101, Kinetics-400.*Choose one: --benchmark"):
+    with pytest.raises(
+        UsageError, match=r"benchmark HMDB51, UCF101, Kinetics-400.*; protocol.*--benchmark, --p"
+    ):
         load("published:yu2024")
     with pytest.raises(UsageError, match=r"protocol linear_probe, finetune\. Choose one: --protocol"):
         load("published:yu2024", benchmark="UCF101")
     with pytest.raises(UsageError, match=r"has no benchmark 'UCF10'\..*UCF101"):
         load("published:yu2024", benchmark="UCF10")
-    with pytest.raises(UsageError, match="has no protocol 'linear_probe'"):
+    with pytest.raises(UsageError, match=r"no protocol 'linear_probe' with benchmark HMDB51.*has: finetune"):
         load("published:yu2024", benchmark="HMDB51", protocol="linear_probe")
     with pytest.raises(UsageError, match="has no model 'ViT-S'"):
         load("published:yu2024", benchmark="HMDB51", model="ViT-S")
@@ -145,7 +147,8 @@ def test_one_benchmark_of_several(tmp_path: Path) -> None:
     )
     assert load(where, benchmark="X").sets["a"].accuracy == 80
     assert load(where, benchmark="Y", model="b").sets["a"].accuracy == 60
-    with pytest.raises(UsageError, match=r"several: benchmark X, Y\. Choose one: --benchmark"):
+    several = r"several: benchmark X, Y; model s, b\. Choose one of each: --benchmark, --model\."
+    with pytest.raises(UsageError, match=several):
         load(where)
     with pytest.raises(UsageError, match=r"several: model s, b\. Choose one: --model"):
         load(where, benchmark="Y")
@@ -169,8 +172,11 @@ def test_methods_and_splits_of_one_network_do_not_mix(tmp_path: Path) -> None:
         made_by("a", 90, "byol", "trainlist02"),
         head=MANY,
     )
-    with pytest.raises(UsageError, match=r"several: split trainlist01, trainlist02\. Choose one: --split\."):
+    several = r"several: split trainlist01, trainlist02; method moco, byol\. Choose one of each: --split, --m"
+    with pytest.raises(UsageError, match=several):
         load(where)
+    with pytest.raises(UsageError, match=r"no method 'moco' with split trainlist02\. There it has: byol\."):
+        load(where, split="trainlist02", method="moco")
     with pytest.raises(UsageError, match=r"several: method moco, byol\. Choose one: --method\."):
         load(where, split="trainlist01")
     found = load(where, split="trainlist01", method="byol")
@@ -196,10 +202,50 @@ def test_what_was_not_pretrained_goes_with_every_method(tmp_path: Path) -> None:
     assert load(table(tmp_path, *rows[:3], head=MANY, name="one.csv")).method == "moco"
 
 
+def two_families(folder: Path) -> str:
+    """Five sets, each with MoCo on one network and VideoMAE on another, and each network from scratch."""
+    rows = []
+    for model, method, base in (("TSM", "moco", 50), ("ViT", "videomae", 70)):
+        rows.append(row("scratch", base, "scratch", "x", "scratch", model=model))
+        rows += [
+            row(name, base + 1 + i, method, "x", "shapes", model=model) for i, name in enumerate("abcde")
+        ]
+    return table(folder, *rows, head=MANY)
+
+
+def test_networks_that_only_other_methods_trained_drop_out(tmp_path: Path) -> None:
+    where = two_families(tmp_path)
+    for method, model, base in (("moco", "TSM", 50), ("videomae", "ViT", 70)):
+        by_method, by_model = load(where, method=method), load(where, model=model)
+        assert (by_method.model, by_model.method) == (model, method)
+        assert by_method == by_model
+        assert by_method.sets["scratch"].accuracy == base and len(by_method.sets) == 6
+    assert load(where, method="scratch", model="TSM").sets["scratch"].accuracy == 50
+    with pytest.raises(UsageError, match=r"several: model TSM, ViT\. Choose one: --model"):
+        load(where, method="scratch")
+
+
+def test_unknown_names_are_told_before_what_is_left_open(tmp_path: Path) -> None:
+    where = two_families(tmp_path)
+    several = r"several: model TSM, ViT; method moco, videomae\. Choose one of each: --model, --method\."
+    with pytest.raises(UsageError, match=several):
+        load(where)
+    with pytest.raises(UsageError, match=r"has no method 'mocco'\. Did you mean 'moco'"):
+        load(where, method="mocco")
+    with pytest.raises(
+        UsageError, match=r"has no method 'moco' with model ViT\. There it has: scratch, videomae"
+    ):
+        load(where, model="ViT", method="moco")
+
+
 def test_rows_that_name_no_method_or_split_are_a_kind_of_their_own(tmp_path: Path) -> None:
     where = table(tmp_path, row("a", 60, "", "", ""), made_by("a", 70, "moco"), head=MANY)
-    with pytest.raises(UsageError, match=r"several: split none, trainlist01\. .*--split '' takes the rows"):
+    both = r"several: split none, trainlist01; method none, moco\. .*\(--split '', --method '' take the rows"
+    with pytest.raises(UsageError, match=both):
         load(where)
+    alone = table(tmp_path, row("a", 60, "", "x", ""), made_by("a", 70, "moco", "x"), head=MANY, name="m.csv")
+    with pytest.raises(UsageError, match=r"--method \(--method '' takes the rows without one\)\."):
+        load(alone)
     assert load(where, split="").sets["a"].accuracy == 60
     old = table(tmp_path, row("a", 80), name="old.csv")
     assert (load(old).split, load(old).method) == ("", "")
@@ -356,7 +402,7 @@ def test_short_and_long_rows(tmp_path: Path) -> None:
 def test_a_set_that_is_there_twice(tmp_path: Path, first: str, second: str, what: str) -> None:
     rows = [row("a", 80, first), row("b", 70, ""), row("a", 82, second)]
     with pytest.raises(
-        DataError, match=rf"t\.csv:4: a is there a second time.* 2 .*{what}.*each run its seed"
+        DataError, match=rf"t\.csv:4: a is there a second time.* 2 .*{what}.*each run its seed.*\(--name "
     ):
         load(table(tmp_path, *rows, head=f"{HEAD},seed"))
 

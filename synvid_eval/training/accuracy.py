@@ -253,16 +253,25 @@ def read(path: Path) -> Predictions:
 
 
 def row(
-    predictions: Predictions, *, dataset: str, benchmark: str, protocol: str, model: str, **more: str
+    predictions: Predictions,
+    *,
+    dataset: str,
+    benchmark: str,
+    protocol: str,
+    model: str,
+    note: str = "",
+    **more: str,
 ) -> dict[str, str]:
     """The row of a table of accuracies (`correlate --accuracies`) for these predictions; values as text.
 
-    more: method, split, family, seed, source, note. `std` stays empty: it is over runs, and this is one.
+    note: what else it says there, behind the intervals. more: method, split, family, seed, source. `std`
+    stays empty: it is over runs, and this is one.
     """
     one = accuracy(predictions.hits(), predictions.groups())
     clips, groups = count_of(one.clips, "clip"), count_of(one.groups, "group")
     said = f"top 1 of {clips} of {groups}; {one.level:.0%} by clip {_text(one.by_clip)}"
     said += f", by group {_text(one.by_group)}" if one.by_group else ""
+    said += f"; {note}" if note else ""
     known = {"dataset": dataset, "benchmark": benchmark, "protocol": protocol, "model": model}
     # what is 1 % or less would be taken for a fraction without its sign
     known |= {"accuracy": f"{one.value!r}{'%' if one.value <= 1 else ''}", "note": said, **more}

@@ -25,6 +25,7 @@ from synvid_eval.networks.videomae import EPSILON
 from synvid_eval.training import accuracy, crops, data, engine, methods, pretrain, recipe, splits, views
 from synvid_eval.training.accuracy import Prediction, Predictions
 from synvid_eval.training.data import Batches, Files, Item, loader
+from synvid_eval.training.methods.base import LEFT, OWN
 from synvid_eval.training.pretrain import losses, outcome
 from synvid_eval.training.recipe import Optimization
 from synvid_eval.training.run_folder import CARD, CHECKPOINTS, Config, RunFolder
@@ -33,6 +34,8 @@ from synvid_eval.training.splits import Split
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+ADAPTED = "+adapted"
+"""Behind the name of what the recipe of a pre-training adapted: the same preset as it is, is another set."""
 SCRATCH = "scratch"
 """In the place of a RUN: a network with drawn weights, whatever lies there; ./scratch is a folder."""
 PREDICTIONS, ACCURACY, FOLDS = "predictions.json", "accuracy.csv", "folds.toml"
@@ -46,7 +49,8 @@ within a pass, so `micro` and the number of processes decide weights here.
 class Start:
     """Where a network comes from.
 
-    name: what a table of accuracies calls it: what it was pre-trained on. tensors: of its encoder, as
+    name: what a table of accuracies calls it: what it was pre-trained on, with ADAPTED behind it where the
+    recipe of that adapted it. tensors: of its encoder, as
     `checkpoints.Checkpoint` holds them; None: drawn. epsilon: of its layer norms. signature: of their
     file, "" where they are drawn. classes: that it has learned in pre-training, if any. method: of its
     pre-training, one of `methods.METHODS`, or SCRATCH.
@@ -103,7 +107,8 @@ def start(location: str, network: Backbone, asked: Sequence[str] = ()) -> Start:
     if location == SCRATCH:
         return Start(SCRATCH, network, None, family=SCRATCH, method=accuracies.SCRATCH)
     check_own(location, asked)
-    run = _config(location).get("run", {})
+    config = _config(location)
+    run = config.get("run", {})
     if run and run.get("kind") != pretrain.KIND:
         raise UsageError(
             f"{location} is of a run of kind {run.get('kind')}, which has seen labels.",
@@ -113,6 +118,8 @@ def start(location: str, network: Backbone, asked: Sequence[str] = ()) -> Start:
     if found.tensors is None:
         raise UsageError(f"{location} is a network with drawn weights.", f"Say {SCRATCH}, and --seed.")
     name = sets.default_name(str(run["location"])) if "location" in run else found.name
+    if config.get("recipe", {}).get("adapt", OWN) not in LEFT:
+        name += ADAPTED
     return Start(
         *(name, found.architecture, dict(found.tensors), found.epsilon, found.signature),
         classes=tuple(run.get("classes", ())),
@@ -279,8 +286,8 @@ def each_view(
 
 @dataclass(frozen=True)
 class Named:
-    """What a row of a table of accuracies says beside the accuracy. method, split: said by what is trained
-    (`PlannedFolds`).
+    """What a row of a table of accuracies says beside the accuracy. method, split, note: said by what is
+    trained (`PlannedFolds`).
     """
 
     dataset: str
@@ -292,6 +299,7 @@ class Named:
     source: str = ""
     method: str = ""
     split: str = ""
+    note: str = ""
 
 
 def leave(folder: Path, predictions: Predictions, named: Named) -> dict[str, str]:
@@ -397,19 +405,27 @@ class PlannedFolds:
         if not folds:
             return {}
         whole = accuracy.merge(folds)
-        return {"run": os.fspath(root), "row": leave(root, whole, self.named), **accuracy.document(whole)}
+        return {"run": os.fspath(root), "row": leave(root, whole, self._named()), **accuracy.document(whole)}
 
     def notes(self) -> list[str]:
         """What a user should know of the clips and of where the network comes from."""
+        learned = self._learned()
+        return [*self.on.notes(), learned] if learned else self.on.notes()
+
+    def _learned(self) -> str:
+        """That the network has learned classes that are tested, in labelled pre-training; "" where not."""
         classes = self.on.split.classes
         both = len({*self.begin.classes} & {*classes})
         if not both:
-            return self.on.notes()
-        seen = (
+            return ""
+        return (
             f"{self.source} has learned {both} of the {len(classes)} classes of {self.location}: "
             "tested clips may be among its own"
         )
-        return [*self.on.notes(), seen]
+
+    def _named(self) -> Named:
+        """What the row says beside the accuracy, with what makes the accuracy doubtful."""
+        return replace(self.named, note=self._learned())
 
     def tried(self, where: engine.Devices) -> tuple[engine.Tried | None, float]:
         """(what a step takes, None where it is nothing beside looking; seconds to look at all views of a
@@ -472,7 +488,7 @@ class PlannedFolds:
             found = self.trained(folder, number, where)
             if found is not None:
                 write_bytes(folder.path / CARD, self._card(folder, config, found).encode())
-                leave(folder.path, found, self.named)
+                leave(folder.path, found, self._named())
             where.wait()
         return found
 

@@ -249,13 +249,22 @@ def _by_list(
             f"as {min(divided)}): accuracies come out too high"
         )
     if left := len(videos) - len(known):
-        notes.append(f"{count_of(left, 'clip')} of {videos.name} in neither list of {asked}, left out")
+        notes.append(
+            f"{count_of(left, 'clip')} of {videos.name} {_are(left)} in neither list of {asked}, left out"
+        )
     if skipped:
-        notes.append(f"{count_of(skipped, 'clip')} of the lists of {asked} not in {videos.name}, left out")
+        notes.append(
+            f"{count_of(skipped, 'clip')} of the lists of {asked} {_are(skipped)} not in {videos.name}, "
+            "left out"
+        )
     fold = Fold(tuple(i for i in videos.ids if i in train), tuple(i for i in videos.ids if i in test))
-    said = f"{len(fold.train)} clips to train on and {len(fold.test)} to test on, by {asked}"
+    said = f"{count_of(len(fold.train), 'clip')} to train on and {len(fold.test)} to test on, by {asked}"
     own = {i: labels[i] for i in known}
     return Split(asked, called, said, (fold,), own, known, tuple(notes))
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _of_json(path: Path) -> tuple[list[str], list[str]]:
@@ -314,11 +323,11 @@ def _pair(videos: VideoSet, asked: str) -> tuple[tuple[Listing, Listing], str]:
     there = lists.find(root, like=asked)
     name = lists.named(asked, there)
     if name is None:
-        hint = f"Its lists: {lists.some(sorted(there))}." if there else lists.looked_for("auto")
+        hint = f"Its lists: {lists.some(sorted(there))}." if there else lists.looked_for(videos.layout)
         close, folds = lists.alike(asked, there), "" if videos.lists else "kfold:5, "
         raise UsageError(
             f"--split {asked} is neither a file nor a list of {videos.location}.",
-            f"{hint} {close}{' ' if close else ''}Or give {folds}a list file, or a JSON file with train and "
+            f"{close}{' ' if close else ''}{hint} Or give {folds}a list file, or a JSON file with train and "
             "test.",
         )
     train, test = _partners(name, list(there), asked)

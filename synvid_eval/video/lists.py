@@ -190,9 +190,15 @@ def named(asked: str, found: Iterable[str]) -> str | None:
 
 
 def looked_for(layout: str) -> str:
-    """Which files are taken for lists of a layout ("auto": of any), and where, as a sentence."""
-    files = [_CALLED[layout]] if layout in _CALLED else [f"{_CALLED[own]} ({own})" for own in _CALLED]
-    return f"Looked for {', '.join(files)}, in it, in its folders and beside it."
+    """Which files are taken for lists of a layout, and where, as a sentence; of one that is not known by its
+    lists ("auto", class folders), where the names of all stand.
+    """
+    if layout not in _CALLED:
+        return (
+            "No list was found in it, in its folders or beside it: synvid-eval explain LAYOUT (such as "
+            "ucf101) says what a layout's lists are called."
+        )
+    return f"Looked for {_CALLED[layout]}, in it, in its folders and beside it."
 
 
 def _above(path: Place) -> Place:
@@ -437,8 +443,12 @@ def same_split(one: str, other: str) -> bool:
 
 
 def alike(name: str, known: Iterable[str]) -> str:
-    """A hint with the known name that is most like `name`, or ""; the message names them all."""
-    close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
+    """A hint with the known name that is most like `name`, or the word for a split that finds one (see
+    `named`); "" where none is. The message names them all.
+    """
+    names = list(known)
+    words = [w for group in _SPLIT_WORDS for w in sorted(group) if named(w, names) is not None]
+    close = difflib.get_close_matches(name.lower(), [*names, *words], n=1, cutoff=0.6)
     return f"Did you mean {close[0]!r}?" if close else ""
 
 

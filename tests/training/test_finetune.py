@@ -528,6 +528,16 @@ def test_it_begins_with_a_run_of_its_own_backbone(bars: Path, options: Options, 
     assert "circles has it" in plan.smaller()
     assert plan.notes() == plan.on.notes()
     assert begin.classes == ()
+    for adapt, name in (
+        ("own", "moving_circles"),
+        ("none", "moving_circles"),
+        ("shake", "moving_circles+adapted"),
+    ):
+        recipe = {"adapt": adapt, "adapt_second": "same"}
+        (folder / "config.toml").write_text(
+            toml({"run": run, "network": dataclasses.asdict(of), "recipe": recipe})
+        )
+        assert labelled.start(str(folder), NANO).name == name
     run |= {"method": "supervised", "classes": ["across", "blink"]}
     (folder / "config.toml").write_text(toml({"run": run, "network": dataclasses.asdict(of)}))
     assert labelled.start(str(folder), NANO).classes == ("across", "blink")
@@ -800,15 +810,21 @@ def test_processes_go_on_with_their_batch_norms(bars: Path, tmp_path: Path) -> N
     assert same(tmp_path / "whole" / "fold-0", fold)
 
 
-def test_a_card_says_that_classes_were_learned_before(tmp_path: Path, bars: Path, options: Options) -> None:
+def test_card_and_row_say_that_classes_were_learned_before(
+    tmp_path: Path, bars: Path, options: Options
+) -> None:
     said: list[str] = []
     options = dataclasses.replace(options, progress=Heard(said))
     plan = planned(finetune, bars, options, "steps=1", split="kfold:2")
     plan.begin = dataclasses.replace(plan.begin, classes=CLASSES)
-    plan.made(tmp_path / "run")
+    came = plan.made(tmp_path / "run")
     note = f"scratch has learned 3 of the 3 classes of {bars}: tested clips may be among its own"
     assert note in said
     assert f"- **note**: {note}\n" in (tmp_path / "run" / "fold-0" / "card.md").read_text("utf-8")
+    for place in (tmp_path / "run", tmp_path / "run" / "fold-0"):
+        (kept,) = accuracy.rows(place / "accuracy.csv")
+        assert kept["note"].startswith("top 1 of ") and kept["note"].endswith(f"; {note}")
+    assert came["row"]["note"].endswith(f"; {note}")
 
 
 class Heard(Quiet):

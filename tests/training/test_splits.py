@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -146,9 +147,20 @@ def test_official_lists(ucf: Path, asked: str, below: bool) -> None:
     assert {i.rpartition("UCF-101/")[2] for i in fold.train} == {n for n in UCF if "_g01" not in n} - {UCF[2]}
     assert set(fold.train) <= set(videos.ids)
     assert found.classes == ("Biking", "YoYo")
-    assert any("1 clip of" in n and "in neither list" in n for n in found.notes)
-    assert any("1 clip of the lists" in n and "not in" in n for n in found.notes)
+    assert any("1 clip of" in n and "is in neither list" in n for n in found.notes)
+    assert any("1 clip of the lists" in n and "is not in" in n for n in found.notes)
     assert not any("divided" in n for n in found.notes)
+
+
+def test_clips_that_lists_leave_out_are_told_in_their_number(ucf: Path) -> None:
+    lists = ucf / "ucfTrainTestlist"
+    rest = (lists / "trainlist01.txt").read_text().splitlines()
+    (lists / "trainlist01.txt").write_text("\n".join([rest[0], "Biking/gone.avi 1", *rest[-3:]]) + "\n")
+    notes = split(open_set(ucf / "UCF-101"), "trainlist01").notes
+    assert any(
+        re.match(r"[2-9] clips of UCF-101 are in neither list of trainlist01, left out", n) for n in notes
+    )
+    assert any(n.startswith("2 clips of the lists of trainlist01 are not in UCF-101") for n in notes)
 
 
 def test_hmdb51s_lists(tmp_path: Path) -> None:

@@ -400,7 +400,7 @@ def test_splits_of_volleyball_and_yup_plus_plus_by_their_other_names(tmp_path: P
     scenes = open_set(made.yup_plus_plus(tmp_path / "YUP++"))
     found = split(scenes, "moving_train")
     assert (len(found.folds[0].train), len(found.folds[0].test)) == (2, 18)
-    assert any("20 clips of YUP++ in neither list" in note for note in found.notes)
+    assert any("20 clips of YUP++ are in neither list" in note for note in found.notes)
     whole = split(scenes, str(tmp_path / "YUP++" / "10_90_randsplit_1.txt"))
     assert whole.folds == split(scenes, "train").folds
 
@@ -523,10 +523,23 @@ def test_lists_that_are_missing_are_named(tmp_path: Path) -> None:
     looked = r"Looked for train_split1\.txt, test_split1\.txt, … 3, in it, in its folders and beside it"
     with pytest.raises(UsageError, match=f"No list of layout egtea lies in .*{looked}"):
         open_set(kitchen, layout="egtea", split="train_split1")
-    with pytest.raises(UsageError, match=r"No list lies in .* Diving48_V2_train\.json.*train_split1\.txt"):
+    short = r"No list was found in it, in its folders or beside it: synvid-eval explain LAYOUT "
+    with pytest.raises(UsageError, match=rf"No list lies in .*{short}") as unread:
         open_set(kitchen, split="train_split1")
-    with pytest.raises(UsageError, match=r"neither a file nor a list .*Diving48_V2_train\.json.*kfold:5"):
+    with pytest.raises(UsageError, match=rf"neither a file nor a list .*{short}.*kfold:5") as undivided:
         split(open_set(kitchen), "train_split1")
+    for error in (unread, undivided):  # not the files of layouts that it is none of
+        assert "Diving48" not in error.value.hint and len(error.value.hint) < 320
+
+
+def test_a_word_for_a_split_that_is_misspelled_is_guessed(tmp_path: Path) -> None:
+    """`train` is a word of Diving48_V2_train, and finds it: so is what is nearly that."""
+    dives = made.diving48(tmp_path / "Diving48")
+    with pytest.raises(UsageError, match=r"--split trane is neither") as error:
+        split(open_set(dives), "trane")
+    assert error.value.hint.startswith("Did you mean 'train'? Its lists: ")
+    with pytest.raises(UsageError, match=r"no list 'trane'.*Did you mean 'train'\?"):
+        open_set(dives, split="trane")
 
 
 # -- As commands -----------------------------------------------------------------------------------
