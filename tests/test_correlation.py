@@ -946,6 +946,7 @@ def smallest_p(x: Mapping[str, Floats], y: Floats, families: NDArray[np.int64], 
     return min(association.best_of(drawn).values())
 
 
+@pytest.mark.slow
 def test_accuracies_exchanged_by_family_give_a_verdict_in_a_twentieth() -> None:
     """The issue's sentence: of 1,000 exchanges of families at most 6.2 % give any verdict on any of twelve
     metrics (5 % and what chance adds); and hardly fewer, or nothing could ever be found.

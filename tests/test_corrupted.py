@@ -291,6 +291,7 @@ def test_clips_that_grow_shorter_are_whole_files(array_set: Path, tmp_path: Path
     assert [row["frames"] for row in done.rows] == [5, 6, 6, 5]
 
 
+@pytest.mark.slow
 def test_another_severity_or_seed_is_another_set(array_set: Path, tmp_path: Path) -> None:
     made(tmp_path / "out", array_set, kind="npz")
     assert made(tmp_path / "out", array_set, kind="npz").made == 0

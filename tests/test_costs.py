@@ -187,6 +187,7 @@ def test_rates_survive_a_file() -> None:
             Rates.from_dict(wrong, "x")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_rates_are_measured() -> None:
     small, large = (open_set(f"preset:moving_circles?n=60&size={s}", name=f"s{s}") for s in (32, 320))
     found = calibrate([small, large], [registry.get("lab")()], Options(workers=1, cache=Cache(None)))

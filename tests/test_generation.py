@@ -165,6 +165,7 @@ def test_mp4_says_what_it_lost(tmp_path: Path) -> None:
     assert done.facts()["psnr"] == pytest.approx(np.mean([r["psnr"] for r in rows(tmp_path / "a")]))
 
 
+@pytest.mark.slow
 def test_webdataset_is_tar_files_read_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generation, "IN_TAR", 2)
     make(tmp_path / "a", kind="webdataset", clips=3, truth=["masks"])
@@ -219,6 +220,7 @@ def test_tar_files_are_a_set_again_for_us_and_for_webdataset(
     }
 
 
+@pytest.mark.slow
 def test_corrupted_tar_files_are_those_of_the_files_and_have_their_labels(
     tmp_path: Path, run_cli: Run
 ) -> None:
@@ -264,6 +266,7 @@ def test_a_clip_that_was_written_wrong_is_noticed(tmp_path: Path) -> None:
         encode.loss(tmp_path / "a.mkv", "ffv1", lambda: [f + 1 for f in frames])
 
 
+@pytest.mark.slow
 def test_real_clips_of_a_mixture_are_written_too(tmp_path: Path) -> None:
     from tests.clips import write_set
 
@@ -759,6 +762,7 @@ def bank(out: Path, count: int = 6, workers: int = 1, **asked: Any) -> banks.Ban
     return banks.make_bank("dead_leaves", count, out, options, **{"settings": {"size": "32"}, **asked})
 
 
+@pytest.mark.slow
 def test_banks_are_the_same_whatever_makes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(banks, "CHUNK", 2)
     done = bank(tmp_path / "one")

@@ -89,6 +89,7 @@ def within(pid: int) -> list[int]:
 # -- the executor ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_order_is_kept_and_what_is_here_comes_at_its_turn(pool: Any) -> None:
     # every third task takes longer than the ones behind it
     given = [{"do": "wait", "pause": 0.02 if i % 3 == 0 else 0.0, "value": i} for i in range(300)]
@@ -101,6 +102,7 @@ def test_the_order_is_kept_and_what_is_here_comes_at_its_turn(pool: Any) -> None
     assert all(r == ({}, {}) for t, r in got if HERE in t)
 
 
+@pytest.mark.slow
 def test_calls_hold_more_tasks_where_these_are_short(pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     portions: list[int] = []
     real = ray_engine.RayPool._portion
@@ -140,6 +142,7 @@ def test_a_task_that_hangs_is_given_up(pool: Any) -> None:
     assert got[1][1] == Failure("hang", "hung: no new frame for 2 s (--decode-timeout)")
 
 
+@pytest.mark.slow
 def test_what_a_workers_code_raises_ends_the_run(pool: Any) -> None:
     with pytest.raises(WorkerBug, match="ValueError: planted") as bug:
         list(pool.map(tasks("answer", "bug", "answer")))
@@ -156,6 +159,7 @@ def test_a_process_that_cannot_start_is_a_bug(engine: RayEngine) -> None:
     broken.close()
 
 
+@pytest.mark.slow
 def test_a_task_that_kills_its_actor_every_time_is_given_up_alone(pool: Any, engine: RayEngine) -> None:
     given = tasks(*["answer"] * 20)
     given[7]["do"] = "kill parent"

@@ -65,6 +65,7 @@ def compared(run_cli: Run) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_rehearsal_of_sensitivities(run_cli: Run, tmp_path: Path) -> None:
     words = [*SMALL, "--knobs", "speed", "--dry-run"]
     done = run_cli(*words, "--html", "s.html")

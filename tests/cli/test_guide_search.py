@@ -195,6 +195,7 @@ def test_what_is_refused(changes: list[str], code: int, said: str, tmp_path: Pat
     assert not (tmp_path / "best.toml").exists()
 
 
+@pytest.mark.slow
 def test_another_trial_can_be_kept(tmp_path: Path, run_here: Run) -> None:
     """From the same storage: nothing is tried again."""
     whole = [*asked(tmp_path, "--clips", "4", budget=4), "--minimize", "color,spectrum"]

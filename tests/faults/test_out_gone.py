@@ -26,7 +26,7 @@ COMMANDS = {
     "measure, part": ("measure", "set", "--shard", "0/1", "--out", "out", "--workers", "1", "-q"),
     "measure": ("measure", "set", "--out", "out/set.measured", "--workers", "1", "-q"),
 }
-SLOW = {name for name in COMMANDS if name not in ("generate", "measure, part", "measure")}
+SLOW = {name for name in COMMANDS if name not in ("generate", "measure")}
 
 
 def contents(root: Path) -> dict[str, bytes]:

@@ -381,6 +381,7 @@ def compared(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Compa
     return found, options
 
 
+@pytest.mark.slow
 def test_advice_names_the_knob_that_closes_the_gap(compared: tuple[Comparison, Options]) -> None:
     comparison, options = compared
     document = json.loads(dump_json(advise(comparison, "c.json", Asked(names=("toy",)), options)))

@@ -95,6 +95,7 @@ def test_what_never_comes_is_an_error_not_an_end(store: Proxy, s3: Any, tmp_path
         remote.BLOCK = before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_a_listing_is_whole_or_none(store: Proxy, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"c{i:04}.mp4" for i in range(350)]

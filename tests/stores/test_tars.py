@@ -118,6 +118,7 @@ def test_clips_are_those_of_the_disk(store: Proxy, s3: Any, shards: Path) -> Non
     ]
 
 
+@pytest.mark.slow
 def test_inspecting_says_what_it_says_of_the_disk(
     store: Proxy, s3: Any, shards: Path, tmp_path: Path, run_cli: Run
 ) -> None:
@@ -273,7 +274,9 @@ def test_a_replaced_tar_file_makes_its_clips_skipped_and_not_kept(
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault", [pytest.param(one, marks=() if one == "cut" else pytest.mark.slow) for one in FAULTS]
+)
 def test_bytes_are_whole_whatever_fails_on_the_way(
     store: Proxy, s3: Any, shards: Path, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +306,7 @@ def zipped(path: Path, data: bytes) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_compressed_one_is_unpacked_once(
     store: Proxy, s3: Any, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

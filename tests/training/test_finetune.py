@@ -389,7 +389,7 @@ def test_any_backbone_runs(bars: Path, options: Options, tmp_path: Path, backbon
     card = (fold.path / "card.md").read_text()
     title = plan.begin.architecture.title
     assert f"**trained**: {title}, 3 classes" in card and f"**network**: {title}, width " in card
-    assert plan.begin.architecture.model == f"{title} of 8 channels 32 px"
+    assert plan.begin.architecture.model == f"{title} of 8 channels 32 px 4 frames"
 
 
 def test_robustness_asks_any_backbone(bars: Path, options: Options, tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def shards(video_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_shards_measure_as_the_same_files_do(shards: Path) -> None:
     files = measure(shards / "files", options=Options(cache=Cache(None), workers=2))
     ids = [c.id for c in files.clips]
