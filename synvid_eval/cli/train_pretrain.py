@@ -121,6 +121,18 @@ def _told(facts: dict[str, Any]) -> str:
     )
 
 
+def _learning(recipe: dict[str, Any]) -> str:
+    """How it is learned, in short; `explain METHOD:RECIPE` tells each knob."""
+    from synvid_eval.training.recipe import PER
+    from synvid_eval.video.layouts import count_of
+
+    rate, warm = recipe["lr"] * recipe["batch"] / PER, count_of(recipe["warmup"], "epoch")
+    parts = [f"{recipe['optimizer']}, learning rate {rate:.3g} after {warm}"]
+    parts += [f"weight decay {recipe['weight_decay']:g}", f"stride {recipe['stride']}"]
+    parts += [f"adapt={recipe['adapt']}"] if "adapt" in recipe else []
+    return ", ".join(parts)
+
+
 def _rehearsed(facts: dict[str, Any], out: str) -> str:
     """What would be trained, a line each."""
     from synvid_eval.networks import backbones
@@ -136,6 +148,7 @@ def _rehearsed(facts: dict[str, Any], out: str) -> str:
         + f", {facts['parameters'] / 1e6:.3g} million weights, "
         f"{network['frames']} frames of {network['image']} px",
         f"training: {facts['steps']:,} steps of {recipe['batch']} clips",
+        f"recipe:   {_learning(recipe)}",
         f"time:     about {common.time_text(facts['seconds'])}, {labelling.a_step(facts)}, "
         f"of which {facts['drawing_share']:.0%} to make its clips in one process {labelling.by_trial(facts)}",
         labelling.memory_line(facts, method.within),

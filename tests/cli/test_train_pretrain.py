@@ -24,6 +24,8 @@ def test_a_dry_run_says_method_and_network(run_cli: Run, tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     assert "method:   SimCLR, by contrast within a pass\nnetwork:  TSM ResNet-18, " in done.stdout
     assert "4 frames of 16 px\ntraining: 32 steps of 4 clips" in done.stdout and not out.exists()
+    # the rate is told for 256 clips a step, and is of 4 here
+    assert "recipe:   adamw, learning rate 0.000125 after 1 epoch, weight decay 0.01, stride " in done.stdout
     less = "micro=N passes fewer, which is another training: batch norms and negatives are of a pass"
     assert less in done.stdout
 
