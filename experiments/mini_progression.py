@@ -644,7 +644,7 @@ def main() -> None:
             own = {key: column for key, column in columns.items() if key[0] == family}
             write_bytes(given.out / f"{family}accuracies.csv", accuracies(own).encode())
         found = correlated(given, columns)
-        text = markdown(columns, pairs) + (joined(found) if found else "")
+        text = markdown(columns, pairs) + (f"\n{joined(found)}" if found else "")
         write_bytes(given.out / "tables.md", text.encode())
 
 
