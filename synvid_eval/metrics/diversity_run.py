@@ -36,7 +36,7 @@ class RunDiversity(Diversity):
 
     name: ClassVar[str] = "diversity[run]"
     feature: ClassVar[str] = "run"
-    noun: ClassVar[str] = "clips with a run of frames"
+    noun: ClassVar[str] = "clips with a run of sampler.length frames (16 unless --set)"
 
     @property
     def state(self) -> str:

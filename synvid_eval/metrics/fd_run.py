@@ -42,7 +42,7 @@ class RunFrechet(FrechetMetric):
     name: ClassVar[str] = "fd[run]"
     feature: ClassVar[str] = "run"
     unit: ClassVar[str] = ""
-    noun: ClassVar[str] = "clips with a run of frames"
+    noun: ClassVar[str] = "clips with a run of sampler.length frames (16 unless --set)"
 
     @property
     def state(self) -> str:

@@ -37,7 +37,7 @@ class RunKernel(KernelMetric):
     name: ClassVar[str] = "kd[run]"
     feature: ClassVar[str] = "run"
     unit: ClassVar[str] = ""
-    noun: ClassVar[str] = "runs of frames"
+    noun: ClassVar[str] = "runs of sampler.length frames (16 unless --set)"
 
     @property
     def state(self) -> str:
