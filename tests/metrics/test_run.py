@@ -97,7 +97,7 @@ def test_clips_that_are_short_are_counted(metric: RunFrechet | RunKernel | RunDi
     assert "short" not in alike.detail.get("notes", "")
     nothing = Side((Fold(),) * 20, 5)
     assert metric.detail(nothing, other)["too_short"] == 5
-    with pytest.raises(Unscored, match=r"\[run\] needs .*runs? of frames"):
+    with pytest.raises(Unscored, match=r"\[run\] needs .*runs? of sampler\.length frames"):
         metric.value(nothing, other)
 
 
