@@ -5,8 +5,9 @@ executor does (`execute.Processes`): so hangs, crashes and broken files are foun
 bytes are the same. Tasks travel as JSON, a few in a call, replies as the worker's own checksummed blobs,
 which only the driver opens.
 
-Calls are never repeated by Ray: the driver knows which clips were in work when an actor was lost. It asks
-for these again, each alone, and gives one up after `TRIES`; Ray brings the actor back.
+Calls are never repeated by Ray: the driver knows which clips an actor had when it was lost. It asks for
+these again, each alone on its actor (an answer may be lost with an actor that the next clip kills), and gives
+one up after `TRIES`; Ray brings the actor back.
 
 What a cluster's machines must share: this package and its libraries in the same versions (asked of each
 actor), and the paths of what is read and written. Credentials are taken from each machine's own environment;
@@ -460,6 +461,7 @@ class RayPool:
         self._workers, self._gpus = workers, gpus
         self._calls: dict[Any, _Call] = {}  # in the order in which they were made
         self._tries: Counter[int] = Counter()
+        self._suspects: set[int] = set()  # tasks that a lost actor had
         self._actors = 1
         self._pace = 0.0  # seconds that a task takes of late; 0: not known yet
 
@@ -482,6 +484,7 @@ class RayPool:
             self._wait(crew, pending, done)
 
         self._tries.clear()
+        self._suspects.clear()
         return in_order(source, self._window, work)
 
     def _size(self) -> int:
@@ -493,24 +496,30 @@ class RayPool:
         return max(WINDOW, 4 * self._size() * self._actors)
 
     def _deal(self, crew: _Crew, pending: deque[int], open_tasks: dict[int, Task]) -> None:
-        """Gives each actor that is up two calls: one in work, one waiting for it."""
-        depth = Counter(id(call.slot) for call in self._calls.values())
+        """Gives each actor that is up two calls: one in work, one waiting for it; one call where it holds a
+        task that a lost actor had.
+        """
+        held: dict[int, list[int]] = {id(slot): [] for slot in crew.slots}  # the first task of each call
+        for call in self._calls.values():
+            held[id(call.slot)].append(call.numbers[0])
         ready = [slot for slot in crew.slots if slot.ready]
         for deep in (0, 1):
             for slot in ready:
-                if pending and depth[id(slot)] == deep:
-                    depth[id(slot)] += 1
-                    numbers = self._portion(pending, len(ready))
-                    tasks = json.dumps([open_tasks[n] for n in numbers])
-                    self._calls[slot.actor.run.remote(self._key, self._spec, tasks)] = _Call(slot, numbers)
+                first = held[id(slot)]
+                if not pending or len(first) != deep or (deep and {first[0], pending[0]} & self._suspects):
+                    continue
+                numbers = self._portion(pending, len(ready))
+                first.append(numbers[0])
+                tasks = json.dumps([open_tasks[n] for n in numbers])
+                self._calls[slot.actor.run.remote(self._key, self._spec, tasks)] = _Call(slot, numbers)
 
     def _portion(self, pending: deque[int], actors: int) -> list[int]:
-        """What goes into the next call; less towards the end, so that all actors end together. A task that
-        was in work when an actor was lost goes alone.
+        """What goes into the next call; less towards the end, so that all actors end together. A task that a
+        lost actor had goes alone.
         """
         most = min(self._size(), max(1, len(pending) // (2 * actors)))
         taken = [pending.popleft()]
-        while len(taken) < most and not (self._tries[taken[0]] or self._tries[pending[0]]):
+        while len(taken) < most and not {taken[0], pending[0]} & self._suspects:
             taken.append(pending.popleft())
         return taken
 
@@ -551,13 +560,14 @@ class RayPool:
 
     def _lose(self, crew: _Crew, slot: _Slot, pending: deque[int], done: dict[int, Reply | Failure]) -> None:
         """An actor is gone, and with it its calls; an actor does one after the other, so the first of them
-        was in work.
+        was in work, or had just been done.
         """
         lost = {answer: call for answer, call in self._calls.items() if call.slot is slot}
         again: list[int] = []
         for place, (answer, call) in enumerate(lost.items()):
             del self._calls[answer]
             again += call.numbers
+            self._suspects.update(call.numbers)
             if place == 0:
                 self._tries.update(call.numbers)
                 if len(call.numbers) == 1 and self._tries[call.numbers[0]] >= TRIES:

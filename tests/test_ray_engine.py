@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +22,7 @@ from synvid_eval.cache import Cache
 from synvid_eval.errors import DataError, MissingPackageError, SynvidEvalError, UsageError
 from synvid_eval.execute import HERE, TRIES, Engine, Failure, Local, WorkerBug
 from synvid_eval.measurement import Measurement, Options, measure
-from synvid_eval.ray_engine import MOST_TASKS, RayEngine, check_address
+from synvid_eval.ray_engine import MOST_TASKS, RayEngine, RayPool, check_address
 from tests.clips import moving, write_set, write_video
 from tests.conftest import REPOSITORY, Run
 from tests.test_execute import tasks, values
@@ -167,6 +169,36 @@ def test_a_task_that_kills_its_actor_every_time_is_given_up_alone(pool: Any, eng
     assert values(got) == [*range(7), "crash", *range(8, 20)]
     assert got[7][1] == Failure("crash", f"crashed its Ray worker, {TRIES} times")
     assert len(up(engine)) == WORKERS  # all are back
+
+
+def test_a_task_of_a_lost_actor_is_alone_on_its_actor() -> None:
+    """An answer may be lost with an actor that the next task kills: the first of its calls may be good."""
+    calls: list[tuple[str, int]] = []
+
+    def slot(name: str) -> Any:
+        def remote(_key: str, _spec: str, given: str) -> object:
+            calls.append((name, json.loads(given)[0]["value"]))
+            return object()
+
+        return SimpleNamespace(ready=True, actor=SimpleNamespace(run=SimpleNamespace(remote=remote)))
+
+    left, right = slot("left"), slot("right")
+    crew: Any = SimpleNamespace(slots=[left, right], greet=lambda slot: None)
+    pool = RayPool(SimpleNamespace(), "key", "{}", 2, gpus=False)  # type: ignore[arg-type]
+    given = dict(enumerate(tasks(*["answer"] * 6)))
+    pending = deque(given)
+    pool._deal(crew, pending, given)
+    assert calls == [("left", 0), ("right", 1), ("left", 2), ("right", 3)]
+    calls.clear()
+    done: dict[int, Any] = {}
+    pool._lose(crew, left, pending, done)
+    assert list(pending) == [0, 2, 4, 5] and not done
+    pool._deal(crew, pending, given)
+    assert calls == [("left", 0)]  # right has others, and nothing goes behind a suspect
+    for _ in range(TRIES - 1):
+        pool._lose(crew, left, pending, done)
+        pool._deal(crew, pending, given)
+    assert list(done) == [0] and calls[TRIES - 1 :] == [("left", 2)]
 
 
 def test_a_task_that_kills_its_actor_once_is_asked_for_again(pool: Any, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_rows_say_what_the_network_is(run_cli: Run, bars: Path, tmp_path: Path) 
         *("--set", "steps=2"),
     )
     assert done.returncode == 0, done.stderr
-    assert "\nscratch,bars,finetune,TSM ResNet-18 of 8 channels 32 px," in done.stdout
+    assert "\nscratch,bars,finetune,TSM ResNet-18 of 8 channels 32 px 4 frames," in done.stdout
     looked = run_cli("attention", bars, "--checkpoint", "tuned/fold-0", "--html", "a.html")
     assert looked.returncode == 2 and looked.stderr.count("\n") == 1
     assert "fold-0 is a convolutional network, TSM ResNet-18" in looked.stderr
