@@ -55,7 +55,10 @@ Behind = Callable[[int, int, list[Any]], None]
 Cure = Callable[[int, bool], str]
 """(clips of a pass for which memory is short, whether the run has steps behind it) → what to try."""
 
-SMALLER = "Take a smaller network (--set size=…), or smaller frames (--set network.image=…)."
+SMALLER = (
+    "Take a smaller network (--set size=…; network.stage=… of a convolutional one), or smaller frames (--set "
+    "network.image=…)."
+)
 """What to try where a single clip is too much for a network that is drawn here."""
 
 
