@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def main() -> None:
         if name.endswith("new backgrounds"):
             from synvid_eval.generators import adapting
 
-            chain = adapting.parsed(chain).spelled.replace("pool=256", "pool=0")
+            chain = re.sub(r"pool=\d+", "pool=0", adapting.parsed(chain).spelled)
         times[name] = took(chain) - times["drawing"]
         print(f"{name:28} {times[name]:7.3f} ms more", flush=True)
     if given.json:

@@ -7,11 +7,12 @@ in a set of N takes over about one in N of them. What a clip becomes depends on 
 backgrounds, too.
 
 A clip that is trained on is adapted anew each time (`anew`): by draws that are addressed by (epoch, view),
-too, over the frames that are taken of it.
+too, over the frames that are taken of it, in front of backgrounds that are drawn so, too: else two views of a
+clip would show the same ones, which tells them from other clips.
 
-Of a video it has to be known how many frames it has (shakes and turns are drawn over all of them), and
-headers lie; so it is decoded once more than it is read. A clip whose background cannot be read cannot be
-read.
+Of a video that is not trained on it has to be known how many frames it has (shakes and turns are drawn over
+all of them), and headers lie; so it is decoded once more than it is read. A clip whose background cannot be
+read cannot be read.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from synvid_eval.video.videoset import VideoSet
 
 if TYPE_CHECKING:  # what draws is imported where it is used: listing sets loads none of it
     from synvid_eval.generators.adaptation import Draws
-    from synvid_eval.generators.adapting import Chain
+    from synvid_eval.generators.adapting import Chain, Stage
 
 KIND = "adapted"
 """The `kind` of such a `ClipRef`; its `path` is JSON, see `Parts`."""
@@ -112,16 +113,27 @@ def adapted(plain: VideoSet, chain: Chain, seed: int) -> VideoSet:
     )
 
 
-def anew(ref: ClipRef, again: tuple[int, ...], strength: float = 1.0) -> ClipRef:
+def anew(
+    ref: ClipRef, clips: Sequence[ClipRef], index: int, again: tuple[int, ...], strength: float = 1.0
+) -> ClipRef:
     """An adapted clip, adapted anew: over the frames that are taken of it, by draws of (clip, again).
 
-    again: (epoch, view), or (epoch, view, batch), where clips of a batch share draws: see
+    clips: the set's as they were before, all as likely a background as each other, but for that of `index`,
+    the clip itself. again: (epoch, view), or (epoch, view, batch), where clips of a batch share draws: see
     `generators.adapting`. strength: of the curriculum, in [0, 1].
     """
+    from synvid_eval.generators.adaptation import Draws
+    from synvid_eval.generators.operations import Background
+
     told = derived.told_of(ref)
-    of, *others = derived.parts_of(ref)
+    _, *before = derived.parts_of(ref)
     del told["clips"]
-    return derived.derived(KIND, of, others, **told, again=again, strength=strength)
+    others = []
+    for number in range(len(before) // 2):
+        draws = Draws((*told["address"], *again[:2], Background.name, number))
+        places = (draws.whole(f"clip {which}", 0, len(clips) - 2) for which in (0, 1))
+        others += [clips[place + (place >= index)] for place in places]
+    return derived.derived(KIND, clips[index], others, **told, again=again, strength=strength)
 
 
 def _next(clips: Sequence[ClipRef], ring: Sequence[tuple[int, int]], place: int, but: ClipRef) -> ClipRef:
@@ -176,33 +188,50 @@ class AdaptedClip:
     """An adapted clip: only frames that the wanted ones are made from are converted, few are held at once."""
 
     def __init__(self, ref: ClipRef, open: Open) -> None:
-        """Opens and counts; `open` opens the clips that it is made of. Unreadable as they are."""
+        """Opens, and counts where its frames are not taken anew; `open` opens the clips that it is made of.
+        Unreadable as they are.
+        """
         self._parts, self._open = Parts.read(ref), open
         reader = open(self._parts.of)
-        self.fps = reader.fps
-        self.total, self._size = derived.counted(reader)
+        self.fps, self.total, self._size = reader.fps, reader.total, (0, 0)
+        if not self._parts.again:
+            self.total, self._size = derived.counted(reader)
         self.notes = list(getattr(reader, "notes", []))
 
     def frames(self, wanted: Sequence[int]) -> Iterator[tuple[int, Frame]]:
         """See `Reader.frames`."""
         from synvid_eval.generators import adapting
 
+        if not self._parts.again:
+            return zip(wanted, adapting.made(self._stages(self.total), wanted, self._read), strict=True)
+        found = self._taken(wanted)
+        stages = self._stages(len(wanted))
+        own = adapting.made(stages, range(len(wanted)), lambda places: (found[wanted[at]] for at in places))
+        return zip(wanted, own, strict=True)
+
+    def _stages(self, total: int) -> list[Stage]:
+        """What is done to so many frames."""
         parts = self._parts
-        stages = parts.chain.sampled(
+        return parts.chain.sampled(
             parts.address,
             (parts.address[0], "passed", parts.again[2]) if parts.again[2:] else parts.address,
-            len(wanted) if parts.again else self.total,
+            total,
             self._size,
             parts.strength,
             lambda number: _Read(parts.others[2 * number : 2 * number + 2], self._open),
             parts.again,
         )
-        if not parts.again:
-            return zip(wanted, adapting.made(stages, wanted, self._read), strict=True)
-        own = adapting.made(
-            stages, range(len(wanted)), lambda places: self._read([wanted[at] for at in places])
-        )
-        return zip(wanted, own, strict=True)
+
+    def _taken(self, wanted: Sequence[int]) -> dict[int, Frame]:
+        """Frames of the clip as it was, all at once: those of a clip that is trained on are few."""
+        found: dict[int, Frame] = {}
+        for at, frame in self._open(self._parts.of).frames(sorted(every := {*wanted})):
+            if not found:
+                self._size = frame.shape[0], frame.shape[1]
+            found[at] = self._checked(frame)
+            if len(found) == len(every):  # what comes after need not be decoded
+                break
+        return found
 
     def _read(self, wanted: list[int]) -> Iterator[Frame]:
         """Frames of the clip as it was, in the order asked."""

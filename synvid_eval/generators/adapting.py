@@ -66,6 +66,8 @@ CHUNK = 32
 
 _KEPT_BYTES = 64 << 20
 
+_WITHOUT_END = 2**31 - 1
+
 MOST_TEXT = 4096
 """Characters of a chain."""
 
@@ -237,13 +239,15 @@ _kept = Kept(_KEPT_BYTES)
 class DrawnBackgrounds:
     """Clips of a preset that backgrounds are taken from: drawn as if the preset were called NAME/background,
     so they are none of the set's own, however many it has. See `Others`. pool: how many there are; 0: without
-    end.
+    end. epoch: of a training, each of which has a pool of its own: of always the same pictures a network
+    would learn these.
     """
 
     generator: Generator
     seed: int
     preset: str
     pool: int
+    epoch: int = 0
 
     def still(self, draws: Draws, which: int) -> Frame:
         """See `Others.still`: of a clip always the same frame, so that it can be kept."""
@@ -271,7 +275,8 @@ class DrawnBackgrounds:
 
     def _number(self, draws: Draws, which: int) -> int:
         key = draws.key("clip", which)
-        return int(randomness.below(randomness.stream(key, 1), self.pool or 2**31 - 1)[0])
+        number = int(randomness.below(randomness.stream(key, 1), self.pool or _WITHOUT_END)[0])
+        return (self.epoch * self.pool + number) % _WITHOUT_END
 
 
 @functools.lru_cache(maxsize=64)
@@ -295,6 +300,7 @@ def _stages(
     unadapted = plain(generator)
     chain = parsed(generator.adapt)
     pools = [o.pool for o in chain.operations if isinstance(o, Background)]
+    epoch = again[0] if again else 0
     batch: tuple[str | int, ...] = where
     if again[2:]:
         batch = (seed, preset, "passed", again[2])
@@ -306,7 +312,7 @@ def _stages(
         count if again else generator.clip_length(*where),
         generator.frame_size,
         strength,
-        (lambda number: DrawnBackgrounds(unadapted, seed, preset, pools[number])) if pictures else None,
+        (lambda n: DrawnBackgrounds(unadapted, seed, preset, pools[n], epoch)) if pictures else None,
         again,
     )
 

@@ -475,11 +475,11 @@ class Background(Operation):
     )
     pool: int = knob(
         32,
-        "of presets: how many clips backgrounds are taken from, one picture each; 0: each has clips of its "
-        "own, which are drawn for it",
+        "of presets: how many clips backgrounds are taken from, one picture each, others in each epoch of a "
+        "training; 0: each has clips of its own, which are drawn for it",
         low=0,
         high=2**31 - 1,
-        source="released code: the other clips of a batch of 32",
+        source="our choice, for speed; released code: the 32 clips of the batch, so others in each step",
     )
 
     def sample(

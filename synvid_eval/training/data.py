@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synvid_eval import adapted, randomness
+from synvid_eval.derived import parts_of
 from synvid_eval.errors import DataError, SynvidEvalError
 from synvid_eval.execute import Failure, Processes
 from synvid_eval.generators.resize import resized
@@ -230,7 +231,12 @@ class Files:
             return self.taken(index, wanted)
         strength = min(1.0, epoch / self.curriculum) if self.curriculum else 1.0
         again = (epoch, view) if batch is None else (epoch, view, batch)
-        return self._run(adapted.anew(shown, again, strength), wanted)
+        return self._run(adapted.anew(shown, self._plain, index, again, strength), wanted)
+
+    @cached_property
+    def _plain(self) -> list[ClipRef]:
+        """The clips as they were before they were adapted."""
+        return [parts_of(c)[0] if c.kind == adapted.KIND else c for c in self.clips]
 
     def number(self, index: int, epoch: int) -> int:
         """See `Source.number`."""

@@ -554,6 +554,11 @@ def test_backgrounds_are_of_a_preset_of_their_own(monkeypatch):
     clip_of(moving(adapt="background(pool=0,dynamic=0)"), 0, [0])
     others = {i for name, i in seen if name == "moving_shapes/background"}
     assert len(others) == 2 and min(others) > 1000
+    seen.clear()
+    generator = moving(adapt="background(pool=3)")
+    for index in range(30):  # each epoch of a training has others
+        list(generator.draw(0, "moving_shapes", index, [0, 1], again=(2, 1)))
+    assert {i for name, i in seen if name == "moving_shapes/background"} == {6, 7, 8}
 
 
 def test_a_batch_shares_what_the_released_code_shares():

@@ -567,6 +567,60 @@ def test_a_set_of_files_is_adapted_anew_in_each_view(tmp_path: Path, plan: Any) 
         plan("moco", str(tmp_path / "videos"), camera)
 
 
+def test_views_of_a_file_stand_before_other_clips_each_time(
+    tmp_path: Path, plan: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A background that both views, or all epochs, show would tell a clip from others."""
+    from synvid_eval import adapted
+    from synvid_eval.training import data
+
+    (tmp_path / "videos").mkdir()
+    for number in range(12):
+        clip = np.full((8, 16, 16, 3), 20 * number, np.uint8)
+        write_video(tmp_path / "videos" / f"{number}.mkv", clip, "ffv1")
+    source = plan("moco", str(tmp_path / "videos"), "adapt=background(dynamic=0)", "batch=2").source
+    opened: list[str] = []
+    open_clip = data.open_clip
+
+    def heard(ref: Any, *more: Any) -> Any:
+        opened.append(adapted.Parts.read(ref).of.id)
+        behind.append(frozenset(clip.id for clip in adapted.Parts.read(ref).others))
+        return open_clip(ref, *more)
+
+    monkeypatch.setattr(data, "open_clip", heard)
+    for index, clip in enumerate(source.clips):
+        behind: list[frozenset[str]] = []
+        for epoch in range(6):
+            for view in (0, 1):
+                source.clip(index, epoch, view)
+        assert len(behind) == 12 and len(set(behind)) > 6  # of 12 · 11 / 2 pairs
+        assert len(frozenset.union(*behind)) > 6 and clip.id not in frozenset.union(*behind)
+        assert sum(first == second for first, second in zip(behind[::2], behind[1::2], strict=True)) < 3
+    assert opened == [clip.id for clip in source.clips for _ in range(12)]
+
+
+def test_a_file_that_is_trained_on_is_decoded_only_as_far_as_is_wanted(
+    tmp_path: Path, plan: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synvid_eval.video.decode import VideoFile
+
+    (tmp_path / "videos").mkdir()
+    for name in "ab":
+        clip = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), np.uint8)
+        write_video(tmp_path / "videos" / f"{name}.mkv", clip, "ffv1")
+    source = plan("moco", str(tmp_path / "videos"), "adapt=zoom", "batch=2", "stride=1").source
+    frames, read = VideoFile.frames, list[int]()
+
+    def heard(self: Any, wanted: Any) -> Any:
+        for at, frame in frames(self, wanted):
+            read.append(at)
+            yield at, frame
+
+    monkeypatch.setattr(VideoFile, "frames", heard)
+    source.clip(0, 0, 0)
+    assert len(read) == source.frames == len({*read})
+
+
 def test_classes_of_a_set_are_its_labels(plan: Any, bars: Path) -> None:
     planned = plan("supervised", str(bars))
     make = planned.training("cpu").make
