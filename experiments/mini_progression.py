@@ -111,6 +111,7 @@ PRETRAIN = (*NETWORK, "lr=0.024", "last_lr=0.00016", "short=36", "drawn=64", "sa
 LABELLED = ("short=36",)
 CONVOLUTIONAL = ("network.image=32", "network.frames=8", "network.stage=32")
 CONTRASTIVE = ("short=36", "drawn=64", "save=250", "lr=0.016", "last_lr=0.00016", "first_lr=0.00016")
+OWN = {"moco": ("momentum=0.97",)}
 
 
 @dataclass(frozen=True)
@@ -277,7 +278,7 @@ class Runner:
         how = ["--method", cell.method, "--backbone", cell.backbone] if cell.family else []
         settings = PRETRAIN
         if cell.method != "videomae":
-            settings = (*_network(cell.backbone), *CONTRASTIVE, *_chains(cell))
+            settings = (*_network(cell.backbone), *CONTRASTIVE, *OWN.get(cell.method, ()), *_chains(cell))
         self._command(
             ["train", "pretrain", self._location(cell.source), *how, "--recipe", "tiny", "--seed",
              str(cell.seed), "--steps", str(self.given.steps)],
