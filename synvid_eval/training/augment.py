@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -56,6 +56,9 @@ OPERATIONS = (
 MOST_LEVEL = 10.0
 FILL = 128.0
 """The gray that comes in from outside where frames are turned, sheared or moved (timm)."""
+
+_OTHER = {"left": "right", "right": "left", "l": "r", "r": "l"}
+_SIDES = re.compile(rf"\b({'|'.join(_OTHER)})\b")
 
 LEAST, ASPECT = 0.08, (0.75, 1.3333)
 """Of random resized crops: the smallest area as a share of the frame's, width by height."""
@@ -248,6 +251,31 @@ def cubic_crop(frames: NDArray[np.uint8], box: Box, size: int) -> NDArray[np.uin
     """A box of frames uint8 [T, H, W, 3], resized to [T, size, size, 3]; see `crops.cubic`."""
     rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
     return crops.cubic(frames[:, rows, columns], size, size)
+
+
+def mirrored(classes: Sequence[str], knob: str, off: str) -> list[str]:
+    """A note where classes differ by left and right alone (`l_set`, `r_set`): mirrored clips are of another
+    one. knob: what mirrors them, with a value `off` that does not.
+    """
+
+    def key(name: str, other: bool) -> str:
+        said = re.sub(r"[\s_-]+", " ", name.lower())
+        return _SIDES.sub(lambda found: _OTHER[found[0]], said) if other else said
+
+    there = {key(name, False): name for name in classes}
+    pairs = {
+        tuple(sorted((name, there[turned])))
+        for name in classes
+        if (turned := key(name, True)) in there and there[turned] != name
+    }
+    if not pairs:
+        return []
+    first, second = min(pairs)
+    more = f" and {len(pairs) - 1} more pairs" if len(pairs) > 1 else ""
+    return [
+        f"{knob} mirrors clips and leaves their labels, but the mirror image of some classes is another "
+        f"({first}, {second}{more}): --set {knob}={off} mirrors none"
+    ]
 
 
 def flips(key: int) -> bool:

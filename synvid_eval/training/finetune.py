@@ -374,6 +374,11 @@ class PlannedFinetuning(labelled.PlannedFolds):
     kind = KIND
     of: Finetuning
 
+    def notes(self) -> list[str]:
+        """See `labelled.PlannedFolds.notes`."""
+        exchanged = augment.mirrored(self.on.split.classes, "flip", "false") if self.of.flip else []
+        return [*super().notes(), *exchanged]
+
     def trained(self, folder: RunFolder, number: int, where: engine.Devices) -> Predictions | None:
         """See `labelled.PlannedFolds.trained`."""
         tester = _Tester(self, folder, number, where)

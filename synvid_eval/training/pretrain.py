@@ -259,7 +259,7 @@ class PlannedPretraining:
             training = None if already else self.training(where.device)
             if training is not None:
                 training.micro(where.world)  # what cannot be dealt out is told before anything is written
-            notes = [*self.source.notes(), *self.method.notes(self.chosen)]
+            notes = [*self.source.notes(), *self.method.notes(self.chosen, self.source)]
             if where.first:
                 held.enter_context(folder.held())
                 but = UNBOUND - ({"micro"} if self.method.binds else set())
@@ -293,7 +293,7 @@ class PlannedPretraining:
         }
         # what AdamW remembers are two moments of each weight
         disk = (state + 4 * weights * (2 if self.chosen.optimizer == "adamw" else 1)) * self.chosen.keep
-        notes = self.method.notes(self.chosen)
+        notes = self.method.notes(self.chosen, self.source)
         return self.facts() | left | {"parameters": weights, "bytes": disk, "notes": notes}
 
     def facts(self) -> dict[str, Any]:

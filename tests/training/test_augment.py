@@ -288,3 +288,21 @@ def test_a_share_of_clips_is_blurred_by_a_small_gaussian() -> None:
         assert torch.equal(one[0], one[1]) and not one[:, :, 0].any()
     assert torch.equal(augment.blurred(clip, 5, 0.0), clip)
     assert torch.equal(augment.blurred(clip, 7, 1.0), augment.blurred(clip, 7, 1.0))
+
+
+# -- classes that a mirror exchanges ----------------------------------------------------------------
+
+
+def test_classes_that_are_each_others_mirror_images_are_told() -> None:
+    volleyball = ["l-pass", "l-spike", "l_set", "l_winpoint", "r-pass", "r-spike", "r_set", "r_winpoint"]
+    (note,) = augment.mirrored(volleyball, "flip", "false")
+    assert "(l-pass, r-pass and 3 more pairs)" in note and "--set flip=false" in note
+    moved = [
+        "Pulling something from left to right",
+        "Pulling something from right to left",
+        "Folding something",
+    ]
+    (note,) = augment.mirrored(moved, "mirror", "0")
+    assert "(Pulling something from left to right, Pulling something from right to left)" in note
+    assert not augment.mirrored(["left_turn", "u_turn"], "flip", "false")  # of no other class
+    assert not augment.mirrored(["ApplyLipstick", "CliffDiving", "Archery", "rope", "lope"], "flip", "false")

@@ -41,6 +41,7 @@ from synvid_eval.training.data import Files
 from synvid_eval.training.finetune import FINETUNING, Augmented, built, task
 from synvid_eval.training.labelled import Start
 from synvid_eval.training.run_folder import RunFolder, toml
+from tests.clips import moving, write_video
 from tests.training.conftest import same, weights
 from tests.training.small import CLASSES, MINI, SLIGHT, planned
 from tests.training.test_engine import Quits, Stop
@@ -640,6 +641,17 @@ def test_a_folder_of_folds_is_claimed_and_held(
         shutil.rmtree(root.path / fold)
     with pytest.raises(UsageError, match=r"holds a run with recipe\.lr=0\.016, not 0\.5"):
         plan("lr=0.5").made(root.path)
+
+
+def test_mirrored_clips_of_other_classes_are_told(options: Options, tmp_path: Path) -> None:
+    for label in ("l_set", "r_set"):
+        (tmp_path / label).mkdir()
+        for group in range(4):
+            write_video(tmp_path / label / f"v_{label}_g{group}_c1.mkv", moving(8, 24, 32, group), "ffv1")
+    plan = planned(finetune, tmp_path, options, "steps=1", split="kfold:2")
+    assert [n for n in plan.notes() if "(l_set, r_set)" in n and "flip=false" in n]
+    still = planned(finetune, tmp_path, options, "steps=1", "flip=false", split="kfold:2")
+    assert not [n for n in still.notes() if "mirror" in n]
 
 
 def test_predictions_are_the_last_to_be_written(

@@ -567,6 +567,19 @@ def test_a_set_of_files_is_adapted_anew_in_each_view(tmp_path: Path, plan: Any) 
         plan("moco", str(tmp_path / "videos"), camera)
 
 
+def test_mirrored_clips_of_other_classes_are_told(tmp_path: Path, plan: Any) -> None:
+    for label in ("turn left", "turn right"):
+        (tmp_path / label).mkdir()
+        for number in range(2):
+            write_video(tmp_path / label / f"{number}.mkv", np.zeros((8, 16, 16, 3), np.uint8), "ffv1")
+    planned = plan("supervised", str(tmp_path))
+    (note,) = planned.method.notes(planned.chosen, planned.source)
+    assert "mirror mirrors clips" in note and "--set mirror=0" in note
+    assert not planned.method.notes(plan("supervised", str(tmp_path), "mirror=0").chosen, planned.source)
+    simclr = plan("simclr", str(tmp_path))
+    assert not simclr.method.notes(simclr.chosen, simclr.source)
+
+
 def test_views_of_a_file_stand_before_other_clips_each_time(
     tmp_path: Path, plan: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,8 +66,8 @@ class Method(ABC):
         """
         return ()
 
-    def notes(self, recipe: Any) -> list[str]:
-        """What a user should know of its losses."""
+    def notes(self, recipe: Any, source: Source) -> list[str]:
+        """What a user should know of its losses, and of what it makes of clips."""
         return []
 
     @abstractmethod

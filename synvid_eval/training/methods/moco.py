@@ -129,7 +129,7 @@ class MomentumContrast(OfViews):
         """See `Method.network`."""
         return build(recipe, network, seed)
 
-    def notes(self, recipe: QueueContrast) -> list[str]:
+    def notes(self, recipe: QueueContrast, source: Source) -> list[str]:
         """See `Method.notes`."""
         full = count_of(recipe.queue // recipe.batch, "step")
         return [

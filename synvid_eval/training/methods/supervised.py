@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from synvid_eval.errors import UsageError
 from synvid_eval.knobs import knob
 from synvid_eval.networks.backbones import Backbone
+from synvid_eval.training import augment
 from synvid_eval.training.data import Item, Source
 from synvid_eval.training.methods import viewed
 from synvid_eval.training.methods.viewed import OfViews, OnViews, Views
@@ -92,6 +93,10 @@ class Supervised(OfViews):
     def bound(self, recipe: Classes, source: Source) -> dict[str, Any]:
         """See `Method.bound`: which clip has which class, as a hash; the classes in the order of the head."""
         return {"labels": source.labelling(), "classes": source.classes()}
+
+    def notes(self, recipe: Classes, source: Source) -> list[str]:
+        """See `Method.notes`."""
+        return augment.mirrored(source.classes(), "mirror", "0") if recipe.mirror else []
 
     def maker(
         self, source: Source, recipe: OnViews, network: Backbone, seed: int
