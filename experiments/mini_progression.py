@@ -11,9 +11,9 @@ Every DIR of --reference holds labelled real clips; the first is also what `real
 labels. --also adds sources, such as what a search found: `best=preset:best.toml`; --versus
 `best:acc_transforming_shapes` tells by how much it is better than another. --method moco (simclr,
 byol, supervised) and --backbone train another family of networks, by default on real clips, on three fractal
-presets as they are and with each view adapted (`NAME+adapted`: by the chains of Svyezhentsev et al. 2024, the
+presets as they are and with each view adapted (`NAME-adapted`: by the chains of Svyezhentsev et al. 2024, the
 second view less), on three presets of shapes, and not at all; supervised on presets with classes. Real clips
-and shapes are never adapted. A measurement of `NAME+adapted` is of clips adapted as the first view is.
+and shapes are never adapted. A measurement of `NAME-adapted` is of clips adapted as the first view is.
 
 A cell is a command or two of the package: pre-training of one source and seed, then a probe or a fine-tuning
 of it on a set, by five folds that divide no source group. Pre-trained networks lie in --work; of each
@@ -60,6 +60,7 @@ from synvid_eval.networks import backbones
 from synvid_eval.randomness import address
 from synvid_eval.ray_engine import RayEngine
 from synvid_eval.training import methods
+from synvid_eval.training.labelled import ADAPTED
 from synvid_eval.training.methods import viewed
 
 OUT = Path(__file__).parents[1] / "reports" / "mini_progression"
@@ -74,7 +75,6 @@ PROGRESSION = (
     "acc_transforming_images",
 )
 SOURCES = ("scratch", "real", *PROGRESSION)
-ADAPTED = "+adapted"
 _FRACTALS = ("fractal_linear_motion", "fractal_nonlinear_motion", "fractal_diversity")
 CONTRASTED = (
     "scratch",
@@ -164,7 +164,9 @@ class Runner:
         """What is there: a dict a cell."""
         if not self.lines.exists():
             return []
-        return [json.loads(line) for line in self.lines.read_text().splitlines()]
+        # rows of before adapted sources had names that a measured set can have
+        text = self.lines.read_text().replace('+adapted"', f'{ADAPTED}"')
+        return [json.loads(line) for line in text.splitlines()]
 
     def run(self) -> None:
         """Runs what is not there yet, until the time is up."""
@@ -631,12 +633,21 @@ def main() -> None:
     pairs = [(one, other) for one, _, other in (text.partition(":") for text in given.versus)]
     if not all(other for _, other in pairs):
         parser.error(f"--versus {' '.join(given.versus)}: give pairs of sources as NAME:OTHER")
+    for name in given.also:
+        if name.endswith(ADAPTED):
+            parser.error(
+                f"--also {name}: what ends in {ADAPTED} is another source, adapted. Give another name."
+            )
     given.backbone = given.backbone or ("vit" if given.method == "videomae" else "tsm-resnet18")
     given.only = given.only or [*sources(given.method), *given.also]
     known = ("scratch", "real", *given.also, *presets.names())
     for source in given.only:
         if source.removesuffix(ADAPTED) not in known:
             parser.error(f"--only {source}: no such source. {nearest(source, known)}")
+        if source.endswith(ADAPTED) and (given.method == "videomae" or source == SCRATCH + ADAPTED):
+            parser.error(
+                f"--only {source}: --method {given.method} adapts no views of that. Leave {ADAPTED} away."
+            )
     runner = Runner(given)
     runner.run()
     columns = by_column(runner.done())

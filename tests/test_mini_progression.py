@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from experiments import mini_progression as mini
+from synvid_eval import sets
+from synvid_eval.generators import presets
 from tests.conftest import REPOSITORY
 from tests.training.small import labelled_set
 
@@ -83,15 +85,15 @@ def contrasted(source: str, seed: int, right: list[int]) -> dict[str, Any]:
 def test_what_adaptation_changes_is_paired_by_seed_and_block() -> None:
     column = {
         "a": [contrasted("a", 0, [1, 8, 3, 5]), contrasted("a", 1, [2, 7, 3, 5])],
-        "a+adapted": [contrasted("a+adapted", 0, [3, 10, 5, 7]), contrasted("a+adapted", 1, [4, 9, 5, 7])],
+        "a-adapted": [contrasted("a-adapted", 0, [3, 10, 5, 7]), contrasted("a-adapted", 1, [4, 9, 5, 7])],
         "b": [contrasted("b", 0, [5, 5, 5, 5])],
-        "b+adapted": [contrasted("b+adapted", 0, [4, 4, 4, 4])],
+        "b-adapted": [contrasted("b-adapted", 0, [4, 4, 4, 4])],
         "c": [contrasted("c", 0, [5, 5, 5, 5])],
     }
     rows = mini.ablation(column)
     assert [(row["source"], row["pairs"]) for row in rows] == [
-        ("a+adapted minus a", 2),
-        ("b+adapted minus b", 1),
+        ("a-adapted minus a", 2),
+        ("b-adapted minus b", 1),
         ("mean", 3),
     ]
     assert [row["difference"] for row in rows] == pytest.approx([20, -10, 5])
@@ -111,13 +113,13 @@ def test_sources_that_are_compared_have_a_row_with_each_seed_and_the_power() -> 
 
 def test_other_families_of_networks_stand_in_columns_of_their_own() -> None:
     done = [cell("scratch", 0, [1, 8, 3, 5]), contrasted("scratch", 0, [2, 2, 2, 2])]
-    done += [contrasted(name, 0, [3, 3, 3, 3]) for name in ("fractal_diversity", "fractal_diversity+adapted")]
+    done += [contrasted(name, 0, [3, 3, 3, 3]) for name in ("fractal_diversity", "fractal_diversity-adapted")]
     columns = mini.by_column(done)
     assert list(columns) == [("", "probe", "s"), ("moco-tsm-resnet18-", "probe", "s")]
     text = mini.markdown(columns)
     assert "## probe, s" in text and "## moco tsm-resnet18: probe, s" in text
     assert (
-        "| fractal_diversity+adapted minus fractal_diversity | 1 | +0.0 | 0.0 to 0.0 | +0.0 | 0.0 |  |"
+        "| fractal_diversity-adapted minus fractal_diversity | 1 | +0.0 | 0.0 to 0.0 | +0.0 | 0.0 |  |"
         in text
     )
     rows = [line.split(",") for line in mini.accuracies(columns).splitlines()]
@@ -142,9 +144,45 @@ def test_metrics_stand_beside_each_other_for_all_families_of_networks() -> None:
 def test_views_are_adapted_by_what_a_source_is_called() -> None:
     plain = mini.Cell("probe", "s", "fractal_diversity", 0, "moco", "tsm-resnet18")
     assert mini._chains(plain) == ("adapt=own",)
-    adapted = mini.Cell("probe", "s", "fractal_diversity+adapted", 0, "moco", "tsm-resnet18")
+    adapted = mini.Cell("probe", "s", "fractal_diversity-adapted", 0, "moco", "tsm-resnet18")
     assert [one.partition("=")[0] for one in mini._chains(adapted)] == ["adapt", "adapt_second"]
     assert all("supervised" in name or name == "scratch" for name in mini.sources("supervised"))
+
+
+def run(monkeypatch: pytest.MonkeyPatch, out: Path, *words: str) -> None:
+    """The experiment on what is there: nothing is trained."""
+    monkeypatch.setattr(mini.Runner, "run", lambda self: None)
+    monkeypatch.setattr(
+        "sys.argv",
+        ["mini", "--reference", "s", "--images", "skimage", "--work", "w", "--out", os.fspath(out), *words],
+    )
+    mini.main()
+
+
+def test_adapted_sources_are_named_as_sets_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapted = f"fractal_diversity{mini.ADAPTED}"
+    assert sets.split_name(f"{adapted}=preset:fractal_diversity") == (adapted, "preset:fractal_diversity")
+    assert not [name for name in presets.names() if name.endswith(mini.ADAPTED)]
+    moco = ("--method", "moco")
+    run(monkeypatch, tmp_path, *moco, "--only", f"{adapted},fractal_diversity,real")
+    for words, said in (
+        ((*moco, "--only", f"scratch{mini.ADAPTED}"), "--method moco adapts no views of that"),
+        (("--only", adapted), "--method videomae adapts no views of that"),
+        ((*moco, "--only", "fractal_diversity+adapted"), "no such source"),
+        (("--also", f"best{mini.ADAPTED}=preset:perlin"), "is another source, adapted"),
+    ):
+        with pytest.raises(SystemExit):
+            run(monkeypatch, tmp_path, *words)
+        assert said in capsys.readouterr().err
+
+
+def test_rows_of_the_former_name_of_adapted_sources_are_read(tmp_path: Path) -> None:
+    rows = [contrasted(name, 0, [3, 3]) for name in ("perlin", "perlin+adapted")]
+    (tmp_path / "cells.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = argparse.Namespace(reference=[], out=tmp_path, minutes=0.0)
+    assert [row["source"] for row in mini.Runner(given).done()] == ["perlin", "perlin-adapted"]
 
 
 def test_cells_of_another_family_have_folders_of_their_own() -> None:

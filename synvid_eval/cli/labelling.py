@@ -58,7 +58,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--name",
         metavar="NAME",
-        help="What the row of accuracies calls RUN.  [default: what it was pre-trained on, +adapted "
+        help="What the row of accuracies calls RUN.  [default: what it was pre-trained on, -adapted "
         "where its recipe adapts that]",
     ),
     click.option("--family", metavar="NAME", help="Its family there: variants of one another share one."),

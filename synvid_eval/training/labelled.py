@@ -34,8 +34,10 @@ from synvid_eval.training.splits import Split
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-ADAPTED = "+adapted"
-"""Behind the name of what the recipe of a pre-training adapted: the same preset as it is, is another set."""
+ADAPTED = "-adapted"
+"""Behind the name of what the recipe of a pre-training adapted: the same preset as it is, is another set.
+Made of letters that names of sets are made of (`sets.split_name`), so that a measured set can be called so.
+"""
 SCRATCH = "scratch"
 """In the place of a RUN: a network with drawn weights, whatever lies there; ./scratch is a folder."""
 PREDICTIONS, ACCURACY, FOLDS = "predictions.json", "accuracy.csv", "folds.toml"

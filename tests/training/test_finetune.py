@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from synvid_eval import accuracies
+from synvid_eval import accuracies, sets
 from synvid_eval.errors import DataError, UsageError, WeightsError
 from synvid_eval.measurement import Options, Quiet
 from synvid_eval.networks import checkpoints, inputs, videomae
@@ -532,13 +532,15 @@ def test_it_begins_with_a_run_of_its_own_backbone(bars: Path, options: Options, 
     for adapt, name in (
         ("own", "moving_circles"),
         ("none", "moving_circles"),
-        ("shake", "moving_circles+adapted"),
+        ("shake", "moving_circles-adapted"),
     ):
         recipe = {"adapt": adapt, "adapt_second": "same"}
         (folder / "config.toml").write_text(
             toml({"run": run, "network": dataclasses.asdict(of), "recipe": recipe})
         )
         assert labelled.start(str(folder), NANO).name == name
+        # a measured set can be called so, else nothing could be joined with the row
+        assert sets.split_name(f"{name}=preset:moving_circles") == (name, "preset:moving_circles")
     run |= {"method": "supervised", "classes": ["across", "blink"]}
     (folder / "config.toml").write_text(toml({"run": run, "network": dataclasses.asdict(of)}))
     assert labelled.start(str(folder), NANO).classes == ("across", "blink")
