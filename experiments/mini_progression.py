@@ -52,6 +52,7 @@ from numpy.typing import NDArray
 from synvid_eval import published
 from synvid_eval.accuracies import SCRATCH
 from synvid_eval.archive import write_bytes
+from synvid_eval.association import LEAST_FAMILIES
 from synvid_eval.correlation import bounds_text, short_number
 from synvid_eval.errors import nearest
 from synvid_eval.generators import presets
@@ -95,6 +96,9 @@ BLOCKS = 20
 LEVEL = 0.95
 POWER = 1.96 + 0.84
 """Standard errors that a difference must be away from 0 to exclude it at LEVEL with 80 % chance."""
+
+OVER_SETS = ", over sets"
+"""Behind the heading of intervals that are not over families."""
 
 # The smallest network and pictures at which pre-training on real clips was seen to help (see README.md).
 NETWORK = (
@@ -549,12 +553,37 @@ def trained_by(cell: dict[str, Any]) -> str:
     return SCRATCH if cell["source"] == SCRATCH else str(cell.get("method", FIRST[0]))
 
 
-def correlated(given: argparse.Namespace, columns: Rows) -> list[tuple[Column, dict[str, Any]]]:
+def measured(given: argparse.Namespace, names: Sequence[str], clips: int | None = None) -> dict[str, Any]:
+    """The comparison of sources with the first reference, ready for JSON. clips: at most that many a set;
+    None: all that it has.
+    """
+    from synvid_eval.comparison import compare
+    from synvid_eval.sets import options_of
+
+    places = {
+        name: f"preset:{name.removesuffix(ADAPTED)}"
+        + (f"?adapt={quote(viewed.CAMERA)}" if name.endswith(ADAPTED) else "")
+        for name in names
+    }
+    pictured = any("images" in options_of(place) for place in places.values())
+    found = compare(
+        [f"{name}={place}" for name, place in places.items()],
+        given.reference[0],
+        images=given.images if pictured else None,
+        clips=clips,
+    ).to_dict()
+    found["reference"]["location"] = found["reference"]["name"]  # where it lies here is nothing to readers
+    return found
+
+
+def correlated(
+    given: argparse.Namespace, columns: Rows, clips: int | None = None
+) -> list[tuple[Column, dict[str, Any]]]:
     """Which measurement goes with the accuracies of a family of networks: `OUT/FAMILYcomparison.json` and
     `OUT/FAMILYcorrelation-PROTOCOL-SET.json`, where all sets that it is to be trained on are in every column.
+    clips: see `measured`.
     """
     from synvid_eval.accuracies import load
-    from synvid_eval.comparison import compare
     from synvid_eval.correlation import correlate
     from synvid_eval.score import dump_json, read_comparison
 
@@ -567,13 +596,7 @@ def correlated(given: argparse.Namespace, columns: Rows) -> list[tuple[Column, d
             continue
         file = given.out / f"{family}comparison.json"
         if not file.exists():
-            places = [
-                f"{name}=preset:{name.removesuffix(ADAPTED)}"
-                + (f"?adapt={quote(viewed.CAMERA)}" if name.endswith(ADAPTED) else "")
-                for name in wanted
-            ]
-            measured = compare(places, given.reference[0], images=given.images)
-            write_bytes(file, dump_json(measured.to_dict()).encode())
+            write_bytes(file, dump_json(measured(given, wanted, clips)).encode())
         comparison = read_comparison(file.read_text())[0]
         for (_, protocol, name), column in sorted(own.items()):
             model = next(iter(column.values()))[0]["model"]
@@ -588,20 +611,25 @@ def correlated(given: argparse.Namespace, columns: Rows) -> list[tuple[Column, d
 
 def joined(found: Sequence[tuple[Column, dict[str, Any]]]) -> str:
     """Metric by metric, how it goes with the accuracies of each column (Spearman's rho, its interval over
-    families of sets): whether it does with all families of networks. found: column → its correlation.
+    families of sets; over sets, and said so, where there are too few families for any): whether it does with
+    all families of networks. found: column → its correlation.
     """
     names = list(dict.fromkeys(m["metric"] for _, one in found for m in one["metrics"]))
-    heads = [f"{_titled(family)}{protocol}, {name}" for (family, protocol, name), _ in found]
+    heads, columns = [], []
+    for (family, protocol, name), one in found:
+        rho = {m["metric"]: m["spearman"] for m in one["metrics"]}
+        over = "family_bootstrap" if any(of["family_bootstrap"] for of in rho.values()) else "interval"
+        heads.append(f"{_titled(family)}{protocol}, {name}" + (OVER_SETS if over == "interval" else ""))
+        columns.append({n: f"{short_number(of['value'])} {bounds_text(of[over])}" for n, of in rho.items()})
     lines = ["## Does a metric go with all of them?", "", f"| metric | {' | '.join(heads)} |"]
     lines.append("|---" * (len(heads) + 1) + "|")
-    for name in names:
-        cells = []
-        for _, one in found:
-            of = next((m["spearman"] for m in one["metrics"] if m["metric"] == name), None)
-            cells.append(
-                "" if of is None else f"{short_number(of['value'])} {bounds_text(of['family_bootstrap'])}"
-            )
-        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    lines += [f"| `{name}` | {' | '.join(of.get(name, '') for of in columns)} |" for name in names]
+    lines += ["", "Spearman's rho with its 95 % interval, over families of sets (whole ones drawn anew)."]
+    if any(head.endswith(OVER_SETS) for head in heads):
+        lines.append(
+            f"A column{OVER_SETS} has fewer than {LEAST_FAMILIES} families: its intervals take sets for "
+            "independent, which variants of one generator are not, so they are too narrow."
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -655,9 +683,10 @@ def main() -> None:
         for family in dict.fromkeys(family for family, _, _ in columns):
             own = {key: column for key, column in columns.items() if key[0] == family}
             write_bytes(given.out / f"{family}accuracies.csv", accuracies(own).encode())
-        found = correlated(given, columns)
-        text = markdown(columns, pairs) + (f"\n{joined(found)}" if found else "")
-        write_bytes(given.out / "tables.md", text.encode())
+        text = markdown(columns, pairs)
+        write_bytes(given.out / "tables.md", text.encode())  # whatever becomes of measuring
+        if found := correlated(given, columns):
+            write_bytes(given.out / "tables.md", f"{text}\n{joined(found)}".encode())
 
 
 if __name__ == "__main__":

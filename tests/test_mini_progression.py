@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from experiments import mini_progression as mini
 from synvid_eval import sets
+from synvid_eval.correlation import bounds_text, short_number
+from synvid_eval.errors import UsageError
 from synvid_eval.generators import presets
 from tests.conftest import REPOSITORY
 from tests.training.small import labelled_set
@@ -37,7 +40,8 @@ def test_few_groups_are_a_block_each_and_many_are_dealt_out() -> None:
 
 def cell(source: str, seed: int, right: list[int]) -> dict[str, Any]:
     told = {"source": source, "seed": seed, "right": right, "clips": [10] * len(right), "classes": 5}
-    return told | {"protocol": "probe", "set": "s", "groups": 4, "model": "m", "accuracy": 2.5 * sum(right)}
+    told |= {"protocol": "probe", "set": "s", "groups": len(right), "model": "m"}
+    return told | {"accuracy": 10 * sum(right) / len(right)}
 
 
 def test_differences_are_paired() -> None:
@@ -128,17 +132,19 @@ def test_other_families_of_networks_stand_in_columns_of_their_own() -> None:
 
 
 def test_metrics_stand_beside_each_other_for_all_families_of_networks() -> None:
-    def correlation(**rho: float) -> dict[str, Any]:
-        of = {name: {"value": value, "family_bootstrap": [-0.5, 0.9]} for name, value in rho.items()}
-        return {"metrics": [{"metric": name, "spearman": one} for name, one in of.items()]}
+    def correlation(families: list[float] | None, **rho: float) -> dict[str, Any]:
+        own = {"interval": [-0.25, 0.75], "family_bootstrap": families}
+        return {"metrics": [{"metric": n, "spearman": {"value": v} | own} for n, v in rho.items()]}
 
     found = [
-        (("", "probe", "s"), correlation(color=0.5, motion=-0.25)),
-        (("moco-tsm-resnet18-", "probe", "s"), correlation(color=0.75)),
+        (("", "probe", "s"), correlation([-0.5, 0.9], color=0.5, motion=-0.25)),
+        (("moco-tsm-resnet18-", "probe", "s"), correlation(None, color=0.75)),
     ]
     lines = mini.joined(found).splitlines()
-    assert lines[2] == "| metric | probe, s | moco tsm-resnet18: probe, s |"
-    assert lines[4].startswith("| `color` | .50 [−.50, .90] | .75 [") and lines[5].endswith("|  |")
+    assert lines[2] == "| metric | probe, s | moco tsm-resnet18: probe, s, over sets |"
+    assert lines[4] == "| `color` | .50 [−.50, .90] | .75 [−.25, .75] |" and lines[5].endswith("|  |")
+    assert "too narrow" in lines[-1]
+    assert "over sets" not in mini.joined(found[:1])
 
 
 def test_views_are_adapted_by_what_a_source_is_called() -> None:
@@ -190,6 +196,72 @@ def test_cells_of_another_family_have_folders_of_their_own() -> None:
     assert plain.name == "probe-s-real-1" and mini.Cell.of({**vars(plain), "accuracy": 1.0}) == plain
     other = mini.Cell("probe", "s", "real", 1, "moco", "tsm-resnet18")
     assert other.name == "moco-tsm-resnet18-probe-s-real-1" != plain.name
+
+
+DRAWN = ("moving_circles", "static_circles", "perlin")
+
+
+@pytest.mark.timeout(300)
+def test_accuracies_are_correlated_with_measurements_of_plain_and_adapted_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them shows pictures. Few clips, but measured, joined and correlated as all are."""
+    monkeypatch.setenv("SYNVID_EVAL_CACHE", os.fspath(tmp_path / "cache"))
+    bars = labelled_set(tmp_path / "bars", groups=1, frames=20)
+    names = [name + how for name in DRAWN[:2] for how in ("", mini.ADAPTED)] + [DRAWN[2]]
+    monkeypatch.setattr(mini, "CONTRASTED", ("scratch", "real", *names))
+    one_by_one = mini.correlated
+    monkeypatch.setattr(mini, "correlated", lambda given, columns: one_by_one(given, columns, clips=4))
+    rows = [contrasted(n, 0, [i, 5, 6, 7, 5, 6]) for i, n in enumerate(("scratch", "real", *names))]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "cells.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run(monkeypatch, tmp_path / "out", "--reference", os.fspath(bars), "--method", "moco")
+
+    family = "moco-tsm-resnet18-"
+    comparison = json.loads((tmp_path / "out" / f"{family}comparison.json").read_text())
+    assert [one["name"] for one in comparison["candidates"]] == names
+    assert {one["clips"] for one in comparison["candidates"]} == {4}
+    color = {s["candidate"]: s["value"] for s in comparison["scores"] if s["metric"] == "color"}
+    assert color["moving_circles"] != color[f"moving_circles{mini.ADAPTED}"]
+    correlation = json.loads((tmp_path / "out" / f"{family}correlation-probe-s.json").read_text())
+    assert [one["name"] for one in correlation["sets"]] == names
+    rho = spearmanr([color[name] for name in names], range(5)).statistic
+    found = next(m for m in correlation["metrics"] if m["metric"] == "color")["spearman"]
+    assert found["value"] == pytest.approx(rho) and found["family_bootstrap"] is None
+
+    text = (tmp_path / "out" / "tables.md").read_text()
+    assert "## moco tsm-resnet18: probe, s" in text and "| perlin | 1 |" in text
+    (line,) = [line for line in text.splitlines() if line.startswith("| `color` |")]
+    assert line == f"| `color` | {short_number(rho)} {bounds_text(found['interval'])} |"
+    assert "| metric | moco tsm-resnet18: probe, s, over sets |" in text
+    assert os.fspath(tmp_path) not in json.dumps(comparison) and os.fspath(tmp_path) not in text
+
+
+def test_tables_are_there_where_measuring_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cells.jsonl").write_text(json.dumps(cell("real", 0, [1, 8, 3, 5, 2])) + "\n")
+
+    def fails(given: argparse.Namespace, columns: mini.Rows) -> Any:
+        raise UsageError("no", "no")
+
+    monkeypatch.setattr(mini, "correlated", fails)
+    with pytest.raises(UsageError):
+        run(monkeypatch, tmp_path)
+    assert "| real | 1 | 38.0 |" in (tmp_path / "tables.md").read_text()
+
+
+def test_pictures_are_given_where_a_preset_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = argparse.Namespace(reference=["s"], images="photos")
+    asked = []
+
+    def told(places: list[str], reference: str, **more: Any) -> Any:
+        asked.append((places, more["images"]))
+        return argparse.Namespace(to_dict=lambda: {"reference": {"name": "s", "location": "s"}})
+
+    monkeypatch.setattr("synvid_eval.comparison.compare", told)
+    mini.measured(given, ["perlin", "acc_transforming_images"])
+    mini.measured(given, ["perlin"])
+    places = ["perlin=preset:perlin", "acc_transforming_images=preset:acc_transforming_images"]
+    assert asked == [(places, "photos"), (places[:1], None)]
 
 
 @pytest.mark.slow
