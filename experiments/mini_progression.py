@@ -25,7 +25,11 @@ the tables are made of what is there; what they say is written by hand in `READM
 
 Differences from scratch, and of adapted clips from those as they are, are paired: the same clips in the same
 folds. Their intervals come from leaving out blocks of source groups (seeds are averaged first), so they hold
-for other clips, not for other seeds: how much seeds differ stands beside them.
+for other clips, not for other seeds: how much seeds differ stands beside them. Where all blocks differ by the
+same there is none. Intervals of accuracies are Wilson's, at as many clips as would scatter so.
+
+`real` is transductive: it is pre-trained, without labels, on the very clips that are tested. That it beats
+scratch shows that pre-training can help at this scale, not by how much other real clips would.
 """
 
 from __future__ import annotations
@@ -48,6 +52,7 @@ from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from synvid_eval import published
 from synvid_eval.accuracies import SCRATCH
@@ -60,7 +65,9 @@ from synvid_eval.intervals import interval, jackknife
 from synvid_eval.networks import backbones
 from synvid_eval.randomness import address
 from synvid_eval.ray_engine import RayEngine
+from synvid_eval.rounding import MISSING
 from synvid_eval.training import methods
+from synvid_eval.training.accuracy import effective, wilson
 from synvid_eval.training.labelled import ADAPTED
 from synvid_eval.training.methods import viewed
 
@@ -94,8 +101,8 @@ PROTOCOLS = ("probe", "finetune")
 SPLIT = "kfold:5"
 BLOCKS = 20
 LEVEL = 0.95
-POWER = 1.96 + 0.84
-"""Standard errors that a difference must be away from 0 to exclude it at LEVEL with 80 % chance."""
+CHANCE = 0.8
+"""With which a difference is to exclude 0 where its size is asked for, or the clips that it needs."""
 
 OVER_SETS = ", over sets"
 """Behind the heading of intervals that are not over families."""
@@ -383,15 +390,46 @@ def share(cells: Sequence[dict[str, Any]]) -> NDArray[np.float64]:
     return np.mean([cell["right"] for cell in cells], axis=0)
 
 
-def bounds(right: NDArray[np.float64], clips: NDArray[np.int64]) -> tuple[float, float, float, float]:
-    """(percent, its interval, its standard error) of the sum of `right` over that of `clips`, blocks left out
-    in turn. right: may be a difference of two.
+def bounds(right: NDArray[np.float64], clips: NDArray[np.int64]) -> dict[str, Any]:
+    """What is said of a difference, the sum of `right` over that of `clips` [points]: `difference`,
+    `difference_interval`, its standard `error`, and how many `blocks` were left out in turn.
+
+    right: how many clips more were right in each block; clips: how many there are. Where the difference is
+    the same in all blocks, interval and error are None: how much others would scatter cannot be told then.
     """
-    value = 100 * right.sum() / clips.sum()
+    value = float(100 * right.sum() / clips.sum())
     left = 100 * (right.sum() - right) / np.maximum(clips.sum() - clips, 1)
     around = jackknife(value, left, clips)
-    low, high = interval(value, [around], LEVEL)
-    return float(value), low, high, math.sqrt(around.variance)
+    varies = np.ptp(left) > 1e-9
+    return {
+        "difference": value,
+        "difference_interval": interval(value, [around], LEVEL) if varies else None,
+        "error": math.sqrt(around.variance) if varies else None,
+        "blocks": around.groups,
+    }
+
+
+def scored(cells: Sequence[dict[str, Any]]) -> tuple[float, tuple[float, float]]:
+    """(percent of clips that were right, mean over seeds; its interval).
+
+    The interval is `training.accuracy`'s by group, with blocks for groups: Wilson's, at the number of clips
+    that scatter over blocks as the mean over seeds does. Seeds are tested on the same clips, so they make
+    that number no larger than the clips of one.
+    """
+    hits, of = [], []
+    for cell in cells:
+        for block, (right, clips) in enumerate(zip(cell["right"], cell["clips"], strict=True)):
+            hits += [True] * right + [False] * (clips - right)
+            of += [str(block)] * clips
+    share = float(np.mean(hits))
+    count = min(effective(np.array(hits), of), float(sum(cells[0]["clips"])))
+    low, high = wilson(share, count, _quantile(len(cells[0]["clips"]), (1 + LEVEL) / 2))
+    return 100 * share, (100 * low, 100 * high)
+
+
+def _quantile(blocks: int, share: float) -> float:
+    """Of Student's t, with as many degrees of freedom as intervals have over these blocks."""
+    return float(stdtrit(blocks - 1, share))
 
 
 def table(column: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -401,15 +439,8 @@ def table(column: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
         cells = column.get(source)
         if not cells:
             continue
-        clips = np.array(cells[0]["clips"])
-        value, low, high, _ = bounds(share(cells), clips)
-        row: dict[str, Any] = {
-            "source": source,
-            "seeds": len(cells),
-            "accuracy": value,
-            "low": low,
-            "high": high,
-        }
+        value, around = scored(cells)
+        row: dict[str, Any] = {"source": source, "seeds": len(cells), "accuracy": value, "interval": around}
         row["deviation"] = float(np.std([c["accuracy"] for c in cells], ddof=1)) if len(cells) > 1 else None
         if source != "scratch":
             row |= paired(cells, column.get("scratch", []))
@@ -418,17 +449,15 @@ def table(column: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def paired(cells: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """By how much cells are better than others of the same seeds, with its interval and standard error
-    [points]; {} where no seed is common.
+    """By how much cells are better than others of the same seeds: `pairs` of cells, and what `bounds` says;
+    {} where no seed is common.
     """
     by_seed = {cell["seed"]: cell for cell in others}
     both = [cell for cell in cells if cell["seed"] in by_seed]
     if not both:
         return {}
     other = share([by_seed[cell["seed"]] for cell in both])
-    names = ("difference", "difference_low", "difference_high", "error")
-    found = bounds(share(both) - other, np.array(both[0]["clips"]))
-    return {"pairs": len(both), **dict(zip(names, found, strict=True))}
+    return {"pairs": len(both), **bounds(share(both) - other, np.array(both[0]["clips"]))}
 
 
 def versus(column: dict[str, list[dict[str, Any]]], pairs: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -460,32 +489,57 @@ def ablation(column: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
             if seeds
         ]
         clips = np.array(column[pairs[0][1]][0]["clips"])
-        names = ("difference", "difference_low", "difference_high", "error")
-        together = dict(zip(names, bounds(np.mean(every, axis=0), clips), strict=True))
+        together = bounds(np.mean(every, axis=0), clips)
         of = {"source": "mean", "each": [], "pairs": sum(row["pairs"] for row in rows)}
         rows.append(of | together)
     return rows
 
 
-def needed(row: dict[str, Any], clips: int) -> int | None:
-    """Clips at which a difference of this size would exclude 0 with 80 % chance, if blocks scatter as here:
-    its standard error must be its size / POWER. None where the difference is 0.
+def power(blocks: int) -> float:
+    """Standard errors that a difference must be away from 0 to exclude it at LEVEL with CHANCE: the sum of
+    two quantiles of Student's t.
     """
-    if not row["difference"]:
+    return _quantile(blocks, (1 + LEVEL) / 2) + _quantile(blocks, CHANCE)
+
+
+def needed(row: dict[str, Any], clips: int) -> int | None:
+    """Clips at which a difference of this size would exclude 0 with CHANCE, if they are of as many more
+    source groups and these scatter as here: its standard error must be its size / `power`. More clips of
+    the same groups would not do. None where the difference is 0, or has no standard error.
+
+    The degrees of freedom are those of the blocks that are here. Where these are fewer than BLOCKS, more
+    groups make more of them, and somewhat fewer clips would do.
+    """
+    if not row["difference"] or row["error"] is None:
         return None
-    return math.ceil(clips * (row["error"] * POWER / row["difference"]) ** 2)
+    return math.ceil(clips * (row["error"] * power(row["blocks"]) / row["difference"]) ** 2)
 
 
-def span(row: dict[str, Any], what: str) -> str:
-    """An interval in words."""
-    return f"{row[what + 'low']:.1f} to {row[what + 'high']:.1f}"
+def seen(row: dict[str, Any]) -> float | None:
+    """The difference [points] that would exclude 0 with CHANCE at these clips."""
+    return None if row["error"] is None else power(row["blocks"]) * row["error"]
+
+
+def span(around: tuple[float, float] | None) -> str:
+    """An interval in words; an en dash where there is none."""
+    return MISSING if around is None else f"{around[0]:.1f} to {around[1]:.1f}"
+
+
+def _number(value: float | None, how: str) -> str:
+    return MISSING if value is None else format(value, how)
+
+
+EXPLAINED = """Intervals of accuracies are Wilson's, at as many clips as would scatter over blocks of
+source groups as these do. Those of differences are paired by clip, blocks left out in turn; none (–) where all
+blocks differ by the same. Both hold for other clips, not for other seeds. *Clips needed*: clips of as many
+more source groups at which a difference of this size would exclude 0 with 80 % chance; more clips of the same
+groups would not do. *Likely seen from*: the difference that would with these clips.
+"""
 
 
 def markdown(columns: Rows, pairs: Sequence[tuple[str, str]] = ()) -> str:
-    """All tables. pairs: of sources that are compared, besides adapted ones with those as they are. "Likely
-    seen from" is the difference [points] that would exclude 0 with 80 % chance at this many clips.
-    """
-    parts = []
+    """All tables. pairs: of sources that are compared, besides adapted ones with those as they are."""
+    parts = [EXPLAINED]
     for (family, protocol, name), column in sorted(columns.items()):
         first = next(iter(column.values()))[0]
         clips, groups = sum(first["clips"]), first["groups"]
@@ -500,11 +554,10 @@ def markdown(columns: Rows, pairs: Sequence[tuple[str, str]] = ()) -> str:
         ]
         for row in table(column):
             spread = "" if row["deviation"] is None else f"{row['deviation']:.1f}"
-            cells = [row["source"], row["seeds"], f"{row['accuracy']:.1f}", span(row, ""), spread]
+            cells = [row["source"], row["seeds"], f"{row['accuracy']:.1f}", span(row["interval"]), spread]
             if "difference" in row:
-                wanted = needed(row, clips)
-                cells += [f"{row['difference']:+.1f}", span(row, "difference_")]
-                cells += ["" if wanted is None else f"{wanted:,}"]
+                cells += [f"{row['difference']:+.1f}", span(row["difference_interval"])]
+                cells += [_number(needed(row, clips), ",")]
             cells += [""] * (8 - len(cells))
             line = f"| {' | '.join(map(str, cells))} |"
             parts.append(line)
@@ -516,11 +569,10 @@ def markdown(columns: Rows, pairs: Sequence[tuple[str, str]] = ()) -> str:
                 "|---|---|---|---|---|---|---|",
             ]
             for row in rows:
-                wanted = needed(row, clips)
-                line = [row["source"], row["pairs"], f"{row['difference']:+.1f}", span(row, "difference_")]
-                line += [", ".join(f"{x:+.1f}" for x in row["each"]), f"{POWER * row['error']:.1f}"]
-                line += ["" if wanted is None else f"{wanted:,}"]
-                parts.append(f"| {' | '.join(map(str, line))} |")
+                line = [row["source"], str(row["pairs"]), f"{row['difference']:+.1f}"]
+                line += [span(row["difference_interval"]), ", ".join(f"{x:+.1f}" for x in row["each"])]
+                line += [_number(seen(row), ".1f"), _number(needed(row, clips), ",")]
+                parts.append(f"| {' | '.join(line)} |")
             parts.append("")
     return "\n".join(parts)
 

@@ -45,32 +45,71 @@ def cell(source: str, seed: int, right: list[int]) -> dict[str, Any]:
 
 
 def test_differences_are_paired() -> None:
-    """Blocks differ much, the difference in each is 2: so its interval has no width."""
+    """Blocks differ much, the difference hardly: so its interval is narrow."""
     column = {
         "scratch": [cell("scratch", 0, [1, 8, 3, 5])],
-        "real": [cell("real", 0, [3, 10, 5, 7])],
+        "real": [cell("real", 0, [3, 10, 5, 8])],
     }
     scratch, real = mini.table(column)
-    assert scratch["accuracy"] == 42.5 and real["accuracy"] == 62.5
-    assert scratch["high"] - scratch["low"] > 40
-    assert (real["difference"], real["difference_low"], real["difference_high"]) == pytest.approx(
-        (20, 20, 20)
-    )
+    assert scratch["accuracy"] == 42.5 and real["accuracy"] == 65
+    low, high = scratch["interval"]
+    assert high - low > 40
+    assert real["difference"] == pytest.approx(22.5)
+    assert real["difference_interval"] == pytest.approx((22.5 - 3.182446 * 2.5, 22.5 + 3.182446 * 2.5))
 
 
-def test_the_interval_of_a_share_is_the_t_interval_of_its_blocks() -> None:
+def test_the_interval_of_a_difference_is_the_t_interval_of_its_blocks() -> None:
     right, clips = np.array([1.0, 8, 3, 5]), np.array([10] * 4)
-    value, low, high, error = mini.bounds(right, clips)
+    found = mini.bounds(right, clips)
     plain = 10 * right  # percent a block, all of one size
-    assert value == plain.mean() and error == pytest.approx(plain.std(ddof=1) / 2)
-    assert (low, high) == pytest.approx((value - 3.182446 * error, value + 3.182446 * error), rel=1e-5)
+    error = plain.std(ddof=1) / 2
+    assert found["difference"] == plain.mean() and found["error"] == pytest.approx(error)
+    ends = (plain.mean() - 3.182446 * error, plain.mean() + 3.182446 * error)
+    assert found["difference_interval"] == pytest.approx(ends, rel=1e-5) and found["blocks"] == 4
+
+
+def test_a_difference_that_is_the_same_in_all_blocks_has_no_interval() -> None:
+    """Also where sums of thirds and blocks of several sizes make it the same but for rounding."""
+    for right, clips in (([2.0] * 6, [10] * 6), ([7 / 3, 5 / 3, 4 / 3], [7, 5, 4])):
+        found = mini.bounds(np.array(right), np.array(clips))
+        assert found["difference_interval"] is found["error"] is None
+        assert mini.needed(found, 60) is mini.seen(found) is None
+    column = {"scratch": [cell("scratch", 0, [1] * 6)], "real": [cell("real", 0, [2] * 6)]}
+    assert "| +10.0 | – | – |" in mini.markdown({("", "probe", "s"): column})
+
+
+def test_accuracies_that_do_not_vary_over_blocks_have_wilsons_interval() -> None:
+    """Solved by hand: the shares p from which 0.1 is t √(p (1 − p) / 60) away, t of 5 degrees of freedom."""
+    t = 2.570582
+    ends = np.sort(np.roots([1 + t * t / 60, -(0.2 + t * t / 60), 0.01]))
+    assert ends == pytest.approx([0.037, 0.242], abs=5e-4)
+    for seeds in (1, 2):  # a second seed on the same clips adds none
+        value, around = mini.scored([cell("real", seed, [1] * 6) for seed in range(seeds)])
+        assert value == pytest.approx(10) and around == pytest.approx(100 * ends, rel=1e-5)
+
+
+def test_the_interval_of_an_accuracy_is_of_the_mean_over_seeds() -> None:
+    """Each seed scatters over blocks, their mean less: the clips that would scatter so are more."""
+    seeds = [cell("real", 0, [1, 8, 3, 5, 2, 6]), cell("real", 1, [5, 6, 2, 7, 4, 4])]
+    mean = np.array([3, 7, 2.5, 6, 3, 5]) / 10
+    share, variance = mean.mean(), mean.var(ddof=1) / 6
+    t = 2.570582
+    n = share * (1 - share) / variance
+    assert n < 60
+    ends = np.sort(np.roots([1 + t * t / n, -(2 * share + t * t / n), share**2]))
+    value, around = mini.scored(seeds)
+    assert value == pytest.approx(100 * share) and around == pytest.approx(100 * ends, rel=1e-5)
 
 
 def test_power() -> None:
-    """Twice the error that 80 % power needs: four times as many clips."""
-    row = {"difference": 2.8, "error": 2.0}
-    assert mini.needed(row, 100) == 400
-    assert mini.needed({"difference": 0.0, "error": 1.0}, 100) is None
+    """Quantiles of t by blocks, from printed tables; twice the error that 80 % power needs: four times as
+    many clips.
+    """
+    assert mini.power(20) == pytest.approx(2.093 + 0.861, abs=1e-3)
+    assert mini.power(6) == pytest.approx(2.571 + 0.920, abs=1e-3)
+    row = {"difference": mini.power(20), "error": 2.0, "blocks": 20}
+    assert mini.needed(row, 100) == 400 and mini.seen(row) == pytest.approx(2 * mini.power(20))
+    assert mini.needed(row | {"difference": 0.0}, 100) is None
 
 
 def test_tables_and_accuracies_say_each_cell() -> None:
@@ -101,7 +140,7 @@ def test_what_adaptation_changes_is_paired_by_seed_and_block() -> None:
         ("mean", 3),
     ]
     assert [row["difference"] for row in rows] == pytest.approx([20, -10, 5])
-    assert rows[2]["difference_low"] == pytest.approx(5) == rows[2]["difference_high"]
+    assert [row["difference_interval"] for row in rows] == [None] * 3 and rows[2]["blocks"] == 4
 
 
 def test_sources_that_are_compared_have_a_row_with_each_seed_and_the_power() -> None:
@@ -112,7 +151,7 @@ def test_sources_that_are_compared_have_a_row_with_each_seed_and_the_power() -> 
     blocks = np.array([10, 20, 10, 15.0])  # percent: the mean over both seeds
     assert row["error"] == pytest.approx(blocks.std(ddof=1) / 2)
     text = mini.markdown(mini.by_column(done), [("best", "parent")])
-    assert "| best minus parent | 2 | +13.8 |" in text and "| +12.5, +15.0 | 6.7 | 10 |" in text
+    assert "| best minus parent | 2 | +13.8 |" in text and "| +12.5, +15.0 | 10.0 | 21 |" in text
 
 
 def test_other_families_of_networks_stand_in_columns_of_their_own() -> None:
@@ -122,10 +161,7 @@ def test_other_families_of_networks_stand_in_columns_of_their_own() -> None:
     assert list(columns) == [("", "probe", "s"), ("moco-tsm-resnet18-", "probe", "s")]
     text = mini.markdown(columns)
     assert "## probe, s" in text and "## moco tsm-resnet18: probe, s" in text
-    assert (
-        "| fractal_diversity-adapted minus fractal_diversity | 1 | +0.0 | 0.0 to 0.0 | +0.0 | 0.0 |  |"
-        in text
-    )
+    assert "| fractal_diversity-adapted minus fractal_diversity | 1 | +0.0 | – | +0.0 | – | – |" in text
     rows = [line.split(",") for line in mini.accuracies(columns).splitlines()]
     assert [row[7] for row in rows[1:]] == ["scratch", "scratch", "fractal", "fractal"]
     assert [row[5] for row in rows[1:]] == ["scratch", "scratch", "moco", "moco"]
