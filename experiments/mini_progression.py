@@ -530,10 +530,10 @@ def _number(value: float | None, how: str) -> str:
 
 
 EXPLAINED = """Intervals of accuracies are Wilson's, at as many clips as would scatter over blocks of
-source groups as these do. Those of differences are paired by clip, blocks left out in turn; none (–) where all
-blocks differ by the same. Both hold for other clips, not for other seeds. *Clips needed*: clips of as many
-more source groups at which a difference of this size would exclude 0 with 80 % chance; more clips of the same
-groups would not do. *Likely seen from*: the difference that would with these clips.
+source groups as these do. Those of differences are paired by clip, blocks left out in turn; none (–) where
+all blocks differ by the same. Both hold for other clips, not for other seeds. *Clips needed*: clips of as
+many more source groups at which a difference of this size would exclude 0 with 80 % chance; more clips of the
+same groups would not do. *Likely seen from*: the difference that would with these clips.
 """
 
 
