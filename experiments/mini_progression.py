@@ -175,9 +175,7 @@ class Runner:
         """What is there: a dict a cell."""
         if not self.lines.exists():
             return []
-        # rows of before adapted sources had names that a measured set can have
-        text = self.lines.read_text().replace('+adapted"', f'{ADAPTED}"')
-        return [json.loads(line) for line in text.splitlines()]
+        return [json.loads(line) for line in self.lines.read_text().splitlines()]
 
     def run(self) -> None:
         """Runs what is not there yet, until the time is up."""

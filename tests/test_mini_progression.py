@@ -220,13 +220,6 @@ def test_adapted_sources_are_named_as_sets_can_be(
         assert said in capsys.readouterr().err
 
 
-def test_rows_of_the_former_name_of_adapted_sources_are_read(tmp_path: Path) -> None:
-    rows = [contrasted(name, 0, [3, 3]) for name in ("perlin", "perlin+adapted")]
-    (tmp_path / "cells.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    given = argparse.Namespace(reference=[], out=tmp_path, minutes=0.0)
-    assert [row["source"] for row in mini.Runner(given).done()] == ["perlin", "perlin-adapted"]
-
-
 def test_cells_of_another_family_have_folders_of_their_own() -> None:
     plain = mini.Cell("probe", "s", "real", 1)
     assert plain.name == "probe-s-real-1" and mini.Cell.of({**vars(plain), "accuracy": 1.0}) == plain
