@@ -12,7 +12,7 @@ where nothing is right on clean clips. Both may exceed 1.
 Against a baseline that is tested on the same clips a corruption counts as better where the mean accuracy over
 its severities is higher, as Yu et al. 2024 count ("better on 11 of 14"). The difference has an interval by
 source group (delete one group, paired by clip), and so has the number of corruptions that are better
-(percentiles of 2,000 draws of groups).
+(percentiles of 1,000 draws of groups, `association.DRAWS`).
 
 As in the released code of Yu et al., a clip is tested on every s-th of its frames, s the stride of the clean
 clip: corruptions of time act on these frames, and where they leave fewer than a view wants, the last is shown
