@@ -459,7 +459,7 @@ def _optimizer(what: Training) -> torch.optim.Optimizer:
         group = groups.setdefault((decay, scale), {"params": [], "weight_decay": decay, "scale": scale})
         group["params"].append(weight)
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups.values(), lr=recipe.lr, momentum=recipe.beta1)
+        return torch.optim.SGD(groups.values(), lr=recipe.lr, momentum=recipe.beta1, nesterov=recipe.nesterov)
     betas = (recipe.beta1, recipe.beta2)
     return torch.optim.AdamW(groups.values(), lr=recipe.lr, betas=betas, eps=recipe.epsilon)
 

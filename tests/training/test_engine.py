@@ -226,6 +226,17 @@ def test_steps_of_sgd_are_those_of_its_formula(tmp_path: Path) -> None:
     assert task.weight.item() == pytest.approx(w, rel=1e-6)
 
 
+def test_steps_of_nesterov_are_those_of_his_formula(tmp_path: Path) -> None:
+    """As above, but a step of v is taken from where the momentum leads (Sutskever et al. 2013)."""
+    task = line(tmp_path, optimizer="sgd", nesterov=True, beta1=0.5, weight_decay=0.0, lr=6.4, last_lr=6.4)
+    w = v = 0.0
+    for _ in range(3):
+        g = 2 * (w - 1)
+        v = 0.5 * v + g
+        w -= 0.1 * (g + 0.5 * v)
+    assert task.weight.item() == pytest.approx(w, rel=1e-6)
+
+
 def test_a_step_of_adamw_is_that_of_its_formula(tmp_path: Path) -> None:
     """First step: −lr · g/|g| behind the decay of a weight that is 0: w = lr."""
     task = line(tmp_path, steps=1, lr=0.64, last_lr=0.64)

@@ -59,6 +59,7 @@ COMMON = {
 OWN = {
     "paper-ucf101": {"lr": 5e-4, "first_lr": 0.0, "batch": 128, "stride": 4, "segments": 5},
     "paper-hmdb51": {"lr": 1e-3, "first_lr": 0.0, "batch": 256, "stride": 2, "segments": 10},
+    "released-ucf101": {"lr": 5e-4, "first_lr": 0.0, "batch": 128, "stride": 4, "segments": 5},
     "released-hmdb51": {"lr": 1e-3, "first_lr": 0.0, "batch": 256, "stride": 2, "segments": 10},
 }
 
