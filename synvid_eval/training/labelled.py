@@ -425,7 +425,8 @@ class PlannedFolds:
 
     def _named(self) -> Named:
         """What the row says beside the accuracy, with what makes the accuracy doubtful."""
-        return replace(self.named, note=self._learned())
+        doubts = (self._learned(), self.on.split.divided)
+        return replace(self.named, note="; ".join(doubt for doubt in doubts if doubt))
 
     def tried(self, where: engine.Devices) -> tuple[engine.Tried | None, float]:
         """(what a step takes, None where it is nothing beside looking; seconds to look at all views of a

@@ -828,6 +828,19 @@ def test_card_and_row_say_that_classes_were_learned_before(
     assert came["row"]["note"].endswith(f"; {note}")
 
 
+def test_a_row_says_that_the_split_divides_sources(tmp_path: Path, bars: Path, options: Options) -> None:
+    """So that a table by itself tells a number that came out too high."""
+    clips = [f"{label}/v_{label}_g{group:02}_c01.mkv" for label in CLASSES for group in range(5)]
+    sides = {"train": clips, "test": [i.replace("_c01", "_c02") for i in clips[::5]]}
+    (tmp_path / "own.json").write_text(json.dumps(sides))
+    asked = str(tmp_path / "own.json")
+    came = planned(finetune, bars, options, "steps=1", "test_every=0", split=asked).made(tmp_path / "run")
+    said = f"3 source groups divided between training and testing by {asked} (such as "
+    assert said in came["row"]["note"] and came["row"]["note"].endswith("accuracies come out too high")
+    (kept,) = accuracy.rows(tmp_path / "run" / "accuracy.csv")
+    assert kept["note"] == came["row"]["note"]
+
+
 class Heard(Quiet):
     """Keeps what is said."""
 
