@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 EPSILON = 1e-6
 """Of layer norms, in the authors' code (`transformers` writes another into its folders)."""
+LAYER_NORM = "layer_norm_eps"
+"""Key of a run's config, table `run`: the ε of its encoder's layer norms, where that is another."""
 
 
 @dataclass(frozen=True)
@@ -153,13 +155,18 @@ class Architecture:
         """See `backbones.Backbone`: under the names that VideoMAEModel has. The norm behind the last layer
         belongs to pre-training: the released classifiers leave it out.
         """
-        from torch import nn
-
         own: Any = module
         last = own.videomae.layernorm is not None
         own.videomae.load_state_dict(
             {name: value for name, value in tensors.items() if last or not name.startswith("layernorm.")}
         )
+        self.norms(module, epsilon)
+
+    def norms(self, module: nn.Module, epsilon: float) -> None:
+        """See `backbones.Backbone`: those of the encoder."""
+        from torch import nn
+
+        own: Any = module
         for part in own.videomae.modules():
             if isinstance(part, nn.LayerNorm):
                 part.eps = epsilon

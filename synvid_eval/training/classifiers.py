@@ -17,6 +17,7 @@ from synvid_eval.errors import DataError, UsageError, WeightsError
 from synvid_eval.networks import backbones, inputs
 from synvid_eval.networks.backbones import Backbone
 from synvid_eval.networks.loading import resolve_device
+from synvid_eval.networks.videomae import EPSILON, LAYER_NORM
 from synvid_eval.training import accuracy, engine, finetune, views
 from synvid_eval.training.accuracy import Predictions
 from synvid_eval.training.data import Files, Item, loader
@@ -124,7 +125,7 @@ class Finetuned:
     def _network(self, fold: int) -> nn.Module:
         if fold not in self._networks:
             of = self._configs[fold]
-            begin = Start(self.name, _architecture(of), None)
+            begin = Start(self.name, _architecture(of), None, of["run"].get(LAYER_NORM, EPSILON))
             network = finetune.built(begin, len(self.tested.classes), _recipe(of), 0)
             file = RunFolder(self._places[fold]).checkpoints()[-1]
             try:

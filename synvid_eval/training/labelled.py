@@ -21,7 +21,7 @@ from synvid_eval.measurement import Options
 from synvid_eval.networks import backbones, checkpoints
 from synvid_eval.networks.backbones import Backbone
 from synvid_eval.networks.loading import resolve_device
-from synvid_eval.networks.videomae import EPSILON
+from synvid_eval.networks.videomae import EPSILON, LAYER_NORM
 from synvid_eval.training import accuracy, crops, data, engine, methods, pretrain, recipe, splits, views
 from synvid_eval.training.accuracy import Prediction, Predictions
 from synvid_eval.training.data import Batches, Files, Item, loader
@@ -69,6 +69,8 @@ class Start:
         """A module that its architecture made, with the weights that it begins with, in eval mode."""
         if self.tensors is not None:
             self.architecture.take(module, self.tensors, self.epsilon)
+        else:
+            self.architecture.norms(module, self.epsilon)
         return module.eval()
 
 
@@ -397,7 +399,7 @@ class PlannedFolds:
             if where.first and count > 1:
                 whole_run = _Folds(root)
                 held.enter_context(whole_run.held())
-                whole_run.begin(self._shared(), UNBOUND)
+                whole_run.begin(self._shared(), UNBOUND, self._unsaid)
             for number in range(count):
                 place = root / f"fold-{number}" if count > 1 else root
                 found.append(self._fold(_Tested(place), number, where))
@@ -473,7 +475,7 @@ class PlannedFolds:
             done = None
             if where.first:
                 held.enter_context(folder.held())
-                goes_on = folder.begin(self.config(number), UNBOUND)
+                goes_on = folder.begin(self.config(number), UNBOUND, self._unsaid)
                 if goes_on and (folder.path / PREDICTIONS).exists():
                     done = accuracy.read(folder.path / PREDICTIONS)
                     self.options.progress.say(f"{folder.path}: done before, not done again")
@@ -501,6 +503,7 @@ class PlannedFolds:
         run = {
             "kind": self.kind,
             "begin": self.begin.signature or SCRATCH,
+            **({} if self.begin.epsilon == EPSILON else {LAYER_NORM: self.begin.epsilon}),
             "source": self.source,
             "location": self.location,
             "set": self.on.files.identity(),
@@ -515,6 +518,11 @@ class PlannedFolds:
             "version": __version__,
         }
         return {"run": run, **self._what()}
+
+    @property
+    def _unsaid(self) -> dict[tuple[str, str], Any]:
+        """What a config that does not say it means (see `RunFolder.begin`): older ones never say the ε."""
+        return {("run", LAYER_NORM): self.begin.epsilon}
 
     def _shared(self) -> Config:
         """What all folds have in common of their configs."""

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
@@ -826,6 +827,43 @@ def test_card_and_row_say_that_classes_were_learned_before(
         (kept,) = accuracy.rows(place / "accuracy.csv")
         assert kept["note"].startswith("top 1 of ") and kept["note"].endswith(f"; {note}")
     assert came["row"]["note"].endswith(f"; {note}")
+
+
+def test_the_epsilon_of_layer_norms_stays_with_a_run(tmp_path: Path, bars: Path, options: Options) -> None:
+    """A folder of transformers says another one: a run of it is asked by it, too."""
+    module = videomae.encoder(NANO)
+    module.config.layer_norm_eps = 1e-3
+    module.save_pretrained(tmp_path / "hf")
+    out, fold = tmp_path / "run", tmp_path / "run" / "fold-0"
+
+    def made() -> dict[str, Any]:
+        begin = {"split": "kfold:2", "begin": str(tmp_path / "hf")}
+        return planned(finetune, bars, options, "steps=1", "test_every=0", **begin).made(out)
+
+    came = made()
+    assert checkpoints.find(str(fold)).epsilon == 1e-3
+    network: Any = classifiers.Finetuned(out, "cpu")._network(0)
+    norms = [part.eps for part in network.videomae.modules() if isinstance(part, torch.nn.LayerNorm)]
+    assert norms == [1e-3] * 4 and network.fc_norm.eps == 1e-5
+    for config in (out / "folds.toml", fold / "config.toml", out / "fold-1" / "config.toml"):
+        assert "layer_norm_eps = 0.001" in config.read_text()  # which older versions did not write
+        config.write_text(config.read_text().replace("layer_norm_eps = 0.001\n", ""))
+    assert made()["predictions"] == came["predictions"]
+    assert checkpoints.find(str(fold)).epsilon == 1e-6
+    assert "layer_norm_eps" not in planned(finetune, bars, options).config(0)["run"]
+
+
+def test_a_run_of_another_epsilon_is_another_one(tmp_path: Path, bars: Path, options: Options) -> None:
+    module = videomae.encoder(NANO)
+    for epsilon in (1e-3, 1e-6):
+        module.config.layer_norm_eps = epsilon
+        module.save_pretrained(tmp_path / "hf")
+        begin = {"split": "kfold:2", "begin": str(tmp_path / "hf")}
+        plan = planned(finetune, bars, options, "steps=1", "test_every=0", **begin)
+        if epsilon == 1e-3:
+            plan.made(tmp_path / "run")
+    with pytest.raises(UsageError, match=r"with run\.layer_norm_eps=0\.001, not 1e-06"):
+        plan.made(tmp_path / "run")
 
 
 def test_a_row_says_that_the_split_divides_sources(tmp_path: Path, bars: Path, options: Options) -> None:
