@@ -182,6 +182,24 @@ def test_two_processes_train_as_one(tmp_path: Path, planned: Any) -> None:
         torch.testing.assert_close(tensor, other[name], rtol=2e-3, atol=2e-5)
 
 
+@pytest.mark.slow
+def test_processes_stop_behind_the_same_step(tmp_path: Path) -> None:
+    """Though one of them alone was asked to: else the others would wait for its gradients."""
+    (tmp_path / "checkpoints").mkdir()
+    subprocess.run(
+        [*(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"),
+         *("-m", "tests.training.stopping", str(tmp_path))],
+        check=True,
+        capture_output=True,
+        timeout=120,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert [(tmp_path / f"stopped-{rank}").read_text() for rank in (0, 1)] == ["4", "4"]
+    newest = RunFolder(tmp_path).newest()
+    assert newest is not None and newest.step == 4 == len(RunFolder(tmp_path).rows())
+
+
 # --- a module of one weight, whose steps are known ---
 
 
