@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from synvid_eval import __version__, accuracies, knobs, sets
 from synvid_eval.archive import write_bytes
-from synvid_eval.errors import UsageError
+from synvid_eval.errors import UsageError, WeightsError
 from synvid_eval.measurement import Options
 from synvid_eval.networks import backbones, checkpoints
 from synvid_eval.networks.backbones import Backbone
@@ -30,6 +30,7 @@ from synvid_eval.training.pretrain import losses, outcome
 from synvid_eval.training.recipe import Optimization
 from synvid_eval.training.run_folder import CARD, CHECKPOINTS, Config, RunFolder
 from synvid_eval.training.splits import Split
+from synvid_eval.video.videoset import VideoSet
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -80,8 +81,9 @@ def backbone(location: str) -> str | None:
     """
     if location == SCRATCH:
         return None
-    table = _config(location).get("network")
-    said = table.get("backbone") if isinstance(table, dict) else None
+    said = None
+    with contextlib.suppress(WeightsError):
+        said = _config(location).get("network", {}).get("backbone")
     return said if said in backbones.NAMES else backbones.VIT
 
 
@@ -104,7 +106,8 @@ def start(location: str, network: Backbone, asked: Sequence[str] = ()) -> Start:
 
     Raises:
         UsageError: settings of a network that is there already; a run of ours that is no pre-training: it
-        may have learned from clips that are to be tested. DataError, WeightsError: see `checkpoints.find`.
+        may have learned from clips that are to be tested. WeightsError: its config cannot be read. DataError,
+        WeightsError: see `checkpoints.find`.
     """
     if location == SCRATCH:
         return Start(SCRATCH, network, None, family=SCRATCH, method=accuracies.SCRATCH)
@@ -131,14 +134,14 @@ def start(location: str, network: Backbone, asked: Sequence[str] = ()) -> Start:
 
 def _config(location: str) -> Config:
     """The config of a run of ours, by its folder, by that of its folds or by a checkpoint in it; {} for
-    anything else.
+    anything else. WeightsError: it cannot be read.
     """
     path = Path(location)
     if path.parent.name == CHECKPOINTS and not path.is_dir():
         path = path.parent.parent
     if not path.is_dir():
         return {}
-    return RunFolder(path).config() or _Folds(path).config() or {}
+    return RunFolder(path).told() or _Folds(path).told() or {}
 
 
 def check_settings(settings: Sequence[str], idle: Mapping[str, str]) -> None:
@@ -183,10 +186,22 @@ def opened(
 
     Raises UsageError and DataError: see `sets.open_set`, `data.read` and `splits.split`.
     """
+    return read(prepared(location, asked, options, **found), asked, options, frames, stride, short)
+
+
+def prepared(location: str, asked: str, options: Options, **found: Any) -> VideoSet:
+    """The clips of a SET that can be divided as asked, not looked at yet: what is wrong with either is told
+    before every clip is opened. See `opened`.
+    """
     if asked.startswith(splits.KFOLD):
         splits.folds_asked(asked)
     videos = sets.open_set(location, seed=options.seed, decode_timeout=options.decode_timeout, **found)
-    splits.split(videos, asked, options.seed)  # what is wrong with it is told before every clip is opened
+    splits.split(videos, asked, options.seed)
+    return videos
+
+
+def read(videos: VideoSet, asked: str, options: Options, frames: int, stride: int, short: int) -> Labelled:
+    """What was `prepared`, each clip looked at. See `opened`; DataError, too."""
     files = data.read(videos, options, seed=options.seed, frames=frames, stride=stride, short=short)
     return Labelled(files, splits.split(files.videos, asked, options.seed), kept(files, options))
 
@@ -356,6 +371,10 @@ class PlannedFolds:
         """Knobs of a recipe of this kind that decide nothing: name → of what, for people."""
         return {}
 
+    @staticmethod
+    def check(of: Any) -> None:
+        """Refuses, by a UsageError, a recipe of this kind that cannot be."""
+
     def __init__(
         self,
         begin: Start,
@@ -369,6 +388,7 @@ class PlannedFolds:
         device: str = "auto",
         loaders: int | None = None,
     ) -> None:
+        self.check(of)
         self.begin, self.source, self.location, self.on, self.of = begin, source, location, on, of
         self.named = replace(named, method=begin.method, split=on.split.called)
         self.options = options

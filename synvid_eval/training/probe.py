@@ -42,7 +42,7 @@ from synvid_eval.randomness import address
 from synvid_eval.training import augment, engine, labelled, views
 from synvid_eval.training.accuracy import Predictions
 from synvid_eval.training.data import Item
-from synvid_eval.training.labelled import Labelled, Start, Viewed
+from synvid_eval.training.labelled import Start, Viewed
 from synvid_eval.training.recipe import CODE, OURS, Optimization, Recipes
 from synvid_eval.training.run_folder import RunFolder
 
@@ -300,16 +300,14 @@ class PlannedProbe(labelled.PlannedFolds):
             meant -= {"heads"} if of.head == "linear" else set()
         return {name: f"head={of.head}" for name in knobs.names(of) if name not in meant}
 
-    def __init__(
-        self, begin: Start, source: str, location: str, on: Labelled, of: Probing, *more: Any, **how: Any
-    ) -> None:
-        """See `labelled.PlannedFolds`. UsageError: a linear head that is to learn from one clip at a time."""
+    @staticmethod
+    def check(of: Probing) -> None:
+        """See `labelled.PlannedFolds.check`: a linear head that is to learn from one clip at a time."""
         if of.head == "linear" and of.batch == 1:
             raise UsageError(
                 "batch=1 is too little for a linear head: its batch norm needs two clips.",
                 "Give --set batch=2 or more, or --set head=knn.",
             )
-        super().__init__(begin, source, location, on, of, *more, **how)
 
     def trained(self, folder: RunFolder, number: int, where: engine.Devices) -> Predictions | None:
         """See `labelled.PlannedFolds.trained`."""

@@ -138,8 +138,15 @@ class HeldOut:
 def opened(location: str, tested: Sequence[Predictions], options: Options, **asked: Any) -> HeldOut:
     """The clips of a SET that all of several classifiers were tested on, each looked at.
 
-    Raises UsageError and DataError: see `sets.open_set` and `data.read`; classifiers that were tested on
-    other clips than each other, or on clips that the SET has not.
+    Raises UsageError and DataError: see `sets.open_set` and `chosen`.
+    """
+    videos = sets.open_set(location, seed=options.seed, decode_timeout=options.decode_timeout, **asked)
+    return chosen(videos, tested, options)
+
+
+def chosen(videos: VideoSet, tested: Sequence[Predictions], options: Options) -> HeldOut:
+    """Those of a set that is open. DataError: see `data.read`; classifiers that were tested on other clips
+    than each other, or on clips that the set has not.
     """
     wanted = {clip.id for clip in tested[0].clips}
     for other in tested[1:]:
@@ -147,7 +154,6 @@ def opened(location: str, tested: Sequence[Predictions], options: Options, **ask
             raise DataError(
                 "The baseline was tested on other clips.", "Fine-tune both on the same SET and --split."
             )
-    videos = sets.open_set(location, seed=options.seed, decode_timeout=options.decode_timeout, **asked)
     if missing := sorted(wanted - set(videos.ids)):
         raise DataError(
             f"{videos.name} lacks {count_of(len(missing), 'clip')} of the {len(wanted)} that the run was "
