@@ -111,10 +111,10 @@ BENCHMARKS: dict[str, tuple[list[str], list[Ratio]]] = {
         ],
     ),
     "training": (
-        ["--rounds", "4"],
+        ["--rounds", "1"],
         [
             Ratio(
-                "making a step's clips / step of `tiny`, worst of five presets",
+                "making a step's clips / step of `tiny`, worst of the eight presets",
                 0.1,
                 lambda f: max(row["share"] for row in f["rows"]),
                 most=True,

@@ -466,7 +466,11 @@ class _Run:
             "attention": [REVISION, pairs.REVISION],
             "clip": content,
             "size": size,
-            "network": [one.signature, str(one.architecture), one.pooled, layer, self.asked.what],
+            # what the file of weights does not tell stands beside its hash
+            "network": [
+                *(one.signature, str(one.architecture), one.pooled, one.epsilon),
+                *(layer, self.asked.what),
+            ],
             "where": [self.place.partition(":")[0], importlib.metadata.version("torch")],
             "transformers": importlib.metadata.version("transformers"),
             "decoder": decoder_versions(),

@@ -205,6 +205,22 @@ def test_threads_caches_and_runs_that_were_stopped_change_nothing(
     assert settled(other)[1] != want[1]
 
 
+def test_a_folder_of_other_norms_has_rows_of_its_own(tmp_path: Path) -> None:
+    """The file of weights is the same; its config.json says another ε."""
+    module = videomae.encoder(TINY)
+    for name, epsilon in (("one", 1e-6), ("other", 1e-1)):
+        module.config.layer_norm_eps = epsilon
+        module.save_pretrained(tmp_path / name)
+    few = replace(ASKED, clips=2, frames=2)
+    cache = tmp_path / "cache"
+    one, again, other = (
+        look(SET, [f"x={tmp_path / name}"], few, options(cache)) for name in ("one", "one", "other")
+    )
+    assert settled(one) == settled(again)
+    assert settled(one)[0]["checkpoints"][0]["signature"] == settled(other)[0]["checkpoints"][0]["signature"]
+    assert settled(one)[0]["checkpoints"][0]["scale"] != settled(other)[0]["checkpoints"][0]["scale"]
+
+
 def test_torch_has_its_threads_again(file: str) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)

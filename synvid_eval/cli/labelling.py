@@ -117,37 +117,47 @@ def carried_out(
     from pathlib import Path
 
     from synvid_eval import sets
+    from synvid_eval.errors import DataError
+    from synvid_eval.networks.loading import resolve_device
     from synvid_eval.score import dump_json
     from synvid_eval.training import accuracy, engine, labelled, splits
     from synvid_eval.training import recipe as all_recipes
 
     reads = [videos] if run == labelled.SCRATCH else [videos, run]
     common.check_outputs(reads, json=json, html=html, csv=csv)
-    if csv:
-        accuracy.rows(Path(csv))  # what is no such table is told before the work
     own = [s for s in settings if s.startswith(("network.", "size=", "backbone="))]
     own += [f"backbone={backbone}"] if backbone else []
     labelled.check_own(run, own)
     of, network = all_recipes.chosen(recipes, recipe, settings, labelled.backbone(run) or backbone)
     labelled.check_settings(settings, kind.idle(of))
+    kind.check(of)
+    resolve_device(device)
     ((called, place),) = sets.name_sets([videos])
     labelled.check_out(out, [place, *reads[1:]])
     if split.startswith(splits.KFOLD):
         splits.folds_asked(split)
-    begin = labelled.start(run, network, own)
-    named = labelled.Named(
-        dataset=name or begin.name,
-        benchmark=benchmark or called,
-        protocol=protocol(of),
-        model=begin.architecture.model,
-        family=family if family is not None else begin.family,
-        seed=str(seed),
-        source=run,
-    )
     with common.Terminal(quiet or not engine.speaks(), verbose) as progress:
         asked, loaders = common.training_options(seed=seed, progress=progress, verbose=verbose, **running)
-        frames = begin.architecture.frames
-        on = labelled.opened(place, split, asked, frames, of.stride, of.short, name=called, layout=layout)
+        missing: DataError | None = None
+        try:  # in the order of exit codes
+            clips = labelled.prepared(place, split, asked, name=called, layout=layout)
+        except DataError as error:
+            missing = error
+        begin = labelled.start(run, network, own)
+        if csv:
+            accuracy.rows(Path(csv))  # what is no such table is told before the work
+        if missing is not None:
+            raise missing
+        named = labelled.Named(
+            dataset=name or begin.name,
+            benchmark=benchmark or called,
+            protocol=protocol(of),
+            model=begin.architecture.model,
+            family=family if family is not None else begin.family,
+            seed=str(seed),
+            source=run,
+        )
+        on = labelled.read(clips, split, asked, begin.architecture.frames, of.stride, of.short)
         planned: PlannedFolds = kind(begin, run, place, on, of, named, asked, device=device, loaders=loaders)
         facts = planned.rehearsed() if dry_run else planned.made(out)
     if not engine.speaks():

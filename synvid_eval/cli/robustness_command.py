@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from synvid_eval.cli import common, names
-from synvid_eval.errors import UsageError, one_line
+from synvid_eval.errors import DataError, UsageError, one_line
 
 
 @click.command(name="robustness")
@@ -65,6 +65,7 @@ def command(
     from pathlib import Path
 
     from synvid_eval import sets
+    from synvid_eval.networks.loading import resolve_device
     from synvid_eval.score import dump_json
     from synvid_eval.training import robustness
     from synvid_eval.training.classifiers import Finetuned
@@ -72,14 +73,26 @@ def command(
     common.check_outputs([run, set_, *([baseline] if baseline else [])], json=json, csv=csv)
     asked = robustness.cases(_listed(corruptions), _numbers(severities))
     ((called, location),) = sets.name_sets([set_])
+    resolve_device(device)
     how = common.take_opening(given)
     with common.Terminal(quiet, verbose) as progress:
         options = common.build_options(progress=progress, verbose=verbose, **given)
         places = [run, *([baseline] if baseline else [])]
         patience = options.decode_timeout
-        known = [Finetuned(place, device, options.worker_count(), patience) for place in places]
-        tested = [one.tested for one in known]
-        clips = robustness.opened(location, tested, options, name=called, **how)
+        lacking: list[DataError] = []
+        known: list[Finetuned] = []
+        try:  # in the order of exit codes
+            videos = sets.open_set(location, seed=options.seed, decode_timeout=patience, name=called, **how)
+        except DataError as error:
+            lacking.append(error)
+        for place in places:
+            try:
+                known.append(Finetuned(place, device, options.worker_count(), patience))
+            except DataError as error:
+                lacking.append(error)
+        if lacking:
+            raise lacking[0]
+        clips = robustness.chosen(videos, [one.tested for one in known], options)
         found = [
             list(robustness.evaluated(one, clips, asked, options, Path(place) / robustness.KEPT))
             for one, place in zip(known, places, strict=True)

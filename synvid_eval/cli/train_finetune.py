@@ -17,7 +17,8 @@ from synvid_eval.cli import labelling, names
     show_default=True,
     metavar="NAME",
     shell_complete=names.completed(names.finetunings),
-    help="paper-ucf101, paper-hmdb51 (Yu et al. 2024, Table 6), released-hmdb51 (their code), paper-fractal, "
+    help="paper-ucf101, paper-hmdb51 (Yu et al. 2024, Table 6), released-ucf101, released-hmdb51 (VideoMAE's "
+    "and their code), paper-fractal, "
     "paper-fractal-diving48, paper-fractal-volleyball (Svyezhentsev et al. 2024), small (one GPU), tiny "
     "(minutes on 2 cores).",
 )

@@ -75,6 +75,7 @@ def command(
       synvid-eval train pretrain fractal_diversity --method moco --recipe paper-fractal --out run/
       synvid-eval train pretrain fractal_supervised_500 --method supervised --out run/
     """
+    from synvid_eval.networks.loading import resolve_device
     from synvid_eval.score import dump_json
     from synvid_eval.training import engine, methods, pretrain
     from synvid_eval.training import recipe as recipes
@@ -87,6 +88,7 @@ def command(
     if recipe in of.recipes:
         pretrain.check_settings(location, of.recipes[recipe], settings)
     chosen, network = recipes.chosen(of.recipes, recipe, (*settings, *more), backbone)
+    resolve_device(device)
     with common.Terminal(quiet or not engine.speaks(), verbose) as progress:
         options, loaders = common.training_options(progress=progress, verbose=verbose, **running)
         planned = pretrain.PlannedPretraining(

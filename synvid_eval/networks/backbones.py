@@ -88,6 +88,9 @@ class Backbone(Protocol):
         or `classifier` made. epsilon: of layer norms.
         """
 
+    def norms(self, module: nn.Module, epsilon: float) -> None:
+        """Gives an encoder's layer norms, of what `encoder`, `trunk` or `classifier` made, their ε."""
+
     def logits(self, network: nn.Module, clips: Tensor, dropout: float = 0.0) -> Tensor:
         """What a `classifier` says of clips: [B, classes]. dropout: share of the values in front of its last
         layer that are dropped while it is in training mode.

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from synvid_eval.errors import DataError, UsageError, WeightsError
 from synvid_eval.networks import backbones, convnets, weights
 from synvid_eval.networks.backbones import Backbone
-from synvid_eval.networks.videomae import EPSILON, SIZES, Architecture, shapes, size
+from synvid_eval.networks.videomae import EPSILON, LAYER_NORM, SIZES, Architecture, shapes, size
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -288,10 +288,12 @@ def _of_run(folder: Path, file: Path | None = None) -> Checkpoint:
     """The encoder of a run of ours. file: of its checkpoints; None: the newest."""
     config = folder / "config.toml"
     try:
-        of = backbones.of_table(tomllib.loads(config.read_text("utf-8"))["network"])
+        told = tomllib.loads(config.read_text("utf-8"))
+        of = backbones.of_table(told["network"])
+        epsilon = float(told.get("run", {}).get(LAYER_NORM, EPSILON))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise WeightsError(f"{config} cannot be read: {error}.", "Is it a run's folder?") from None
-    except (KeyError, TypeError, AttributeError, UsageError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
         raise WeightsError(f"{config} names no network: {error}.", "Is it a run's folder?") from None
     files = sorted((folder / CHECKPOINTS).glob("step-*.safetensors"), key=lambda p: p.name.rjust(40))
     name = folder.resolve().name if file is None else file.stem
@@ -301,10 +303,10 @@ def _of_run(folder: Path, file: Path | None = None) -> Checkpoint:
     found = _tensors(file)
     own = {n.removeprefix(_OWN): t for n, t in found.items() if n.startswith(_OWN)}
     if isinstance(of, Architecture) and not own:
-        return _fitted(name, file, of, EPSILON, None, found)
+        return _fitted(name, file, of, epsilon, None, found)
     fit = weights.matched(own, of.shapes(), str(file))
     plain = {n.removeprefix("videomae."): tensor for n, tensor in fit.items()}
-    return Checkpoint(name, of, plain, False, EPSILON, weights.digest(file).identity, file=file)
+    return Checkpoint(name, of, plain, False, epsilon, weights.digest(file).identity, file=file)
 
 
 _SAVED = ("model.safetensors", "pytorch_model.bin")

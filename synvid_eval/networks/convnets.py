@@ -190,6 +190,9 @@ class ConvNet:
         own: Any = getattr(module, "encoder", module)
         own.load_state_dict(tensors)
 
+    def norms(self, module: nn.Module, epsilon: float) -> None:
+        """See `backbones.Backbone`: there is none."""
+
     def logits(self, network: nn.Module, clips: Tensor, dropout: float = 0.0) -> Tensor:
         """See `backbones.Backbone`: mean over tokens, dropout, linear layer."""
         import torch

@@ -6,10 +6,13 @@ Where `transformers` and the released code differ, the released code is followed
 norm while it is pre-trained. A classifier takes the mean over tokens of an encoder without that last norm,
 then a norm of its own, as in the released fine-tuning.
 
-Weights are drawn as the released code draws them: uniform by Glorot and Bengio (2010) for linear layers while
-pre-training, normal with deviation 0.02 cut off at twice that for a classifier from scratch and for mask
-tokens, biases 0; patch embeddings as torch's convolutions. Each tensor is a function of (seed, its name).
-`transformers` draws first and is overruled: torch's own generator is as it was before.
+Weights are drawn by the laws of the released code: uniform by Glorot and Bengio (2010) for linear layers
+while pre-training, cut-off normal for a classifier from scratch and for mask tokens, biases 0, patch
+embeddings as torch's convolutions. Three numbers differ from it. Queries, keys and values of a width d are
+matrices of their own here, each within ±√(6 / 2d); there they are one of 3d × d, within ±√(6 / 4d). Normals
+of deviation 0.02 are cut off at ±0.04 here, which leaves a deviation of 0.0176; there those of a classifier
+at ±2, which leaves 0.02, and those of mask tokens at ±0.02, which leaves 0.0108. Each tensor is a function of
+(seed, its name). `transformers` draws first and is overruled: torch's own generator is as it was before.
 
 Inputs are float32 [B, T, 3, H, W], as `inputs.normalized` gives them.
 """
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
 
 EPSILON = 1e-6
 """Of layer norms, in the authors' code (`transformers` writes another into its folders)."""
+LAYER_NORM = "layer_norm_eps"
+"""Key of a run's config, table `run`: the ε of its encoder's layer norms, where that is another."""
 
 
 @dataclass(frozen=True)
@@ -150,13 +155,18 @@ class Architecture:
         """See `backbones.Backbone`: under the names that VideoMAEModel has. The norm behind the last layer
         belongs to pre-training: the released classifiers leave it out.
         """
-        from torch import nn
-
         own: Any = module
         last = own.videomae.layernorm is not None
         own.videomae.load_state_dict(
             {name: value for name, value in tensors.items() if last or not name.startswith("layernorm.")}
         )
+        self.norms(module, epsilon)
+
+    def norms(self, module: nn.Module, epsilon: float) -> None:
+        """See `backbones.Backbone`: those of the encoder."""
+        from torch import nn
+
+        own: Any = module
         for part in own.videomae.modules():
             if isinstance(part, nn.LayerNorm):
                 part.eps = epsilon
@@ -355,7 +365,8 @@ def _drawn(kind: Any, of: VideoMAEConfig, seed: int, glorot: bool) -> Any:
 
 def draw(module: nn.Module, seed: int, glorot: bool) -> None:
     """Draws every weight of a module anew, each a function of (seed, its name). glorot: of linear layers;
-    else normal, cut off.
+    else normal of deviation 0.02, cut off at ±0.04, as mask tokens always are. Where that is not what the
+    released code draws, the module's docstring says it.
     """
     import torch
     from torch import nn

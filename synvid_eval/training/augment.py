@@ -111,12 +111,12 @@ def policy(text: str) -> Policy | None:
         return None
     parts = dict.fromkeys(("m", "n", "mstd"), "")
     for word in text.split("-")[1:]:
-        if found := re.fullmatch(r"(mstd|m|n)(\d+(?:\.\d+)?)", word):
-            parts[found[1]] = found[2]
+        if found := re.fullmatch(r"(mstd|m)(\d+(?:\.\d+)?)|(n)(\d+)", word):
+            parts[found[1] or found[3]] = found[2] or found[4]
     whole = "-".join(["rand", *(k + v for k, v in parts.items() if v), "inc1"])
     if sorted(text.split("-")) != sorted(whole.split("-")) or not parts["m"]:
         raise UsageError(f"No augmentation is called {text!r}.", "Such as rand-m9-n2-mstd0.5-inc1, or none.")
-    made = Policy(float(parts["m"]), int(float(parts["n"] or 2)), float(parts["mstd"] or 0))
+    made = Policy(float(parts["m"]), int(parts["n"] or 2), float(parts["mstd"] or 0))
     if made.magnitude > MOST_LEVEL or not 1 <= made.layers <= 100:
         raise UsageError(f"{text} is out of range.", "m is 0 to 10, n is 1 or more.")
     return made

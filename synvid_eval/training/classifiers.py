@@ -17,6 +17,7 @@ from synvid_eval.errors import DataError, UsageError, WeightsError
 from synvid_eval.networks import backbones, inputs
 from synvid_eval.networks.backbones import Backbone
 from synvid_eval.networks.loading import resolve_device
+from synvid_eval.networks.videomae import EPSILON, LAYER_NORM
 from synvid_eval.training import accuracy, engine, finetune, views
 from synvid_eval.training.accuracy import Predictions
 from synvid_eval.training.data import Files, Item, loader
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _AT_ONCE = 16
+_CURE = "Is the run whole? Fine-tune anew, or give another one."
 
 
 class Finetuned:
@@ -52,8 +54,8 @@ class Finetuned:
             these give up.
 
         Raises:
-            UsageError: a run of another kind. WeightsError: no run, or none with a checkpoint. DataError: one
-            that is not done, or damaged.
+            UsageError: a run of another kind. WeightsError: no run, none with a checkpoint, or a config or
+            checkpoint that is damaged. DataError: a run that is not done, or whose predictions are damaged.
         """
         self._folder, self._device = Path(folder), device
         self._workers, self._patience = workers, patience
@@ -62,6 +64,8 @@ class Finetuned:
         self._places = {clip.fold: self._place(clip.fold) for clip in self.tested.clips}
         self._configs = {fold: _config(place) for fold, place in self._places.items()}
         self._networks: dict[int, nn.Module] = {}
+        for place in self._places.values():
+            _check_whole(RunFolder(place).checkpoints()[-1])
         self.signature = " ".join(self._hash(fold) for fold in sorted(self._places))
 
     def _is_done(self) -> bool:
@@ -124,11 +128,13 @@ class Finetuned:
     def _network(self, fold: int) -> nn.Module:
         if fold not in self._networks:
             of = self._configs[fold]
-            begin = Start(self.name, _architecture(of), None)
+            begin = Start(self.name, _architecture(of), None, of["run"].get(LAYER_NORM, EPSILON))
             network = finetune.built(begin, len(self.tested.classes), _recipe(of), 0)
             file = RunFolder(self._places[fold]).checkpoints()[-1]
             try:
                 network.load_state_dict(load(file).network)
+            except DataError as error:
+                raise WeightsError(error.message, _CURE) from None
             except RuntimeError as error:
                 said = str(error).strip().splitlines()
                 raise WeightsError(f"{file} is of another network: {said[-1].strip()}") from None
@@ -172,7 +178,7 @@ def _undone(folder: Path) -> Predictions:
     """Raises what is wrong with a folder that holds no predictions."""
     if not folder.is_dir():
         raise WeightsError(f"{folder} is no run: there is no such folder.", "Give a run of train finetune.")
-    config = RunFolder(folder).config()
+    config = RunFolder(folder).told()
     if config is None:
         raise DataError(f"{folder} holds no {PREDICTIONS}.", "Is it a run of train finetune, and done?")
     _check_kind(folder, config)
@@ -180,12 +186,28 @@ def _undone(folder: Path) -> Predictions:
 
 
 def _config(folder: Path) -> Config:
-    config = RunFolder(folder).config()
+    config = RunFolder(folder).told()
     if config is not None:
         _check_kind(folder, config)
     if config is None or not RunFolder(folder).checkpoints():
         raise WeightsError(f"{folder} holds no run with a checkpoint.", "Is the run whole?")
+    try:
+        _architecture(config)
+        _recipe(config)
+    except (KeyError, TypeError, UsageError) as error:
+        raise WeightsError(f"{folder / CONFIG} names no network or recipe: {error}.", _CURE) from None
     return config
+
+
+def _check_whole(file: Path) -> None:
+    """Refuses a checkpoint that is cut short or none; its tensors are not read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "pt"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{file} cannot be read: {error}.", _CURE) from None
 
 
 def _check_kind(folder: Path, config: Config) -> None:

@@ -8,7 +8,8 @@ not, given the same number of threads (which the config keeps). On GPUs kernels 
 decide the last digits.
 
 Under `torchrun` each process is one device and passes its share of every batch; gradients are averaged, and
-batch norms see the clips of all devices (`across`). The first of them logs and saves.
+batch norms see the clips of all devices (`across`). The first of them logs and saves. Asked to stop, one of
+them or all, they stop behind the same step.
 """
 
 from __future__ import annotations
@@ -234,6 +235,11 @@ def train(
                 if where.first and step:
                     folder.save(_state(step, what.network, optimizer, scaler), what.recipe.keep)
                 raise KeyboardInterrupt from None
+            except RuntimeError:
+                if where.world > 1 and stopped():  # so was another device, which left in the middle of a step
+                    raise KeyboardInterrupt from None
+                raise
+            loss, stops = _agreed(loss, stopped(), where)
             if not math.isfinite(loss):
                 raise DataError(
                     f"The loss of step {step + 1} is {loss} (lr {rate:.3g}).",
@@ -242,12 +248,12 @@ def train(
             pace = what.recipe.batch / (time.perf_counter() - began)
             if log is not None:
                 log.add({"step": step + 1, "loss": loss, "lr": rate, "clips_per_s": pace})
-            last = step + 1 == schedule.steps or stopped()
+            last = step + 1 == schedule.steps or stops
             if where.first and (last or (step + 1) % what.recipe.save == 0):
                 folder.save(_state(step + 1, what.network, optimizer, scaler), what.recipe.keep)
             progress.advance(what.recipe.batch, cached=False)
             after(step + 1)
-            if stopped() and step + 1 < schedule.steps:
+            if stops and step + 1 < schedule.steps:
                 raise KeyboardInterrupt
     return schedule.steps
 
@@ -352,7 +358,7 @@ def _step(
     goes_on: bool = False,
     begins: bool = False,
 ) -> float:
-    """One step of the optimizer; returns the mean loss over the whole batch. goes_on: see `Cure`. begins:
+    """One step of the optimizer; returns the mean loss over this device's share. goes_on: see `Cure`. begins:
     whether it is the first of a process, which looks for memory.
     """
     import torch
@@ -386,10 +392,21 @@ def _step(
         scaler.update()
         optimizer.zero_grad(set_to_none=True)
         what.behind(step, what.recipe.schedule(what.batches.steps_an_epoch).steps, left)
-    if where.world > 1:
-        torch.distributed.all_reduce(total)
-        total /= where.world
     return float(total)
+
+
+def _agreed(loss: float, stops: bool, where: Devices) -> tuple[float, bool]:
+    """(mean of all devices' losses, whether any of them is asked to stop), the same on each, so that all of
+    them stop behind the same step.
+    """
+    if where.world == 1:
+        return loss, stops
+    import torch
+
+    both = torch.tensor([loss, float(stops)], device=where.device)
+    torch.distributed.all_reduce(both)
+    total, asked = both.tolist()
+    return total / where.world, asked > 0
 
 
 @contextlib.contextmanager
@@ -459,7 +476,7 @@ def _optimizer(what: Training) -> torch.optim.Optimizer:
         group = groups.setdefault((decay, scale), {"params": [], "weight_decay": decay, "scale": scale})
         group["params"].append(weight)
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups.values(), lr=recipe.lr, momentum=recipe.beta1)
+        return torch.optim.SGD(groups.values(), lr=recipe.lr, momentum=recipe.beta1, nesterov=recipe.nesterov)
     betas = (recipe.beta1, recipe.beta2)
     return torch.optim.AdamW(groups.values(), lr=recipe.lr, betas=betas, eps=recipe.epsilon)
 

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from synvid_eval import __version__, accuracies, knobs, sets
 from synvid_eval.archive import write_bytes
-from synvid_eval.errors import UsageError
+from synvid_eval.errors import UsageError, WeightsError
 from synvid_eval.measurement import Options
 from synvid_eval.networks import backbones, checkpoints
 from synvid_eval.networks.backbones import Backbone
 from synvid_eval.networks.loading import resolve_device
-from synvid_eval.networks.videomae import EPSILON
+from synvid_eval.networks.videomae import EPSILON, LAYER_NORM
 from synvid_eval.training import accuracy, crops, data, engine, methods, pretrain, recipe, splits, views
 from synvid_eval.training.accuracy import Prediction, Predictions
 from synvid_eval.training.data import Batches, Files, Item, loader
@@ -30,6 +30,7 @@ from synvid_eval.training.pretrain import losses, outcome
 from synvid_eval.training.recipe import Optimization
 from synvid_eval.training.run_folder import CARD, CHECKPOINTS, Config, RunFolder
 from synvid_eval.training.splits import Split
+from synvid_eval.video.videoset import VideoSet
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -71,6 +72,8 @@ class Start:
         """A module that its architecture made, with the weights that it begins with, in eval mode."""
         if self.tensors is not None:
             self.architecture.take(module, self.tensors, self.epsilon)
+        else:
+            self.architecture.norms(module, self.epsilon)
         return module.eval()
 
 
@@ -80,8 +83,9 @@ def backbone(location: str) -> str | None:
     """
     if location == SCRATCH:
         return None
-    table = _config(location).get("network")
-    said = table.get("backbone") if isinstance(table, dict) else None
+    said = None
+    with contextlib.suppress(WeightsError):
+        said = _config(location).get("network", {}).get("backbone")
     return said if said in backbones.NAMES else backbones.VIT
 
 
@@ -104,7 +108,8 @@ def start(location: str, network: Backbone, asked: Sequence[str] = ()) -> Start:
 
     Raises:
         UsageError: settings of a network that is there already; a run of ours that is no pre-training: it
-        may have learned from clips that are to be tested. DataError, WeightsError: see `checkpoints.find`.
+        may have learned from clips that are to be tested. WeightsError: its config cannot be read. DataError,
+        WeightsError: see `checkpoints.find`.
     """
     if location == SCRATCH:
         return Start(SCRATCH, network, None, family=SCRATCH, method=accuracies.SCRATCH)
@@ -131,14 +136,14 @@ def start(location: str, network: Backbone, asked: Sequence[str] = ()) -> Start:
 
 def _config(location: str) -> Config:
     """The config of a run of ours, by its folder, by that of its folds or by a checkpoint in it; {} for
-    anything else.
+    anything else. WeightsError: it cannot be read.
     """
     path = Path(location)
     if path.parent.name == CHECKPOINTS and not path.is_dir():
         path = path.parent.parent
     if not path.is_dir():
         return {}
-    return RunFolder(path).config() or _Folds(path).config() or {}
+    return RunFolder(path).told() or _Folds(path).told() or {}
 
 
 def check_settings(settings: Sequence[str], idle: Mapping[str, str]) -> None:
@@ -183,10 +188,22 @@ def opened(
 
     Raises UsageError and DataError: see `sets.open_set`, `data.read` and `splits.split`.
     """
+    return read(prepared(location, asked, options, **found), asked, options, frames, stride, short)
+
+
+def prepared(location: str, asked: str, options: Options, **found: Any) -> VideoSet:
+    """The clips of a SET that can be divided as asked, not looked at yet: what is wrong with either is told
+    before every clip is opened. See `opened`.
+    """
     if asked.startswith(splits.KFOLD):
         splits.folds_asked(asked)
     videos = sets.open_set(location, seed=options.seed, decode_timeout=options.decode_timeout, **found)
-    splits.split(videos, asked, options.seed)  # what is wrong with it is told before every clip is opened
+    splits.split(videos, asked, options.seed)
+    return videos
+
+
+def read(videos: VideoSet, asked: str, options: Options, frames: int, stride: int, short: int) -> Labelled:
+    """What was `prepared`, each clip looked at. See `opened`; DataError, too."""
     files = data.read(videos, options, seed=options.seed, frames=frames, stride=stride, short=short)
     return Labelled(files, splits.split(files.videos, asked, options.seed), kept(files, options))
 
@@ -356,6 +373,10 @@ class PlannedFolds:
         """Knobs of a recipe of this kind that decide nothing: name → of what, for people."""
         return {}
 
+    @staticmethod
+    def check(of: Any) -> None:
+        """Refuses, by a UsageError, a recipe of this kind that cannot be."""
+
     def __init__(
         self,
         begin: Start,
@@ -369,6 +390,7 @@ class PlannedFolds:
         device: str = "auto",
         loaders: int | None = None,
     ) -> None:
+        self.check(of)
         self.begin, self.source, self.location, self.on, self.of = begin, source, location, on, of
         self.named = replace(named, method=begin.method, split=on.split.called)
         self.options = options
@@ -399,7 +421,7 @@ class PlannedFolds:
             if where.first and count > 1:
                 whole_run = _Folds(root)
                 held.enter_context(whole_run.held())
-                whole_run.begin(self._shared(), UNBOUND)
+                whole_run.begin(self._shared(), UNBOUND, self._unsaid)
             for number in range(count):
                 place = root / f"fold-{number}" if count > 1 else root
                 found.append(self._fold(_Tested(place), number, where))
@@ -427,7 +449,8 @@ class PlannedFolds:
 
     def _named(self) -> Named:
         """What the row says beside the accuracy, with what makes the accuracy doubtful."""
-        return replace(self.named, note=self._learned())
+        doubts = (self._learned(), self.on.split.divided)
+        return replace(self.named, note="; ".join(doubt for doubt in doubts if doubt))
 
     def tried(self, where: engine.Devices) -> tuple[engine.Tried | None, float]:
         """(what a step takes, None where it is nothing beside looking; seconds to look at all views of a
@@ -474,7 +497,7 @@ class PlannedFolds:
             done = None
             if where.first:
                 held.enter_context(folder.held())
-                goes_on = folder.begin(self.config(number), UNBOUND)
+                goes_on = folder.begin(self.config(number), UNBOUND, self._unsaid)
                 if goes_on and (folder.path / PREDICTIONS).exists():
                     done = accuracy.read(folder.path / PREDICTIONS)
                     self.options.progress.say(f"{folder.path}: done before, not done again")
@@ -502,6 +525,7 @@ class PlannedFolds:
         run = {
             "kind": self.kind,
             "begin": self.begin.signature or SCRATCH,
+            **({} if self.begin.epsilon == EPSILON else {LAYER_NORM: self.begin.epsilon}),
             "source": self.source,
             "location": self.location,
             "set": self.on.files.identity(),
@@ -516,6 +540,11 @@ class PlannedFolds:
             "version": __version__,
         }
         return {"run": run, **self._what()}
+
+    @property
+    def _unsaid(self) -> dict[tuple[str, str], Any]:
+        """What a config that does not say it means (see `RunFolder.begin`): older ones never say the ε."""
+        return {("run", LAYER_NORM): self.begin.epsilon}
 
     def _shared(self) -> Config:
         """What all folds have in common of their configs."""

@@ -6,8 +6,11 @@ computed once, for the views of all clips (see `views`), and kept in the run; he
 Batch norms of an encoder keep the statistics that they have.
 
 - `paper`: linear, AdamW at 1e-2 (Table 7 of Yu et al. 2024); what the table leaves open is as in `released`.
-- `released`: linear, SGD at 0.1 with momentum 0.9 (SVR `LP.sh`, `run_linear_probe.py`): dropout, then batch
-  norm without weights (ε 1e-6), then the linear layer; labels smoothed.
+- `released`: linear, SGD at 0.1 with Nesterov's momentum 0.9 (SVR `LP.sh`, `run_linear_probe.py`, and what
+  VideoMAE's `optim_factory.py` makes of `--opt sgd`): dropout, then batch norm without weights (ε 1e-6), then
+  the linear layer; labels smoothed. As far as the released files tell, the script itself does not get there:
+  `LP.sh` says `--enable_deepspeed`, and that path takes its optimizer from `create_ds_config` of `utils.py`,
+  which writes AdamW with betas 0.9 and 0.999, so `--opt` and `--momentum` reach no optimizer.
 - `knn`: nothing learns. The `neighbors` nearest training clips by cosine (features of a clip: the mean of
   those of its views) vote with exp(cosine / temperature), as in Caron et al. 2021; on small sets as many as
   a class has training clips, on average.
@@ -39,7 +42,7 @@ from synvid_eval.randomness import address
 from synvid_eval.training import augment, engine, labelled, views
 from synvid_eval.training.accuracy import Predictions
 from synvid_eval.training.data import Item
-from synvid_eval.training.labelled import Labelled, Start, Viewed
+from synvid_eval.training.labelled import Start, Viewed
 from synvid_eval.training.recipe import CODE, OURS, Optimization, Recipes
 from synvid_eval.training.run_folder import RunFolder
 
@@ -78,7 +81,7 @@ class Probing(Optimization):
     )
     last_lr: float = knob(0.0, "The same at the end.", low=0, high=100, source="released code")
     weight_decay: float = knob(0.0, "Of weights that are matrices.", low=0, high=10, source="released code")
-    beta2: float = knob(0.999, "Of AdamW.", low=0, high=1, source=CODE)
+    beta2: float = knob(0.999, "Of AdamW.", low=0, high=0.99999, source=CODE)
     stride: int = knob(
         4, "Frames from one of a clip to the next, as far as it is long enough.", low=1, high=256, source=CODE
     )
@@ -101,11 +104,12 @@ class Probing(Optimization):
 
 
 PAPER = Probing()
+SCRIPT = f"{CODE}, whose --opt sgd reaches no optimizer under its --enable_deepspeed"
 
 PROBING = Recipes(
     {
         "paper": PAPER,
-        "released": dataclasses.replace(PAPER, optimizer="sgd", lr=0.1),
+        "released": dataclasses.replace(PAPER, optimizer="sgd", lr=0.1, nesterov=True),
         "knn": dataclasses.replace(PAPER, head="knn"),
         "attentive": dataclasses.replace(
             PAPER,
@@ -119,7 +123,7 @@ PROBING = Recipes(
             dropout=0.0,
         ),
     },
-    sources={"released": CODE, "knn": "Caron et al. 2021", "attentive": OURS},
+    sources={"released": SCRIPT, "knn": "Caron et al. 2021", "attentive": OURS},
 )
 """Recipes of probes, by name."""
 
@@ -296,16 +300,14 @@ class PlannedProbe(labelled.PlannedFolds):
             meant -= {"heads"} if of.head == "linear" else set()
         return {name: f"head={of.head}" for name in knobs.names(of) if name not in meant}
 
-    def __init__(
-        self, begin: Start, source: str, location: str, on: Labelled, of: Probing, *more: Any, **how: Any
-    ) -> None:
-        """See `labelled.PlannedFolds`. UsageError: a linear head that is to learn from one clip at a time."""
+    @staticmethod
+    def check(of: Probing) -> None:
+        """See `labelled.PlannedFolds.check`: a linear head that is to learn from one clip at a time."""
         if of.head == "linear" and of.batch == 1:
             raise UsageError(
                 "batch=1 is too little for a linear head: its batch norm needs two clips.",
                 "Give --set batch=2 or more, or --set head=knn.",
             )
-        super().__init__(begin, source, location, on, of, *more, **how)
 
     def trained(self, folder: RunFolder, number: int, where: engine.Devices) -> Predictions | None:
         """See `labelled.PlannedFolds.trained`."""

@@ -38,9 +38,9 @@ class Optimization:
     """How a network is trained, whatever for."""
 
     name: ClassVar[str] = "recipe"
-    later: ClassVar[tuple[str, ...]] = ()
-    """Knobs that came later: a config leaves them out while they are at their defaults, so that what an older
-    version began goes on."""
+    later: ClassVar[tuple[str, ...]] = ("nesterov",)
+    """Knobs that came later, of each class its own: a config leaves them out while they are at their
+    defaults, so that what an older version began goes on."""
 
     backbone: str = knob(backbones.VIT, "Network: what it is.", choices=backbones.NAMES, source="Table 5")
     size: str = knob("base", "Of vit: its size.", choices=tuple(videomae.SIZES), source="Table 5")
@@ -91,6 +91,7 @@ class Optimization:
     beta1: float = knob(0.9, "Of AdamW; the momentum of SGD.", low=0, high=0.99999, source="Tables 5 and 6")
     beta2: float = knob(0.95, "Of AdamW.", low=0, high=0.99999, source="Table 5")
     epsilon: float = knob(1e-8, "Of AdamW.", low=0, high=1, source=CODE)
+    nesterov: bool = knob(False, "SGD steps as Nesterov (1983) does.", source=OURS)
     layer_decay: float = knob(
         1.0, "Learning rate of a layer, in that of the one above it.", low=0, high=1, source=CODE
     )
@@ -113,6 +114,9 @@ class Optimization:
         knobs.check(self)
         if self.micro and self.batch % self.micro:
             raise UsageError(f"micro={self.micro} does not divide batch={self.batch}.", "Give a divisor.")
+        if self.nesterov and (self.optimizer != "sgd" or not self.beta1):
+            of = f"optimizer={self.optimizer}" if self.optimizer != "sgd" else "beta1=0, which is no momentum"
+            raise UsageError(f"nesterov means nothing for {of}.", "Give --set nesterov=false, too.")
 
     def schedule(self, steps_an_epoch: int) -> Cosine:
         """Learning rates of all steps, those of a batch of this recipe."""
@@ -274,9 +278,8 @@ def told(of: Optimization) -> dict[str, Any]:
     the network has none, and what came later and is at its default.
     """
     left = {"backbone", *({"size"} & backbones.named(of.backbone).idle.keys())}
-    left |= {
-        f.name for f in dataclasses.fields(of) if f.name in of.later and getattr(of, f.name) == f.default
-    }
+    later = {knob for kind in type(of).__mro__ for knob in vars(kind).get("later", ())}
+    left |= {f.name for f in dataclasses.fields(of) if f.name in later and getattr(of, f.name) == f.default}
     return {key: value for key, value in knobs.values(of).items() if key not in left}
 
 

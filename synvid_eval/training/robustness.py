@@ -12,7 +12,7 @@ where nothing is right on clean clips. Both may exceed 1.
 Against a baseline that is tested on the same clips a corruption counts as better where the mean accuracy over
 its severities is higher, as Yu et al. 2024 count ("better on 11 of 14"). The difference has an interval by
 source group (delete one group, paired by clip), and so has the number of corruptions that are better
-(percentiles of 2,000 draws of groups).
+(percentiles of 1,000 draws of groups, `association.DRAWS`).
 
 As in the released code of Yu et al., a clip is tested on every s-th of its frames, s the stride of the clean
 clip: corruptions of time act on these frames, and where they leave fewer than a view wants, the last is shown
@@ -138,8 +138,15 @@ class HeldOut:
 def opened(location: str, tested: Sequence[Predictions], options: Options, **asked: Any) -> HeldOut:
     """The clips of a SET that all of several classifiers were tested on, each looked at.
 
-    Raises UsageError and DataError: see `sets.open_set` and `data.read`; classifiers that were tested on
-    other clips than each other, or on clips that the SET has not.
+    Raises UsageError and DataError: see `sets.open_set` and `chosen`.
+    """
+    videos = sets.open_set(location, seed=options.seed, decode_timeout=options.decode_timeout, **asked)
+    return chosen(videos, tested, options)
+
+
+def chosen(videos: VideoSet, tested: Sequence[Predictions], options: Options) -> HeldOut:
+    """Those of a set that is open. DataError: see `data.read`; classifiers that were tested on other clips
+    than each other, or on clips that the set has not.
     """
     wanted = {clip.id for clip in tested[0].clips}
     for other in tested[1:]:
@@ -147,7 +154,6 @@ def opened(location: str, tested: Sequence[Predictions], options: Options, **ask
             raise DataError(
                 "The baseline was tested on other clips.", "Fine-tune both on the same SET and --split."
             )
-    videos = sets.open_set(location, seed=options.seed, decode_timeout=options.decode_timeout, **asked)
     if missing := sorted(wanted - set(videos.ids)):
         raise DataError(
             f"{videos.name} lacks {count_of(len(missing), 'clip')} of the {len(wanted)} that the run was "

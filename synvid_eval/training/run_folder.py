@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from synvid_eval import locks
 from synvid_eval.archive import as_others, write_bytes
-from synvid_eval.errors import DataError, UsageError
+from synvid_eval.errors import DataError, UsageError, WeightsError
 from synvid_eval.video import remote
 
 if TYPE_CHECKING:
@@ -84,6 +84,18 @@ class RunFolder:
             return None
         except (OSError, ValueError) as error:
             raise DataError(f"{path} cannot be read: {error}.", "Give another --out.") from None
+        return found
+
+    def told(self) -> Config | None:
+        """The same of a folder that a network is to be taken from. WeightsError: it cannot be read, or is no
+        run's.
+        """
+        try:
+            found = self.config()
+        except DataError as error:
+            raise WeightsError(error.message, "Is it a run's folder, and whole?") from None
+        if found is not None and not all(isinstance(table, dict) for table in found.values()):
+            raise WeightsError(f"{self.path / self.config_file} is of no run.", "Is it a run's folder?")
         return found
 
     def begin(

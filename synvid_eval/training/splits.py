@@ -50,7 +50,8 @@ class Split:
     name: as it was asked for. called: what a table of accuracies calls it: the same whichever of two lists
     was asked for, and however. said: what was done, as a sentence. folds: one for a list. labels, groups:
     clip id → class, source group, of all clips that are in a fold. classes: sorted; their order is that of
-    scores. notes: what a user should know.
+    scores. notes: what a user should know. divided: of these, what makes its accuracies doubtful: that it
+    divides source groups; "" where it does not.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Split:
     labels: Mapping[str, str]
     groups: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    divided: str = ""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -241,13 +243,13 @@ def _by_list(
             "Check the lists.",
         )
     known = {i: g for i, g in source_groups(videos).items() if i in train or i in test}
-    notes = []
-    divided = {known[i] for i in train} & {known[i] for i in test}
-    if divided:
-        notes.append(
-            f"{count_of(len(divided), 'source group')} divided between training and testing by {asked} (such "
-            f"as {min(divided)}): accuracies come out too high"
+    notes, divided = [], ""
+    if both := {known[i] for i in train} & {known[i] for i in test}:
+        divided = (
+            f"{count_of(len(both), 'source group')} divided between training and testing by {asked} (such as "
+            f"{min(both)}): accuracies come out too high"
         )
+        notes.append(divided)
     if left := len(videos) - len(known):
         notes.append(
             f"{count_of(left, 'clip')} of {videos.name} {_are(left)} in neither list of {asked}, left out"
@@ -260,7 +262,7 @@ def _by_list(
     fold = Fold(tuple(i for i in videos.ids if i in train), tuple(i for i in videos.ids if i in test))
     said = f"{count_of(len(fold.train), 'clip')} to train on and {len(fold.test)} to test on, by {asked}"
     own = {i: labels[i] for i in known}
-    return Split(asked, called, said, (fold,), own, known, tuple(notes))
+    return Split(asked, called, said, (fold,), own, known, tuple(notes), divided)
 
 
 def _are(count: int) -> str:

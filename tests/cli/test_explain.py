@@ -17,7 +17,7 @@ from synvid_eval.explanation import explain, names, trainings
 from synvid_eval.generators import presets
 from synvid_eval.networks import backbones
 from synvid_eval.protocols import PROTOCOLS
-from synvid_eval.training import methods, recipe
+from synvid_eval.training import methods, probe, recipe
 from synvid_eval.video.layouts import LAYOUTS
 from tests.conftest import Run
 
@@ -79,7 +79,11 @@ def test_a_recipe_is_explained_by_the_values_that_train_and_each_says_its_source
         ("finetune:paper-fractal", "epochs", "released code of Svyezhentsev et al. 2024"),
         ("finetune:paper-fractal", "save", "our choice"),
         ("probe:paper", "lr", "Table 7"),
-        ("probe:released", "lr", "released code"),
+        ("probe:released", "lr", probe.SCRIPT),
+        ("probe:released", "nesterov", probe.SCRIPT),
+        ("probe:paper", "nesterov", "our choice"),
+        ("finetune:released-ucf101", "augment", "released code"),
+        ("finetune:released-ucf101", "lr", "Table 6"),
         ("probe:knn", "neighbors", "Caron et al. 2021"),
     ],
 )

@@ -152,11 +152,27 @@ def test_a_table_that_takes_no_row_is_told_before_the_work(run_cli: Run, tmp_pat
         (["probe", "scratch", "BARS", "--csv", "no/a.csv"], 2, "the folder no does not exist"),
         (["probe", "net.pth", "BARS", "--csv", "net.pth"], 2, "--csv net.pth is net.pth, which is read"),
         (["curves", "BARS", "--html", "c.html"], 3, "holds no run"),
+        # exit codes: 2, then 4, then 3, whatever else is wrong
+        (["finetune", "nowhere", "preset:moving_circles?foo=1"], 2, "has no knob 'foo'"),
+        (["finetune", "nowhere", "BARS", "--device", "bogus"], 2, "--device bogus is no device"),
+        (["probe", "scratch", "nowhere", "--device", "bogus"], 2, "--device bogus is no device"),
+        (["probe", "nowhere", "BARS", "--workers", "-3"], 2, "--workers -3 is no number"),
+        (["probe", "nowhere", "BARS", "--split", "trainlist01"], 2, "neither a file nor a list"),
+        (["probe", "nowhere", "BARS", "--set", "batch=1"], 2, "batch=1 is too little"),
+        (["probe", "nowhere", "gone"], 4, "no checkpoint at nowhere"),
+        (["finetune", "nowhere", "BARS", "--csv", "other.csv"], 4, "no checkpoint at nowhere"),
+        (["finetune", "damaged", "BARS"], 4, "damaged/config.toml cannot be read"),
+        (["finetune", "damaged", "BARS", "--recipe", "tny"], 2, "Did you mean 'tiny'?"),
+        (["probe", "tables", "BARS"], 4, "tables/config.toml is of no run"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(
-    run_cli: Run, bars: Path, args: list[str], code: int, words: str
+    run_cli: Run, bars: Path, tmp_path: Path, args: list[str], code: int, words: str
 ) -> None:
+    for name, text in (("damaged", "[run"), ("tables", "run = 1")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.toml").write_text(text)
+    (tmp_path / "other.csv").write_text("mine,yours\n1,2\n")
     given = [str(bars) if a == "BARS" else a for a in args]
     if args[0] != "curves" and "--out" not in args:
         given += ["--out", "run"]

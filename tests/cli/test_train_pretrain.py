@@ -88,6 +88,7 @@ def test_a_backbone_is_trained_and_said(run_cli: Run, tmp_path: Path) -> None:
         (["--set", "image=48"], "Did you mean 'network.image', which the network has?"),
         (["--set", "network.imgae=48"], "network has no knob 'imgae'. Did you mean 'image'?"),
         (["--set", "speed=2:6"], 'speed=2:6" as the SET.'),
+        (["--device", "bogus"], "--device bogus is no device"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(

@@ -46,11 +46,22 @@ def test_weights_are_a_function_of_seed_and_name() -> None:
         assert a.dim() < 2 or not torch.equal(a, c), name
 
 
-def test_draws_have_the_spread_of_the_released_code() -> None:
+def test_draws_have_the_spread_that_is_said() -> None:
+    """Glorot and Bengio's, of queries, keys and values each alone; else 0.02 cut off at twice that."""
     of = dataclasses.replace(SMALL, width=96, depth=1)
-    weight = videomae.pretraining(of).videomae.encoder.layer[0].intermediate.dense.weight.detach()
+    model = videomae.pretraining(of)
+    layer = model.videomae.encoder.layer[0]
+    weight = layer.intermediate.dense.weight.detach()
     bound = (6 / (96 + 4 * 96)) ** 0.5
     assert weight.abs().max() <= bound and weight.std() == pytest.approx(bound / 3**0.5, rel=0.02)
+    each = (6 / (2 * 96)) ** 0.5  # the released code, of the three as one matrix: (6 / (4 · 96)) ** 0.5
+    for part in (layer.attention.attention.query, layer.attention.attention.key):
+        drawn = part.weight.detach()
+        assert 0.95 * each < drawn.abs().max() <= each
+        assert drawn.std() == pytest.approx(each / 3**0.5, rel=0.02)
+    token = videomae.pretraining(dataclasses.replace(of, decoder_width=960, decoder_heads=6)).mask_token
+    token = token.detach()
+    assert 0.02 < token.abs().max() <= 0.04 and token.std() == pytest.approx(0.0176, rel=0.06)
     model = videomae.classifier(of, 5)
     plain = model.videomae.encoder.layer[0].intermediate.dense.weight.detach()
     assert plain.abs().max() <= 0.04 and plain.std() == pytest.approx(0.0176, rel=0.03)

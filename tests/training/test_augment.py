@@ -128,6 +128,8 @@ def test_policies_are_spelled_as_in_the_scripts() -> None:
     for text in ("", "rand", "rand-m9", "rand-m11-inc1", "rand-m9-n0-inc1", "rand-m9-x3-inc1", "original"):
         with pytest.raises(UsageError):
             augment.policy(text)
+    with pytest.raises(UsageError, match=r"No augmentation is called 'rand-m9-n2\.5-inc1'"):
+        augment.policy("rand-m9-n2.5-inc1")
 
 
 def test_draws_of_operations_are_as_described() -> None:

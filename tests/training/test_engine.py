@@ -182,6 +182,24 @@ def test_two_processes_train_as_one(tmp_path: Path, planned: Any) -> None:
         torch.testing.assert_close(tensor, other[name], rtol=2e-3, atol=2e-5)
 
 
+@pytest.mark.slow
+def test_processes_stop_behind_the_same_step(tmp_path: Path) -> None:
+    """Though one of them alone was asked to: else the others would wait for its gradients."""
+    (tmp_path / "checkpoints").mkdir()
+    subprocess.run(
+        [*(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"),
+         *("-m", "tests.training.stopping", str(tmp_path))],
+        check=True,
+        capture_output=True,
+        timeout=120,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert [(tmp_path / f"stopped-{rank}").read_text() for rank in (0, 1)] == ["4", "4"]
+    newest = RunFolder(tmp_path).newest()
+    assert newest is not None and newest.step == 4 == len(RunFolder(tmp_path).rows())
+
+
 # --- a module of one weight, whose steps are known ---
 
 
@@ -223,6 +241,17 @@ def test_steps_of_sgd_are_those_of_its_formula(tmp_path: Path) -> None:
     for _ in range(3):
         v = 0.5 * v + 2 * (w - 1)
         w -= 0.1 * v
+    assert task.weight.item() == pytest.approx(w, rel=1e-6)
+
+
+def test_steps_of_nesterov_are_those_of_his_formula(tmp_path: Path) -> None:
+    """As above, but a step of v is taken from where the momentum leads (Sutskever et al. 2013)."""
+    task = line(tmp_path, optimizer="sgd", nesterov=True, beta1=0.5, weight_decay=0.0, lr=6.4, last_lr=6.4)
+    w = v = 0.0
+    for _ in range(3):
+        g = 2 * (w - 1)
+        v = 0.5 * v + g
+        w -= 0.1 * (g + 0.5 * v)
     assert task.weight.item() == pytest.approx(w, rel=1e-6)
 
 

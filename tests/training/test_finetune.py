@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
@@ -60,6 +61,7 @@ COMMON = {
 OWN = {
     "paper-ucf101": {"lr": 5e-4, "first_lr": 0.0, "batch": 128, "stride": 4, "segments": 5},
     "paper-hmdb51": {"lr": 1e-3, "first_lr": 0.0, "batch": 256, "stride": 2, "segments": 10},
+    "released-ucf101": {"lr": 5e-4, "first_lr": 0.0, "batch": 128, "stride": 4, "segments": 5},
     "released-hmdb51": {"lr": 1e-3, "first_lr": 0.0, "batch": 256, "stride": 2, "segments": 10},
 }
 
@@ -839,6 +841,56 @@ def test_card_and_row_say_that_classes_were_learned_before(
         (kept,) = accuracy.rows(place / "accuracy.csv")
         assert kept["note"].startswith("top 1 of ") and kept["note"].endswith(f"; {note}")
     assert came["row"]["note"].endswith(f"; {note}")
+
+
+def test_the_epsilon_of_layer_norms_stays_with_a_run(tmp_path: Path, bars: Path, options: Options) -> None:
+    """A folder of transformers says another one: a run of it is asked by it, too."""
+    module = videomae.encoder(NANO)
+    module.config.layer_norm_eps = 1e-3
+    module.save_pretrained(tmp_path / "hf")
+    out, fold = tmp_path / "run", tmp_path / "run" / "fold-0"
+
+    def made() -> dict[str, Any]:
+        begin = {"split": "kfold:2", "begin": str(tmp_path / "hf")}
+        return planned(finetune, bars, options, "steps=1", "test_every=0", **begin).made(out)
+
+    came = made()
+    assert checkpoints.find(str(fold)).epsilon == 1e-3
+    network: Any = classifiers.Finetuned(out, "cpu")._network(0)
+    norms = [part.eps for part in network.videomae.modules() if isinstance(part, torch.nn.LayerNorm)]
+    assert norms == [1e-3] * 4 and network.fc_norm.eps == 1e-5
+    for config in (out / "folds.toml", fold / "config.toml", out / "fold-1" / "config.toml"):
+        assert "layer_norm_eps = 0.001" in config.read_text()  # which older versions did not write
+        config.write_text(config.read_text().replace("layer_norm_eps = 0.001\n", ""))
+    assert made()["predictions"] == came["predictions"]
+    assert checkpoints.find(str(fold)).epsilon == 1e-6
+    assert "layer_norm_eps" not in planned(finetune, bars, options).config(0)["run"]
+
+
+def test_a_run_of_another_epsilon_is_another_one(tmp_path: Path, bars: Path, options: Options) -> None:
+    module = videomae.encoder(NANO)
+    for epsilon in (1e-3, 1e-6):
+        module.config.layer_norm_eps = epsilon
+        module.save_pretrained(tmp_path / "hf")
+        begin = {"split": "kfold:2", "begin": str(tmp_path / "hf")}
+        plan = planned(finetune, bars, options, "steps=1", "test_every=0", **begin)
+        if epsilon == 1e-3:
+            plan.made(tmp_path / "run")
+    with pytest.raises(UsageError, match=r"with run\.layer_norm_eps=0\.001, not 1e-06"):
+        plan.made(tmp_path / "run")
+
+
+def test_a_row_says_that_the_split_divides_sources(tmp_path: Path, bars: Path, options: Options) -> None:
+    """So that a table by itself tells a number that came out too high."""
+    clips = [f"{label}/v_{label}_g{group:02}_c01.mkv" for label in CLASSES for group in range(5)]
+    sides = {"train": clips, "test": [i.replace("_c01", "_c02") for i in clips[::5]]}
+    (tmp_path / "own.json").write_text(json.dumps(sides))
+    asked = str(tmp_path / "own.json")
+    came = planned(finetune, bars, options, "steps=1", "test_every=0", split=asked).made(tmp_path / "run")
+    said = f"3 source groups divided between training and testing by {asked} (such as "
+    assert said in came["row"]["note"] and came["row"]["note"].endswith("accuracies come out too high")
+    (kept,) = accuracy.rows(tmp_path / "run" / "accuracy.csv")
+    assert kept["note"] == came["row"]["note"]
 
 
 class Heard(Quiet):

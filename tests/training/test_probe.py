@@ -47,7 +47,10 @@ COMMON = {
 
 @pytest.mark.parametrize(
     ("name", "own"),
-    [("paper", {"optimizer": "adamw", "lr": 1e-2}), ("released", {"optimizer": "sgd", "lr": 0.1})],
+    [
+        ("paper", {"optimizer": "adamw", "lr": 1e-2, "nesterov": False}),
+        ("released", {"optimizer": "sgd", "lr": 0.1, "nesterov": True}),
+    ],
 )
 def test_recipes_are_those_of_table_7_and_of_the_script(name: str, own: dict) -> None:
     assert {k: getattr(PROBING[name], k) for k in (*COMMON, *own)} == {**COMMON, **own}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from synvid_eval import knobs
@@ -9,9 +11,12 @@ from synvid_eval.errors import UsageError
 from synvid_eval.networks import videomae
 from synvid_eval.networks.convnets import ConvNet
 from synvid_eval.training import recipe
-from synvid_eval.training.finetune import Finetuning
+from synvid_eval.training.finetune import FINETUNING, Finetuning
+from synvid_eval.training.methods import named
+from synvid_eval.training.probe import PROBING
 from synvid_eval.training.recipe import PRETRAINING
 
+SUPERVISED = named("supervised").recipes
 PAPER = {
     "size": "base", "optimizer": "adamw", "batch": 256, "epochs": 3200, "warmup": 40, "lr": 3e-4,
     "weight_decay": 0.05, "beta1": 0.9, "beta2": 0.95, "clips": 9537, "stride": 4, "mask_ratio": 0.75,
@@ -35,6 +40,32 @@ def test_the_papers_network() -> None:
 def test_paper_vitl_has_the_large_network_and_half_the_batch() -> None:
     large = PRETRAINING["paper-vitl"]
     assert (large.size, large.batch, large.epochs) == ("large", 128, 3200)
+
+
+def test_nesterov_is_refused_where_it_means_nothing() -> None:
+    with pytest.raises(UsageError, match="nesterov means nothing for optimizer=adamw"):
+        recipe.chosen(PRETRAINING, "tiny", ["nesterov=true"])
+    with pytest.raises(UsageError, match="nesterov means nothing for beta1=0"):
+        recipe.chosen(PRETRAINING, "tiny", ["nesterov=true", "optimizer=sgd", "beta1=0"])
+    with pytest.raises(UsageError, match="--set nesterov=false"):
+        recipe.chosen(PROBING, "released", ["optimizer=adamw"])
+    assert recipe.chosen(PRETRAINING, "tiny", ["nesterov=true", "optimizer=sgd"])[0].nesterov
+
+
+def test_what_came_later_stands_in_a_config_only_where_it_says_something() -> None:
+    """So runs that began before go on; knobs of what a class derives from are meant, too."""
+    for one in (PRETRAINING["tiny"], PROBING["paper"], FINETUNING["tiny"], SUPERVISED["tiny"]):
+        assert "nesterov" not in recipe.told(one)
+    assert "classes" not in recipe.told(SUPERVISED["small"]) and "whole" not in recipe.told(
+        FINETUNING["tiny"]
+    )
+    assert recipe.told(PROBING["released"])["nesterov"] is True
+
+
+@pytest.mark.parametrize("recipes", [PRETRAINING, FINETUNING, PROBING], ids=("pretrain", "finetune", "probe"))
+def test_a_mean_that_never_moves_is_out_of_range(recipes: Any) -> None:
+    with pytest.raises(UsageError, match=r"beta2=1.* out of range"):
+        recipe.chosen(recipes, "paper-ucf101" if recipes is FINETUNING else "paper", ["beta2=1"])
 
 
 def test_released_differs_in_batch_and_epochs_only() -> None:
@@ -99,7 +130,8 @@ def test_what_differs_with_a_backbone_stands_beside_the_recipe() -> None:
 def test_a_config_says_what_it_said_before_there_were_backbones() -> None:
     """So that a run that an older version began goes on."""
     chosen, _ = recipe.chosen(PRETRAINING, "tiny", [])
-    assert recipe.told(chosen) == {k: v for k, v in knobs.values(chosen).items() if k != "backbone"}
+    since = ("backbone", "nesterov")
+    assert recipe.told(chosen) == {k: v for k, v in knobs.values(chosen).items() if k not in since}
     chosen, _ = recipe.chosen(PRETRAINING, "tiny", [], "csn-26")
     assert "size" not in recipe.told(chosen)
 

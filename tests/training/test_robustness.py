@@ -452,6 +452,17 @@ def test_the_command(folder: Path, tmp_path: Path, run_cli: Run) -> None:
         (["PRE", "SET"], 2, "is a run of kind pretrain"),
         (["NEAR", "SET"], 2, "near is a run of kind probe"),
         (["RUN", "EMPTY"], 3, "lacks 24 clips of the 24"),
+        # 2, then 4, then 3, whatever else is wrong
+        (["nowhere", "preset:moving_circles?foo=1"], 2, "has no knob 'foo'"),
+        (["nowhere", "SET", "--device", "bogus"], 2, "--device bogus is no device"),
+        (["nowhere", "SET", "--workers", "-3"], 2, "--workers -3 is no number"),
+        (["nowhere", "gone"], 4, "nowhere is no run"),
+        (["UNDONE", "gone", "--baseline", "nowhere"], 4, "nowhere is no run"),
+        (["UNDONE", "SET"], 3, "is not done"),
+        (["BROKEN", "SET"], 4, "config.toml cannot be read"),
+        (["BARE", "SET"], 4, "config.toml names no network or recipe: 'network'"),
+        (["CUT", "SET"], 4, "step-00000003.safetensors cannot be read"),
+        (["RUN", "EMPTY", "--baseline", "CUT"], 4, "step-00000003.safetensors cannot be read"),
     ],
 )
 def test_what_the_command_refuses(
@@ -466,7 +477,16 @@ def test_what_the_command_refuses(
     config = tmp_path / "near" / "config.toml"
     config.write_text(config.read_text().replace('kind = "finetune"', 'kind = "probe"'))
     shutil.rmtree(tmp_path / "near" / "checkpoints")  # neighbors vote without
+    for name in ("undone", "broken", "bare", "cut"):
+        run_of(folder, tmp_path / name)
+    (tmp_path / "undone" / "predictions.json").unlink()
+    (tmp_path / "broken" / "config.toml").write_text("[run")
+    (tmp_path / "bare" / "config.toml").write_text('[run]\nkind = "finetune"\n')
+    (cut,) = (tmp_path / "cut").glob("checkpoints/*")
+    cut.write_bytes(cut.read_bytes()[:-100])
     places = {"RUN": "run", "PRE": "pre", "NEAR": "near", "EMPTY": "few"}
+    places |= {name.upper(): name for name in ("undone", "broken", "bare", "cut")}
     args = [str(folder) if a == "SET" else str(tmp_path / places[a]) if a in places else a for a in args]
-    done = run_cli("robustness", *args, "-q", "--device", "cpu")
+    device = () if "--device" in args else ("--device", "cpu")
+    done = run_cli("robustness", *args, "-q", *device)
     assert done.returncode == code and message in done.stderr, done.stderr

@@ -191,7 +191,10 @@ def test_a_json_file(tmp_path: Path) -> None:
 
     found = split(videos, write(["a/v_a_g01_c01.avi", "b/v_b_g01_c01.avi"], ["a/v_a_g01_c02.avi"]))
     assert found.folds[0].test == ("a/v_a_g01_c02.avi",)
-    assert any("1 source group divided between training and testing" in n for n in found.notes)
+    assert found.divided.startswith("1 source group divided between training and testing")
+    assert found.divided in found.notes
+    whole = split(videos, write(["a/v_a_g01_c01.avi", "b/v_b_g01_c01.avi"], ["b/v_b_g02_c01.avi"]))
+    assert not whole.divided and not any("divided" in n for n in whole.notes)
     with pytest.raises(DataError, match="1 clip to train on and to test on"):
         split(videos, write(["a/v_a_g01_c01.avi"], ["a/v_a_g01_c01.avi"]))
     with pytest.raises(DataError, match="the class b is tested on and never trained on"):
