@@ -15,6 +15,7 @@ can differ in.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -265,8 +266,14 @@ def interval(instance: Any, knob: str) -> tuple[Fraction, Fraction]:
     Raises:
         UsageError: no number, more than two, reversed ends, out of the declared range, not whole.
     """
-    label, text = f"{instance.name}.{knob}", str(getattr(instance, knob))
-    field = next(f for f in dataclasses.fields(instance) if f.name == knob)
+    kind: Any = type(instance)
+    return _interval(kind, instance.name, knob, str(getattr(instance, knob)))
+
+
+@functools.lru_cache(maxsize=4096)  # asked for each clip
+def _interval(kind: Any, name: str, knob: str, text: str) -> tuple[Fraction, Fraction]:
+    label = f"{name}.{knob}"
+    field = next(f for f in dataclasses.fields(kind) if f.name == knob)
     parts = [part.strip() for part in text.split(":")]
     if len(parts) > 2 or not all(_NUMBER.fullmatch(part) for part in parts):
         raise UsageError(

@@ -333,6 +333,11 @@ def recipes(text: str, images: str = "") -> list[Texture]:
         UsageError: unknown textures or knobs (names the nearest), values out of range, a text that cannot be
         read, the same kind twice.
     """
+    return list(_recipes(text, images))
+
+
+@functools.lru_cache(maxsize=64)  # asked for each clip
+def _recipes(text: str, images: str) -> tuple[Texture, ...]:
     from synvid_eval.generators import textures
 
     found: list[Texture] = []
@@ -353,7 +358,7 @@ def recipes(text: str, images: str = "") -> list[Texture]:
         raise UsageError(f"textures={text!r} names none.", nearest("", textures.names()))
     if len(set(found)) < len(found):
         raise UsageError(f"textures={text[:80]} names one twice.", "Name each once: they have equal shares.")
-    return found
+    return tuple(found)
 
 
 def shared(given: Sequence[Texture], seed: int, name: str, count: int, bank: str = "") -> list[Pool]:

@@ -531,6 +531,7 @@ def textured(
     mask = (1 << WEIGHT) - 1
     half = 1 << 35
     lane = np.uint64(0xFF)
+    flat = bank.reshape(-1)  # a view of each texture and line would cost as much as a few pixels
     rounding = np.uint64((1 << (2 * WEIGHT - 1)) * (1 + (1 << 21) + (1 << 42)))
     for y in range(height):
         x = 0
@@ -546,46 +547,45 @@ def textured(
             u0, ux, uy, v0, vx, vy = maps[number]
             u = u0 + ux * x + uy * y
             v = v0 + vx * x + vy * y
-            texture = bank[slot].reshape(-1)
-            line = picture[y, x:end]
+            base = np.uint64(slot) * texels * texels
             # Unsigned indices: for signed ones the compiler looks whether they count from the end.
             if smooth and ((u | v | ux | vx) & ((1 << 36) - 1)) != 0:
-                for at in range(end - x):
+                for at in range(x, end):
                     i = np.uint64(min(max(u >> 36, -1), last - 1) + 1)
                     j = np.uint64(min(max(v >> 36, -1), last - 1) + 1)
                     left, right = table[i], table[i + np.uint64(1)]
-                    upper, lower = table[j] * texels, table[j + np.uint64(1)] * texels
+                    upper, lower = base + table[j] * texels, base + table[j + np.uint64(1)] * texels
                     fx = np.uint64((u >> (36 - WEIGHT)) & mask)
                     fy = np.uint64((v >> (36 - WEIGHT)) & mask)
                     gx, gy = np.uint64(1 << WEIGHT) - fx, np.uint64(1 << WEIGHT) - fy
                     mixed = (
-                        _spread(texture[upper + left]) * (gx * gy)
-                        + _spread(texture[upper + right]) * (fx * gy)
-                        + _spread(texture[lower + left]) * (gx * fy)
-                        + _spread(texture[lower + right]) * (fx * fy)
+                        _spread(flat[upper + left]) * (gx * gy)
+                        + _spread(flat[upper + right]) * (fx * gy)
+                        + _spread(flat[lower + left]) * (gx * fy)
+                        + _spread(flat[lower + right]) * (fx * fy)
                         + rounding
                     )
-                    line[at, 0] = np.uint8((mixed >> np.uint64(2 * WEIGHT)) & lane)
-                    line[at, 1] = np.uint8((mixed >> np.uint64(21 + 2 * WEIGHT)) & lane)
-                    line[at, 2] = np.uint8((mixed >> np.uint64(42 + 2 * WEIGHT)) & lane)
+                    picture[y, at, 0] = np.uint8((mixed >> np.uint64(2 * WEIGHT)) & lane)
+                    picture[y, at, 1] = np.uint8((mixed >> np.uint64(21 + 2 * WEIGHT)) & lane)
+                    picture[y, at, 2] = np.uint8((mixed >> np.uint64(42 + 2 * WEIGHT)) & lane)
                     u += ux
                     v += vx
             else:
                 u += half
                 v += half
-                for at in range(end - x):
+                for at in range(x, end):
                     i = np.uint64(min(max(u >> 36, -1), last) + 1)
                     j = np.uint64(min(max(v >> 36, -1), last) + 1)
-                    texel = texture[table[j] * texels + table[i]]
-                    line[at, 0] = np.uint8(texel & 0xFF)
-                    line[at, 1] = np.uint8((texel >> 8) & 0xFF)
-                    line[at, 2] = np.uint8((texel >> 16) & 0xFF)
+                    texel = flat[base + table[j] * texels + table[i]]
+                    picture[y, at, 0] = np.uint8(texel & 0xFF)
+                    picture[y, at, 1] = np.uint8((texel >> 8) & 0xFF)
+                    picture[y, at, 2] = np.uint8((texel >> 16) & 0xFF)
                     u += ux
                     v += vx
             if saturate:
                 for channel in range(3):
                     added = np.int64(colors[number, channel])
-                    for at in range(end - x):
-                        total = line[at, channel] + added
-                        line[at, channel] = np.uint8(min(total, 255) if saturate == 2 else total & 255)
+                    for at in range(x, end):
+                        total = picture[y, at, channel] + added
+                        picture[y, at, channel] = np.uint8(min(total, 255) if saturate == 2 else total & 255)
             x = end
