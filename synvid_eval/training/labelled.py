@@ -177,23 +177,11 @@ class Labelled:
         return [self.split.said, *self.split.notes, *self.files.notes()]
 
 
-def opened(
-    location: str, asked: str, options: Options, frames: int, stride: int, short: int, **found: Any
-) -> Labelled:
-    """A labelled SET, each clip looked at, and its split.
-
-    Args:
-        asked: see `splits.split`. frames, stride, short: see `data.Files`. found: keywords of
-        `sets.open_set`.
-
-    Raises UsageError and DataError: see `sets.open_set`, `data.read` and `splits.split`.
-    """
-    return read(prepared(location, asked, options, **found), asked, options, frames, stride, short)
-
-
 def prepared(location: str, asked: str, options: Options, **found: Any) -> VideoSet:
-    """The clips of a SET that can be divided as asked, not looked at yet: what is wrong with either is told
-    before every clip is opened. See `opened`.
+    """A labelled SET that can be divided as asked, its clips not looked at yet: what is wrong with either is
+    told before every clip is opened.
+
+    asked: see `splits.split`. found: keywords of `sets.open_set`. Raises UsageError and DataError: see both.
     """
     if asked.startswith(splits.KFOLD):
         splits.folds_asked(asked)
@@ -203,7 +191,10 @@ def prepared(location: str, asked: str, options: Options, **found: Any) -> Video
 
 
 def read(videos: VideoSet, asked: str, options: Options, frames: int, stride: int, short: int) -> Labelled:
-    """What was `prepared`, each clip looked at. See `opened`; DataError, too."""
+    """What was `prepared`, each clip looked at, and its split.
+
+    asked: as there. frames, stride, short: see `data.Files`. Raises DataError: see `data.read`.
+    """
     files = data.read(videos, options, seed=options.seed, frames=frames, stride=stride, short=short)
     return Labelled(files, splits.split(files.videos, asked, options.seed), kept(files, options))
 

@@ -45,7 +45,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from synvid_eval import corrupted, sets
+from synvid_eval import corrupted
 from synvid_eval.association import percentile, resampled
 from synvid_eval.corruptions import Corruption, Draws, registry
 from synvid_eval.corruptions.base import OfTime
@@ -135,18 +135,11 @@ class HeldOut:
     contents: str
 
 
-def opened(location: str, tested: Sequence[Predictions], options: Options, **asked: Any) -> HeldOut:
-    """The clips of a SET that all of several classifiers were tested on, each looked at.
-
-    Raises UsageError and DataError: see `sets.open_set` and `chosen`.
-    """
-    videos = sets.open_set(location, seed=options.seed, decode_timeout=options.decode_timeout, **asked)
-    return chosen(videos, tested, options)
-
-
 def chosen(videos: VideoSet, tested: Sequence[Predictions], options: Options) -> HeldOut:
-    """Those of a set that is open. DataError: see `data.read`; classifiers that were tested on other clips
-    than each other, or on clips that the set has not.
+    """The clips of a set that all of several classifiers were tested on, each looked at.
+
+    Raises DataError: see `data.read`; classifiers that were tested on other clips than each other, or on
+    clips that the set has not.
     """
     wanted = {clip.id for clip in tested[0].clips}
     for other in tested[1:]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from synvid_eval import sets
 from synvid_eval.cache import Cache
 from synvid_eval.measurement import Options
-from synvid_eval.training import finetune, labelled, probe, recipe, splits
+from synvid_eval.training import finetune, labelled, probe, recipe, robustness, splits
+from synvid_eval.training.accuracy import Predictions
 from synvid_eval.training.labelled import Labelled, Named
+from synvid_eval.training.robustness import HeldOut
 from tests.clips import write_video
 
 MINI = [
@@ -54,7 +58,13 @@ def labelled_set(root: Path, groups: int = 5, frames: int = 8) -> Path:
 def _opened(where: Path, frames: int, stride: int, short: int) -> Labelled:
     """The set, decoded once for all tests of a process."""
     options = Options(workers=1, cache=Cache(None))
-    return labelled.opened(str(where), "kfold:2", options, frames, stride, short)
+    videos = labelled.prepared(str(where), "kfold:2", options)
+    return labelled.read(videos, "kfold:2", options, frames, stride, short)
+
+
+def held_out(where: Path, tested: Sequence[Predictions], options: Options) -> HeldOut:
+    """The clips of a set that classifiers were tested on."""
+    return robustness.chosen(sets.open_set(str(where), seed=options.seed), tested, options)
 
 
 def planned(kind: Any, where: Path, options: Any, *settings: str, of: str = "", **more: Any) -> Any:

@@ -44,7 +44,7 @@ from synvid_eval.training.labelled import Start
 from synvid_eval.training.run_folder import RunFolder, toml
 from tests.clips import moving, write_video
 from tests.training.conftest import same, weights
-from tests.training.small import CLASSES, MINI, SLIGHT, planned
+from tests.training.small import CLASSES, MINI, SLIGHT, held_out, planned
 from tests.training.test_engine import Quits, Stop
 
 NANO = Architecture(24, 2, 2, image=16, frames=4)
@@ -401,7 +401,7 @@ def test_robustness_asks_any_backbone(bars: Path, options: Options, tmp_path: Pa
     plan = planned(finetune, bars, options, *few, split="kfold:2", backbone="tsm-resnet18")
     plan.made(tmp_path / "run")
     asked = classifiers.Finetuned(tmp_path / "run", "cpu")
-    clips = robustness.opened(str(bars), [asked.tested], options)
+    clips = held_out(bars, [asked.tested], options)
     found = next(asked.scores(clips, robustness.cases(["defocus_blur"], [1])[:1], 0))
     tested = {clip.id: clip.scores for clip in asked.tested.clips}
     assert np.allclose(found, [tested[i] for i in clips.videos.ids], atol=1e-6)
@@ -693,12 +693,9 @@ def test_labels_of_the_set_are_taken_once(
     assert len(asked) == 4  # in each fold to learn from, and to test
 
 
-def test_clips_are_not_opened_where_there_are_too_few_groups(
-    bars: Path, options: Options, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(labelled.data, "read", lambda *a, **b: pytest.fail("clips were opened"))
+def test_clips_are_not_opened_where_there_are_too_few_groups(bars: Path, options: Options) -> None:
     with pytest.raises(DataError, match="15 source groups, too few for 20 folds"):
-        labelled.opened(str(bars), "kfold:20", options, 4, 1, 0)
+        labelled.prepared(str(bars), "kfold:20", options)
 
 
 def test_short_clips_are_tested_at_the_stride_that_fits(bars: Path, options: Options) -> None:

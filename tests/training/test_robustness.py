@@ -30,6 +30,7 @@ from synvid_eval.training.labelled import Viewed
 from synvid_eval.training.robustness import Case, HeldOut, absolute, better, cases, relative
 from synvid_eval.video.decode import FewerFrames
 from tests.conftest import Run
+from tests.training.small import held_out
 
 OPTIONS = Options(workers=1, cache=Cache(None))
 CLASSES = ("bright", "dark")
@@ -85,7 +86,7 @@ class Brightness:
 
 
 def evaluated(of: Any, root: Path, asked: Sequence[Case], keep: Path | None = None) -> list[Predictions]:
-    opened = robustness.opened(str(root), [of.tested], OPTIONS)
+    opened = held_out(root, [of.tested], OPTIONS)
     return list(robustness.evaluated(of, opened, asked, OPTIONS, keep))
 
 
@@ -114,9 +115,7 @@ def test_accuracies_are_those_of_damaged_clips(folder: Path) -> None:
     of = Brightness(folder, (128, 180))
     asked = cases(["static_rotate", "sampling", "reverse_sampling"], [4, 5])
     found = evaluated(of, folder, asked)
-    told = robustness.document(
-        of, robustness.opened(str(folder), [of.tested], OPTIONS), asked, found, None, 0
-    )
+    told = robustness.document(of, held_out(folder, [of.tested], OPTIONS), asked, found, None, 0)
     jsonschema.validate(told, get("robustness"))
     value = {(c["corruption"], c["severity"]): c["accuracy"]["value"] for c in told["cells"]}
     assert told["clean"]["value"] == 100 and value["sampling", 5] == value["reverse_sampling", 4] == 100
@@ -142,7 +141,7 @@ def test_progress_counts_the_clips_of_each_case(folder: Path, tmp_path: Path) ->
             self.done, self.cached = self.done + clips, self.cached + cached * clips
 
     of, asked = Brightness(folder), cases(["jumble"], [1, 2])
-    opened = robustness.opened(str(folder), [of.tested], OPTIONS)
+    opened = held_out(folder, [of.tested], OPTIONS)
     many = len(opened.totals)
     for cached in (0, 3 * many):
         told = Counts()
@@ -198,7 +197,7 @@ def test_what_is_better_by_source_group() -> None:
 def test_against_a_baseline(folder: Path) -> None:
     of, other = Brightness(folder), Brightness(folder, (180, 180), "worse")
     asked = cases(["static_rotate", "jumble"], [5])
-    opened = robustness.opened(str(folder), [of.tested, other.tested], OPTIONS)
+    opened = held_out(folder, [of.tested, other.tested], OPTIONS)
     found, theirs = (list(robustness.evaluated(one, opened, asked, OPTIONS, None)) for one in (of, other))
     told = robustness.document(of, opened, asked, found, (other, theirs), 0)
     jsonschema.validate(told, get("robustness"))
@@ -212,9 +211,9 @@ def test_what_does_not_fit_is_told(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"set lacks 1 clip of the 25 that the run was tested on, such as other"
     ):
-        robustness.opened(str(folder), [more], OPTIONS)
+        held_out(folder, [more], OPTIONS)
     with pytest.raises(DataError, match="baseline was tested on other clips"):
-        robustness.opened(str(folder), [of.tested, more], OPTIONS)
+        held_out(folder, [of.tested, more], OPTIONS)
 
 
 # -- a fine-tuned run ------------------------------------------------------------------------------
@@ -385,7 +384,7 @@ def test_clips_are_decoded_elsewhere_by_one_process_for_all_cases(
         return data.loader(*given)
 
     of = Finetuned(run_of(folder, tmp_path / "run", 2), "cpu", 1)
-    clips = robustness.opened(str(folder), [of.tested], OPTIONS)
+    clips = held_out(folder, [of.tested], OPTIONS)
     monkeypatch.setattr(data, "open_clip", refused)
     monkeypatch.setattr(classifiers, "loader", counted)
     found = list(robustness.evaluated(of, clips, cases(["rotate", "jumble"], [1]), OPTIONS, None))
