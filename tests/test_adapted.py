@@ -308,6 +308,7 @@ def test_workers_and_shards_change_no_byte(array_set: Path, tmp_path: Path) -> N
     is_the_same_by_workers_and_shards(made, array_set, tmp_path)
 
 
+@pytest.mark.slow
 def test_another_chain_or_other_clips_are_another_set(tmp_path: Path) -> None:
     root, out = arrays(tmp_path / "set", 4), tmp_path / "out"
     made(out, root, "shake", kind="npz")

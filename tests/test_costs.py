@@ -197,6 +197,7 @@ def test_rates_are_measured() -> None:
     assert 0 < found.deal < 1 and 0 < found.receipt < 1 and found.stream > 1e6 and 0 < found.plan < 1e-3
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_takes(run_cli: Run, tmp_path: Path) -> None:
     rates = tmp_path / "rates.json"
     words = ["plan", "made=preset:moving_circles?n=80&size=32", "--metrics", "color", "--clips", "1e8"]

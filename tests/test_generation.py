@@ -502,6 +502,7 @@ def cut_in_half(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "victim"),
     [
@@ -553,6 +554,7 @@ def test_a_tar_file_that_was_cut_is_made_again(tmp_path: Path, monkeypatch: pyte
     assert {p: p.read_bytes() for p in (out / "shards").iterdir()} == good
 
 
+@pytest.mark.slow
 def test_merge_looks_at_truth_and_at_members_of_tar_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -927,6 +929,7 @@ def test_a_real_clip_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.
     assert time.monotonic() - began < 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["prober", "writer", "worker"])
 def test_a_clip_that_is_drawn_slowly_is_no_file_that_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str

@@ -193,6 +193,7 @@ def test_measured_sets_need_no_weights(sets: tuple[Path, Path], tmp_path: Path, 
         compare(both[0], sets[1], metrics=["fid"])
 
 
+@pytest.mark.slow
 def test_what_ran_is_written_down(first: Any) -> None:
     ran = first.run["networks"]
     assert ran["inception"]["device"] == "cpu" and ran["i3d"]["weights"] == "random:0"

@@ -238,6 +238,7 @@ def test_actors_that_are_killed_again_and_again_change_nothing(engine: RayEngine
     assert len(killed) >= 2
 
 
+@pytest.mark.slow
 def test_the_process_of_a_lost_actor_goes_with_it(pool: Any, engine: RayEngine) -> None:
     (first, *_) = up(engine)
     list(pool.map(tasks(*["answer"] * 8)))
@@ -287,6 +288,7 @@ def test_a_measured_file_has_the_same_bytes(tmp_path: Path, clips: Path, engine:
     assert there == here and len(here) > 10_000
 
 
+@pytest.mark.slow
 def test_a_set_that_is_made_has_the_same_bytes(tmp_path: Path, engine: RayEngine) -> None:
     what = generation.plan("moving_shapes", clips=8, overrides={"size": "32", "length": "18"}, kind="ffv1")
     for name, where in {"here": Local(), "there": engine}.items():

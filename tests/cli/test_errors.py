@@ -127,6 +127,7 @@ def test_usage_errors_come_before_any_data_is_looked_at(run_cli: Run, tmp_path: 
         assert run_cli("compare", tmp_path / "missing", bad).returncode == 2
 
 
+@pytest.mark.slow
 def test_options_that_mean_nothing_here_are_usage_errors(run_cli: Run, tmp_path: Path) -> None:
     measured = tmp_path / "a.measured"
     assert run_cli("measure", SMALL, "--out", measured, *METRICS, "-q").returncode == 0
@@ -259,6 +260,7 @@ def test_what_is_read_is_not_overwritten(run_cli: Run, tmp_path: Path) -> None:
         assert before == {p: p.read_bytes() for p in before}
 
 
+@pytest.mark.slow
 def test_a_measured_set_takes_part_where_enough_clips_are_asked_for(run_cli: Run, tmp_path: Path) -> None:
     a, b = "preset:static_circles?n=4&size=32&length=20", "preset:moving_circles?n=9&size=32&length=20"
     how = ("--metrics", "color", "-q", "--workers", "1")

@@ -319,6 +319,7 @@ def test_the_cost_of_an_encoder_is_that_of_a_small_one_and_needs_what_builds_it(
     room._cost.cache_clear()
 
 
+@pytest.mark.slow
 def test_an_encoder_that_is_named_is_explained(run_cli: Run) -> None:
     given = ("--features", "run=random:3:tiny")
     for name in ("fd[run]", "run"):

@@ -98,6 +98,7 @@ def test_a_table_that_takes_no_row_is_told_before_the_work(run_cli: Run, tmp_pat
     assert done.returncode == 3 and "a.csv has other columns" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [

@@ -19,6 +19,7 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     yield Commands(tmp_path_factory.mktemp("faults") / "commands", workers=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code, name, changes",
     [

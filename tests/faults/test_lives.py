@@ -88,6 +88,7 @@ def test_a_clock_that_is_set_back_changes_nothing(run_cli: Run, here: Path) -> N
     assert run_cli("cache", "prune", "--older-than", "1d", env=back).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_processes_on_one_cache_and_one_output(
     cli_env: dict[str, str], run_cli: Run, here: Path, processes: int

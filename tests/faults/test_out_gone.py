@@ -62,6 +62,7 @@ EMPTY = [name for name in COMMANDS if name != "measure"]
 CASES = [*((name, False) for name in COMMANDS), *((name, True) for name in EMPTY)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "unmounted"),
     [pytest.param(*case, marks=pytest.mark.slow if case[1] or case[0] in SLOW else ()) for case in CASES],

@@ -762,6 +762,7 @@ def extreme(name: str) -> str:
     return made.hexdigest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXTREME)
 def test_kernels_without_the_compiler_draw_the_same_and_nothing_overflows(stripes, name):
     """As plain Python, where NumPy's integers say when they overflow."""

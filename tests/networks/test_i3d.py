@@ -261,6 +261,7 @@ def test_pools_are_the_largest_of_windows_of_the_zero_padded_values(pool, layout
 LENGTHS = [9, 17, *(pytest.param(t, marks=pytest.mark.slow) for t in (16, 24, 32, 64))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", LENGTHS)
 def test_rows_are_those_of_the_plain_forward_pass(frames, weights, network, fast):
     x = clips(1, frames, seed=frames)

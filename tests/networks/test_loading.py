@@ -215,6 +215,7 @@ def identity(file: Path) -> str:
     return f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
+@pytest.mark.slow
 def test_a_state_dict_gives_the_rows_of_its_network(clips: np.ndarray, tmp_path: Path) -> None:
     state = random.random_state("i3d", 0)
     want = run("i3d", clips[:1], **RANDOM)

@@ -52,6 +52,7 @@ def test_accessible_quiet_and_alone(browser: Any, pages: dict[str, Path], case: 
     view.context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [380, 640])  # a phone; 1280 px at 200 %
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_nothing_runs_off_a_phone(browser: Any, pages: dict[str, Path], case: str, width: int) -> None:

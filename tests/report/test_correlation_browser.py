@@ -40,6 +40,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]
     yield found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", ["hostile", "media", "four"])
 def test_accessible_quiet_and_alone(browser: Any, pages: dict[str, Path], case: str, scheme: str) -> None:
@@ -55,6 +56,7 @@ def test_accessible_quiet_and_alone(browser: Any, pages: dict[str, Path], case: 
     view.context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_nothing_runs_off_a_phone(browser: Any, pages: dict[str, Path], case: str) -> None:
     view, troubles = opened(browser, pages[case], "light", 380)

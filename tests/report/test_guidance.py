@@ -326,6 +326,7 @@ def test_rows_and_numbers() -> None:
     assert with_interval(estimate(0.5)) == "+0.500"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_in_a_browser(tmp_path: Path, scheme: str) -> None:

@@ -610,6 +610,7 @@ def paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [at, *(p for k, v in inner for p in paths(v, (*at, k)))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", range(len(ODD)))
 def test_hostile_media_are_skipped(odd: int) -> None:
     base = example(1)

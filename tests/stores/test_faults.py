@@ -41,6 +41,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 FAULTS = ("503", "500", "drop", "cut", "short")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_bytes_are_whole_whatever_fails_on_the_way(
@@ -73,6 +74,7 @@ def test_a_request_without_an_answer_is_made_again(
     assert len(beats) == 3  # opening, and reading twice: who waits hears of each
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_never_comes_is_an_error_not_an_end(store: Proxy, s3: Any, tmp_path: Path, fault: str) -> None:
@@ -279,6 +281,7 @@ def test_a_killed_run_goes_on_with_what_it_had(
     assert json.loads(found.stdout)["scores"] == json.loads(local.stdout)["scores"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_errors_are_one_line_and_say_what_to_do(
     store: Proxy, s3: Any, monkeypatch: pytest.MonkeyPatch

@@ -38,6 +38,7 @@ def as_known(location: str, **asked: Any) -> list[tuple[Any, ...]]:
     return [(c.id, c.kind, c.index, c.label, c.fps) for c in opened.clips] + [*opened.skipped]
 
 
+@pytest.mark.slow
 def test_comparing_two_folders_of_a_bucket_gives_the_scores_of_the_disk(
     store: Proxy, s3: Any, pair: Path, run_cli: Run
 ) -> None:
@@ -236,6 +237,7 @@ def test_options_for_lists_mean_nothing_for_a_remote_folder(store: Proxy, s3: An
         sets.open_set("s3://bucket/folder", root="s3://bucket/none")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "place", "split"),
     [

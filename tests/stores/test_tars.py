@@ -76,6 +76,7 @@ def fetched(store: Proxy) -> list[tuple[int, int]]:
     return [(int(r[1]), int(r[2])) for r in ranges if r]
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_same_files_on_a_disk(
     store: Proxy, s3: Any, shards: Path, run_cli: Run
 ) -> None:

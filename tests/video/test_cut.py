@@ -239,6 +239,7 @@ def test_a_clip_says_that_it_is_decoded_from_the_start_where_that_was_not_forese
         assert "decoded from its start" in cut.CutClip(two).notes[0]
 
 
+@pytest.mark.slow
 def test_other_lengths_are_other_cache_entries(tmp_path: Path) -> None:
     """The same first clip ids, other frames: nothing of the first measurement may be taken for the second."""
     path = movie(tmp_path, "h264", 80)

@@ -545,6 +545,7 @@ def test_a_word_for_a_split_that_is_misspelled_is_guessed(tmp_path: Path) -> Non
 # -- As commands -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPLITS)
 def test_inspect_measure_and_compare(name: str, tmp_path: Path, run_cli: Run) -> None:
     asked, _, train, _ = SPLITS[name]

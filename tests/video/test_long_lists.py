@@ -179,6 +179,7 @@ print(time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_m
 """
 
 
+@pytest.mark.slow
 def test_memory_grows_by_few_bytes_a_row(tmp_path: Path) -> None:
     taken = []
     for rows in (300_000, 900_000):
