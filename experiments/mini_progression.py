@@ -677,7 +677,7 @@ def joined(found: Sequence[tuple[Column, dict[str, Any]]]) -> str:
     lines += ["", "Spearman's rho with its 95 % interval, over families of sets (whole ones drawn anew)."]
     if any(head.endswith(OVER_SETS) for head in heads):
         lines.append(
-            f"A column{OVER_SETS} has fewer than {LEAST_FAMILIES} families: its intervals take sets for "
+            f"What says{OVER_SETS[1:]} has fewer than {LEAST_FAMILIES} families: its intervals take sets for "
             "independent, which variants of one generator are not, so they are too narrow."
         )
     return "\n".join(lines) + "\n"
