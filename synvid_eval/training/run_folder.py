@@ -83,7 +83,7 @@ class RunFolder:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise DataError(f"{path} cannot be read: {error}.", "Is it damaged? Give another folder.") from None
+            raise DataError(f"{path} cannot be read: {error}.", "Damaged? Give another folder.") from None
         return found
 
     def told(self) -> Config | None:
