@@ -23,10 +23,11 @@ machines share all paths, those of one pre-trained network one after the other; 
 processors. So a run that was stopped goes on; after `--minutes` it stops by itself. At the end of each run
 the tables are made of what is there; what they say is written by hand in `README.md`.
 
-Differences from scratch, and of adapted clips from those as they are, are paired: the same clips in the same
-folds. Their intervals come from leaving out blocks of source groups (seeds are averaged first), so they hold
-for other clips, not for other seeds: how much seeds differ stands beside them. Where all blocks differ by the
-same there is none. Intervals of accuracies are Wilson's, at as many clips as would scatter so.
+Differences (from scratch, from the set before in the progression, of its last from its first, of adapted
+clips from those as they are) are paired: the same clips in the same folds. Their intervals come from leaving
+out blocks of source groups (seeds are averaged first), so they hold for other clips, not for other seeds: how
+much seeds differ stands beside them. Where all blocks differ by the same there is none. Intervals of
+accuracies are Wilson's, at as many clips as would scatter so.
 
 `real` is transductive: it is pre-trained, without labels, on the very clips that are tested. That it beats
 scratch shows that pre-training can help at this scale, not by how much other real clips would.
@@ -45,7 +46,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -82,6 +83,8 @@ PROGRESSION = (
     "acc_transforming_stylegan",
     "acc_transforming_images",
 )
+STEPS = (*((later, former) for former, later in pairwise(PROGRESSION)), (PROGRESSION[-1], PROGRESSION[0]))
+"""(a set, what it should be better than): the one before it; the last one, also the first."""
 SOURCES = ("scratch", "real", *PROGRESSION)
 _FRACTALS = ("fractal_linear_motion", "fractal_nonlinear_motion", "fractal_diversity")
 CONTRASTED = (
@@ -536,7 +539,9 @@ same groups would not do. *Likely seen from*: the difference that would with the
 
 
 def markdown(columns: Rows, pairs: Sequence[tuple[str, str]] = ()) -> str:
-    """All tables. pairs: of sources that are compared, besides adapted ones with those as they are."""
+    """All tables. pairs: of sources that are compared, besides adapted ones with those as they are and the
+    steps of the progression.
+    """
     parts = [EXPLAINED]
     for (family, protocol, name), column in sorted(columns.items()):
         first = next(iter(column.values()))[0]
@@ -560,7 +565,7 @@ def markdown(columns: Rows, pairs: Sequence[tuple[str, str]] = ()) -> str:
             line = f"| {' | '.join(map(str, cells))} |"
             parts.append(line)
         parts.append("")
-        if rows := [*ablation(column), *versus(column, pairs)]:
+        if rows := [*ablation(column), *versus(column, [*STEPS, *pairs])]:
             parts += [
                 "| difference | seeds | points | 95 % interval | seed by seed | likely seen from "
                 "| clips needed |",

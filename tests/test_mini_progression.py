@@ -154,6 +154,14 @@ def test_sources_that_are_compared_have_a_row_with_each_seed_and_the_power() -> 
     assert "| best minus parent | 2 | +13.8 |" in text and "| +12.5, +15.0 | 10.0 | 21 |" in text
 
 
+def test_each_step_of_the_progression_is_compared_with_the_one_before() -> None:
+    done = [cell(name, 0, [1, 7, 3, i]) for i, name in enumerate(mini.PROGRESSION) if i != 1]
+    lines = [line for line in mini.markdown(mini.by_column(done)).splitlines() if " minus " in line[2:]]
+    named = [line.split(" | ")[0].removeprefix("| ") for line in lines if line.count("|") == 8]
+    steps = [f"{mini.PROGRESSION[i]} minus {mini.PROGRESSION[i - 1]}" for i in range(3, 8)]
+    assert named == [*steps, "acc_transforming_images minus static_circles"]
+
+
 def test_other_families_of_networks_stand_in_columns_of_their_own() -> None:
     done = [cell("scratch", 0, [1, 8, 3, 5]), contrasted("scratch", 0, [2, 2, 2, 2])]
     done += [contrasted(name, 0, [3, 3, 3, 3]) for name in ("fractal_diversity", "fractal_diversity-adapted")]
