@@ -5,7 +5,8 @@ scale that a laptop bears?
                                            [--out reports/mini_progression] [--seeds 2] [--steps 3000]
                                            [--only SOURCE,…] [--also NAME=SET …] [--protocols probe,finetune]
                                            [--versus NAME:OTHER …] [--method videomae] [--backbone vit]
-                                           [--threads 2] [--engine local|ray] [--ray-address ADDRESS]
+                                           [--set KEY=VALUE …] [--device cpu] [--threads 2]
+                                           [--engine local|ray] [--ray-address ADDRESS]
 
 Every DIR of --reference holds labelled real clips; the first is also what `real` is pre-trained on, without
 labels. --also adds sources, such as what a search found: `best=preset:best.toml`; --versus
@@ -14,6 +15,9 @@ byol, supervised) and --backbone train another family of networks, by default on
 presets as they are and with each view adapted (`NAME-adapted`: by the chains of Svyezhentsev et al. 2024, the
 second view less), on three presets of shapes, and not at all; supervised on presets with classes. Real clips
 and shapes are never adapted. A measurement of `NAME-adapted` is of clips adapted as the first view is.
+
+On a GPU: `--device cuda`, more `--steps`, and a larger network or another recipe of pre-training by --set
+(`network.width=192 curriculum=9000`), with an --out of its own.
 
 A cell is a command or two of the package: pre-training of one source and seed, then a probe or a fine-tuning
 of it on a set, by five folds that divide no source group. Pre-trained networks lie in --work; of each
@@ -84,7 +88,7 @@ PROGRESSION = (
     "acc_transforming_images",
 )
 STEPS = (*((later, former) for former, later in pairwise(PROGRESSION)), (PROGRESSION[-1], PROGRESSION[0]))
-"""(a set, what it should be better than): the one before it; the last one, also the first."""
+"""(a set, what it is compared with): the one before it; the last one, also the first."""
 SOURCES = ("scratch", "real", *PROGRESSION)
 _FRACTALS = ("fractal_linear_motion", "fractal_nonlinear_motion", "fractal_diversity")
 CONTRASTED = (
@@ -101,6 +105,7 @@ CLASSIFIED = ("scratch", *(f"fractal_supervised_{n}{how}" for n in (250, 500) fo
 FIRST = ("videomae", "vit")
 """Method and backbone of cells that name none."""
 PROTOCOLS = ("probe", "finetune")
+CPU = "cpu"
 SPLIT = "kfold:5"
 BLOCKS = 20
 LEVEL = 0.95
@@ -239,6 +244,12 @@ class Runner:
             raise SystemExit(
                 f"{self.lines} is of {row['steps']} steps: give --steps {row['steps']}, or another --out"
             )
+        there = (row.get("settings", []), row.get("device", CPU))
+        if there != (self.given.settings, self.given.device):
+            told = f"--set {' '.join(there[0])} " if there[0] else ""
+            raise SystemExit(
+                f"{self.lines} is of {told}--device {there[1]}: give these alone, or another --out"
+            )
         return True
 
     def cell(self, cell: Cell) -> dict[str, Any]:
@@ -281,6 +292,8 @@ class Runner:
             "pretraining": pretrained,
             "seconds": round(time.monotonic() - began, 1),
             "threads": self.given.threads,
+            **({"settings": self.given.settings} if self.given.settings else {}),
+            **({"device": self.given.device} if self.given.device != CPU else {}),
         }
 
     def _pretrained(self, cell: Cell) -> tuple[str, dict[str, Any] | None]:
@@ -296,7 +309,7 @@ class Runner:
         self._command(
             ["train", "pretrain", self._location(cell.source), *how, "--recipe", "tiny", "--seed",
              str(cell.seed), "--steps", str(self.given.steps)],
-            settings,
+            asked(settings, self.given.settings),
             out,
         )  # fmt: skip
         losses = [float(line.split(",")[1]) for line in (out / "log.csv").read_text().splitlines()[1:]]
@@ -308,9 +321,10 @@ class Runner:
 
     def _drawn(self, cell: Cell) -> tuple[str, ...]:
         """What a network with drawn weights is, that nothing pre-trained."""
+        larger = [s for s in self.given.settings if s.startswith("network.")]
         if cell.backbone == "vit":
-            return ("size=tiny", *NETWORK)
-        return (f"backbone={cell.backbone}", *_network(cell.backbone))
+            return ("size=tiny", *asked(NETWORK, larger))
+        return (f"backbone={cell.backbone}", *asked(_network(cell.backbone), larger))
 
     def _location(self, source: str) -> str:
         source = source.removesuffix(ADAPTED)
@@ -322,13 +336,20 @@ class Runner:
         return f"preset:{source}{images}"
 
     def _command(self, words: Sequence[str], settings: Sequence[str], out: Path) -> None:
-        asked = [x for s in settings for x in ("--set", s)]
+        knobs = [x for s in settings for x in ("--set", s)]
+        where = ["--device", self.given.device, "--out", os.fspath(out)]
         subprocess.run(
-            [sys.executable, "-m", "synvid_eval", *words, *asked, "--device", "cpu", "--out", os.fspath(out)],
+            [sys.executable, "-m", "synvid_eval", *words, *knobs, *where],
             check=True,
             stdout=subprocess.DEVNULL,
             env={**os.environ, "OMP_NUM_THREADS": str(self.given.threads)},
         )
+
+
+def asked(settings: Sequence[str], given: Sequence[str]) -> tuple[str, ...]:
+    """Settings (KEY=VALUE) with those that are given instead or besides."""
+    known = dict(text.partition("=")[::2] for text in [*settings, *given])
+    return tuple(f"{key}={value}" for key, value in known.items())
 
 
 def _chains(cell: Cell) -> tuple[str, ...]:
@@ -709,6 +730,8 @@ def main() -> None:
     )
     parser.add_argument("--method", choices=methods.METHODS, default=FIRST[0])
     parser.add_argument("--backbone", choices=backbones.NAMES)
+    parser.add_argument("--set", dest="settings", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--device", default=CPU)
     parser.add_argument("--engine", choices=("local", "ray"), default="local")
     parser.add_argument("--ray-address", default="local")
     given = parser.parse_args()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,41 @@ def test_cells_of_another_family_have_folders_of_their_own() -> None:
     assert other.name == "moco-tsm-resnet18-probe-s-real-1" != plain.name
 
 
+def test_a_larger_network_on_another_device_is_asked_of_every_command_and_kept_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words: list[str] = []
+
+    def trains(command: list[str], **_: Any) -> None:
+        words[:] = command
+        out = Path(command[-1])
+        out.mkdir()
+        (out / "log.csv").write_text("step,loss\n1,2.0\n2,1.0\n")
+
+    monkeypatch.setattr(mini.subprocess, "run", trains)
+    given = argparse.Namespace(
+        reference=["s"], images="photos", work=tmp_path, out=tmp_path, minutes=1.0, steps=2, threads=1,
+        also={}, settings=["network.width=192", "lr=0.01"], device="cuda",
+    )  # fmt: skip
+    runner, real = mini.Runner(given), mini.Cell("probe", "s", "real", 0)
+    assert runner._pretrained(real)[1] == {
+        "first_loss": 1.5,
+        "last_loss": 1.5,
+        "seconds": pytest.approx(0, abs=9),
+    }
+    assert words[words.index("--device") + 1] == "cuda" and "network.depth=4" in words
+    knobs = [w for w in words if w.startswith(("network.width=", "lr="))]
+    assert knobs == ["network.width=192", "lr=0.01"]
+    drawn = runner._drawn(replace(real, source="scratch"))
+    assert "network.width=192" in drawn and "network.width=96" not in drawn and "lr=0.01" not in drawn
+
+    row = {**vars(real), "steps": 2, "settings": given.settings, "device": "cuda"}
+    assert runner._same(real, row) and not runner._same(replace(real, seed=1), row)
+    for other in ({"device": "cpu"}, {"settings": []}):
+        with pytest.raises(SystemExit, match="or another --out"):
+            runner._same(real, row | other)
+
+
 DRAWN = ("moving_circles", "static_circles", "perlin")
 
 
@@ -312,6 +348,7 @@ def test_cells_on_ray_are_those_of_this_process(tmp_path: Path, monkeypatch: pyt
             reference=[os.fspath(bars)], images="skimage", work=tmp_path / f"work-{engine}",
             out=tmp_path / engine, minutes=9.0, seeds=1, steps=2, threads=1, only=["scratch"], also={},
             protocols=["probe"], method="videomae", backbone="vit", engine=engine, ray_address="local",
+            settings=[], device="cpu",
         )  # fmt: skip
         mini.Runner(given).run()
         (row,) = map(json.loads, (tmp_path / engine / "cells.jsonl").read_text().splitlines())
