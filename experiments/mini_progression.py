@@ -126,10 +126,12 @@ NETWORK = (
     "network.decoder_heads=3",
     "network.decoder_depth=2",
 )
-PRETRAIN = (*NETWORK, "lr=0.024", "last_lr=0.00016", "short=36", "drawn=64", "save=250", "batch=16")
+PRETRAIN = (*NETWORK, "lr=0.024", "last_lr=0.00016", "short=36", "save=250", "batch=16")
+PRESET = ("drawn=64",)
+"""What is asked of presets besides: files have a size."""
 LABELLED = ("short=36",)
 CONVOLUTIONAL = ("network.image=32", "network.frames=8", "network.stage=32")
-CONTRASTIVE = ("short=36", "drawn=64", "save=250", "lr=0.016", "last_lr=0.00016", "first_lr=0.00016")
+CONTRASTIVE = ("short=36", "save=250", "lr=0.016", "last_lr=0.00016", "first_lr=0.00016")
 OWN = {"moco": ("momentum=0.97",)}
 
 
@@ -306,8 +308,11 @@ class Runner:
         settings = PRETRAIN
         if cell.method != "videomae":
             settings = (*_network(cell.backbone), *CONTRASTIVE, *OWN.get(cell.method, ()), *_chains(cell))
+        location = self._location(cell.source)
+        if location.startswith("preset:"):
+            settings = (*settings, *PRESET)
         self._command(
-            ["train", "pretrain", self._location(cell.source), *how, "--recipe", "tiny", "--seed",
+            ["train", "pretrain", location, *how, "--recipe", "tiny", "--seed",
              str(cell.seed), "--steps", str(self.given.steps)],
             asked(settings, self.given.settings),
             out,

@@ -261,6 +261,9 @@ def test_a_larger_network_on_another_device_is_asked_of_every_command_and_kept_a
     assert words[words.index("--device") + 1] == "cuda" and "network.depth=4" in words
     knobs = [w for w in words if w.startswith(("network.width=", "lr="))]
     assert knobs == ["network.width=192", "lr=0.01"]
+    assert "drawn=64" not in words  # of files, which have a size, it is refused
+    runner._pretrained(replace(real, source="moving_circles"))
+    assert "preset:moving_circles" in words and "drawn=64" in words
     drawn = runner._drawn(replace(real, source="scratch"))
     assert "network.width=192" in drawn and "network.width=96" not in drawn and "lr=0.01" not in drawn
 
