@@ -256,7 +256,7 @@ compared with {sizes[1]} others of other source groups, by the five metrics that
 
 A cell says at how many severities the metric notices: how many intervals (95 %, paired) of its shift from the
 clean clips exclude 0, of those at which it can be had; then Spearman's rho of the shift's size and severity.
-By chance alone about {chance:.0f} of all {len(rows)} would; some more, since intervals are over clips and
+By chance alone about {chance:.0f} of all {len(rows)} would; likely more, since intervals are over clips and
 several clips share a source. `jumble` and `box_jumble` get milder upwards, so theirs should fall. A dash: too
 few frames are left. Numbers, intervals and reasons: `behavior.csv` and `behavior.json`.
 
